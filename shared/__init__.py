@@ -1,0 +1,12 @@
+"""Mailroom's own package: seven folders, one sentence each, and the direction imports may take.
+
+`domain`      values and rules; standard library only.
+`ports`       what operations need from the world, as Protocols.
+`operations`  one module per use case; functions that take ports by keyword.
+`providers`   the only code that knows a mail provider.
+`mime`        the only code that reads or writes MIME and HTML.
+`aws`         the only code that knows DynamoDB, S3, SQS and Secrets Manager.
+`api`         the only code that knows HTTP.
+
+functions -> wiring -> { api | aws | providers | mime } -> operations -> ports -> domain
+"""

@@ -1,0 +1,381 @@
+"""Which failures exist, who acts on each, and the words people read.
+
+MailroomError
+├── ReconnectRequiredError   the user acts          scope: mailbox
+├── ConfigurationError       an operator or admin   scope: mailbox or tenant
+├── RetryLaterError          time acts              scope: run
+├── CursorExpiredError       the system acts        scope: folder
+├── UnreadableMessageError   nobody acts            scope: message
+├── ConflictError            somebody else won      scope: write
+└── RequestError             the caller acts        scope: request
+
+Anything else is a bug: not caught, retried by the queue, and alarmed. `message` and `fix` are ours, one
+per code; what a server said stays in `cause`, which goes to the log and never to a person or a store.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Acts(StrEnum):
+    """Whose move it is."""
+
+    USER = "user"
+    TENANT_ADMIN = "tenant_admin"
+    OPERATOR = "operator"
+    PROVIDER = "provider"
+    TIME = "time"
+
+
+class ErrorCode(StrEnum):
+    """The closed set of causes a caller or an engineer can meet."""
+
+    # ReconnectRequired
+    GRANT_REVOKED = "grant_revoked"
+    GRANT_EXPIRED = "grant_expired"
+    SCOPE_MISSING = "scope_missing"
+    LOGIN_REJECTED = "login_rejected"
+    APP_PASSWORD_REQUIRED = "app_password_required"
+    BROWSER_LOGIN_REQUIRED = "browser_login_required"
+    # Configuration
+    CLIENT_REJECTED = "client_rejected"
+    ADMIN_CONSENT_REQUIRED = "admin_consent_required"
+    PROVIDER_API_DISABLED = "provider_api_disabled"
+    IMAP_DISABLED = "imap_disabled"
+    SMTP_DISABLED = "smtp_disabled"
+    OAUTH_REQUIRED = "oauth_required"
+    CONTACT_ADMIN = "contact_admin"
+    ENCRYPTION_REQUIRED = "encryption_required"
+    SENDER_NOT_ALLOWED = "sender_not_allowed"
+    # RetryLater
+    RATE_LIMITED = "rate_limited"
+    TOO_MANY_CONNECTIONS = "too_many_connections"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
+    MAILBOX_FULL = "mailbox_full"
+    HOST_NOT_FOUND = "host_not_found"
+    CONNECTION_FAILED = "connection_failed"
+    CONNECTION_TIMED_OUT = "connection_timed_out"
+    CONNECTION_DROPPED = "connection_dropped"
+    PROTOCOL_VIOLATION = "protocol_violation"
+    TLS_UNTRUSTED = "tls_untrusted"
+    TLS_WRONG_NAME = "tls_wrong_name"
+    TLS_EXPIRED = "tls_expired"
+    TLS_NOT_OFFERED = "tls_not_offered"
+    TLS_FAILED = "tls_failed"
+    STORE_THROTTLED = "store_throttled"
+    # CursorExpired
+    CURSOR_EXPIRED = "cursor_expired"
+    UIDVALIDITY_CHANGED = "uidvalidity_changed"
+    # UnreadableMessage
+    MESSAGE_MALFORMED = "message_malformed"
+    MESSAGE_TOO_LARGE = "message_too_large"
+    MESSAGE_GONE = "message_gone"
+    # Conflict
+    LEASE_HELD = "lease_held"
+    STALE_WRITE = "stale_write"
+    ALREADY_CONNECTED = "already_connected"
+    VERSION_CONFLICT = "version_conflict"
+    WRONG_STATE = "wrong_state"
+    # Request
+    INVALID_REQUEST = "invalid_request"
+    INVALID_PAGE_TOKEN = "invalid_page_token"
+    CONNECTION_TEST_FAILED = "connection_test_failed"
+    HOST_NOT_ALLOWED = "host_not_allowed"
+    PORT_NOT_ALLOWED = "port_not_allowed"
+    ADMIN_REQUIRED = "admin_required"
+    UNAUTHENTICATED = "unauthenticated"
+    NOT_FOUND = "not_found"
+    MAILBOX_NOT_FOUND = "mailbox_not_found"
+    MESSAGE_NOT_FOUND = "message_not_found"
+    THREAD_NOT_FOUND = "thread_not_found"
+    CONTACT_NOT_FOUND = "contact_not_found"
+    BACKFILL_NOT_FOUND = "backfill_not_found"
+    RUN_NOT_FOUND = "run_not_found"
+    ATTACHMENT_NOT_FOUND = "attachment_not_found"
+    WRONG_MAILBOX = "wrong_mailbox"
+    # a bug
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a person reads about a code: what happened, whose move it is, what to do."""
+
+    message: str
+    acts: Acts
+    fix: str
+
+
+class MailroomError(Exception):
+    """A failure with a code from the closed set. `cause` is for the log alone."""
+
+    def __init__(self, code: ErrorCode, *, cause: str = "") -> None:
+        super().__init__(f"{code}: {cause}" if cause else str(code))
+        self.code = code
+        self.cause = cause
+
+
+class ReconnectRequiredError(MailroomError):
+    """The user's login or grant no longer works.
+
+    `definitive` is false when the server's words leave a doubt; then `failure.decide` retries first.
+    """
+
+    def __init__(self, code: ErrorCode, *, cause: str = "", definitive: bool = True) -> None:
+        super().__init__(code, cause=cause)
+        self.definitive = definitive
+
+
+class ConfigurationError(MailroomError):
+    """A setting at the provider or in the deployment stands in the way; retried slowly."""
+
+
+class RetryLaterError(MailroomError):
+    """Time will mend it. `retry_after_seconds` is the provider's own wish where it has one."""
+
+    def __init__(
+        self, code: ErrorCode, *, cause: str = "", retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(code, cause=cause)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class CursorExpiredError(MailroomError):
+    """The provider no longer knows our cursor; the folder is listed again and compared."""
+
+
+class UnreadableMessageError(MailroomError):
+    """One message cannot be read; it is recorded with its reason and the run goes on."""
+
+
+class ConflictError(MailroomError):
+    """Another writer got there first; this one changes nothing."""
+
+
+class RequestError(MailroomError):
+    """The caller asked for something that cannot be done as asked."""
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        *,
+        cause: str = "",
+        fields: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        super().__init__(code, cause=cause)
+        self.fields = tuple(fields)
+
+
+class StoreThrottledError(RetryLaterError):
+    """Our own store asked us to slow down."""
+
+    CODE: ClassVar[ErrorCode] = ErrorCode.STORE_THROTTLED
+
+    def __init__(self, *, cause: str = "") -> None:
+        super().__init__(self.CODE, cause=cause)
+
+
+def explain(code: ErrorCode) -> Explanation:
+    """Return the words for `code`; every code has them (a test proves it)."""
+    return EXPLANATIONS[code]
+
+
+_U, _A, _O, _P, _T = Acts.USER, Acts.TENANT_ADMIN, Acts.OPERATOR, Acts.PROVIDER, Acts.TIME
+_WAIT = "Nothing to do: Mailroom tries again by itself."
+_CHECK_ID = "Check the id; it may belong to something that was removed."
+
+EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
+    ErrorCode.GRANT_REVOKED: Explanation(
+        "Access to this mailbox was withdrawn.", _U, "Reconnect the mailbox."
+    ),
+    ErrorCode.GRANT_EXPIRED: Explanation(
+        "Access to this mailbox has expired.", _U, "Reconnect the mailbox."
+    ),
+    ErrorCode.SCOPE_MISSING: Explanation(
+        "A permission Mailroom needs was not given.", _U, "Reconnect and accept every permission."
+    ),
+    ErrorCode.LOGIN_REJECTED: Explanation(
+        "The mail server refused the username or password.",
+        _U,
+        "Check both, then reconnect. Some providers need an app password.",
+    ),
+    ErrorCode.APP_PASSWORD_REQUIRED: Explanation(
+        "The provider wants an app password here, not the account's own password.",
+        _U,
+        "Create an app password in the provider's security settings and reconnect with it.",
+    ),
+    ErrorCode.BROWSER_LOGIN_REQUIRED: Explanation(
+        "The provider blocked the login until the account's owner confirms it.",
+        _U,
+        "Sign in once at the provider's web site, follow its notice, then reconnect.",
+    ),
+    ErrorCode.CLIENT_REJECTED: Explanation(
+        "The provider refused this product's own registration.", _O, "Renew the client secret."
+    ),
+    ErrorCode.ADMIN_CONSENT_REQUIRED: Explanation(
+        "The organisation requires an administrator's approval.",
+        _A,
+        "Ask an administrator to approve, then connect again.",
+    ),
+    ErrorCode.PROVIDER_API_DISABLED: Explanation(
+        "The provider's mail access is switched off for this account.",
+        _A,
+        "Ask the mail administrator to switch it on.",
+    ),
+    ErrorCode.IMAP_DISABLED: Explanation(
+        "IMAP is switched off for this mailbox.",
+        _U,
+        "Switch IMAP on in the provider's settings, then test again.",
+    ),
+    ErrorCode.SMTP_DISABLED: Explanation(
+        "Sending by SMTP is switched off for this mailbox.",
+        _A,
+        "Ask the mail administrator to allow authenticated SMTP, or connect the provider directly.",
+    ),
+    ErrorCode.OAUTH_REQUIRED: Explanation(
+        "This provider no longer accepts passwords for mail programs.",
+        _U,
+        "Connect through the provider's own sign-in instead.",
+    ),
+    ErrorCode.CONTACT_ADMIN: Explanation(
+        "The mail server says only its administrator can solve this.",
+        _A,
+        "Ask the mail administrator to check this account's permissions.",
+    ),
+    ErrorCode.ENCRYPTION_REQUIRED: Explanation(
+        "The mail server accepts logins only over an encrypted connection.",
+        _U,
+        "Choose TLS or STARTTLS for this server.",
+    ),
+    ErrorCode.SENDER_NOT_ALLOWED: Explanation(
+        "The mail server does not let this login send as this address.",
+        _A,
+        "Use the login's own address, or have the administrator allow it.",
+    ),
+    ErrorCode.RATE_LIMITED: Explanation("The provider asked us to slow down.", _T, _WAIT),
+    ErrorCode.TOO_MANY_CONNECTIONS: Explanation(
+        "The mail server has too many connections for this mailbox.",
+        _T,
+        "It clears by itself; closing other mail programs helps.",
+    ),
+    ErrorCode.PROVIDER_UNAVAILABLE: Explanation(
+        "The mail server is unavailable for the moment.", _P, _WAIT
+    ),
+    ErrorCode.MAILBOX_FULL: Explanation(
+        "The mailbox is full.", _U, "Free some space or ask for a larger quota."
+    ),
+    ErrorCode.HOST_NOT_FOUND: Explanation(
+        "No server was found under this host name.", _U, "Check the spelling of the host name."
+    ),
+    ErrorCode.CONNECTION_FAILED: Explanation(
+        "The mail server could not be reached.", _U, "Check host name and port."
+    ),
+    ErrorCode.CONNECTION_TIMED_OUT: Explanation(
+        "The mail server did not answer in time.",
+        _P,
+        "Check host name and port; if they are right, the server is slow and we try again.",
+    ),
+    ErrorCode.CONNECTION_DROPPED: Explanation(
+        "The mail server closed the connection before it had answered.", _P, _WAIT
+    ),
+    ErrorCode.PROTOCOL_VIOLATION: Explanation(
+        "The server's answer is not one a mail server gives.",
+        _U,
+        "Check that host and port belong to a mail server and that the security setting fits the port.",
+    ),
+    ErrorCode.TLS_UNTRUSTED: Explanation(
+        "The mail server's certificate is not issued by an authority we trust.",
+        _A,
+        "Have the server's administrator install a certificate of a public authority.",
+    ),
+    ErrorCode.TLS_WRONG_NAME: Explanation(
+        "The mail server's certificate is for another host name.",
+        _U,
+        "Use the host name the certificate names.",
+    ),
+    ErrorCode.TLS_EXPIRED: Explanation(
+        "The mail server's certificate has expired.",
+        _A,
+        "Have the server's administrator renew it.",
+    ),
+    ErrorCode.TLS_NOT_OFFERED: Explanation(
+        "The server does not offer STARTTLS, so the password was not sent.",
+        _U,
+        "Use TLS on its own port (993 for IMAP, 465 for SMTP).",
+    ),
+    ErrorCode.TLS_FAILED: Explanation(
+        "No encrypted connection could be agreed on with the server.",
+        _U,
+        "Check that the port and the security setting belong together.",
+    ),
+    ErrorCode.STORE_THROTTLED: Explanation("Mailroom's own store is busy.", _T, _WAIT),
+    ErrorCode.CURSOR_EXPIRED: Explanation(
+        "The provider forgot our place; the folder is being compared.", _T, _WAIT
+    ),
+    ErrorCode.UIDVALIDITY_CHANGED: Explanation(
+        "The server renumbered a folder; it is being compared.", _T, _WAIT
+    ),
+    ErrorCode.MESSAGE_MALFORMED: Explanation(
+        "A message could not be read.", _O, "See the dead letters."
+    ),
+    ErrorCode.MESSAGE_TOO_LARGE: Explanation(
+        "A message is larger than the limit.", _O, "See the dead letters."
+    ),
+    ErrorCode.MESSAGE_GONE: Explanation(
+        "A message was deleted at the provider before it could be read.", _T, "Nothing to do."
+    ),
+    ErrorCode.LEASE_HELD: Explanation("Another run is at work on this mailbox.", _T, _WAIT),
+    ErrorCode.STALE_WRITE: Explanation("Something newer was already written.", _T, _WAIT),
+    ErrorCode.ALREADY_CONNECTED: Explanation(
+        "This mailbox is already connected.", _U, "Use the connected one, or disconnect it first."
+    ),
+    ErrorCode.VERSION_CONFLICT: Explanation(
+        "Somebody else changed this in the meantime.", _U, "Read it again, then repeat the change."
+    ),
+    ErrorCode.WRONG_STATE: Explanation(
+        "That is not possible in the present state.", _U, "Read the state again."
+    ),
+    ErrorCode.INVALID_REQUEST: Explanation(
+        "The request is not valid.", _U, "See `errors` for the fields to correct."
+    ),
+    ErrorCode.INVALID_PAGE_TOKEN: Explanation(
+        "This `next` token does not belong to this list.", _U, "Start the list again without it."
+    ),
+    ErrorCode.CONNECTION_TEST_FAILED: Explanation(
+        "The mailbox was not connected, because its test failed.",
+        _U,
+        "See `imap` and `smtp` for the verdict on each side.",
+    ),
+    ErrorCode.HOST_NOT_ALLOWED: Explanation(
+        "This host is not a public mail server.", _U, "Enter the public name of the mail server."
+    ),
+    ErrorCode.PORT_NOT_ALLOWED: Explanation(
+        "This port is not one of mail's.", _U, "Use 993 or 143 for IMAP, 465 or 587 for SMTP."
+    ),
+    ErrorCode.ADMIN_REQUIRED: Explanation(
+        "Only an administrator may do this.", _A, "Ask an administrator of your organisation."
+    ),
+    ErrorCode.UNAUTHENTICATED: Explanation(
+        "The access token lacks a claim this product needs.", _O, "See the claims in the docs."
+    ),
+    ErrorCode.NOT_FOUND: Explanation("There is nothing at this address.", _U, _CHECK_ID),
+    ErrorCode.MAILBOX_NOT_FOUND: Explanation("There is no such mailbox.", _U, _CHECK_ID),
+    ErrorCode.MESSAGE_NOT_FOUND: Explanation("There is no such message.", _U, _CHECK_ID),
+    ErrorCode.THREAD_NOT_FOUND: Explanation("There is no such thread.", _U, _CHECK_ID),
+    ErrorCode.CONTACT_NOT_FOUND: Explanation("There is no such contact.", _U, _CHECK_ID),
+    ErrorCode.BACKFILL_NOT_FOUND: Explanation("There is no such backfill.", _U, _CHECK_ID),
+    ErrorCode.RUN_NOT_FOUND: Explanation(
+        "There is no such run.", _U, "A run appears once it has ended; try again shortly."
+    ),
+    ErrorCode.ATTACHMENT_NOT_FOUND: Explanation("There is no such attachment.", _U, _CHECK_ID),
+    ErrorCode.WRONG_MAILBOX: Explanation(
+        "These are the settings of another account than the one connected.",
+        _U,
+        "Reconnect with the same account, or connect this one as a new mailbox.",
+    ),
+    ErrorCode.INTERNAL: Explanation(
+        "Something went wrong on our side.", _O, "Quote the request id to support."
+    ),
+}

@@ -1,0 +1,87 @@
+"""What a failed run does next: stop, retry, compare again, or give up the turn."""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.domain.errors import (
+    ConfigurationError,
+    ConflictError,
+    CursorExpiredError,
+    ErrorCode,
+    MailroomError,
+    ReconnectRequiredError,
+    RetryLaterError,
+)
+
+FIRST_DELAY_SECONDS = 60.0
+LONGEST_DELAY_SECONDS = 3600.0
+CONFIGURATION_DELAY_SECONDS = 3600.0
+LONGEST_WISH_SECONDS = 86_400.0
+"""A provider's Retry-After is obeyed up to a day; beyond that we look again ourselves."""
+DOUBTFUL_LOGIN_FAILURES = 5
+"""So many refusals in a row turn a doubtful login answer into a definitive one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Park the mailbox as `reconnect_required`; only a person can go on."""
+
+    code: ErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAt:
+    """Keep the mailbox active and do not touch it before `at`."""
+
+    at: datetime
+    code: ErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class Rebaseline:
+    """List the folder again and compare."""
+
+    code: ErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Another worker is doing it; say nothing."""
+
+
+Decision = Stop | RetryAt | Rebaseline | Drop
+
+
+def decide(
+    error: MailroomError, *, failures_before: int, now: datetime, rng: random.Random
+) -> Decision:
+    """Decide what follows `error`.
+
+    `failures_before`: consecutive failed runs before this one. A failure is never parked on a doubt:
+    only a definitive refusal, or the fifth doubtful one in a row, stops a mailbox.
+    """
+    match error:
+        case ConflictError():
+            return Drop()
+        case CursorExpiredError():
+            return Rebaseline(error.code)
+        case ReconnectRequiredError(definitive=True):
+            return Stop(error.code)
+        case ReconnectRequiredError():
+            if failures_before + 1 >= DOUBTFUL_LOGIN_FAILURES:
+                return Stop(error.code)
+            delay = backoff_seconds(failures_before, rng)
+        case ConfigurationError():
+            delay = CONFIGURATION_DELAY_SECONDS * rng.uniform(1.0, 1.2)
+        case RetryLaterError(retry_after_seconds=float() | int() as wish):
+            delay = min(wish, LONGEST_WISH_SECONDS) + rng.uniform(0.0, 5.0)
+        case _:
+            delay = backoff_seconds(failures_before, rng)
+    return RetryAt(now + timedelta(seconds=delay), error.code)
+
+
+def backoff_seconds(failures_before: int, rng: random.Random) -> float:
+    """Exponential delay in seconds with jitter over its upper half, so that a recovered host is not stormed."""
+    ceiling = min(FIRST_DELAY_SECONDS * 2.0 ** min(failures_before, 10), LONGEST_DELAY_SECONDS)
+    return float(ceiling * rng.uniform(0.5, 1.0))

@@ -1,0 +1,53 @@
+"""Which message and which thread something is, derived from its own headers alone.
+
+No look-up is needed: the same mail in two mailboxes, or fetched twice, gets the same ids, and two different
+mails that share a Message-ID get different ones. A thread is named by its root: the first of References
+(RFC 5322, 3.6.4), else In-Reply-To, else the message's own id. A message id starts with its thread's, so a
+message is found in its thread's partition. Never by subject.
+"""
+
+import base64
+import hashlib
+
+from shared.domain.ids import MessageId, TenantId, ThreadId
+from shared.domain.message import ParsedMessage
+
+_THREAD_BYTES = 15
+_MESSAGE_BYTES = 15
+
+
+def thread_and_message_id(
+    tenant_id: TenantId, message: ParsedMessage
+) -> tuple[ThreadId, MessageId]:
+    """Return the ids of `message` inside `tenant_id`."""
+    own = message.internet_message_id or ""
+    fingerprint = hashlib.sha256(message.fingerprint_source).hexdigest()
+    root = next(
+        (root for root in (*message.references[:1], message.in_reply_to, own) if root),
+        f"fingerprint:{fingerprint}",
+    )
+    thread_id = ThreadId("t" + _digest(_THREAD_BYTES, tenant_id, root))
+    name = _digest(_MESSAGE_BYTES, tenant_id, own, fingerprint)
+    return thread_id, MessageId(f"m{thread_id[1:]}{name}")
+
+
+def thread_of(message_id: MessageId) -> ThreadId | None:
+    """Return the thread a message id belongs to, or None for a text that is no message id."""
+    length = _encoded_length(_THREAD_BYTES)
+    if len(message_id) != 1 + length + _encoded_length(_MESSAGE_BYTES):
+        return None
+    if message_id[0] != "m" or not message_id.isascii() or not message_id.isalnum():
+        return None
+    return ThreadId("t" + message_id[1 : 1 + length])
+
+
+def _encoded_length(size: int) -> int:
+    return size * 8 // 5
+
+
+def _digest(size: int, *parts: str) -> str:
+    hasher = hashlib.blake2b(digest_size=size)
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        hasher.update(len(data).to_bytes(8, "big") + data)
+    return base64.b32encode(hasher.digest()).decode("ascii").lower()

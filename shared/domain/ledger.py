@@ -1,0 +1,122 @@
+"""What became of every id a run listed; a run whose ledger does not balance has failed."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shared.domain.ids import ProviderMessageId
+
+
+class Fate(StrEnum):
+    """What can become of a listed message."""
+
+    STORED = "stored"
+    ALREADY_STORED = "already_stored"
+    SKIPPED = "skipped"
+    UNREADABLE = "unreadable"
+    GONE = "gone"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The sums of a ledger; `listed` is what the provider named, the rest what became of it."""
+
+    listed: int = 0
+    stored: int = 0
+    already_stored: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    unreadable: int = 0
+    gone: int = 0
+    failed: int = 0
+    flags_changed: int = 0
+    removed: int = 0
+
+    @property
+    def settled(self) -> int:
+        """How many of the listed have met their fate."""
+        return (
+            self.stored
+            + self.already_stored
+            + sum(self.skipped.values())
+            + self.unreadable
+            + self.gone
+            + self.failed
+        )
+
+    @property
+    def balances(self) -> bool:
+        """Whether every listed id is accounted for."""
+        return self.listed == self.settled
+
+    def __add__(self, other: "Counts") -> "Counts":
+        skipped = dict(self.skipped)
+        for reason, count in other.skipped.items():
+            skipped[reason] = skipped.get(reason, 0) + count
+        return Counts(
+            self.listed + other.listed,
+            self.stored + other.stored,
+            self.already_stored + other.already_stored,
+            skipped,
+            self.unreadable + other.unreadable,
+            self.gone + other.gone,
+            self.failed + other.failed,
+            self.flags_changed + other.flags_changed,
+            self.removed + other.removed,
+        )
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Collects fates during a run. An id has one fate: the first one settled stays."""
+
+    _listed: dict[ProviderMessageId, tuple[Fate, str] | None] = field(default_factory=dict)
+    flags_changed: int = 0
+    removed: int = 0
+
+    def add(self, ids: Iterable[ProviderMessageId]) -> None:
+        """Note that the provider named `ids`."""
+        for provider_message_id in ids:
+            self._listed.setdefault(provider_message_id, None)
+
+    def settle(self, provider_message_id: ProviderMessageId, fate: Fate, reason: str = "") -> None:
+        """Note what became of a listed id; raises KeyError for one never listed."""
+        if self._listed[provider_message_id] is None:
+            self._listed[provider_message_id] = (fate, reason)
+
+    @property
+    def unsettled(self) -> tuple[ProviderMessageId, ...]:
+        """The listed ids nothing is known of yet."""
+        return tuple(name for name, fate in self._listed.items() if fate is None)
+
+    def counts(self) -> Counts:
+        """Return the sums so far."""
+        fates = [fate for fate in self._listed.values() if fate is not None]
+        skipped: dict[str, int] = {}
+        for fate, reason in fates:
+            if fate is Fate.SKIPPED:
+                skipped[reason] = skipped.get(reason, 0) + 1
+
+        def count(wanted: Fate) -> int:
+            return sum(1 for fate, _ in fates if fate is wanted)
+
+        return Counts(
+            listed=len(self._listed),
+            stored=count(Fate.STORED),
+            already_stored=count(Fate.ALREADY_STORED),
+            skipped=skipped,
+            unreadable=count(Fate.UNREADABLE),
+            gone=count(Fate.GONE),
+            failed=count(Fate.FAILED),
+            flags_changed=self.flags_changed,
+            removed=self.removed,
+        )
+
+    def entries(self) -> Mapping[str, tuple[ProviderMessageId, ...]]:
+        """Return the ids by fate (`skipped:<reason>` where there is a reason), for the packed record."""
+        grouped: dict[str, list[ProviderMessageId]] = {}
+        for name, settled in self._listed.items():
+            if settled is not None:
+                fate, reason = settled
+                grouped.setdefault(f"{fate}:{reason}" if reason else str(fate), []).append(name)
+        return {key: tuple(names) for key, names in grouped.items()}

@@ -1,0 +1,164 @@
+"""What a mailbox is, and which changes of status are possible."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.errors import Acts, ErrorCode, explain
+from shared.domain.folders import Folder
+from shared.domain.ids import FolderId, MailboxId, RunId, TenantId, UserId
+from shared.domain.mail_server import ServerSettings
+
+
+class Provider(StrEnum):
+    """Where a mailbox lives."""
+
+    GMAIL = "gmail"
+    OUTLOOK = "outlook"
+    IMAP = "imap"
+
+
+class MailboxKind(StrEnum):
+    """Whose mailbox it is."""
+
+    PERSONAL = "personal"
+    SHARED = "shared"
+
+
+class Purpose(StrEnum):
+    """What people use it for."""
+
+    PERSONAL = "personal"
+    SALES = "sales"
+    SUPPORT = "support"
+    BILLING = "billing"
+    OTHER = "other"
+
+
+class Visibility(StrEnum):
+    """How much of a personal mailbox's mail others see on a contact's timeline."""
+
+    METADATA = "metadata"
+    SUBJECT = "subject"
+    FULL = "full"
+
+
+class MailboxStatus(StrEnum):
+    """Where a mailbox is in its life."""
+
+    CONNECTING = "connecting"
+    ACTIVE = "active"
+    RECONNECT_REQUIRED = "reconnect_required"
+    DISCONNECTED = "disconnected"
+
+
+TRANSITIONS: dict[MailboxStatus, frozenset[MailboxStatus]] = {
+    MailboxStatus.CONNECTING: frozenset({MailboxStatus.ACTIVE, MailboxStatus.DISCONNECTED}),
+    MailboxStatus.ACTIVE: frozenset(
+        {MailboxStatus.RECONNECT_REQUIRED, MailboxStatus.DISCONNECTED, MailboxStatus.ACTIVE}
+    ),
+    MailboxStatus.RECONNECT_REQUIRED: frozenset({MailboxStatus.ACTIVE, MailboxStatus.DISCONNECTED}),
+    MailboxStatus.DISCONNECTED: frozenset({MailboxStatus.ACTIVE}),
+}
+
+
+def may_become(before: MailboxStatus, after: MailboxStatus) -> bool:
+    """Whether a mailbox may go from `before` to `after`."""
+    return after in TRANSITIONS[before]
+
+
+class Direction(StrEnum):
+    """Which way trouble or a message goes."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+@dataclass(frozen=True, slots=True)
+class LatestError:
+    """The trouble a mailbox is in, one for each direction; cleared by the next success."""
+
+    code: ErrorCode
+    first_seen_at: datetime
+    last_seen_at: datetime
+    count: int
+    run_id: RunId | None = None
+    next_retry_at: datetime | None = None
+
+    @property
+    def acts(self) -> Acts:
+        """Whose move it is."""
+        return explain(self.code).acts
+
+    def again(
+        self,
+        code: ErrorCode,
+        *,
+        now: datetime,
+        run_id: RunId | None,
+        next_retry_at: datetime | None,
+    ) -> "LatestError":
+        """Return this error after it was seen once more; another code starts a new count."""
+        if code is not self.code:
+            return LatestError(code, now, now, 1, run_id, next_retry_at)
+        return LatestError(code, self.first_seen_at, now, self.count + 1, run_id, next_retry_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """One connected e-mail account of a tenant: its settings and its health."""
+
+    tenant_id: TenantId
+    id: MailboxId
+    provider: Provider
+    address: str
+    status: MailboxStatus
+    kind: MailboxKind
+    purpose: Purpose
+    owner_user_id: UserId
+    connected_at: datetime
+    display_name: str = ""
+    reply_to: str | None = None
+    recovery_note: str = ""
+    visibility: Visibility = Visibility.METADATA
+    create_contacts: bool = False
+    backfill_days: int = 0
+    history_from: datetime | None = None
+    """The date floor of what belongs to us: messages the provider received earlier stay there."""
+    active_folders: tuple[FolderId, ...] | None = None
+    allow_untrusted_certificate: bool = False
+    imap: ServerSettings | None = None
+    smtp: ServerSettings | None = None
+    sync_minutes: int = 5
+    generation: int = 1
+    inbound_error: LatestError | None = None
+    outbound_error: LatestError | None = None
+    version: int = 1
+    """Raised by every change of settings; guards against lost updates."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """The part of a mailbox that runs change: small, so that an idle poll writes one unit."""
+
+    fence: int = 0
+    generation: int = 1
+    lease_owner: str | None = None
+    lease_expires_at: datetime | None = None
+    suspect: str | None = None
+    strikes: dict[str, int] = field(default_factory=dict)
+    due_slot: str | None = None
+    not_before: datetime | None = None
+    failures: int = 0
+    """Consecutive failed runs."""
+    last_synced_at: datetime | None = None
+    requested_run_id: RunId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FolderState:
+    """A folder as last listed, with the encoded cursor up to which it is durably stored."""
+
+    folder: Folder
+    cursor: str | None = None
+    gone_at: datetime | None = None

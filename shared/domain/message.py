@@ -1,0 +1,196 @@
+"""What a message is: as fetched from a provider, as parsed, as stored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.ids import (
+    Address,
+    FolderId,
+    MailboxId,
+    MessageId,
+    ProviderMessageId,
+    ThreadId,
+)
+from shared.domain.mailbox import Direction
+
+
+class ParticipantRole(StrEnum):
+    """The header a participant stands in."""
+
+    FROM = "from"
+    TO = "to"
+    CC = "cc"
+    BCC = "bcc"
+    REPLY_TO = "reply_to"
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """One address on a message. `address` is canonical, `name` is as written, decoded."""
+
+    role: ParticipantRole
+    address: Address
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the user did with one copy. `version` is the provider's own counter (IMAP modseq), 0 where it has none."""
+
+    seen: bool = False
+    flagged: bool = False
+    answered: bool = False
+    draft: bool = False
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedPart:
+    """One leaf of a message that was fetched in parts: its MIME header lines and its body, still encoded."""
+
+    section: str
+    content_type: str
+    charset: str | None
+    encoding: str
+    content: bytes
+    disposition: str | None = None
+    filename: str | None = None
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RemotePart:
+    """A leaf that was left at the provider; `section` names it there, `size` is its encoded size in bytes."""
+
+    section: str
+    content_type: str
+    encoding: str
+    size: int
+    filename: str | None = None
+    disposition: str | None = None
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedMessage:
+    """A message as a provider handed it over: `raw` whole, or `header` with `parts` and `remote` leaves."""
+
+    provider_message_id: ProviderMessageId
+    received_at: datetime
+    size: int
+    flags: Flags
+    raw: bytes | None = None
+    header: bytes | None = None
+    parts: tuple[FetchedPart, ...] = ()
+    remote: tuple[RemotePart, ...] = ()
+    provider_thread_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MissingMessage:
+    """A message that could not be fetched: gone meanwhile, or too large to take."""
+
+    provider_message_id: ProviderMessageId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedAttachment:
+    """A non-text leaf. Exactly one of `content` (decoded bytes) and `section` (still at the provider) is set."""
+
+    filename: str
+    content_type: str
+    size: int
+    inline: bool = False
+    content_id: str | None = None
+    content: bytes | None = field(default=None, repr=False)
+    section: str | None = None
+    encoding: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedMessage:
+    """What `mime` makes of a fetched message. Every text is valid Unicode without NUL or lone surrogates."""
+
+    internet_message_id: str | None
+    references: tuple[str, ...]
+    in_reply_to: str | None
+    subject: str
+    sent_at: datetime | None
+    participants: tuple[Participant, ...]
+    text: str
+    html: str | None
+    snippet: str
+    attachments: tuple[ParsedAttachment, ...]
+    headers: Mapping[str, str]
+    """The few headers worth keeping, by lower-case name (List-Id, Auto-Submitted, Precedence, …)."""
+    fingerprint_source: bytes
+    """What identity is derived from where Message-ID is missing or reused; see `identity`."""
+    defects: tuple[str, ...] = ()
+    """Which fallbacks were needed, as short codes; empty for a well-formed message."""
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAttachment:
+    """An attachment as stored: `digest` names its object, or `missing` says why there is none."""
+
+    filename: str
+    content_type: str
+    size: int
+    inline: bool = False
+    content_id: str | None = None
+    digest: str | None = None
+    missing: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The readable part of a message. `html` is as received: it leaves only through the sanitiser."""
+
+    text: str
+    html: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as stored, without its body."""
+
+    id: MessageId
+    thread_id: ThreadId
+    internet_message_id: str | None
+    in_reply_to: str | None
+    references: tuple[str, ...]
+    subject: str
+    direction: Direction
+    sent_at: datetime
+    received_at: datetime
+    participants: tuple[Participant, ...]
+    snippet: str
+    attachments: tuple[StoredAttachment, ...]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    defects: tuple[str, ...] = ()
+    truncated: bool = False
+    copies: frozenset[str] = frozenset()
+    """`copy_ref` of every copy this message was ever stored under, live or removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A message's presence in one folder of one mailbox."""
+
+    mailbox_id: MailboxId
+    folder_id: FolderId
+    provider_message_id: ProviderMessageId
+    message_id: MessageId
+    received_at: datetime
+    flags: Flags
+    removed_at: datetime | None = None
+    """When it was found gone from the folder (deleted or moved); the message itself stays."""
+
+
+def copy_ref(mailbox_id: MailboxId, provider_message_id: ProviderMessageId) -> str:
+    """Return the name of a copy inside its tenant."""
+    return f"{mailbox_id}/{provider_message_id}"

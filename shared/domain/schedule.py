@@ -1,0 +1,52 @@
+"""When a mailbox is polled: its slot, its next run, its cadence.
+
+A mailbox polled every N minutes sits in one slot (N, phase, shard). Each minute the scheduler asks for the
+slots of that minute. Nothing has to be written after a poll, so an idle mailbox costs no index write, and a
+tick that was missed costs one cycle and no mailbox. The phase spreads mailboxes over the minutes: the jitter.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from shared.domain.ids import MailboxId
+
+CADENCES_MINUTES = (1, 2, 5, 10, 15, 30, 60)
+SHARDS = 4
+
+
+def slot_of(mailbox_id: MailboxId, every_minutes: int) -> str:
+    """Return the slot of a mailbox polled every `every_minutes`, one of `CADENCES_MINUTES`."""
+    if every_minutes not in CADENCES_MINUTES:
+        message = f"cadence must be one of {CADENCES_MINUTES}, not {every_minutes}"
+        raise ValueError(message)
+    spread = _spread(mailbox_id)
+    return _slot(every_minutes, spread % every_minutes, (spread >> 16) % SHARDS)
+
+
+def slots_at(now: datetime) -> Iterator[str]:
+    """Yield every slot that is due in the minute of `now`."""
+    minute = int(now.timestamp()) // 60
+    for every in CADENCES_MINUTES:
+        for shard in range(SHARDS):
+            yield _slot(every, minute % every, shard)
+
+
+def next_run_at(
+    mailbox_id: MailboxId, every_minutes: int, *, now: datetime, not_before: datetime | None
+) -> datetime:
+    """Return the start of the minute in which the mailbox is next due, after `now` and `not_before`."""
+    earliest = max(now, not_before) if not_before else now
+    minute = int(earliest.timestamp()) // 60 + (0 if not_before and not_before > now else 1)
+    phase = _spread(mailbox_id) % every_minutes
+    minute += (phase - minute) % every_minutes
+    at = datetime.fromtimestamp(minute * 60, UTC)
+    return at if at >= earliest else at + timedelta(minutes=every_minutes)
+
+
+def _slot(every: int, phase: int, shard: int) -> str:
+    return f"every-{every}#{phase}#{shard}"
+
+
+def _spread(mailbox_id: MailboxId) -> int:
+    return int.from_bytes(hashlib.blake2b(mailbox_id.encode(), digest_size=8).digest(), "big")

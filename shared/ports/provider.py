@@ -1,0 +1,119 @@
+"""What a mail provider must be able to do. A provider gets a cursor and returns a page with the next one;
+it never touches a store, a queue or a clock.
+
+Every method may raise, and raises nothing else but: `ReconnectRequiredError`, `ConfigurationError`,
+`RetryLaterError`, `CursorExpiredError` (changes only), `RequestError` (host or port not allowed).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.domain.cursor import Cursor
+from shared.domain.folders import Folder
+from shared.domain.ids import FolderId, ProviderMessageId
+from shared.domain.mail_server import ImapGrant, ServerLogin, Verdict
+from shared.domain.message import FetchedMessage, Flags, MissingMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one glance at a mailbox showed: its folders, and those whose content differs from their cursor."""
+
+    folders: tuple[Folder, ...]
+    changed: frozenset[FolderId]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """Changes of one folder since a cursor. `next_cursor` may be stored only after all of this page is."""
+
+    added: tuple[ProviderMessageId, ...]
+    flags: Mapping[ProviderMessageId, Flags]
+    removed: tuple[ProviderMessageId, ...]
+    next_cursor: Cursor
+    more: bool = False
+    """There is more to list after this page; come again with `next_cursor`."""
+
+
+KnownCopies = Callable[[], Mapping[ProviderMessageId, Flags]]
+"""Gives the live copies we hold of a folder; called only where the provider cannot say what went away."""
+
+
+class MailSession(Protocol):
+    """An open session with one mailbox. Not thread-safe."""
+
+    def look(
+        self,
+        cursors: Mapping[FolderId, Cursor | None],
+        is_active: Callable[[Folder], bool],
+        *,
+        now: datetime,
+    ) -> Look:
+        """List folders and compare active ones with their cursors, in as few round trips as the protocol allows.
+
+        A folder without a cursor counts as changed. `now` lets an adapter force a full comparison at intervals.
+        """
+        ...
+
+    def baseline(self, folder: Folder, *, now: datetime) -> Cursor:
+        """Return the folder's position at this instant; what is there already lies before it."""
+        ...
+
+    def changes(
+        self,
+        folder: Folder,
+        cursor: Cursor | None,
+        known: KnownCopies,
+        *,
+        since: datetime | None,
+        limit: int,
+        now: datetime,
+    ) -> ChangePage:
+        """Return what changed after `cursor`, at most `limit` added ids, oldest first.
+
+        `cursor` None lists the whole folder from the date floor `since` on and, on its last page, names as
+        removed every known copy that is no longer there. The position is taken before the listing.
+        Raises `CursorExpiredError` when the cursor no longer fits; then come again with None.
+        """
+        ...
+
+    def list_window(
+        self, folder: Folder, *, since: datetime, upto: Cursor
+    ) -> tuple[ProviderMessageId, ...]:
+        """Return the ids of messages received at or after `since` and before the position `upto`, newest first."""
+        ...
+
+    def fetch(
+        self, folder: Folder, ids: Sequence[ProviderMessageId]
+    ) -> Iterator[FetchedMessage | MissingMessage]:
+        """Yield each of `ids` once, fetched or missing, without holding more than a few megabytes at once."""
+        ...
+
+    def read_part(
+        self, folder: Folder, provider_message_id: ProviderMessageId, section: str, encoding: str
+    ) -> Iterator[bytes]:
+        """Yield the decoded bytes of one leaf in slices of about a megabyte."""
+        ...
+
+
+class MailProvider(Protocol):
+    """Opens sessions with mailboxes of one provider."""
+
+    def open(self, grant: ImapGrant) -> AbstractContextManager[MailSession]:
+        """Log in. The context manager logs out and closes, also after a failure."""
+        ...
+
+
+class ServerTester(Protocol):
+    """Tries logins before anything is stored. Never raises for what a server does: the verdict says it."""
+
+    def test_imap(self, login: ServerLogin) -> Verdict:
+        """Log in by IMAP and list the folders, within 15 seconds."""
+        ...
+
+    def test_smtp(self, login: ServerLogin) -> Verdict:
+        """Log in by SMTP without sending, within 15 seconds."""
+        ...

@@ -1,0 +1,53 @@
+"""How work is handed to another function."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.domain.ids import BackfillId, MailboxId, RunId, TenantId
+from shared.domain.run import RunReason
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """Ask for one sync run. `run_id` is set when a person waits for it."""
+
+    tenant_id: TenantId
+    mailbox_id: MailboxId
+    reason: RunReason
+    run_id: RunId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """Ask for a backfill to be planned."""
+
+    tenant_id: TenantId
+    mailbox_id: MailboxId
+    backfill_id: BackfillId
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRequest:
+    """Ask for one chunk to be run."""
+
+    tenant_id: TenantId
+    mailbox_id: MailboxId
+    backfill_id: BackfillId
+    chunk: int
+
+
+class WorkQueues(Protocol):
+    """The three queues. At least once, any order. Raises `RetryLaterError` when anything was not accepted."""
+
+    def send_syncs(self, requests: Sequence[SyncRequest]) -> None:
+        """Queue sync runs, in batches; entries refused singly are sent again."""
+        ...
+
+    def send_plan(self, request: PlanRequest) -> None:
+        """Queue the planning of a backfill."""
+        ...
+
+    def send_chunks(self, requests: Sequence[ChunkRequest], *, delay_seconds: int = 0) -> None:
+        """Queue chunks, to be handed out after `delay_seconds` (at most 900)."""
+        ...

@@ -1,0 +1,408 @@
+"""What operations need to have kept, and under which conditions.
+
+Every method may raise `StoreThrottledError` (asked to slow down, or out of reach). A method that names a
+`Fence` raises `ConflictError(STALE_WRITE)` and changes nothing when the fence has been passed.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.domain.backfill import Backfill, BackfillState, Chunk
+from shared.domain.contact import Contact
+from shared.domain.errors import ErrorCode
+from shared.domain.ids import (
+    Address,
+    BackfillId,
+    ContactId,
+    FolderId,
+    MailboxId,
+    MessageId,
+    ProviderMessageId,
+    RunId,
+    TenantId,
+    ThreadId,
+    UserId,
+)
+from shared.domain.lease import Fence, Lease
+from shared.domain.ledger import Counts
+from shared.domain.mailbox import FolderState, LatestError, Mailbox, MailboxStatus, RunState
+from shared.domain.message import Body, Copy, Flags, Message
+from shared.domain.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxRecord:
+    """A mailbox with its run state, as read together and consistently."""
+
+    mailbox: Mailbox
+    run_state: RunState
+
+
+@dataclass(frozen=True, slots=True)
+class DueMailbox:
+    """What the due index tells: enough to queue a run."""
+
+    tenant_id: TenantId
+    mailbox_id: MailboxId
+    not_before: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOutcome:
+    """All that the one conditional write at the end of a sync run changes."""
+
+    cursors: Mapping[FolderId, FolderState]
+    """Folder states to write, with the cursors reached."""
+    now: datetime
+    run: Run | None
+    """The run to record, or None for an idle poll nobody asked for."""
+    status: MailboxStatus | None = None
+    """A status to change to, or None to leave it."""
+    inbound_error: LatestError | None = None
+    failures: int = 0
+    not_before: datetime | None = None
+    due_slot: str | None = None
+
+
+class MailboxStore(Protocol):
+    """Mailboxes, their folders and run state."""
+
+    def create(self, mailbox: Mailbox, run_state: RunState, identity: str) -> None:
+        """Add a mailbox. `identity` names the account at its provider, once per tenant among connected mailboxes;
+        raises `ConflictError(ALREADY_CONNECTED)` when it is taken."""
+        ...
+
+    def get(self, tenant_id: TenantId, mailbox_id: MailboxId) -> MailboxRecord | None:
+        """Return the mailbox and its run state, consistently read, or None."""
+        ...
+
+    def list_mailboxes(self, tenant_id: TenantId) -> list[MailboxRecord]:
+        """Return every mailbox of the tenant, in order of id (which is order of connection)."""
+        ...
+
+    def save_settings(self, mailbox: Mailbox) -> Mailbox:
+        """Write the changeable settings where the stored version is `mailbox.version`; return it with the next one.
+        Status, errors, generation and run state are not touched. Raises `ConflictError(VERSION_CONFLICT)`."""
+        ...
+
+    def disconnect(self, tenant_id: TenantId, mailbox_id: MailboxId, identity: str) -> None:
+        """In one transaction: status disconnected, generation and fence raised, lease and due slot dropped, identity
+        freed. Repeating it changes nothing."""
+        ...
+
+    def reconnect(self, mailbox: Mailbox, identity: str, due_slot: str) -> None:
+        """In one transaction: settings and status active, generation and fence raised, errors cleared, due slot set.
+        `mailbox.generation` is the one found before. Raises `ConflictError(STALE_WRITE | ALREADY_CONNECTED)`."""
+        ...
+
+    def due(self, slot: str) -> Iterator[DueMailbox]:
+        """Yield the mailboxes in a slot (eventually consistent)."""
+        ...
+
+    def request_run(self, tenant_id: TenantId, mailbox_id: MailboxId, run_id: RunId) -> RunId:
+        """Note that a person waits for a run and return its id: `run_id`, or the one already waiting."""
+        ...
+
+    def take_lease(
+        self,
+        tenant_id: TenantId,
+        mailbox_id: MailboxId,
+        *,
+        generation: int,
+        owner: str,
+        now: datetime,
+        seconds: int,
+    ) -> Lease:
+        """Take the right to run the mailbox: raises the fence. A lease past its time may be taken over; then
+        `previous_run_died`. Raises `ConflictError(LEASE_HELD)`, or `STALE_WRITE` for another generation."""
+        ...
+
+    def mark_suspect(self, lease: Lease, provider_message_id: ProviderMessageId | None) -> int:
+        """Note what is about to be parsed (None: nothing) and return how often it was noted before. Fenced."""
+        ...
+
+    def finish_idle(self, record: MailboxRecord, *, now: datetime) -> None:
+        """End a poll that found nothing, without a lease: one write of one unit, fenced by generation. Also clears
+        the inbound error, failures and backoff if there were any."""
+        ...
+
+    def finish_run(self, fence: Fence, outcome: SyncOutcome) -> None:
+        """Write the outcome in one transaction and give the lease back. Fenced."""
+        ...
+
+    def fail_without_lease(self, record: MailboxRecord, outcome: SyncOutcome) -> None:
+        """Write the outcome of a poll that failed before it held a lease; fenced by generation."""
+        ...
+
+    def folders(self, tenant_id: TenantId, mailbox_id: MailboxId) -> list[FolderState]:
+        """Return the folders as last listed, consistently read."""
+        ...
+
+    def add_folder(self, fence: Fence, state: FolderState) -> FolderState:
+        """Store a folder's first state unless it has one with a cursor; return the one that stands."""
+        ...
+
+    def primary(self, tenant_id: TenantId, user_id: UserId) -> MailboxId | None:
+        """Return the user's primary mailbox."""
+        ...
+
+    def set_primary(self, tenant_id: TenantId, user_id: UserId, mailbox_id: MailboxId) -> None:
+        """Make it the user's primary."""
+        ...
+
+
+class RunStore(Protocol):
+    """Ended runs with their ledgers; written by `finish_run` and `finish_chunk`."""
+
+    def list_runs(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, *, limit: int, before: RunId | None
+    ) -> list[Run]:
+        """Return runs newest first, without their ledgers."""
+        ...
+
+    def get_run(self, tenant_id: TenantId, mailbox_id: MailboxId, run_id: RunId) -> Run | None:
+        """Return one run with its ledger."""
+        ...
+
+
+class BackfillStore(Protocol):
+    """Backfills and their chunks."""
+
+    def create_backfill(self, backfill: Backfill) -> None:
+        """Add a backfill in state planning. Raises `ConflictError(WRONG_STATE)` while the mailbox has another open one."""
+        ...
+
+    def get_backfill(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, backfill_id: BackfillId
+    ) -> Backfill | None:
+        """Return one, consistently read."""
+        ...
+
+    def list_backfills(self, tenant_id: TenantId, mailbox_id: MailboxId) -> list[Backfill]:
+        """Return all of a mailbox, newest first."""
+        ...
+
+    def open_backfills(self) -> Iterator[Backfill]:
+        """Yield every backfill that is not over, of all tenants, from a sparse index (never a scan)."""
+        ...
+
+    def put_chunks(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
+        """Write the chunks of a backfill that is still planning; those of an earlier attempt are replaced."""
+        ...
+
+    def start_backfill(self, backfill: Backfill) -> Backfill:
+        """Turn planning into running (or done when `chunks` is 0) with the plan's sums; a backfill that is past
+        planning is returned as it stands."""
+        ...
+
+    def set_backfill_state(
+        self,
+        backfill: Backfill,
+        state: BackfillState,
+        *,
+        now: datetime,
+        code: ErrorCode | None = None,
+    ) -> Backfill:
+        """Change state where the stored state is still `backfill.state`; raises `ConflictError(WRONG_STATE)`."""
+        ...
+
+    def set_waiting(self, backfill: Backfill, until: datetime | None) -> None:
+        """Say that the provider makes us wait until then (None: no longer). Lost races do not matter."""
+        ...
+
+    def raise_released(self, backfill: Backfill, released: int) -> Backfill:
+        """Set `released` where it is still `backfill.released`; return what stands now, whoever won."""
+        ...
+
+    def get_chunk(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, backfill_id: BackfillId, number: int
+    ) -> Chunk | None:
+        """Return one, consistently read."""
+        ...
+
+    def open_chunks(self, backfill: Backfill) -> list[Chunk]:
+        """Return released chunks that are not done."""
+        ...
+
+    def take_chunk(
+        self, backfill: Backfill, number: int, *, owner: str, now: datetime, seconds: int
+    ) -> Chunk:
+        """Lease a chunk and count the attempt; raises `ConflictError(LEASE_HELD)`, or `WRONG_STATE` when it is done."""
+        ...
+
+    def mark_chunk_suspect(
+        self, backfill: Backfill, chunk: Chunk, provider_message_id: ProviderMessageId | None
+    ) -> int:
+        """As `MailboxStore.mark_suspect`, for a leased chunk."""
+        ...
+
+    def give_back_chunk(
+        self, backfill: Backfill, chunk: Chunk, *, not_before: datetime | None
+    ) -> None:
+        """Drop the lease without finishing, to be taken again after `not_before`."""
+        ...
+
+    def finish_chunk(
+        self, fence: Fence, backfill: Backfill, chunk: Chunk, run: Run, *, now: datetime
+    ) -> Backfill:
+        """In one transaction: chunk done, run recorded, `done` and counts of the backfill raised, state done with the
+        last chunk. Exactly once per chunk: raises `ConflictError(WRONG_STATE)` for a chunk that is done. Fenced."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewCopy:
+    """A message with the copy to be stored and the external addresses it is found under."""
+
+    message: Message
+    body: Body
+    copy: Copy
+    index_addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One line of an index: when, and which message."""
+
+    at: datetime
+    message_id: MessageId
+    folder_id: FolderId | None = None
+
+
+class MessageStore(Protocol):
+    """Messages, their copies and indexes."""
+
+    def save(self, fence: Fence, new: Sequence[NewCopy]) -> frozenset[ProviderMessageId]:
+        """Store messages, then index entries, then (fenced, last) the copies; repeating it changes nothing. Returns the
+        ids whose copy was not there before. A copy that has a newer flags version keeps it."""
+        ...
+
+    def copies(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, folder_id: FolderId
+    ) -> dict[ProviderMessageId, Copy]:
+        """Return the live copies of a folder, consistently read."""
+        ...
+
+    def which_are_stored(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, ids: Sequence[ProviderMessageId]
+    ) -> frozenset[ProviderMessageId]:
+        """Return those of `ids` that have a copy, live or removed."""
+        ...
+
+    def set_flags(self, fence: Fence, flags: Mapping[ProviderMessageId, Flags]) -> int:
+        """Write flags of copies we hold where they differ and are not older; return how many changed. Fenced."""
+        ...
+
+    def remove_copies(
+        self, fence: Fence, ids: Iterable[ProviderMessageId], *, now: datetime
+    ) -> int:
+        """Mark copies as removed; the messages stay. Returns how many were live before. Fenced."""
+        ...
+
+    def get_messages(
+        self, tenant_id: TenantId, ids: Sequence[MessageId]
+    ) -> dict[MessageId, Message]:
+        """Return the messages that exist, at most 100 at once."""
+        ...
+
+    def get_body(self, tenant_id: TenantId, message_id: MessageId) -> Body | None:
+        """Return the readable part, or None where there is no such message."""
+        ...
+
+    def copies_of(
+        self, tenant_id: TenantId, messages: Sequence[Message]
+    ) -> dict[MessageId, list[Copy]]:
+        """Return each message's copies, live and removed."""
+        ...
+
+    def thread(self, tenant_id: TenantId, thread_id: ThreadId) -> list[Message]:
+        """Return the messages of a thread, oldest first, at most 500."""
+        ...
+
+    def by_address(
+        self,
+        tenant_id: TenantId,
+        address: Address,
+        *,
+        before: TimelineEntry | None,
+        limit: int,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[TimelineEntry]:
+        """Return index entries of an address, newest first, strictly after `before` in that order."""
+        ...
+
+    def by_mailbox(
+        self,
+        tenant_id: TenantId,
+        mailbox_id: MailboxId,
+        *,
+        before: TimelineEntry | None,
+        limit: int,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[TimelineEntry]:
+        """Return the mailbox's live copies, newest first (eventually consistent); `folder_id` is set."""
+        ...
+
+
+class AttachmentStore(Protocol):
+    """Attachments by digest, apart from messages."""
+
+    def put(self, tenant_id: TenantId, slices: Iterable[bytes], *, limit: int) -> tuple[str, int]:
+        """Store the concatenation of `slices`, streamed; return (digest, size in bytes).
+        Raises `UnreadableMessageError(MESSAGE_TOO_LARGE)` past `limit` bytes, storing nothing."""
+        ...
+
+    def link(
+        self, tenant_id: TenantId, digest: str, *, filename: str, content_type: str, seconds: int
+    ) -> str:
+        """Return a link to one object for `seconds`, served as a download under a safe name and type."""
+        ...
+
+
+class ContactStore(Protocol):
+    """Contacts and which addresses are theirs."""
+
+    def put_contact(self, contact: Contact, *, expected_version: int | None) -> Contact:
+        """Create or replace; returns it with its new version. `expected_version` None: whatever stands is replaced;
+        0: only create. Raises `ConflictError(VERSION_CONFLICT)`."""
+        ...
+
+    def get_contact(self, tenant_id: TenantId, contact_id: ContactId) -> Contact | None:
+        """Return one, consistently read."""
+        ...
+
+    def list_contacts(
+        self, tenant_id: TenantId, *, after: ContactId | None, limit: int
+    ) -> list[Contact]:
+        """Return contacts in order of id."""
+        ...
+
+    def delete_contact(self, tenant_id: TenantId, contact_id: ContactId) -> bool:
+        """Delete; returns whether it was there. Messages are not touched."""
+        ...
+
+    def contacts_by_address(
+        self, tenant_id: TenantId, addresses: Sequence[Address]
+    ) -> dict[Address, list[ContactId]]:
+        """Return which contacts have each address; several where it is ambiguous."""
+        ...
+
+
+__all__ = [
+    "AttachmentStore",
+    "BackfillStore",
+    "ContactStore",
+    "Counts",
+    "DueMailbox",
+    "MailboxRecord",
+    "MailboxStore",
+    "MessageStore",
+    "NewCopy",
+    "RunStore",
+    "SyncOutcome",
+    "TimelineEntry",
+]
