@@ -1,0 +1,73 @@
+"""The virtual environments of a local stack: built from hash-locked files, rebuilt when they change.
+
+Two, both beside the app's own: ministack's, because it pins a botocore that the app's lock
+refuses; and the functions', which holds exactly what the artifact on AWS holds, so that a
+function importing something that is not locked fails here as it would there (ministack by
+itself runs functions with its own packages in sight).
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from infra.local.paths import REPOSITORY, Paths
+
+MINISTACK_LOCK = REPOSITORY / "infra" / "local" / "requirements.txt"
+FUNCTIONS_LOCK = REPOSITORY / "requirements.txt"
+
+
+class EnvironmentNotBuiltError(Exception):
+    """The installer failed; the message holds its last lines."""
+
+
+def ministack_python(paths: Paths) -> Path:
+    """The interpreter that runs ministack, installed first when needed."""
+    return _ensure(paths.venvs / "ministack", MINISTACK_LOCK)
+
+
+def functions_python(paths: Paths) -> Path:
+    """The interpreter that runs the functions, installed first when needed."""
+    return _ensure(paths.venvs / "functions", FUNCTIONS_LOCK)
+
+
+def _ensure(venv: Path, lock: Path) -> Path:
+    """Return `venv`'s interpreter; (re)build it unless it was built from this `lock` and Python.
+
+    The marker is written last, so an interrupted build is begun again.
+    """
+    python = venv / "bin" / "python"
+    marker = venv / "built-from"
+    wanted = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
+    if python.exists() and marker.exists() and marker.read_text() == wanted:
+        return python
+    shutil.rmtree(venv, ignore_errors=True)
+    venv.parent.mkdir(parents=True, exist_ok=True)
+    for command in _commands(venv, python, lock):
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        if done.returncode != 0:
+            tail = "\n".join(done.stdout.splitlines()[-15:])
+            raise EnvironmentNotBuiltError(f"{' '.join(command)} failed:\n{tail}")
+    marker.write_text(wanted)
+    return python
+
+
+def _commands(venv: Path, python: Path, lock: Path) -> list[list[str]]:
+    """How to build `venv` with the interpreter that runs this: by uv, else by the standard tools.
+
+    Bytecode is compiled here, once: without it each function's first call imports 2.7 times slower.
+    """
+    if uv := shutil.which("uv"):
+        return [
+            [uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(venv)],
+            [uv, "pip", "install", "--quiet", "--no-config", "--compile-bytecode"]
+            + ["--python", str(python), "--require-hashes", "-r", str(lock)],
+        ]
+    return [
+        [sys.executable, "-m", "venv", str(venv)],
+        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        + ["--require-hashes", "-r", str(lock)],
+    ]
