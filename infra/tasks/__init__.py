@@ -1,0 +1,1 @@
+"""What a poe task does that is more than one command."""
