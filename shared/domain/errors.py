@@ -64,6 +64,7 @@ class ErrorCode(StrEnum):
     TLS_EXPIRED = "tls_expired"
     TLS_NOT_OFFERED = "tls_not_offered"
     TLS_FAILED = "tls_failed"
+    FOLDER_UNAVAILABLE = "folder_unavailable"
     STORE_THROTTLED = "store_throttled"
     # CursorExpired
     CURSOR_EXPIRED = "cursor_expired"
@@ -309,6 +310,11 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
         "No encrypted connection could be agreed on with the server.",
         _U,
         "Check that the port and the security setting belong together.",
+    ),
+    ErrorCode.FOLDER_UNAVAILABLE: Explanation(
+        "The server lists a folder that it does not open.",
+        _P,
+        "The other folders go on; leave this one out of the active folders if it stays so.",
     ),
     ErrorCode.STORE_THROTTLED: Explanation("Mailroom's own store is busy.", _T, _WAIT),
     ErrorCode.CURSOR_EXPIRED: Explanation(

@@ -2,7 +2,8 @@
 it never touches a store, a queue or a clock.
 
 Every method may raise, and raises nothing else but: `ReconnectRequiredError`, `ConfigurationError`,
-`RetryLaterError`, `CursorExpiredError` (changes only), `RequestError` (host or port not allowed).
+`RetryLaterError` (with code `FOLDER_UNAVAILABLE` where only one folder cannot be opened), `CursorExpiredError`
+(`changes` and `list_window` only), `RequestError` (host or port not allowed).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -89,7 +90,10 @@ class MailSession(Protocol):
     def fetch(
         self, folder: Folder, ids: Sequence[ProviderMessageId]
     ) -> Iterator[FetchedMessage | MissingMessage]:
-        """Yield each of `ids` once, fetched or missing, without holding more than a few megabytes at once."""
+        """Yield each of `ids` once, fetched or missing, without holding more than a few megabytes at once.
+
+        Ids of a numbering the folder no longer has are missing. `read_part` may be called between two yields.
+        """
         ...
 
     def read_part(

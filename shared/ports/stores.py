@@ -82,6 +82,10 @@ class MailboxStore(Protocol):
         """Return every mailbox of the tenant, in order of id (which is order of connection)."""
         ...
 
+    def find(self, tenant_id: TenantId, identity: str) -> MailboxId | None:
+        """Return the mailbox that holds `identity`, consistently read, or None."""
+        ...
+
     def save_settings(self, mailbox: Mailbox) -> Mailbox:
         """Write the changeable settings where the stored version is `mailbox.version`; return it with the next one.
         Status, errors, generation and run state are not touched. Raises `ConflictError(VERSION_CONFLICT)`."""

@@ -1,0 +1,48 @@
+"""Who may see and who may change a mailbox's settings.
+
+A personal mailbox is its owner's and the administrators'; a shared one is seen by every user of its tenant
+and changed by administrators. Settings are not mail: what a message shows is decided in `visibility`.
+"""
+
+from shared.domain.errors import ErrorCode, RequestError
+from shared.domain.mailbox import Mailbox, MailboxKind
+from shared.domain.visibility import Viewer
+
+
+def may_see(viewer: Viewer, mailbox: Mailbox) -> bool:
+    """Whether the mailbox is listed for the viewer."""
+    if viewer.tenant_id != mailbox.tenant_id:
+        return False
+    return (
+        mailbox.kind is MailboxKind.SHARED
+        or viewer.is_admin
+        or viewer.user_id == mailbox.owner_user_id
+    )
+
+
+def may_change(viewer: Viewer, mailbox: Mailbox) -> bool:
+    """Whether the viewer may change, reconnect or disconnect the mailbox."""
+    if not may_see(viewer, mailbox):
+        return False
+    return viewer.is_admin or (
+        mailbox.kind is MailboxKind.PERSONAL and viewer.user_id == mailbox.owner_user_id
+    )
+
+
+def require_change(viewer: Viewer, mailbox: Mailbox | None) -> Mailbox:
+    """Return the mailbox if the viewer may change it.
+
+    Raises `MAILBOX_NOT_FOUND` where they may not even know of it, `ADMIN_REQUIRED` where they may only see it.
+    """
+    if mailbox is None or not may_see(viewer, mailbox):
+        raise RequestError(ErrorCode.MAILBOX_NOT_FOUND)
+    if not may_change(viewer, mailbox):
+        raise RequestError(ErrorCode.ADMIN_REQUIRED)
+    return mailbox
+
+
+def require_sight(viewer: Viewer, mailbox: Mailbox | None) -> Mailbox:
+    """Return the mailbox if the viewer may see it; raises `MAILBOX_NOT_FOUND` otherwise."""
+    if mailbox is None or not may_see(viewer, mailbox):
+        raise RequestError(ErrorCode.MAILBOX_NOT_FOUND)
+    return mailbox

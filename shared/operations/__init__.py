@@ -1,0 +1,1 @@
+"""One module per use case: functions that take ports by keyword and return what happened."""

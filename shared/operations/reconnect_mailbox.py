@@ -1,0 +1,83 @@
+"""How a mailbox whose login died comes back with its id, cursors and history."""
+
+from dataclasses import dataclass, replace
+
+from shared.domain.errors import ErrorCode, RequestError
+from shared.domain.ids import FolderId, MailboxId
+from shared.domain.mail_server import ImapGrant, ServerLogin
+from shared.domain.mailbox import Mailbox
+from shared.domain.permissions import require_change
+from shared.domain.run import RunReason
+from shared.domain.schedule import slot_of
+from shared.domain.visibility import Viewer
+from shared.operations import access
+from shared.operations.connect_mailbox import (
+    ConnectionTestFailedError,
+    ConnectPolicy,
+    check_folders,
+    check_logins,
+    identity_of,
+    test_servers,
+)
+from shared.ports.provider import ServerTester
+from shared.ports.queues import SyncRequest, WorkQueues
+from shared.ports.secrets import SecretStore
+from shared.ports.stores import MailboxStore
+
+
+@dataclass(frozen=True, slots=True)
+class ReconnectRequest:
+    """New logins for the same account, and the folders to sync if they are to change."""
+
+    imap: ServerLogin
+    smtp: ServerLogin
+    active_folders: tuple[FolderId, ...] | None = None
+
+
+def reconnect_mailbox(
+    viewer: Viewer,
+    mailbox_id: MailboxId,
+    request: ReconnectRequest,
+    *,
+    tester: ServerTester,
+    mailboxes: MailboxStore,
+    secrets: SecretStore,
+    queues: WorkQueues,
+    policy: ConnectPolicy,
+) -> Mailbox:
+    """Test the new logins, keep them, and go on from the cursor. Nothing changes when the test fails.
+
+    Raises `RequestError(WRONG_MAILBOX)` for another account than the one connected,
+    `ConnectionTestFailedError`, `ConflictError(ALREADY_CONNECTED | STALE_WRITE)`.
+    """
+    record = mailboxes.get(viewer.tenant_id, mailbox_id)
+    mailbox = require_change(viewer, record.mailbox if record else None)
+    if (
+        mailbox.imap is None
+        or mailbox.imap.username.casefold() != request.imap.server.username.casefold()
+    ):
+        raise RequestError(ErrorCode.WRONG_MAILBOX)
+    check_logins(request.imap, request.smtp, policy)
+    test = test_servers(request.imap, request.smtp, tester=tester)
+    if not test.ok:
+        raise ConnectionTestFailedError(test)
+    if request.active_folders is not None:
+        check_folders(request.active_folders, test.imap)
+    again = replace(
+        mailbox,
+        imap=request.imap.server,
+        smtp=request.smtp.server,
+        allow_untrusted_certificate=request.imap.allow_untrusted_certificate
+        or request.smtp.allow_untrusted_certificate,
+        active_folders=request.active_folders
+        if request.active_folders is not None
+        else mailbox.active_folders,
+    )
+    # The secret first: until the new generation stands, an old worker may use it, which does no harm;
+    # the other way round a new worker would use the old password and park the mailbox again.
+    access.keep_grant(again, ImapGrant(request.imap, request.smtp), secrets=secrets)
+    identity = identity_of(mailbox.tenant_id, mailbox.address)
+    mailboxes.reconnect(again, identity, slot_of(again.id, again.sync_minutes))
+    queues.send_syncs([SyncRequest(again.tenant_id, again.id, RunReason.CONNECTED)])
+    after = mailboxes.get(again.tenant_id, again.id)
+    return after.mailbox if after else again
