@@ -84,6 +84,11 @@ class Ledger:
         if self._listed[provider_message_id] is None:
             self._listed[provider_message_id] = (fate, reason)
 
+    def forget(self, provider_message_id: ProviderMessageId) -> None:
+        """Take an unsettled id back, because the run stopped before it and a later one lists it again."""
+        if self._listed[provider_message_id] is None:
+            del self._listed[provider_message_id]
+
     @property
     def unsettled(self) -> tuple[ProviderMessageId, ...]:
         """The listed ids nothing is known of yet."""

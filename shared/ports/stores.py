@@ -280,7 +280,8 @@ class MessageStore(Protocol):
 
     def save(self, fence: Fence, new: Sequence[NewCopy]) -> frozenset[ProviderMessageId]:
         """Store messages, then index entries, then (fenced, last) the copies; repeating it changes nothing. Returns the
-        ids whose copy was not there before. A copy that has a newer flags version keeps it."""
+        ids that had no live copy before. A copy that has a newer flags version keeps it; one that was marked as
+        removed lives again."""
         ...
 
     def copies(
@@ -292,7 +293,7 @@ class MessageStore(Protocol):
     def which_are_stored(
         self, tenant_id: TenantId, mailbox_id: MailboxId, ids: Sequence[ProviderMessageId]
     ) -> frozenset[ProviderMessageId]:
-        """Return those of `ids` that have a copy, live or removed."""
+        """Return those of `ids` that have a live copy."""
         ...
 
     def set_flags(self, fence: Fence, flags: Mapping[ProviderMessageId, Flags]) -> int:

@@ -1,0 +1,224 @@
+"""How listed messages become stored ones, and what is noted of those that do not.
+
+Content first, the copy last: a copy that exists has everything it points to. Each id ends in the ledger with
+its fate. A message that kills its reader is not tried for ever: after a run that died, ids are noted one by
+one before they are parsed, and one that killed its reader again is given up as unreadable.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from shared.domain.addresses import canonical_address
+from shared.domain.errors import ErrorCode, UnreadableMessageError
+from shared.domain.folders import Folder, FolderRole
+from shared.domain.identity import thread_and_message_id
+from shared.domain.ids import Address, ProviderMessageId
+from shared.domain.lease import Fence
+from shared.domain.ledger import Fate, Ledger
+from shared.domain.mailbox import Direction, Mailbox
+from shared.domain.message import (
+    Body,
+    Copy,
+    FetchedMessage,
+    Message,
+    MissingMessage,
+    ParsedAttachment,
+    ParsedMessage,
+    ParticipantRole,
+    StoredAttachment,
+    copy_ref,
+)
+from shared.ports.parser import MessageParser
+from shared.ports.provider import MailSession
+from shared.ports.stores import AttachmentStore, MessageStore, NewCopy
+
+BATCH_MESSAGES = 50
+BATCH_BYTES = 4 * 1024 * 1024
+ATTACHMENT_LIMIT_BYTES = 50 * 1024 * 1024
+STRIKES = 2
+"""So often a message may kill its careful reader before it is given up."""
+MARGIN_SECONDS = 15.0
+"""Work stops this long before the function's time is up: enough to store a batch and end the run."""
+KILLED_ITS_READER = "killed_its_reader"
+
+MarkSuspect = Callable[[ProviderMessageId | None], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingest:
+    """Stores messages of one mailbox during one run."""
+
+    mailbox: Mailbox
+    fence: Fence
+    session: MailSession
+    parser: MessageParser
+    messages: MessageStore
+    attachments: AttachmentStore
+    ledger: Ledger
+    remaining_seconds: Callable[[], float]
+    mark_suspect: MarkSuspect | None = None
+    """Set after a run that died: note every id before it is parsed."""
+    _pending: list[NewCopy] = field(default_factory=list)
+
+    def take_in(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
+        """Fetch and store `ids`, settling each in the ledger; return whether all were reached in time.
+
+        Raises what the session and the stores raise; what was stored before stays and is recognised next time.
+        """
+        self.ledger.add(ids)
+        stored = self.messages.which_are_stored(self.mailbox.tenant_id, self.mailbox.id, ids)
+        for known in stored:
+            self.ledger.settle(known, Fate.ALREADY_STORED)
+        wanted = [wanted for wanted in ids if wanted not in stored]
+        if self.mark_suspect is None:
+            finished = self._take(folder, wanted)
+        else:
+            finished = all(self._take_carefully(folder, one, self.mark_suspect) for one in wanted)
+        return finished
+
+    def _take_carefully(
+        self, folder: Folder, one: ProviderMessageId, mark_suspect: MarkSuspect
+    ) -> bool:
+        if mark_suspect(one) >= STRIKES:
+            self.ledger.settle(one, Fate.UNREADABLE, KILLED_ITS_READER)
+            return True
+        return self._take(folder, [one])
+
+    def _take(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
+        size = 0
+        for fetched in self.session.fetch(folder, ids) if ids else ():
+            if isinstance(fetched, MissingMessage):
+                self.ledger.settle(fetched.provider_message_id, Fate.GONE, fetched.reason)
+                continue
+            self._read(folder, fetched)
+            size += fetched.size if fetched.raw is not None else len(fetched.header or b"")
+            if len(self._pending) >= BATCH_MESSAGES or size >= BATCH_BYTES:
+                self._flush()
+                size = 0
+            if self.remaining_seconds() < MARGIN_SECONDS:
+                self._flush()
+                return False
+        self._flush()
+        return True
+
+    def _read(self, folder: Folder, fetched: FetchedMessage) -> None:
+        try:
+            parsed = self.parser.parse(fetched)
+        except UnreadableMessageError as error:
+            self.ledger.settle(fetched.provider_message_id, Fate.UNREADABLE, error.code)
+            return
+        kept = tuple(
+            self._keep_attachment(folder, fetched.provider_message_id, attachment)
+            for attachment in parsed.attachments
+        )
+        self._pending.append(self._new_copy(folder, fetched, parsed, kept))
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        new = self.messages.save(self.fence, self._pending)
+        for saved in self._pending:
+            name = saved.copy.provider_message_id
+            self.ledger.settle(name, Fate.STORED if name in new else Fate.ALREADY_STORED)
+        self._pending.clear()
+
+    def _keep_attachment(
+        self, folder: Folder, name: ProviderMessageId, attachment: ParsedAttachment
+    ) -> StoredAttachment:
+        digest: str | None = None
+        missing: str | None = None
+        size = attachment.size
+        try:
+            digest, size = self.attachments.put(
+                self.mailbox.tenant_id,
+                self._slices(folder, name, attachment),
+                limit=ATTACHMENT_LIMIT_BYTES,
+            )
+        except UnreadableMessageError as error:
+            missing = error.code
+        return StoredAttachment(
+            attachment.filename,
+            attachment.content_type,
+            size,
+            attachment.inline,
+            attachment.content_id,
+            digest,
+            missing,
+        )
+
+    def _slices(
+        self, folder: Folder, name: ProviderMessageId, attachment: ParsedAttachment
+    ) -> Iterator[bytes]:
+        if attachment.content is not None:
+            yield attachment.content
+        elif attachment.section is not None:
+            yield from self.session.read_part(folder, name, attachment.section, attachment.encoding)
+        else:
+            raise UnreadableMessageError(
+                ErrorCode.MESSAGE_MALFORMED, cause="attachment without content"
+            )
+
+    def _new_copy(
+        self,
+        folder: Folder,
+        fetched: FetchedMessage,
+        parsed: ParsedMessage,
+        attachments: tuple[StoredAttachment, ...],
+    ) -> NewCopy:
+        mailbox = self.mailbox
+        thread_id, message_id = thread_and_message_id(mailbox.tenant_id, parsed)
+        own = canonical_address(mailbox.address)
+        ref = copy_ref(mailbox.id, fetched.provider_message_id)
+        message = Message(
+            id=message_id,
+            thread_id=thread_id,
+            internet_message_id=parsed.internet_message_id,
+            in_reply_to=parsed.in_reply_to,
+            references=parsed.references,
+            subject=parsed.subject,
+            direction=_direction(folder, parsed, own),
+            sent_at=_sane(parsed.sent_at, fetched.received_at),
+            received_at=fetched.received_at,
+            participants=parsed.participants,
+            snippet=parsed.snippet,
+            attachments=attachments,
+            headers=parsed.headers,
+            defects=parsed.defects,
+            truncated=parsed.truncated,
+            copies=frozenset({ref}),
+        )
+        copy = Copy(
+            mailbox_id=mailbox.id,
+            folder_id=folder.id,
+            provider_message_id=fetched.provider_message_id,
+            message_id=message_id,
+            received_at=fetched.received_at,
+            flags=fetched.flags,
+        )
+        return NewCopy(message, Body(parsed.text, parsed.html), copy, _index_addresses(parsed, own))
+
+
+def _direction(folder: Folder, parsed: ParsedMessage, own: Address | None) -> Direction:
+    is_ours = any(
+        participant.role is ParticipantRole.FROM and participant.address == own
+        for participant in parsed.participants
+    )
+    return Direction.OUTBOUND if is_ours or folder.role is FolderRole.SENT else Direction.INBOUND
+
+
+def _index_addresses(parsed: ParsedMessage, own: Address | None) -> tuple[Address, ...]:
+    """Return every address the message is found under: all who take part but the mailbox itself."""
+    found = dict.fromkeys(
+        participant.address
+        for participant in parsed.participants
+        if participant.role is not ParticipantRole.REPLY_TO and participant.address != own
+    )
+    return tuple(found)
+
+
+def _sane(sent_at: datetime | None, received_at: datetime) -> datetime:
+    """Return the time to order by: the header's where it can be true, else when the provider received it."""
+    if sent_at is None or sent_at.year < 1990 or sent_at > received_at + timedelta(days=1):
+        return received_at
+    return sent_at

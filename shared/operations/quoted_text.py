@@ -1,0 +1,50 @@
+"""Where the text a person wrote ends and the mail they answered begins."""
+
+import re
+from itertools import pairwise
+
+_QUOTED = re.compile(r"^\s?>")
+# "On Tue, 3 Mar 2026 at 10:15, Ann <ann@example.org> wrote:" in the languages met most, on one line or two.
+_SAYS_WHO = re.compile(
+    r"^.{0,400}\b(?:wrote|schrieb|écrit|escribi[óo]|escreveu|ha scritto|schreef|skrev|napisał\(?a?\)?)\b.{0,200}:\s*$",
+    re.IGNORECASE,
+)
+_SEPARATOR = re.compile(
+    r"^\s*-{2,}\s*(?:original message|ursprüngliche nachricht|message d'origine|mensaje original)\s*-{2,}\s*$",
+    re.IGNORECASE,
+)
+
+
+def split_quoted(text: str) -> tuple[str, str]:
+    """Return (what was written, what was quoted); joined in this order they are `text` again.
+
+    Only a quote that reaches to the end is split off: an answer between quoted lines makes sense only whole.
+    """
+    lines = text.splitlines(keepends=True)
+    start = _first_quoted(lines)
+    if start is None or not "".join(lines[:start]).strip():
+        return text, ""
+    return "".join(lines[:start]), "".join(lines[start:])
+
+
+def _first_quoted(lines: list[str]) -> int | None:
+    for index, line in enumerate(lines):
+        if _SEPARATOR.match(line):
+            return index
+    start = len(lines)
+    while start and (_QUOTED.match(lines[start - 1]) or not lines[start - 1].strip()):
+        start -= 1
+    if not any(_QUOTED.match(line) for line in lines[start:]):
+        return None
+    return _with_attribution(lines, start)
+
+
+def _with_attribution(lines: list[str], start: int) -> int:
+    above = [index for index in range(max(0, start - 3), start) if lines[index].strip()]
+    for index in reversed(above):
+        if _SAYS_WHO.match(lines[index]):
+            return index
+    for first, second in pairwise(above):
+        if _SAYS_WHO.match(lines[first].rstrip() + " " + lines[second].strip()):
+            return first
+    return start

@@ -1,0 +1,152 @@
+"""What a user learns of mailboxes: settings, health, folders, runs, backfills. No mail, and no secrets.
+
+Every function raises `RequestError(MAILBOX_NOT_FOUND)` alike for an id that is unknown, another tenant's, or a
+personal mailbox the viewer may not know of.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.backfill import Backfill
+from shared.domain.errors import ErrorCode, RequestError
+from shared.domain.folders import Folder, is_active
+from shared.domain.ids import BackfillId, MailboxId, RunId
+from shared.domain.mailbox import Mailbox, MailboxStatus, RunState
+from shared.domain.permissions import may_change, may_see, require_sight
+from shared.domain.run import Run
+from shared.domain.schedule import next_run_at
+from shared.domain.visibility import Viewer
+from shared.ports.clock import Clock
+from shared.ports.stores import BackfillStore, MailboxRecord, MailboxStore, RunStore
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxView:
+    """A mailbox as one viewer sees it."""
+
+    mailbox: Mailbox
+    run_state: RunState
+    is_primary: bool
+    next_run_at: datetime | None
+    may_change: bool
+    """Whether the viewer may change it; its logins' names are shown only then."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderView:
+    """A folder, and whether it is synced."""
+
+    folder: Folder
+    active: bool
+
+
+def list_mailboxes(viewer: Viewer, *, mailboxes: MailboxStore, clock: Clock) -> list[MailboxView]:
+    """Return the mailboxes the viewer may see, oldest connection first."""
+    primary = mailboxes.primary(viewer.tenant_id, viewer.user_id)
+    return [
+        _view(viewer, record, primary, clock.now())
+        for record in mailboxes.list_mailboxes(viewer.tenant_id)
+        if may_see(viewer, record.mailbox)
+    ]
+
+
+def get_mailbox(
+    viewer: Viewer, mailbox_id: MailboxId, *, mailboxes: MailboxStore, clock: Clock
+) -> MailboxView:
+    """Return one mailbox."""
+    record = _seen(viewer, mailbox_id, mailboxes)
+    primary = mailboxes.primary(viewer.tenant_id, viewer.user_id)
+    return _view(viewer, record, primary, clock.now())
+
+
+def list_folders(
+    viewer: Viewer, mailbox_id: MailboxId, *, mailboxes: MailboxStore
+) -> list[FolderView]:
+    """Return the folders found at the last listing, in order of name, without those that are gone."""
+    mailbox = _seen(viewer, mailbox_id, mailboxes).mailbox
+    states = mailboxes.folders(viewer.tenant_id, mailbox_id)
+    views = [
+        FolderView(state.folder, is_active(state.folder, mailbox.active_folders))
+        for state in states
+        if state.gone_at is None
+    ]
+    return sorted(views, key=lambda view: (view.folder.name.casefold(), view.folder.id))
+
+
+def list_runs(
+    viewer: Viewer,
+    mailbox_id: MailboxId,
+    *,
+    before: RunId | None,
+    limit: int,
+    mailboxes: MailboxStore,
+    runs: RunStore,
+) -> tuple[list[Run], RunId | None]:
+    """Return up to `limit` runs, newest first, and the id to go on before, or None at the end."""
+    _seen(viewer, mailbox_id, mailboxes)
+    found = runs.list_runs(viewer.tenant_id, mailbox_id, limit=limit + 1, before=before)
+    page = found[:limit]
+    return page, page[-1].id if len(found) > limit else None
+
+
+def get_run(
+    viewer: Viewer, mailbox_id: MailboxId, run_id: RunId, *, mailboxes: MailboxStore, runs: RunStore
+) -> Run:
+    """Return one ended run; raises `RequestError(RUN_NOT_FOUND)`."""
+    _seen(viewer, mailbox_id, mailboxes)
+    run = runs.get_run(viewer.tenant_id, mailbox_id, run_id)
+    if run is None:
+        raise RequestError(ErrorCode.RUN_NOT_FOUND)
+    return run
+
+
+def list_backfills(
+    viewer: Viewer, mailbox_id: MailboxId, *, mailboxes: MailboxStore, backfills: BackfillStore
+) -> list[Backfill]:
+    """Return the mailbox's backfills, newest first."""
+    _seen(viewer, mailbox_id, mailboxes)
+    return backfills.list_backfills(viewer.tenant_id, mailbox_id)
+
+
+def get_backfill(
+    viewer: Viewer,
+    mailbox_id: MailboxId,
+    backfill_id: BackfillId,
+    *,
+    mailboxes: MailboxStore,
+    backfills: BackfillStore,
+) -> Backfill:
+    """Return one backfill; raises `RequestError(BACKFILL_NOT_FOUND)`."""
+    _seen(viewer, mailbox_id, mailboxes)
+    backfill = backfills.get_backfill(viewer.tenant_id, mailbox_id, backfill_id)
+    if backfill is None:
+        raise RequestError(ErrorCode.BACKFILL_NOT_FOUND)
+    return backfill
+
+
+def _seen(viewer: Viewer, mailbox_id: MailboxId, mailboxes: MailboxStore) -> MailboxRecord:
+    record = mailboxes.get(viewer.tenant_id, mailbox_id)
+    if record is None:
+        raise RequestError(ErrorCode.MAILBOX_NOT_FOUND)
+    require_sight(viewer, record.mailbox)
+    return record
+
+
+def _view(
+    viewer: Viewer, record: MailboxRecord, primary: MailboxId | None, now: datetime
+) -> MailboxView:
+    mailbox = record.mailbox
+    return MailboxView(
+        mailbox,
+        record.run_state,
+        is_primary=mailbox.id == primary,
+        next_run_at=_next_run_at(mailbox, record.run_state, now),
+        may_change=may_change(viewer, mailbox),
+    )
+
+
+def _next_run_at(mailbox: Mailbox, run_state: RunState, now: datetime) -> datetime | None:
+    if mailbox.status is not MailboxStatus.ACTIVE:
+        return None
+    not_before = run_state.not_before
+    return next_run_at(mailbox.id, mailbox.sync_minutes, now=now, not_before=not_before)

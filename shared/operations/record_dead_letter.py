@@ -1,0 +1,73 @@
+"""What becomes of work that no retry could finish: a latest error people see, never silence."""
+
+from datetime import timedelta
+
+from shared.domain.backfill import OPEN, BackfillState
+from shared.domain.errors import ConflictError, ErrorCode
+from shared.domain.ids import RunId, new_ulid
+from shared.domain.ledger import Counts
+from shared.domain.mailbox import LatestError, MailboxStatus
+from shared.domain.run import Run, RunReason
+from shared.domain.schedule import slot_of
+from shared.ports.clock import Clock
+from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest
+from shared.ports.stores import BackfillStore, MailboxRecord, MailboxStore, SyncOutcome
+
+RETRY_AFTER = timedelta(hours=1)
+
+
+def record_dead_letter(
+    request: SyncRequest | PlanRequest | ChunkRequest,
+    *,
+    mailboxes: MailboxStore,
+    backfills: BackfillStore,
+    clock: Clock,
+) -> None:
+    """Note `internal` on the mailbox and fail the backfill; the mailbox itself is tried again within the hour."""
+    record = mailboxes.get(request.tenant_id, request.mailbox_id)
+    if record is None or record.mailbox.status is MailboxStatus.DISCONNECTED:
+        return
+    if isinstance(request, SyncRequest):
+        _note_on_mailbox(record, request, mailboxes=mailboxes, clock=clock)
+        return
+    backfill = backfills.get_backfill(request.tenant_id, request.mailbox_id, request.backfill_id)
+    if backfill is not None and backfill.state in OPEN:
+        backfills.set_backfill_state(
+            backfill, BackfillState.FAILED, now=clock.now(), code=ErrorCode.INTERNAL
+        )
+
+
+def _note_on_mailbox(
+    record: MailboxRecord, request: SyncRequest, *, mailboxes: MailboxStore, clock: Clock
+) -> None:
+    mailbox = record.mailbox
+    now = clock.now()
+    run_id = request.run_id or RunId(new_ulid(now))
+    retry_at = now + RETRY_AFTER
+    earlier = mailbox.inbound_error or LatestError(ErrorCode.INTERNAL, now, now, 0)
+    is_active = mailbox.status is MailboxStatus.ACTIVE
+    outcome = SyncOutcome(
+        cursors={},
+        now=now,
+        run=Run(
+            tenant_id=mailbox.tenant_id,
+            mailbox_id=mailbox.id,
+            id=run_id,
+            reason=request.reason or RunReason.SCHEDULE,
+            started_at=now,
+            ended_at=now,
+            counts=Counts(),
+            code=ErrorCode.INTERNAL,
+        ),
+        inbound_error=earlier.again(
+            ErrorCode.INTERNAL, now=now, run_id=run_id, next_retry_at=retry_at
+        ),
+        failures=record.run_state.failures + 1,
+        not_before=retry_at,
+        due_slot=slot_of(mailbox.id, mailbox.sync_minutes) if is_active else None,
+    )
+    try:
+        mailboxes.fail_without_lease(record, outcome)
+    except ConflictError:
+        # Disconnected or reconnected meanwhile: the letter is about a life that is over.
+        return

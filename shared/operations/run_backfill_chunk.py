@@ -1,0 +1,168 @@
+"""In which order one chunk of a backfill works, so that it counts exactly once.
+
+1. paused, cancelled, parked or done: nothing to do (a done one still releases the next)
+2. lease the chunk; it may run beside sync, guarded by the mailbox's generation
+3. fetch and store what is missing
+4. one transaction: chunk done, run recorded, sums raised
+5. release the next chunks
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.backfill import RELEASING, Backfill, Chunk
+from shared.domain.errors import ConflictError, ErrorCode, MailroomError, StoreThrottledError
+from shared.domain.failure import RetryAt, decide
+from shared.domain.folders import Folder
+from shared.domain.ids import RunId, new_ulid
+from shared.domain.lease import Fence
+from shared.domain.ledger import Ledger
+from shared.domain.mailbox import Mailbox, MailboxStatus
+from shared.domain.run import Run, RunReason
+from shared.operations import access
+from shared.operations.ingest import Ingest
+from shared.operations.release_chunks import chunk_request, release_chunks
+from shared.ports.clock import Clock
+from shared.ports.parser import MessageParser
+from shared.ports.provider import MailProvider
+from shared.ports.queues import ChunkRequest, WorkQueues
+from shared.ports.secrets import SecretStore
+from shared.ports.stores import AttachmentStore, BackfillStore, MailboxStore, MessageStore
+
+LEASE_SECONDS = 330
+"""Longer than the function may run."""
+LONGEST_QUEUE_DELAY_SECONDS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkReport:
+    """What a chunk run did, for the log."""
+
+    kind: str
+    """`done`, `continued`, `waiting` or `dropped`."""
+    run: Run | None = None
+    code: ErrorCode | None = None
+
+
+def run_backfill_chunk(
+    request: ChunkRequest,
+    *,
+    mailboxes: MailboxStore,
+    backfills: BackfillStore,
+    messages: MessageStore,
+    attachments: AttachmentStore,
+    secrets: SecretStore,
+    queues: WorkQueues,
+    provider: MailProvider,
+    parser: MessageParser,
+    clock: Clock,
+    rng: random.Random,
+    remaining_seconds: Callable[[], float],
+) -> ChunkReport:
+    """Run one chunk. A failure with a code puts the chunk back for later; what is raised is a bug or our own
+    store, and the queue delivers the request again."""
+    backfill = backfills.get_backfill(request.tenant_id, request.mailbox_id, request.backfill_id)
+    record = mailboxes.get(request.tenant_id, request.mailbox_id)
+    if backfill is None or record is None or backfill.state not in RELEASING:
+        return ChunkReport("dropped")
+    if record.mailbox.status is not MailboxStatus.ACTIVE:
+        return ChunkReport("dropped")
+    now = clock.now()
+    run_id = RunId(new_ulid(now))
+    try:
+        chunk = backfills.take_chunk(
+            backfill, request.chunk, owner=run_id, now=now, seconds=LEASE_SECONDS
+        )
+    except ConflictError as error:
+        if error.code is ErrorCode.WRONG_STATE:
+            release_chunks(backfill, backfills=backfills, queues=queues)
+        return ChunkReport("dropped", code=error.code)
+
+    mailbox = record.mailbox
+    fence = Fence(mailbox.tenant_id, mailbox.id, mailbox.generation)
+    folder = _folder(mailbox, chunk, mailboxes)
+    ledger = Ledger()
+    try:
+        with provider.open(access.grant_of(mailbox, secrets=secrets)) as session:
+            ingest = Ingest(
+                mailbox=mailbox,
+                fence=fence,
+                session=session,
+                parser=parser,
+                messages=messages,
+                attachments=attachments,
+                ledger=ledger,
+                remaining_seconds=remaining_seconds,
+                mark_suspect=(
+                    (lambda name: backfills.mark_chunk_suspect(backfill, chunk, name))
+                    if chunk.attempts > 1
+                    else None
+                ),
+            )
+            finished = ingest.take_in(folder, chunk.ids)
+    except StoreThrottledError:
+        raise
+    except ConflictError as error:
+        return ChunkReport("dropped", code=error.code)
+    except MailroomError as error:
+        return _wait(
+            backfill, chunk, error, backfills=backfills, queues=queues, clock=clock, rng=rng
+        )
+    if not finished:
+        backfills.give_back_chunk(backfill, chunk, not_before=None)
+        queues.send_chunks([chunk_request(backfill, chunk.number)])
+        return ChunkReport("continued")
+    run = Run(
+        tenant_id=mailbox.tenant_id,
+        mailbox_id=mailbox.id,
+        id=run_id,
+        reason=RunReason.BACKFILL,
+        started_at=now,
+        ended_at=clock.now(),
+        counts=ledger.counts(),
+        backfill_id=backfill.id,
+        ledger={fate: tuple(ids) for fate, ids in ledger.entries().items()},
+    )
+    try:
+        stands = backfills.finish_chunk(fence, backfill, chunk, run, now=run.ended_at)
+    except ConflictError as error:
+        return ChunkReport("dropped", code=error.code)
+    if stands.waiting_until is not None:
+        backfills.set_waiting(stands, None)
+    release_chunks(stands, backfills=backfills, queues=queues)
+    return ChunkReport("done", run)
+
+
+def _wait(
+    backfill: Backfill,
+    chunk: Chunk,
+    error: MailroomError,
+    *,
+    backfills: BackfillStore,
+    queues: WorkQueues,
+    clock: Clock,
+    rng: random.Random,
+) -> ChunkReport:
+    """Put the chunk back until the provider may be asked again, and say so.
+
+    A refused login is sync's to judge: it meets the same answer and parks the mailbox with its reason.
+    """
+    now = clock.now()
+    decision = decide(error, failures_before=chunk.attempts - 1, now=now, rng=rng)
+    until: datetime | None = decision.at if isinstance(decision, RetryAt) else None
+    backfills.give_back_chunk(backfill, chunk, not_before=until)
+    if until is not None:
+        backfills.set_waiting(backfill, until)
+        delay = min(LONGEST_QUEUE_DELAY_SECONDS, max(0, int((until - now).total_seconds()) + 1))
+        queues.send_chunks([chunk_request(backfill, chunk.number)], delay_seconds=delay)
+    return ChunkReport("waiting", code=error.code)
+
+
+def _folder(mailbox: Mailbox, chunk: Chunk, mailboxes: MailboxStore) -> Folder:
+    for state in mailboxes.folders(mailbox.tenant_id, mailbox.id):
+        if state.folder.id == chunk.folder_id:
+            return state.folder
+    message = f"chunk {chunk.number} names a folder that was never listed"
+    raise LookupError(message)

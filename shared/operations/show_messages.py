@@ -1,0 +1,132 @@
+"""How much of each message one viewer is shown: the one place where mail is cut down to what they may see.
+
+A message without a copy in a mailbox that still exists is not shown: it was stored by a run that lost its
+lease, and counts for nothing. Removed copies do count: what was deleted at the provider stays in the CRM.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from shared.domain.ids import Address, ContactId, FolderId, MailboxId, MessageId
+from shared.domain.mailbox import Mailbox
+from shared.domain.message import Copy, Message, ParticipantRole
+from shared.domain.visibility import (
+    Access,
+    Place,
+    Viewer,
+    access_to_mailbox,
+    access_to_message,
+)
+from shared.ports.stores import ContactStore, MailboxStore, MessageStore
+
+
+@dataclass(frozen=True, slots=True)
+class CopyView:
+    """Where a live copy is. Folder and flags are the mailbox's own affair: None where it is not the viewer's."""
+
+    mailbox_id: MailboxId
+    folder_id: FolderId | None = None
+    seen: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageView:
+    """A message cut down to what the viewer may see."""
+
+    message: Message
+    access: Access
+    copies: tuple[CopyView, ...]
+    contacts: tuple[ContactId, ...]
+    has_attachments: bool
+
+
+Boxes = Mapping[MailboxId, Mailbox]
+
+
+def boxes_of(viewer: Viewer, *, mailboxes: MailboxStore) -> Boxes:
+    """Return every mailbox of the viewer's tenant by id, to judge by; not to be shown."""
+    records = mailboxes.list_mailboxes(viewer.tenant_id)
+    return {record.mailbox.id: record.mailbox for record in records}
+
+
+def show_messages(
+    viewer: Viewer,
+    found: Sequence[Message],
+    place: Place,
+    boxes: Boxes,
+    *,
+    messages: MessageStore,
+    contacts: ContactStore,
+) -> dict[MessageId, MessageView]:
+    """Return what the viewer may see of `found`, in its order; what they may not see at all is left out.
+
+    With `Place.TIMELINE` the timeline's rule holds for messages that are on a contact's timeline, which are
+    those with a contact among their participants; for all others the mailbox's rule holds.
+    """
+    copies = messages.copies_of(viewer.tenant_id, found)
+    by_address = contacts.contacts_by_address(viewer.tenant_id, _addresses(found))
+    views = {}
+    for message in found:
+        known = _contacts_of(message, by_address)
+        at = place if known else Place.MAILBOX
+        held = [copy for copy in copies.get(message.id, ()) if copy.mailbox_id in boxes]
+        access = access_to_message(
+            viewer,
+            {boxes[copy.mailbox_id].id: boxes[copy.mailbox_id] for copy in held}.values(),
+            at,
+        )
+        if access is not Access.NONE:
+            views[message.id] = MessageView(
+                redact(message, access),
+                access,
+                tuple(_copy_views(viewer, held, boxes, at)),
+                known,
+                has_attachments=any(not part.inline for part in message.attachments),
+            )
+    return views
+
+
+def redact(message: Message, access: Access) -> Message:
+    """Return `message` without what `access` does not open.
+
+    metadata: who, when, which way. subject: the subject too. full: everything. Blind copies are not for others.
+    """
+    if access is Access.FULL:
+        return message
+    return replace(
+        message,
+        subject=message.subject if access >= Access.SUBJECT else "",
+        snippet="",
+        attachments=(),
+        headers={},
+        defects=(),
+        participants=tuple(
+            one for one in message.participants if one.role is not ParticipantRole.BCC
+        ),
+    )
+
+
+def _copy_views(viewer: Viewer, held: Sequence[Copy], boxes: Boxes, place: Place) -> list[CopyView]:
+    views: dict[CopyView, None] = {}
+    for copy in held:
+        box = boxes[copy.mailbox_id]
+        if copy.removed_at is not None or not access_to_mailbox(viewer, box, place):
+            continue
+        if access_to_mailbox(viewer, box, Place.MAILBOX):
+            views[CopyView(box.id, copy.folder_id, copy.flags.seen)] = None
+        else:
+            views[CopyView(box.id)] = None
+    return list(views)
+
+
+def _addresses(found: Sequence[Message]) -> list[Address]:
+    return list(dict.fromkeys(one.address for message in found for one in message.participants))
+
+
+def _contacts_of(
+    message: Message, by_address: Mapping[Address, Sequence[ContactId]]
+) -> tuple[ContactId, ...]:
+    known = (
+        contact_id for one in message.participants for contact_id in by_address.get(one.address, ())
+    )
+    return tuple(dict.fromkeys(known))

@@ -1,0 +1,126 @@
+"""How a person starts, pauses, resumes and cancels a backfill."""
+
+from dataclasses import replace
+from enum import StrEnum
+
+from shared.domain.backfill import (
+    MAX_DAYS,
+    OPEN,
+    RELEASING,
+    Backfill,
+    BackfillState,
+    window_start,
+)
+from shared.domain.errors import ConflictError, ErrorCode, RequestError
+from shared.domain.ids import BackfillId, MailboxId, new_ulid
+from shared.domain.mailbox import MailboxStatus
+from shared.domain.permissions import require_change
+from shared.domain.visibility import Viewer
+from shared.operations.release_chunks import chunk_request, release_chunks
+from shared.ports.clock import Clock
+from shared.ports.queues import PlanRequest, WorkQueues
+from shared.ports.stores import BackfillStore, MailboxStore
+
+
+class BackfillAction(StrEnum):
+    """What a person can do to a backfill under way."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+
+
+def start_backfill(
+    viewer: Viewer,
+    mailbox_id: MailboxId,
+    days: int,
+    *,
+    mailboxes: MailboxStore,
+    backfills: BackfillStore,
+    queues: WorkQueues,
+    clock: Clock,
+) -> Backfill:
+    """Begin to import the last `days` (1 to 365); what is stored already is recognised, not fetched again.
+
+    Raises `RequestError`, `ConflictError(WRONG_STATE)` while another backfill of the mailbox is open or the
+    mailbox is not active.
+    """
+    record = mailboxes.get(viewer.tenant_id, mailbox_id)
+    mailbox = require_change(viewer, record.mailbox if record else None)
+    if not 1 <= days <= MAX_DAYS:
+        raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("days", f"From 1 to {MAX_DAYS}.")])
+    if mailbox.status is not MailboxStatus.ACTIVE:
+        raise ConflictError(ErrorCode.WRONG_STATE)
+    now = clock.now()
+    backfill = Backfill(
+        tenant_id=mailbox.tenant_id,
+        mailbox_id=mailbox.id,
+        id=BackfillId(new_ulid(now)),
+        days=days,
+        since=window_start(now, days),
+        state=BackfillState.PLANNING,
+        created_at=now,
+        generation=mailbox.generation,
+    )
+    backfills.create_backfill(backfill)
+    if mailbox.history_from is None or backfill.since < mailbox.history_from:
+        # The floor first sinks in the settings: a folder that is compared later reaches as far back.
+        mailboxes.save_settings(replace(mailbox, history_from=backfill.since))
+    queues.send_plan(PlanRequest(mailbox.tenant_id, mailbox.id, backfill.id))
+    return backfill
+
+
+def change_backfill(
+    viewer: Viewer,
+    mailbox_id: MailboxId,
+    backfill_id: BackfillId,
+    action: BackfillAction,
+    *,
+    mailboxes: MailboxStore,
+    backfills: BackfillStore,
+    queues: WorkQueues,
+    clock: Clock,
+) -> Backfill:
+    """Pause, resume or cancel; repeating an action returns the backfill as it stands.
+
+    Chunks at work end; no further one is released. Raises `ConflictError(WRONG_STATE)` where it is too late.
+    """
+    record = mailboxes.get(viewer.tenant_id, mailbox_id)
+    mailbox = require_change(viewer, record.mailbox if record else None)
+    backfill = backfills.get_backfill(mailbox.tenant_id, mailbox.id, backfill_id)
+    if backfill is None:
+        raise RequestError(ErrorCode.BACKFILL_NOT_FOUND)
+    now = clock.now()
+    match action:
+        case BackfillAction.PAUSE if backfill.state in RELEASING:
+            return backfills.set_backfill_state(backfill, BackfillState.PAUSED, now=now)
+        case BackfillAction.CANCEL if backfill.state in OPEN | {BackfillState.FAILED}:
+            return backfills.set_backfill_state(backfill, BackfillState.CANCELLED, now=now)
+        case BackfillAction.RESUME if backfill.state in {
+            BackfillState.PAUSED,
+            BackfillState.FAILED,
+        }:
+            return _resume(backfill, backfills=backfills, queues=queues, clock=clock)
+        case BackfillAction.PAUSE if backfill.state is BackfillState.PAUSED:
+            return backfill
+        case BackfillAction.RESUME if backfill.state in RELEASING:
+            return backfill
+        case BackfillAction.CANCEL if backfill.state is BackfillState.CANCELLED:
+            return backfill
+        case _:
+            raise ConflictError(ErrorCode.WRONG_STATE)
+
+
+def _resume(
+    backfill: Backfill, *, backfills: BackfillStore, queues: WorkQueues, clock: Clock
+) -> Backfill:
+    planned = backfill.started_at is not None
+    state = BackfillState.RUNNING if planned else BackfillState.PLANNING
+    running = backfills.set_backfill_state(backfill, state, now=clock.now())
+    if not planned:
+        queues.send_plan(PlanRequest(running.tenant_id, running.mailbox_id, running.id))
+        return running
+    queues.send_chunks(
+        [chunk_request(running, chunk.number) for chunk in backfills.open_chunks(running)]
+    )
+    return release_chunks(running, backfills=backfills, queues=queues)

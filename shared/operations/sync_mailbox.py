@@ -1,0 +1,393 @@
+"""In which order one sync run works, so that a cursor never passes a message that is not stored.
+
+1. read the mailbox; not active, or told to wait: nothing to do
+2. log in and look: folders and their positions, one round trip
+3. nothing changed: one small write, no lease, done
+4. take the lease; read the folder states again under it
+5. for each changed folder: list changes since its cursor, store added, flags, removed
+6. only then one conditional write: cursors reached, run, latest error, lease given back
+
+Dying anywhere before 6 repeats work and changes nothing twice: messages have derived ids, and what is stored is
+recognised. A worker that lost its lease is refused at every write.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from shared.domain.cursor import Cursor
+from shared.domain.errors import (
+    ConflictError,
+    CursorExpiredError,
+    ErrorCode,
+    MailroomError,
+    RetryLaterError,
+    StoreThrottledError,
+)
+from shared.domain.failure import Drop, RetryAt, Stop, decide
+from shared.domain.folders import Folder, is_active
+from shared.domain.ids import FolderId, ProviderMessageId, RunId, new_ulid
+from shared.domain.lease import Lease
+from shared.domain.ledger import Ledger
+from shared.domain.mailbox import FolderState, LatestError, Mailbox, MailboxStatus
+from shared.domain.message import Flags
+from shared.domain.run import Run, RunReason
+from shared.domain.schedule import slot_of
+from shared.operations import access
+from shared.operations.ingest import MARGIN_SECONDS, Ingest
+from shared.ports.clock import Clock
+from shared.ports.parser import MessageParser
+from shared.ports.provider import ChangePage, Look, MailProvider, MailSession
+from shared.ports.queues import SyncRequest, WorkQueues
+from shared.ports.secrets import SecretStore
+from shared.ports.stores import (
+    AttachmentStore,
+    MailboxRecord,
+    MailboxStore,
+    MessageStore,
+    SyncOutcome,
+)
+
+LEASE_SECONDS = 180
+"""Longer than the function may run, so that a lease found held past its time means a death."""
+PAGE_SIZE = 250
+MESSAGES_PER_RUN = 1_000
+"""What one run takes in at most; the rest follows at once in another run."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a sync run did, for the log: `run` is None where nothing was to be recorded."""
+
+    kind: str
+    """`idle`, `done`, `failed` or `dropped`."""
+    run: Run | None = None
+    code: ErrorCode | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """One run under way: its ports and what it has reached."""
+
+    request: SyncRequest
+    record: MailboxRecord
+    mailboxes: MailboxStore
+    messages: MessageStore
+    attachments: AttachmentStore
+    parser: MessageParser
+    clock: Clock
+    remaining_seconds: Callable[[], float]
+    started_at: datetime
+    run_id: RunId
+    ledger: Ledger = field(default_factory=Ledger)
+    cursors: dict[FolderId, FolderState] = field(default_factory=dict)
+    more: bool = False
+    lease: Lease | None = None
+    folder_error: RetryLaterError | None = None
+
+    @property
+    def mailbox(self) -> Mailbox:
+        return self.record.mailbox
+
+
+def sync_mailbox(
+    request: SyncRequest,
+    *,
+    mailboxes: MailboxStore,
+    messages: MessageStore,
+    attachments: AttachmentStore,
+    secrets: SecretStore,
+    queues: WorkQueues,
+    provider: MailProvider,
+    parser: MessageParser,
+    clock: Clock,
+    rng: random.Random,
+    remaining_seconds: Callable[[], float],
+) -> SyncReport:
+    """Bring one mailbox up to date. Every failure with a code ends here as the mailbox's latest error;
+    what is raised is a bug or our own store, and the queue delivers the request again."""
+    record = mailboxes.get(request.tenant_id, request.mailbox_id)
+    if record is None or record.mailbox.status is not MailboxStatus.ACTIVE:
+        return SyncReport("dropped")
+    now = clock.now()
+    if _must_wait(record, request, now):
+        return SyncReport("dropped")
+    waiting_id = request.run_id or record.run_state.requested_run_id
+    run = _Run(
+        request=request,
+        record=record,
+        mailboxes=mailboxes,
+        messages=messages,
+        attachments=attachments,
+        parser=parser,
+        clock=clock,
+        remaining_seconds=remaining_seconds,
+        started_at=now,
+        run_id=waiting_id or RunId(new_ulid(now)),
+    )
+    try:
+        grant = access.grant_of(record.mailbox, secrets=secrets)
+        with provider.open(grant) as session:
+            if not _look_and_sync(run, session, somebody_waits=waiting_id is not None):
+                return SyncReport("idle")
+    except StoreThrottledError:
+        # Our own trouble is not the mailbox's: no latest error, the queue delivers again.
+        raise
+    except MailroomError as error:
+        return _fail(run, error, rng)
+    return _succeed(run, queues, rng)
+
+
+def _must_wait(record: MailboxRecord, request: SyncRequest, now: datetime) -> bool:
+    """Whether the mailbox is not to be touched yet. A person's wish overrides our own backoff, not the provider's."""
+    not_before = record.run_state.not_before
+    if not_before is None or not_before <= now:
+        return False
+    if request.reason is not RunReason.REQUESTED:
+        return True
+    error = record.mailbox.inbound_error
+    return error is not None and error.code is ErrorCode.RATE_LIMITED
+
+
+def _look_and_sync(run: _Run, session: MailSession, *, somebody_waits: bool) -> bool:
+    """Return False for a poll that found nothing and was ended by the small write."""
+    mailbox = run.mailbox
+    states = {
+        state.folder.id: state for state in run.mailboxes.folders(mailbox.tenant_id, mailbox.id)
+    }
+    look = session.look(
+        _cursors(states), lambda folder: _is_active(mailbox, folder), now=run.started_at
+    )
+    if not look.changed and not somebody_waits and not _listing_changed(look, states):
+        run.mailboxes.finish_idle(run.record, now=run.clock.now())
+        return False
+    run.lease = run.mailboxes.take_lease(
+        mailbox.tenant_id,
+        mailbox.id,
+        generation=mailbox.generation,
+        owner=run.run_id,
+        now=run.clock.now(),
+        seconds=LEASE_SECONDS,
+    )
+    states = {
+        state.folder.id: state for state in run.mailboxes.folders(mailbox.tenant_id, mailbox.id)
+    }
+    if mailbox.backfill_days and not any(state.cursor for state in states.values()):
+        # Where history ends and news begins is drawn once, by the planner of the first backfill, so that no
+        # message can arrive between two such lines; it queues the next run.
+        return True
+    for folder in look.folders:
+        state = states.get(folder.id)
+        if folder.id in look.changed and _is_active(mailbox, folder):
+            try:
+                _sync_folder(run, session, run.lease, folder, state)
+            except RetryLaterError as error:
+                if error.code is not ErrorCode.FOLDER_UNAVAILABLE:
+                    raise
+                run.folder_error = error
+        elif state is None or state.folder != folder or state.gone_at:
+            run.cursors[folder.id] = FolderState(folder, state.cursor if state else None)
+    _forget_gone_folders(run, run.lease, look, states)
+    return True
+
+
+def _sync_folder(
+    run: _Run,
+    session: MailSession,
+    lease: Lease,
+    folder: Folder,
+    state: FolderState | None,
+) -> None:
+    mailbox = run.mailbox
+    cursor = Cursor.decode(state.cursor) if state and state.cursor else None
+    ingest = Ingest(
+        mailbox=mailbox,
+        fence=lease.fence,
+        session=session,
+        parser=run.parser,
+        messages=run.messages,
+        attachments=run.attachments,
+        ledger=run.ledger,
+        remaining_seconds=run.remaining_seconds,
+        mark_suspect=_careful_marker(run, lease),
+    )
+    more = True
+    while more:
+        if run.ledger.counts().listed >= MESSAGES_PER_RUN or (
+            run.remaining_seconds() < 2 * MARGIN_SECONDS
+        ):
+            run.more = True
+            return
+        page = _next_page(run, session, folder, cursor)
+        if not ingest.take_in(folder, page.added):
+            run.more = True
+            return
+        run.ledger.flags_changed += run.messages.set_flags(lease.fence, page.flags)
+        run.ledger.removed += run.messages.remove_copies(
+            lease.fence, page.removed, now=run.clock.now()
+        )
+        cursor = page.next_cursor
+        run.cursors[folder.id] = FolderState(folder, cursor.encode())
+        more = page.more
+
+
+def _next_page(
+    run: _Run, session: MailSession, folder: Folder, cursor: Cursor | None
+) -> ChangePage:
+    """List what follows `cursor`; one the provider no longer knows is replaced by a comparison of the folder."""
+    known = _known_copies(run, folder)
+    try:
+        return session.changes(
+            folder,
+            cursor,
+            known,
+            since=run.mailbox.history_from,
+            limit=PAGE_SIZE,
+            now=run.started_at,
+        )
+    except CursorExpiredError:
+        if cursor is None:
+            raise
+        return _next_page(run, session, folder, None)
+
+
+def _forget_gone_folders(
+    run: _Run, lease: Lease, look: Look, states: dict[FolderId, FolderState]
+) -> None:
+    """Mark what was in a deleted or renamed folder as removed from it; the messages stay."""
+    listed = {folder.id for folder in look.folders}
+    for folder_id, state in states.items():
+        if folder_id in listed or state.gone_at:
+            continue
+        copies = run.messages.copies(run.mailbox.tenant_id, run.mailbox.id, folder_id)
+        now = run.clock.now()
+        run.ledger.removed += run.messages.remove_copies(lease.fence, list(copies), now=now)
+        run.cursors[folder_id] = FolderState(state.folder, None, gone_at=now)
+
+
+def _succeed(run: _Run, queues: WorkQueues, rng: random.Random) -> SyncReport:
+    """Write the outcome and, where there is more to do or somebody asked meanwhile, queue the next run."""
+    if run.lease is None:
+        message = "a run that changed something holds a lease"
+        raise AssertionError(message)
+    if run.folder_error is not None:
+        return _fail(run, run.folder_error, rng)
+    mailbox = run.mailbox
+    ended = _run_record(run, None)
+    outcome = SyncOutcome(
+        cursors=run.cursors,
+        now=ended.ended_at,
+        run=ended,
+        due_slot=slot_of(mailbox.id, mailbox.sync_minutes),
+    )
+    try:
+        run.mailboxes.finish_run(run.lease.fence, outcome)
+    except ConflictError:
+        return SyncReport("dropped")
+    if run.more:
+        next_run = SyncRequest(mailbox.tenant_id, mailbox.id, RunReason.CONTINUED)
+        queues.send_syncs([next_run])
+    elif (after := run.mailboxes.get(mailbox.tenant_id, mailbox.id)) and (
+        after.run_state.requested_run_id not in {None, run.run_id}
+    ):
+        queues.send_syncs(
+            [
+                SyncRequest(
+                    mailbox.tenant_id,
+                    mailbox.id,
+                    RunReason.REQUESTED,
+                    after.run_state.requested_run_id,
+                )
+            ]
+        )
+    return SyncReport("done", ended)
+
+
+def _fail(run: _Run, error: MailroomError, rng: random.Random) -> SyncReport:
+    """Turn a failure into the mailbox's latest error; cursors of what was completed before it are kept."""
+    mailbox = run.mailbox
+    now = run.clock.now()
+    failures = run.record.run_state.failures
+    decision = decide(error, failures_before=failures, now=now, rng=rng)
+    status: MailboxStatus | None = None
+    not_before: datetime | None = None
+    due_slot: str | None = slot_of(mailbox.id, mailbox.sync_minutes)
+    match decision:
+        case Drop():
+            return SyncReport("dropped", code=error.code)
+        case Stop():
+            status, due_slot = MailboxStatus.RECONNECT_REQUIRED, None
+        case RetryAt(at=at):
+            not_before = at
+    ended = _run_record(run, error.code)
+    earlier = mailbox.inbound_error or LatestError(error.code, now, now, 0)
+    outcome = SyncOutcome(
+        cursors=run.cursors,
+        now=now,
+        run=ended,
+        status=status,
+        inbound_error=earlier.again(
+            error.code, now=now, run_id=run.run_id, next_retry_at=not_before
+        ),
+        failures=failures + 1,
+        not_before=not_before,
+        due_slot=due_slot,
+    )
+    try:
+        if run.lease is None:
+            run.mailboxes.fail_without_lease(run.record, replace(outcome, cursors={}))
+        else:
+            run.mailboxes.finish_run(run.lease.fence, outcome)
+    except ConflictError:
+        return SyncReport("dropped", code=error.code)
+    return SyncReport("failed", ended, error.code)
+
+
+def _run_record(run: _Run, code: ErrorCode | None) -> Run:
+    for name in run.ledger.unsettled:
+        # Listed and not reached: the cursor did not pass it, so the next run lists it again.
+        run.ledger.forget(name)
+    counts = run.ledger.counts()
+    return Run(
+        tenant_id=run.mailbox.tenant_id,
+        mailbox_id=run.mailbox.id,
+        id=run.run_id,
+        reason=run.request.reason,
+        started_at=run.started_at,
+        ended_at=run.clock.now(),
+        counts=counts,
+        code=code,
+        ledger={fate: tuple(ids) for fate, ids in run.ledger.entries().items()},
+    )
+
+
+def _careful_marker(run: _Run, lease: Lease) -> Callable[[ProviderMessageId | None], int] | None:
+    if not lease.previous_run_died:
+        return None
+    return lambda name: run.mailboxes.mark_suspect(lease, name)
+
+
+def _known_copies(run: _Run, folder: Folder) -> Callable[[], dict[ProviderMessageId, Flags]]:
+    def known() -> dict[ProviderMessageId, Flags]:
+        copies = run.messages.copies(run.mailbox.tenant_id, run.mailbox.id, folder.id)
+        return {name: copy.flags for name, copy in copies.items()}
+
+    return known
+
+
+def _cursors(states: dict[FolderId, FolderState]) -> dict[FolderId, Cursor | None]:
+    return {
+        folder_id: Cursor.decode(state.cursor) if state.cursor else None
+        for folder_id, state in states.items()
+        if not state.gone_at
+    }
+
+
+def _is_active(mailbox: Mailbox, folder: Folder) -> bool:
+    return is_active(folder, mailbox.active_folders)
+
+
+def _listing_changed(look: Look, states: dict[FolderId, FolderState]) -> bool:
+    known = {folder_id: state.folder for folder_id, state in states.items() if not state.gone_at}
+    return {folder.id: folder for folder in look.folders} != known
