@@ -1,0 +1,50 @@
+"""Queues that keep what they were given, for a test to look at or to hand on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from shared.domain.errors import MailroomError
+from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest
+
+
+@dataclass
+class RecordingWorkQueues:
+    """The port `WorkQueues`; `delays` runs beside `chunks`. Set `failure` to have every call raise it."""
+
+    syncs: list[SyncRequest] = field(default_factory=list)
+    plans: list[PlanRequest] = field(default_factory=list)
+    chunks: list[ChunkRequest] = field(default_factory=list)
+    delays: list[int] = field(default_factory=list)
+    failure: MailroomError | None = None
+
+    def send_syncs(self, requests: Sequence[SyncRequest]) -> None:
+        self._fail()
+        self.syncs.extend(requests)
+
+    def send_plan(self, request: PlanRequest) -> None:
+        self._fail()
+        self.plans.append(request)
+
+    def send_chunks(self, requests: Sequence[ChunkRequest], *, delay_seconds: int = 0) -> None:
+        self._fail()
+        if not 0 <= delay_seconds <= 900:
+            raise ValueError(delay_seconds)
+        self.chunks.extend(requests)
+        self.delays.extend([delay_seconds] * len(requests))
+
+    def take_syncs(self) -> list[SyncRequest]:
+        """Hand out what waits and forget it, as a consumer would."""
+        taken, self.syncs = self.syncs, []
+        return taken
+
+    def take_plans(self) -> list[PlanRequest]:
+        taken, self.plans = self.plans, []
+        return taken
+
+    def take_chunks(self) -> list[ChunkRequest]:
+        taken, self.chunks, self.delays = self.chunks, [], []
+        return taken
+
+    def _fail(self) -> None:
+        if self.failure is not None:
+            raise self.failure

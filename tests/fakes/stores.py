@@ -1,0 +1,845 @@
+"""Every store port over one shared `World` of dicts: what the contract suites hold the real ones to.
+
+world = World()
+mailboxes, messages = InMemoryMailboxStore(world), InMemoryMessageStore(world)
+"""
+
+import hashlib
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from urllib.parse import quote
+
+from shared.domain.backfill import OPEN, Backfill, BackfillState, Chunk, ChunkState
+from shared.domain.contact import Contact
+from shared.domain.errors import ConflictError, ErrorCode, UnreadableMessageError
+from shared.domain.ids import (
+    Address,
+    BackfillId,
+    ContactId,
+    FolderId,
+    MailboxId,
+    MessageId,
+    ProviderMessageId,
+    RunId,
+    TenantId,
+    ThreadId,
+    UserId,
+)
+from shared.domain.lease import Fence, Lease
+from shared.domain.ledger import Counts
+from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, RunState
+from shared.domain.message import Body, Copy, Flags, Message, copy_ref
+from shared.domain.run import Run
+from shared.ports.stores import DueMailbox, MailboxRecord, NewCopy, SyncOutcome, TimelineEntry
+
+MOST_STRIKES = 5
+
+Box = tuple[TenantId, MailboxId]
+
+
+def stale(cause: str = "") -> ConflictError:
+    return ConflictError(ErrorCode.STALE_WRITE, cause=cause)
+
+
+def wrong_state(cause: str = "") -> ConflictError:
+    return ConflictError(ErrorCode.WRONG_STATE, cause=cause)
+
+
+@dataclass
+class World:
+    """All that is kept. A test may look at it and may set it up directly."""
+
+    mailboxes: dict[Box, Mailbox] = field(default_factory=dict)
+    run_states: dict[Box, RunState] = field(default_factory=dict)
+    identities: dict[tuple[TenantId, str], MailboxId] = field(default_factory=dict)
+    primaries: dict[tuple[TenantId, UserId], MailboxId] = field(default_factory=dict)
+    folders: dict[Box, dict[FolderId, FolderState]] = field(default_factory=dict)
+    runs: dict[Box, dict[RunId, Run]] = field(default_factory=dict)
+    backfills: dict[Box, dict[BackfillId, Backfill]] = field(default_factory=dict)
+    chunks: dict[tuple[TenantId, MailboxId, BackfillId], dict[int, Chunk]] = field(
+        default_factory=dict
+    )
+    messages: dict[tuple[TenantId, MessageId], Message] = field(default_factory=dict)
+    bodies: dict[tuple[TenantId, MessageId], Body] = field(default_factory=dict)
+    copies: dict[Box, dict[ProviderMessageId, Copy]] = field(default_factory=dict)
+    index: dict[tuple[TenantId, Address], set[tuple[datetime, MessageId]]] = field(
+        default_factory=dict
+    )
+    contacts: dict[tuple[TenantId, ContactId], Contact] = field(default_factory=dict)
+    attachments: dict[tuple[TenantId, str], bytes] = field(default_factory=dict)
+    suspect_fences: dict[Box, int] = field(default_factory=dict)
+    suspect_attempts: dict[tuple[TenantId, MailboxId, BackfillId, int], int] = field(
+        default_factory=dict
+    )
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    def check(self, fence: Fence) -> RunState:
+        """Return the run state the fence still fits, or raise."""
+        state = self.run_states.get((fence.tenant_id, fence.mailbox_id))
+        if state is None or state.generation != fence.generation:
+            raise stale("generation")
+        if fence.fence is not None and state.fence != fence.fence:
+            raise stale("fence")
+        return state
+
+    def record(self, box: Box) -> MailboxRecord | None:
+        if box not in self.mailboxes:
+            return None
+        state = self.run_states[box]
+        mailbox = replace(self.mailboxes[box], generation=state.generation)
+        return MailboxRecord(mailbox, replace(state, strikes=dict(state.strikes)))
+
+
+@dataclass
+class InMemoryMailboxStore:
+    """The port `MailboxStore`."""
+
+    world: World = field(default_factory=World)
+
+    def create(self, mailbox: Mailbox, run_state: RunState, identity: str) -> None:
+        box = (mailbox.tenant_id, mailbox.id)
+        with self.world.lock:
+            holder = self.world.identities.get((mailbox.tenant_id, identity))
+            if holder == mailbox.id:
+                return
+            if holder is not None or box in self.world.mailboxes:
+                raise ConflictError(ErrorCode.ALREADY_CONNECTED)
+            self.world.mailboxes[box] = mailbox
+            self.world.run_states[box] = replace(run_state, generation=mailbox.generation)
+            self.world.identities[mailbox.tenant_id, identity] = mailbox.id
+
+    def get(self, tenant_id: TenantId, mailbox_id: MailboxId) -> MailboxRecord | None:
+        with self.world.lock:
+            return self.world.record((tenant_id, mailbox_id))
+
+    def list_mailboxes(self, tenant_id: TenantId) -> list[MailboxRecord]:
+        with self.world.lock:
+            boxes = sorted(box for box in self.world.mailboxes if box[0] == tenant_id)
+            return [record for box in boxes if (record := self.world.record(box))]
+
+    def save_settings(self, mailbox: Mailbox) -> Mailbox:
+        box = (mailbox.tenant_id, mailbox.id)
+        with self.world.lock:
+            stored = self.world.mailboxes.get(box)
+            if stored is None or stored.version != mailbox.version:
+                raise ConflictError(ErrorCode.VERSION_CONFLICT)
+            self.world.mailboxes[box] = replace(
+                mailbox,
+                version=mailbox.version + 1,
+                status=stored.status,
+                generation=stored.generation,
+                inbound_error=stored.inbound_error,
+                outbound_error=stored.outbound_error,
+            )
+            return replace(mailbox, version=mailbox.version + 1)
+
+    def disconnect(self, tenant_id: TenantId, mailbox_id: MailboxId, identity: str) -> None:
+        box = (tenant_id, mailbox_id)
+        with self.world.lock:
+            stored = self.world.mailboxes.get(box)
+            if stored is None or stored.status is MailboxStatus.DISCONNECTED:
+                return
+            state = self.world.run_states[box]
+            self.world.mailboxes[box] = replace(
+                stored, status=MailboxStatus.DISCONNECTED, generation=state.generation + 1
+            )
+            self.world.run_states[box] = replace(
+                state,
+                generation=state.generation + 1,
+                fence=state.fence + 1,
+                lease_owner=None,
+                lease_expires_at=None,
+                suspect=None,
+                strikes={},
+                due_slot=None,
+                not_before=None,
+                requested_run_id=None,
+            )
+            self._free_identities(box)
+
+    def reconnect(self, mailbox: Mailbox, identity: str, due_slot: str) -> None:
+        box = (mailbox.tenant_id, mailbox.id)
+        with self.world.lock:
+            stored = self.world.mailboxes.get(box)
+            state = self.world.run_states.get(box)
+            if stored is None or state is None or state.generation != mailbox.generation:
+                raise stale("generation")
+            if stored.version != mailbox.version:
+                raise stale("version")
+            if self.world.identities.get((mailbox.tenant_id, identity), mailbox.id) != mailbox.id:
+                raise ConflictError(ErrorCode.ALREADY_CONNECTED)
+            self._free_identities(box)
+            self.world.identities[mailbox.tenant_id, identity] = mailbox.id
+            self.world.mailboxes[box] = replace(
+                mailbox,
+                status=MailboxStatus.ACTIVE,
+                generation=state.generation + 1,
+                version=mailbox.version + 1,
+                inbound_error=None,
+                outbound_error=None,
+            )
+            self.world.run_states[box] = replace(
+                state,
+                generation=state.generation + 1,
+                fence=state.fence + 1,
+                lease_owner=None,
+                lease_expires_at=None,
+                suspect=None,
+                strikes={},
+                due_slot=due_slot,
+                not_before=None,
+                failures=0,
+            )
+
+    def _free_identities(self, box: Box) -> None:
+        held = [
+            key
+            for key, holder in self.world.identities.items()
+            if key[0] == box[0] and holder == box[1]
+        ]
+        for key in held:
+            del self.world.identities[key]
+
+    def due(self, slot: str) -> Iterator[DueMailbox]:
+        with self.world.lock:
+            found = [
+                DueMailbox(tenant_id, mailbox_id, state.not_before)
+                for (tenant_id, mailbox_id), state in sorted(
+                    self.world.run_states.items(), key=lambda item: item[0]
+                )
+                if state.due_slot == slot
+            ]
+        yield from found
+
+    def request_run(self, tenant_id: TenantId, mailbox_id: MailboxId, run_id: RunId) -> RunId:
+        box = (tenant_id, mailbox_id)
+        with self.world.lock:
+            state = self.world.run_states.get(box)
+            if state is None:
+                raise stale("no such mailbox")
+            if state.requested_run_id is None:
+                state = replace(state, requested_run_id=run_id)
+                self.world.run_states[box] = state
+            return state.requested_run_id or run_id
+
+    def take_lease(
+        self,
+        tenant_id: TenantId,
+        mailbox_id: MailboxId,
+        *,
+        generation: int,
+        owner: str,
+        now: datetime,
+        seconds: int,
+    ) -> Lease:
+        box = (tenant_id, mailbox_id)
+        with self.world.lock:
+            state = self.world.check(Fence(tenant_id, mailbox_id, generation))
+            held = state.lease_owner is not None and state.lease_owner != owner
+            if held and state.lease_expires_at is not None and state.lease_expires_at > now:
+                raise ConflictError(ErrorCode.LEASE_HELD)
+            expires_at = now + timedelta(seconds=seconds)
+            self.world.run_states[box] = replace(
+                state, fence=state.fence + 1, lease_owner=owner, lease_expires_at=expires_at
+            )
+            return Lease(
+                Fence(tenant_id, mailbox_id, generation, state.fence + 1),
+                owner,
+                expires_at,
+                previous_run_died=held,
+                suspect=state.suspect,
+            )
+
+    def mark_suspect(self, lease: Lease, provider_message_id: ProviderMessageId | None) -> int:
+        box = (lease.fence.tenant_id, lease.fence.mailbox_id)
+        with self.world.lock:
+            state = self.world.check(lease.fence)
+            strikes = dict(state.strikes)
+            if (
+                state.suspect is not None
+                and self.world.suspect_fences.get(box) == lease.fence.fence
+                and state.suspect != provider_message_id
+            ):
+                # Marked under this very lease and survived: it did not kill anybody.
+                strikes.pop(state.suspect, None)
+            before = 0
+            if provider_message_id is not None:
+                before = strikes.get(provider_message_id, 0)
+                strikes.pop(provider_message_id, None)
+                strikes[provider_message_id] = before + 1
+                strikes = dict(list(strikes.items())[-MOST_STRIKES:])
+            self.world.suspect_fences[box] = lease.fence.fence or 0
+            self.world.run_states[box] = replace(
+                state, suspect=provider_message_id, strikes=strikes
+            )
+            return before
+
+    def finish_idle(self, record: MailboxRecord, *, now: datetime) -> None:
+        box = (record.mailbox.tenant_id, record.mailbox.id)
+        with self.world.lock:
+            state = self.world.check(Fence(*box, record.run_state.generation))
+            self.world.run_states[box] = replace(
+                state, last_synced_at=now, not_before=None, failures=0
+            )
+            self.world.mailboxes[box] = replace(self.world.mailboxes[box], inbound_error=None)
+
+    def finish_run(self, fence: Fence, outcome: SyncOutcome) -> None:
+        box = (fence.tenant_id, fence.mailbox_id)
+        with self.world.lock:
+            self.world.check(fence)
+            folders = self.world.folders.setdefault(box, {})
+            folders.update(outcome.cursors)
+            self._write_outcome(box, outcome)
+            state = self.world.run_states[box]
+            ended_well = outcome.inbound_error is None
+            self.world.run_states[box] = replace(
+                state,
+                lease_owner=None,
+                lease_expires_at=None,
+                suspect=None,
+                strikes={} if ended_well else state.strikes,
+                last_synced_at=outcome.now if ended_well else state.last_synced_at,
+            )
+
+    def fail_without_lease(self, record: MailboxRecord, outcome: SyncOutcome) -> None:
+        box = (record.mailbox.tenant_id, record.mailbox.id)
+        with self.world.lock:
+            self.world.check(Fence(*box, record.run_state.generation))
+            self._write_outcome(box, outcome)
+
+    def _write_outcome(self, box: Box, outcome: SyncOutcome) -> None:
+        stored, state = self.world.mailboxes[box], self.world.run_states[box]
+        run = outcome.run
+        if run is not None:
+            self.world.runs.setdefault(box, {})[run.id] = run
+        self.world.mailboxes[box] = replace(
+            stored, status=outcome.status or stored.status, inbound_error=outcome.inbound_error
+        )
+        waited_for = run is not None and run.id == state.requested_run_id
+        self.world.run_states[box] = replace(
+            state,
+            failures=outcome.failures,
+            not_before=outcome.not_before,
+            due_slot=outcome.due_slot,
+            requested_run_id=None if waited_for else state.requested_run_id,
+        )
+
+    def folders(self, tenant_id: TenantId, mailbox_id: MailboxId) -> list[FolderState]:
+        with self.world.lock:
+            stored = self.world.folders.get((tenant_id, mailbox_id), {})
+            return [stored[folder_id] for folder_id in sorted(stored)]
+
+    def add_folder(self, fence: Fence, state: FolderState) -> FolderState:
+        with self.world.lock:
+            self.world.check(fence)
+            stored = self.world.folders.setdefault((fence.tenant_id, fence.mailbox_id), {})
+            standing = stored.get(state.folder.id)
+            if standing is None or standing.cursor is None:
+                stored[state.folder.id] = state
+            return stored[state.folder.id]
+
+    def primary(self, tenant_id: TenantId, user_id: UserId) -> MailboxId | None:
+        return self.world.primaries.get((tenant_id, user_id))
+
+    def set_primary(self, tenant_id: TenantId, user_id: UserId, mailbox_id: MailboxId) -> None:
+        self.world.primaries[tenant_id, user_id] = mailbox_id
+
+
+@dataclass
+class InMemoryRunStore:
+    """The port `RunStore`."""
+
+    world: World = field(default_factory=World)
+
+    def list_runs(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, *, limit: int, before: RunId | None
+    ) -> list[Run]:
+        with self.world.lock:
+            runs = self.world.runs.get((tenant_id, mailbox_id), {})
+            ids = sorted((i for i in runs if before is None or i < before), reverse=True)
+            return [replace(runs[run_id], ledger={}) for run_id in ids[:limit]]
+
+    def get_run(self, tenant_id: TenantId, mailbox_id: MailboxId, run_id: RunId) -> Run | None:
+        return self.world.runs.get((tenant_id, mailbox_id), {}).get(run_id)
+
+
+@dataclass
+class InMemoryBackfillStore:
+    """The port `BackfillStore`."""
+
+    world: World = field(default_factory=World)
+
+    def create_backfill(self, backfill: Backfill) -> None:
+        with self.world.lock:
+            stored = self.world.backfills.setdefault((backfill.tenant_id, backfill.mailbox_id), {})
+            if backfill.id in stored:
+                return
+            if any(other.state in OPEN for other in stored.values()):
+                raise wrong_state("another backfill is open")
+            stored[backfill.id] = backfill
+
+    def get_backfill(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, backfill_id: BackfillId
+    ) -> Backfill | None:
+        return self.world.backfills.get((tenant_id, mailbox_id), {}).get(backfill_id)
+
+    def list_backfills(self, tenant_id: TenantId, mailbox_id: MailboxId) -> list[Backfill]:
+        with self.world.lock:
+            stored = self.world.backfills.get((tenant_id, mailbox_id), {})
+            return [stored[name] for name in sorted(stored, reverse=True)]
+
+    def open_backfills(self) -> Iterator[Backfill]:
+        with self.world.lock:
+            found = [
+                backfill
+                for stored in self.world.backfills.values()
+                for backfill in stored.values()
+                if backfill.state in OPEN
+            ]
+        yield from found
+
+    def put_chunks(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
+        with self.world.lock:
+            if self._stored(backfill).state is not BackfillState.PLANNING:
+                raise wrong_state("no longer planning")
+            self._chunks(backfill).update({chunk.number: chunk for chunk in chunks})
+
+    def start_backfill(self, backfill: Backfill) -> Backfill:
+        with self.world.lock:
+            stored = self._stored(backfill)
+            if stored.state is not BackfillState.PLANNING:
+                return stored
+            done = backfill.chunks == 0
+            return self._keep(
+                replace(
+                    stored,
+                    state=BackfillState.DONE if done else BackfillState.RUNNING,
+                    chunks=backfill.chunks,
+                    planned=backfill.planned,
+                    started_at=backfill.started_at,
+                    ended_at=(backfill.ended_at or backfill.started_at) if done else None,
+                )
+            )
+
+    def set_backfill_state(
+        self,
+        backfill: Backfill,
+        state: BackfillState,
+        *,
+        now: datetime,
+        code: ErrorCode | None = None,
+    ) -> Backfill:
+        with self.world.lock:
+            stored = self._stored(backfill)
+            if stored.state is not backfill.state:
+                raise wrong_state(stored.state)
+            return self._keep(
+                replace(
+                    stored,
+                    state=state,
+                    code=code,
+                    ended_at=stored.ended_at if state in OPEN else now,
+                    waiting_until=(
+                        stored.waiting_until if state is BackfillState.WAITING else None
+                    ),
+                )
+            )
+
+    def set_waiting(self, backfill: Backfill, until: datetime | None) -> None:
+        with self.world.lock:
+            stored = self._stored(backfill)
+            if stored.state not in {BackfillState.RUNNING, BackfillState.WAITING}:
+                return
+            state = BackfillState.RUNNING if until is None else BackfillState.WAITING
+            self._keep(replace(stored, state=state, waiting_until=until))
+
+    def raise_released(self, backfill: Backfill, released: int) -> Backfill:
+        with self.world.lock:
+            stored = self._stored(backfill)
+            if stored.released != backfill.released:
+                return stored
+            return self._keep(replace(stored, released=released))
+
+    def get_chunk(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, backfill_id: BackfillId, number: int
+    ) -> Chunk | None:
+        return self.world.chunks.get((tenant_id, mailbox_id, backfill_id), {}).get(number)
+
+    def open_chunks(self, backfill: Backfill) -> list[Chunk]:
+        with self.world.lock:
+            stored = self._chunks(backfill)
+            return [
+                stored[number]
+                for number in sorted(stored)
+                if number < backfill.released and stored[number].state is ChunkState.OPEN
+            ]
+
+    def take_chunk(
+        self, backfill: Backfill, number: int, *, owner: str, now: datetime, seconds: int
+    ) -> Chunk:
+        with self.world.lock:
+            chunk = self._chunks(backfill).get(number)
+            if chunk is None or chunk.state is ChunkState.DONE:
+                raise wrong_state("chunk")
+            held = chunk.lease_owner not in (None, owner)
+            if held and chunk.lease_expires_at is not None and chunk.lease_expires_at > now:
+                raise ConflictError(ErrorCode.LEASE_HELD)
+            return self._keep_chunk(
+                backfill,
+                replace(
+                    chunk,
+                    attempts=chunk.attempts + 1,
+                    lease_owner=owner,
+                    lease_expires_at=now + timedelta(seconds=seconds),
+                ),
+            )
+
+    def mark_chunk_suspect(
+        self, backfill: Backfill, chunk: Chunk, provider_message_id: ProviderMessageId | None
+    ) -> int:
+        with self.world.lock:
+            stored = self._leased(backfill, chunk)
+            strikes = dict(stored.strikes)
+            key = (backfill.tenant_id, backfill.mailbox_id, backfill.id, chunk.number)
+            if (
+                stored.suspect not in (None, provider_message_id)
+                and self.world.suspect_attempts.get(key) == chunk.attempts
+            ):
+                strikes.pop(stored.suspect or "", None)
+            self.world.suspect_attempts[key] = chunk.attempts
+            before = 0
+            if provider_message_id is not None:
+                before = strikes.pop(provider_message_id, 0)
+                strikes[provider_message_id] = before + 1
+                strikes = dict(list(strikes.items())[-MOST_STRIKES:])
+            self._keep_chunk(
+                backfill, replace(stored, suspect=provider_message_id, strikes=strikes)
+            )
+            return before
+
+    def give_back_chunk(
+        self, backfill: Backfill, chunk: Chunk, *, not_before: datetime | None
+    ) -> None:
+        with self.world.lock:
+            try:
+                stored = self._leased(backfill, chunk)
+            except ConflictError:
+                return
+            self._keep_chunk(
+                backfill,
+                replace(
+                    stored,
+                    lease_owner=None,
+                    lease_expires_at=None,
+                    suspect=None,
+                    not_before=not_before,
+                ),
+            )
+
+    def finish_chunk(
+        self, fence: Fence, backfill: Backfill, chunk: Chunk, run: Run, *, now: datetime
+    ) -> Backfill:
+        with self.world.lock:
+            self.world.check(fence)
+            current = self._chunks(backfill).get(chunk.number)
+            if current is None or current.state is ChunkState.DONE:
+                raise wrong_state("chunk is done")
+            stored_chunk = self._leased(backfill, chunk)
+            self._keep_chunk(
+                backfill,
+                replace(
+                    stored_chunk,
+                    state=ChunkState.DONE,
+                    lease_owner=None,
+                    lease_expires_at=None,
+                    suspect=None,
+                    strikes={},
+                ),
+            )
+            self.world.runs.setdefault((backfill.tenant_id, backfill.mailbox_id), {})[run.id] = run
+            stored = self._stored(backfill)
+            stored = replace(
+                stored, done=stored.done + 1, counts=stored.counts + without_zeros(run.counts)
+            )
+            if stored.done >= stored.chunks and stored.state in OPEN:
+                stored = replace(stored, state=BackfillState.DONE, ended_at=now, waiting_until=None)
+            return self._keep(stored)
+
+    def _stored(self, backfill: Backfill) -> Backfill:
+        stored = self.get_backfill(backfill.tenant_id, backfill.mailbox_id, backfill.id)
+        if stored is None:
+            raise wrong_state("no such backfill")
+        return stored
+
+    def _keep(self, backfill: Backfill) -> Backfill:
+        self.world.backfills[backfill.tenant_id, backfill.mailbox_id][backfill.id] = backfill
+        return backfill
+
+    def _chunks(self, backfill: Backfill) -> dict[int, Chunk]:
+        key = (backfill.tenant_id, backfill.mailbox_id, backfill.id)
+        return self.world.chunks.setdefault(key, {})
+
+    def _keep_chunk(self, backfill: Backfill, chunk: Chunk) -> Chunk:
+        self._chunks(backfill)[chunk.number] = chunk
+        return chunk
+
+    def _leased(self, backfill: Backfill, chunk: Chunk) -> Chunk:
+        stored = self._chunks(backfill).get(chunk.number)
+        if (
+            stored is None
+            or stored.state is ChunkState.DONE
+            or stored.lease_owner is None
+            or (stored.lease_owner, stored.attempts) != (chunk.lease_owner, chunk.attempts)
+        ):
+            raise stale("chunk lease")
+        return stored
+
+
+def without_zeros(counts: Counts) -> Counts:
+    return replace(counts, skipped={name: n for name, n in counts.skipped.items() if n})
+
+
+@dataclass
+class InMemoryMessageStore:
+    """The port `MessageStore`."""
+
+    world: World = field(default_factory=World)
+
+    def save(self, fence: Fence, new: Sequence[NewCopy]) -> frozenset[ProviderMessageId]:
+        with self.world.lock:
+            self.world.check(fence)
+            box = (fence.tenant_id, fence.mailbox_id)
+            copies = self.world.copies.setdefault(box, {})
+            added = set()
+            for item in new:
+                self._save_message(fence.tenant_id, item)
+                name = item.copy.provider_message_id
+                if name not in copies:
+                    copies[name] = item.copy
+                    added.add(name)
+                elif item.copy.flags.version > copies[name].flags.version:
+                    self.set_flags(fence, {name: item.copy.flags})
+            return frozenset(added)
+
+    def _save_message(self, tenant_id: TenantId, item: NewCopy) -> None:
+        key = (tenant_id, item.message.id)
+        ref = copy_ref(item.copy.mailbox_id, item.copy.provider_message_id)
+        stored = self.world.messages.get(key)
+        if stored is None:
+            stored = item.message
+            self.world.bodies[key] = item.body
+        self.world.messages[key] = replace(stored, copies=stored.copies | {ref})
+        for address in item.index_addresses:
+            entries = self.world.index.setdefault((tenant_id, address), set())
+            entries.add((stored.received_at, stored.id))
+
+    def copies(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, folder_id: FolderId
+    ) -> dict[ProviderMessageId, Copy]:
+        with self.world.lock:
+            stored = self.world.copies.get((tenant_id, mailbox_id), {})
+            return {
+                name: copy
+                for name, copy in stored.items()
+                if copy.folder_id == folder_id and copy.removed_at is None
+            }
+
+    def which_are_stored(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, ids: Sequence[ProviderMessageId]
+    ) -> frozenset[ProviderMessageId]:
+        return frozenset(ids) & self.world.copies.get((tenant_id, mailbox_id), {}).keys()
+
+    def set_flags(self, fence: Fence, flags: Mapping[ProviderMessageId, Flags]) -> int:
+        with self.world.lock:
+            self.world.check(fence)
+            copies = self.world.copies.get((fence.tenant_id, fence.mailbox_id), {})
+            changed = 0
+            for name, new in flags.items():
+                copy = copies.get(name)
+                if copy is None or copy.removed_at is not None or copy.flags == new:
+                    continue
+                if new.version >= copy.flags.version:
+                    copies[name] = replace(copy, flags=new)
+                    changed += 1
+            return changed
+
+    def remove_copies(
+        self, fence: Fence, ids: Iterable[ProviderMessageId], *, now: datetime
+    ) -> int:
+        with self.world.lock:
+            self.world.check(fence)
+            copies = self.world.copies.get((fence.tenant_id, fence.mailbox_id), {})
+            live = {i for i in ids if i in copies and copies[i].removed_at is None}
+            for name in live:
+                copies[name] = replace(copies[name], removed_at=now)
+            return len(live)
+
+    def get_messages(
+        self, tenant_id: TenantId, ids: Sequence[MessageId]
+    ) -> dict[MessageId, Message]:
+        if len(ids) > 100:
+            raise ValueError("at most 100 messages at once")
+        with self.world.lock:
+            return {
+                i: self.world.messages[tenant_id, i]
+                for i in ids
+                if (tenant_id, i) in self.world.messages
+            }
+
+    def get_body(self, tenant_id: TenantId, message_id: MessageId) -> Body | None:
+        return self.world.bodies.get((tenant_id, message_id))
+
+    def copies_of(
+        self, tenant_id: TenantId, messages: Sequence[Message]
+    ) -> dict[MessageId, list[Copy]]:
+        with self.world.lock:
+            found: dict[MessageId, list[Copy]] = {}
+            for message in messages:
+                found[message.id] = []
+                for ref in sorted(message.copies):
+                    mailbox_id, _, name = ref.partition("/")
+                    copies = self.world.copies.get((tenant_id, MailboxId(mailbox_id)), {})
+                    copy = copies.get(ProviderMessageId(name))
+                    if copy is not None:
+                        found[message.id].append(copy)
+            return found
+
+    def thread(self, tenant_id: TenantId, thread_id: ThreadId) -> list[Message]:
+        with self.world.lock:
+            messages = [
+                message
+                for (tenant, _), message in sorted(self.world.messages.items(), key=lambda i: i[0])
+                if tenant == tenant_id and message.thread_id == thread_id
+            ][:500]
+        return sorted(messages, key=lambda message: (message.received_at, message.id))
+
+    def by_address(
+        self,
+        tenant_id: TenantId,
+        address: Address,
+        *,
+        before: TimelineEntry | None,
+        limit: int,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[TimelineEntry]:
+        with self.world.lock:
+            entries = [
+                TimelineEntry(at, message_id)
+                for at, message_id in self.world.index.get((tenant_id, address), set())
+            ]
+        return newest(entries, before, limit, since, until)
+
+    def by_mailbox(
+        self,
+        tenant_id: TenantId,
+        mailbox_id: MailboxId,
+        *,
+        before: TimelineEntry | None,
+        limit: int,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[TimelineEntry]:
+        with self.world.lock:
+            entries = [
+                TimelineEntry(copy.received_at, copy.message_id, copy.folder_id)
+                for copy in self.world.copies.get((tenant_id, mailbox_id), {}).values()
+                if copy.removed_at is None
+            ]
+        return newest(entries, before, limit, since, until)
+
+
+def newest(
+    entries: list[TimelineEntry],
+    before: TimelineEntry | None,
+    limit: int,
+    since: datetime | None,
+    until: datetime | None,
+) -> list[TimelineEntry]:
+    kept = [
+        entry
+        for entry in entries
+        if (before is None or _place(entry) < _place(before))
+        and (since is None or entry.at >= since)
+        and (until is None or entry.at < until)
+    ]
+    kept.sort(key=_place, reverse=True)
+    return kept[:limit]
+
+
+def _place(entry: TimelineEntry) -> tuple[datetime, MessageId, str]:
+    return entry.at, entry.message_id, entry.folder_id or ""
+
+
+@dataclass
+class InMemoryAttachmentStore:
+    """The port `AttachmentStore`."""
+
+    world: World = field(default_factory=World)
+
+    def put(self, tenant_id: TenantId, slices: Iterable[bytes], *, limit: int) -> tuple[str, int]:
+        content = b""
+        for piece in slices:
+            content += piece
+            if len(content) > limit:
+                raise UnreadableMessageError(ErrorCode.MESSAGE_TOO_LARGE)
+        digest = hashlib.sha256(content).hexdigest()
+        self.world.attachments[tenant_id, digest] = content
+        return digest, len(content)
+
+    def link(
+        self, tenant_id: TenantId, digest: str, *, filename: str, content_type: str, seconds: int
+    ) -> str:
+        return (
+            f"https://objects.invalid/{quote(tenant_id, safe='')}/{digest}"
+            f"?filename={quote(filename, safe='')}&expires={seconds}"
+        )
+
+
+@dataclass
+class InMemoryContactStore:
+    """The port `ContactStore`."""
+
+    world: World = field(default_factory=World)
+
+    def put_contact(self, contact: Contact, *, expected_version: int | None) -> Contact:
+        with self.world.lock:
+            stored = self.world.contacts.get((contact.tenant_id, contact.id))
+            version = stored.version if stored else 0
+            new = replace(contact, version=version + 1)
+            if expected_version is not None and expected_version != version:
+                if stored == replace(contact, version=expected_version + 1):
+                    return stored
+                raise ConflictError(ErrorCode.VERSION_CONFLICT)
+            self.world.contacts[contact.tenant_id, contact.id] = new
+            return new
+
+    def get_contact(self, tenant_id: TenantId, contact_id: ContactId) -> Contact | None:
+        return self.world.contacts.get((tenant_id, contact_id))
+
+    def list_contacts(
+        self, tenant_id: TenantId, *, after: ContactId | None, limit: int
+    ) -> list[Contact]:
+        with self.world.lock:
+            ids = sorted(
+                name
+                for tenant, name in self.world.contacts
+                if tenant == tenant_id and (after is None or name > after)
+            )
+            return [self.world.contacts[tenant_id, name] for name in ids[:limit]]
+
+    def delete_contact(self, tenant_id: TenantId, contact_id: ContactId) -> bool:
+        return self.world.contacts.pop((tenant_id, contact_id), None) is not None
+
+    def contacts_by_address(
+        self, tenant_id: TenantId, addresses: Sequence[Address]
+    ) -> dict[Address, list[ContactId]]:
+        with self.world.lock:
+            found: dict[Address, list[ContactId]] = {}
+            for (tenant, name), contact in sorted(self.world.contacts.items(), key=lambda i: i[0]):
+                for address in set(contact.addresses) & set(addresses):
+                    if tenant == tenant_id:
+                        found.setdefault(address, []).append(name)
+            return found
