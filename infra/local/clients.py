@@ -31,10 +31,14 @@ FALSE_CREDENTIALS = {
 
 
 def forget_host_settings() -> None:
-    """Take AWS and proxy settings of the host out of this process. Call first in each command."""
-    for name in list(os.environ):
-        if name.startswith("AWS_") or name.lower() in {"http_proxy", "https_proxy", "all_proxy"}:
-            del os.environ[name]
+    """Take the host's AWS settings out of this process, and loopback out of its proxy's reach.
+
+    Call first in each command. The proxy itself stays: installers may need it.
+    """
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
 
 
 @overload

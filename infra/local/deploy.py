@@ -1,4 +1,4 @@
-"""How the template gets onto the emulator: as on AWS, by a change set, then what the emulator drops.
+"""How the template gets onto the emulator: as on AWS, then what the emulator drops.
 
 CloudFormation in ministack 1.5.33 ignores three properties without a word: a table's
 TimeToLiveSpecification, a function's ReservedConcurrentExecutions and an HTTP API's
@@ -8,16 +8,20 @@ deployment.
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from botocore.exceptions import ClientError
 
 from infra.local.bundle import Bundle
 from infra.local.clients import client
 from infra.local.expand import expand
+
+if TYPE_CHECKING:
+    from mypy_boto3_apigatewayv2.type_defs import CorsTypeDef
 
 STACK: Final = "mailroom-local"
 ARTIFACTS: Final = "mailroom-artifacts"
@@ -39,8 +43,10 @@ def deploy(
     Data stays: an existing stack is updated in place, and nothing happens when nothing changed.
     Raises DeploymentError.
     """
+    # It complains at exit that nobody reads the statistics it keeps.
+    logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)
     code = (ARTIFACTS, f"mailroom-{bundle.digest}.zip")
-    expanded = expand(template, dict(parameters), code=code)
+    expanded = _with_numbers(expand(template, dict(parameters), code=code), parameters)
     text = json.dumps(expanded)
     template_key = f"template-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     _upload(endpoint, {code[1]: bundle.archive, template_key: text.encode()})
@@ -168,7 +174,12 @@ def _concurrency(endpoint: str, name: str, properties: Template) -> None:
 
 def _cors(endpoint: str, name: str, properties: Template) -> None:
     if wanted := properties.get("CorsConfiguration"):
-        client("apigatewayv2", endpoint).update_api(ApiId=name, CorsConfiguration=wanted)
+        # SAM puts a list parameter in as the text it was given as.
+        if isinstance(origins := wanted.get("AllowOrigins"), str):
+            wanted = {**wanted, "AllowOrigins": origins.split(",")}
+        client("apigatewayv2", endpoint).update_api(
+            ApiId=name, CorsConfiguration=cast("CorsTypeDef", wanted)
+        )
 
 
 _AGAIN: Final[dict[str, Callable[[str, str, Template], None]]] = {
@@ -176,6 +187,27 @@ _AGAIN: Final[dict[str, Callable[[str, str, Template], None]]] = {
     "AWS::Lambda::Function": _concurrency,
     "AWS::ApiGatewayV2::Api": _cors,
 }
+
+
+def _with_numbers(template: Template, parameters: Mapping[str, str]) -> Template:
+    """The template with references to number parameters replaced by the numbers.
+
+    The emulator hands a parameter on as text: its poller of queues then compares "20" with the
+    batches under way and stops at the error.
+    """
+    declared = template.get("Parameters", {})
+    numbers = {name for name, parameter in declared.items() if parameter["Type"] == "Number"}
+
+    def replaced(value: Any) -> Any:
+        if isinstance(value, list):
+            return [replaced(item) for item in value]
+        if isinstance(value, dict) and set(value) == {"Ref"} and value["Ref"] in numbers:
+            return int(parameters.get(value["Ref"], declared[value["Ref"]].get("Default")))
+        if isinstance(value, dict):
+            return {name: replaced(item) for name, item in value.items()}
+        return value
+
+    return {**template, "Resources": replaced(template["Resources"])}
 
 
 def _resolved(value: Any, template: Template, parameters: Mapping[str, str]) -> Any:

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from infra.local import ports, processes, venvs
 from infra.local.clients import FALSE_CREDENTIALS, REGION
-from infra.local.paths import Paths
+from infra.local.paths import REPOSITORY, Paths
 
-_LAUNCHER = Path(__file__).with_name("launcher.py")
 _START_SECONDS = 60.0
 _STOP_SECONDS = 600.0
 """As long as the launcher gives its last save."""
@@ -45,6 +44,7 @@ class Ministack:
         write one state. Raises EmulatorNotStartedError.
         """
         self.end_leftovers()
+        self._close()
         shutil.rmtree(self.paths.temporary, ignore_errors=True)
         self.paths.create()
         interpreter = venvs.ministack_python(self.paths)
@@ -53,10 +53,11 @@ class Ministack:
         log = self.paths.logs / "ministack.log"
         with log.open("wb") as stream:
             self._process = subprocess.Popen(
-                # -P: beside the launcher lie modules named as others it imports.
-                [str(interpreter), "-P", str(_LAUNCHER), "--functions-python", str(functions)]
-                + ["--root", str(self.paths.root)],
-                cwd=self.paths.root,
+                [
+                    *(str(interpreter), "-m", "infra.local.launcher"),
+                    *("--functions-python", str(functions), "--root", str(self.paths.root)),
+                ],
+                cwd=REPOSITORY,
                 env=self._environment(),
                 # Open for as long as we live: its end tells ministack to save and end too.
                 stdin=subprocess.PIPE,
@@ -94,31 +95,37 @@ class Ministack:
         return self._process is not None and self._process.poll() is None
 
     def _close(self) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
+        if self._process is not None:
+            self._process.poll()
+            if self._process.stdin is not None:
+                self._process.stdin.close()
         self._process = None
 
     def _environment(self) -> dict[str, str]:
         given = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        return given | FALSE_CREDENTIALS | {
-            "BIND_HOST": ports.LOOPBACK,
-            "GATEWAY_PORT": str(self.port),
-            "MINISTACK_REGION": REGION,
-            "PERSIST_STATE": "1",
-            "STATE_DIR": str(self.paths.state / "current"),
-            "S3_PERSIST": "1",
-            "S3_DATA_DIR": str(self.paths.objects),
-            "IOT_MTLS_ENABLED": "0",
-            "SFTP_ENABLED": "0",
-            "LOG_LEVEL": "WARNING",
-            "TMPDIR": str(self.paths.temporary),
-            "HOME": str(self.paths.temporary),
-            "TZ": "UTC",
-            "PYTHONUNBUFFERED": "1",
-            "POWERTOOLS_TRACE_DISABLED": "true",
-            # Functions are unpacked for each worker; bytecode written there would be lost work.
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
+        return (
+            given
+            | FALSE_CREDENTIALS
+            | {
+                "BIND_HOST": ports.LOOPBACK,
+                "GATEWAY_PORT": str(self.port),
+                "MINISTACK_REGION": REGION,
+                "PERSIST_STATE": "1",
+                "STATE_DIR": str(self.paths.state / "current"),
+                "S3_PERSIST": "1",
+                "S3_DATA_DIR": str(self.paths.objects),
+                "IOT_MTLS_ENABLED": "0",
+                "SFTP_ENABLED": "0",
+                "LOG_LEVEL": "WARNING",
+                "TMPDIR": str(self.paths.temporary),
+                "HOME": str(self.paths.temporary),
+                "TZ": "UTC",
+                "PYTHONUNBUFFERED": "1",
+                "POWERTOOLS_TRACE_DISABLED": "true",
+                # Functions are unpacked for each worker; bytecode written there would be lost work.
+                "PYTHONDONTWRITEBYTECODE": "1",
+            }
+        )
 
     def _wait_until_healthy(self, log: Path) -> None:
         deadline = time.monotonic() + _START_SECONDS

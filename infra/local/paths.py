@@ -1,4 +1,4 @@
-"""Where everything of a local stack lives on the disk: one folder, which may be deleted at any time."""
+"""Where everything of a local stack lies on the disk: one folder, which may be deleted."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The virtual environments of a local stack: built from hash-locked files, rebuilt when they change.
+"""The virtual environments of a local stack: built from hash-locked files, anew when they change.
 
 Two, both beside the app's own: ministack's, because it pins a botocore that the app's lock
 refuses; and the functions', which holds exactly what the artifact on AWS holds, so that a
@@ -60,14 +60,12 @@ def _commands(venv: Path, python: Path, lock: Path) -> list[list[str]]:
 
     Bytecode is compiled here, once: without it each function's first call imports 2.7 times slower.
     """
+    lock_of = ["--require-hashes", "-r", str(lock)]
     if uv := shutil.which("uv"):
+        install = [uv, "pip", "install", "--quiet", "--no-config", "--compile-bytecode"]
         return [
             [uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(venv)],
-            [uv, "pip", "install", "--quiet", "--no-config", "--compile-bytecode"]
-            + ["--python", str(python), "--require-hashes", "-r", str(lock)],
+            [*install, "--python", str(python), *lock_of],
         ]
-    return [
-        [sys.executable, "-m", "venv", str(venv)],
-        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        + ["--require-hashes", "-r", str(lock)],
-    ]
+    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    return [[sys.executable, "-m", "venv", str(venv)], [*install, *lock_of]]

@@ -1,0 +1,145 @@
+"""What the demo shows: a mailbox connected, imported and read by contact, over HTTP only."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from infra.local.http_api import HttpApi, RefusedError
+from infra.local.mail import ADDRESS, MailServers
+from infra.local.stack import LocalStack
+
+TENANT: Final = "demo"
+USER: Final = "ada"
+_DAYS: Final = 365
+_POLL_SECONDS: Final = 1.0
+_IMPORT_SECONDS: Final = 300.0
+_TIMELINE_LINES: Final = 12
+
+Say = Callable[[str], None]
+
+
+class DemoFailedError(Exception):
+    """A step of the demo did not do what it shows; the message says which."""
+
+
+def run(stack: LocalStack, servers: MailServers, say: Say) -> None:
+    """Connect the demo mailbox unless it is connected, import it, show a contact's timeline.
+
+    Raises DemoFailedError.
+    """
+    api = HttpApi(stack.api_url, stack.token(TENANT, USER, "admin"))
+    try:
+        mailbox_id = _connected(api) or _connect(api, servers, say)
+        _wait_for_import(api, mailbox_id, say)
+        contacts = servers.contacts()
+        for contact_id, contact in contacts.items():
+            api.put(f"/v1/contacts/{contact_id}", contact)
+        say(f"Added {len(contacts)} contacts of the demo's CRM")
+        _show_timeline(api, next(iter(contacts)), say)
+    except RefusedError as error:
+        raise DemoFailedError(str(error)) from None
+
+
+def _connected(api: HttpApi) -> str | None:
+    """The demo mailbox when an earlier run connected it."""
+    for mailbox in api.get("/v1/mailboxes")["items"]:
+        if mailbox["address"] == ADDRESS and mailbox["status"] != "disconnected":
+            return str(mailbox["id"])
+    return None
+
+
+def _connect(api: HttpApi, servers: MailServers, say: Say) -> str:
+    logins = servers.as_json()
+    say(f"Testing the settings of {ADDRESS}: POST /v1/mailboxes/test")
+    verdict = api.post("/v1/mailboxes/test", logins)
+    for side in ("imap", "smtp"):
+        if not verdict[side]["ok"]:
+            raise DemoFailedError(f"{side}: {verdict[side]['code']}: {verdict[side]['message']}")
+    folders = ", ".join(folder["name"] for folder in verdict["imap"]["folders"])
+    say(f"  IMAP and SMTP work; folders: {folders}")
+    say(f"Connecting it and importing its last {_DAYS} days: POST /v1/mailboxes")
+    mailbox = api.post(
+        "/v1/mailboxes",
+        {
+            **logins,
+            "address": ADDRESS,
+            "display_name": "Ada of the Demo",
+            "kind": "shared",
+            "purpose": "sales",
+            "backfill_days": _DAYS,
+        },
+    )
+    return str(mailbox["id"])
+
+
+def _wait_for_import(api: HttpApi, mailbox_id: str, say: Say) -> None:
+    """Show the progress of the newest backfill until it ends."""
+    began = time.monotonic()
+    last = ""
+    while time.monotonic() - began < _IMPORT_SECONDS:
+        backfills = api.get(f"/v1/mailboxes/{mailbox_id}/backfills")["items"]
+        if backfills:
+            backfill = backfills[0]
+            if (line := _progress(backfill)) != last:
+                say(last := line)
+            if backfill["state"] in {"failed", "cancelled"}:
+                raise DemoFailedError(f"the import ended as {backfill['state']}")
+            if backfill["state"] == "done":
+                say(f"  imported after {time.monotonic() - began:.0f} s")
+                return
+        time.sleep(_POLL_SECONDS)
+    raise DemoFailedError(f"the import was not done after {_IMPORT_SECONDS:.0f} s: {last}")
+
+
+def _progress(backfill: Mapping[str, Any]) -> str:
+    counts = backfill.get("counts") or backfill
+    listed = counts.get("listed") or 0
+    done = f"{counts.get('stored')} of {listed} messages, {backfill['percent']} %"
+    return f"  {backfill['state']}: {done}"
+
+
+def _show_timeline(api: HttpApi, contact_id: str, say: Say) -> None:
+    contact = api.get(f"/v1/contacts/{contact_id}")
+    messages = api.get(f"/v1/contacts/{contact_id}/messages?limit={_TIMELINE_LINES}")["items"]
+    if not messages:
+        raise DemoFailedError(f"the timeline of {contact['name']} is empty")
+    say(f"\nThe mail with {contact['name']}, newest first: GET /v1/contacts/{contact_id}/messages")
+    for message in messages:
+        way = "to  " if message["direction"] == "outbound" else "from"
+        subject = message["subject"] or "(no subject)"
+        paper_clip = " [attachment]" if message["has_attachments"] else ""
+        say(f"  {message['sent_at'][:10]}  {way}  {subject[:70]}{paper_clip}")
+
+
+def say_what_to_try(stack: LocalStack, say: Say) -> None:
+    """Print what a newcomer can open, and how to connect a mailbox of their own."""
+    url = stack.api_url
+    say(
+        f"""
+Open    {url}/docs   every route, to try in the browser
+Token   uv run poe token --tenant {TENANT} --user {USER} --role admin
+
+In another terminal:
+
+  API={url}
+  TOKEN=$(uv run poe -q token --tenant {TENANT} --user {USER} --role admin)
+
+  curl -s "$API/v1/mailboxes" -H "Authorization: Bearer $TOKEN"
+  curl -s "$API/v1/contacts" -H "Authorization: Bearer $TOKEN"
+
+Your own mailbox: look up its settings, then connect it. Providers that ask for two factors want
+an app password here; the first call says where to get one.
+
+  curl -s "$API/v1/presets?address=you@example.com" -H "Authorization: Bearer $TOKEN"
+  curl -s "$API/v1/mailboxes" -H "Authorization: Bearer $TOKEN" \\
+    -H "Content-Type: application/json" -d '{{
+      "address": "you@example.com", "kind": "personal", "purpose": "personal",
+      "backfill_days": 30,
+      "imap": {{"host": "imap.example.com", "port": 993, "security": "tls",
+               "username": "you@example.com", "password": "app password"}},
+      "smtp": {{"host": "smtp.example.com", "port": 465, "security": "tls",
+               "username": "you@example.com", "password": "app password"}}}}'
+
+Where everything is: {stack.paths.description}
+"""
+    )

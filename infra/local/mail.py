@@ -1,0 +1,69 @@
+"""The mail servers that run beside the local stack, and whose mailbox the demo connects."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from infra.local.dovecot import DovecotServer
+from infra.local.paths import Paths
+from infra.local.stack import MailAccess
+
+ADDRESS: Final = "ada@mailroom.example"
+PASSWORD: Final = "demo-password-of-ada"
+HOST: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Where and how to log in: the fields of the API's `imap` and `smtp`."""
+
+    host: str
+    port: int
+    security: str
+    username: str
+    password: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class MailServers:
+    """The demo's IMAP server, with its mail under the stack's folder."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.dovecot = DovecotServer(paths.mail / "imap", {ADDRESS: PASSWORD})
+
+    def start(self) -> None:
+        """Start them. Raises SystemExit with advice when Dovecot cannot be installed."""
+        self.dovecot.start()
+
+    def stop(self) -> None:
+        """Stop them; the mail stays."""
+        self.dovecot.stop()
+
+    @property
+    def access(self) -> MailAccess:
+        """What the functions need to reach them."""
+        ports = self.dovecot.ports
+        return MailAccess(
+            ports=(ports.tls, ports.starttls), authority=self.dovecot.certificates.authority
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Both logins, as the API takes them."""
+        return {"imap": self.imap.as_json()}
+
+    def contacts(self) -> dict[str, dict[str, Any]]:
+        """Contacts of the demo's CRM by id, as the API takes them; the most talkative first."""
+        return {}
+
+    @property
+    def imap(self) -> Login:
+        """The demo mailbox over IMAP."""
+        return Login(HOST, self.dovecot.ports.tls, "tls", ADDRESS, PASSWORD)
+
+
+def end_leftovers(paths: Paths) -> None:
+    """Stop a mail server that a killed stack left running."""
+    if (paths.mail / "imap").exists():
+        DovecotServer(paths.mail / "imap", {}).stop()

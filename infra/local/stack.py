@@ -1,0 +1,165 @@
+"""What one local stack is made of, in which order it starts and ends, and with which settings.
+
+`poe up` and the end-to-end tests run this same class, so that what the tests prove holds for what
+a newcomer starts.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from infra.local import bundle, deploy, issuer, venvs
+from infra.local.clients import client
+from infra.local.issuer import AUDIENCE, Issuer
+from infra.local.ministack import Ministack
+from infra.local.paths import REPOSITORY, Paths, read_json, write_whole
+
+ORIGINS: Final = tuple(
+    f"http://{host}:{port}"
+    for host in ("localhost", "127.0.0.1")
+    for port in (3000, 4200, 5173, 8000, 8080)
+)
+"""Where front ends under development usually run; the API's /docs is of its own origin anyway."""
+
+MAIL_PORTS: Final = (1025, 1110, 1143, 1465, 1587, 1993, 2525, 3025, 3143, 3465, 3993, 8465)
+"""Ports that mail bridges and test servers on a developer's machine use (Proton Mail Bridge,
+GreenMail, Mailpit), allowed here besides the standard ones."""
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class MailAccess:
+    """What the functions must be told to reach mail servers of this machine.
+
+    `ports` are allowed besides the standard ones; `authority` is a PEM file they trust further.
+    """
+
+    ports: Sequence[int] = ()
+    authority: Path | None = None
+
+
+class LocalStack:
+    """The emulator with Mailroom deployed on it, and the token issuer. Mail servers come apart."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        *,
+        mail: MailAccess | None = None,
+        template: Path = REPOSITORY / "template.yaml",
+        source: Path = REPOSITORY,
+        parameters: dict[str, str] | None = None,
+    ) -> None:
+        self.paths = paths
+        self.mail = mail or MailAccess()
+        self.outputs: dict[str, str] = {}
+        self._template = template
+        self._source = source
+        self._parameters = parameters
+        self._issuer = Issuer(paths)
+        self._emulator = Ministack(paths)
+
+    @property
+    def endpoint(self) -> str:
+        """Address of the emulator: the endpoint of every AWS client."""
+        return self._emulator.endpoint
+
+    @property
+    def api_url(self) -> str:
+        """Base address of the HTTP API, without a slash at its end."""
+        return f"{self.endpoint}/_aws/execute-api/{self.outputs['ApiId']}"
+
+    @property
+    def issuer_url(self) -> str:
+        """The issuer of the tokens that the API accepts."""
+        return self._issuer.url
+
+    def start(self, report: Report = lambda _line: None) -> None:
+        """Start everything that does not run, deploy, and return when the API answers.
+
+        Takes up the state of the last run. `report` gets a line for each step.
+        Raises what its parts raise; what did start keeps running until `stop`.
+        """
+        self.paths.create()
+        report("Preparing the environments of the emulator and of the functions")
+        venvs.ministack_python(self.paths)
+        venvs.functions_python(self.paths)
+        report("Starting the token issuer and ministack, the emulator of AWS")
+        self._issuer.stop()
+        self._issuer.start()
+        if not self._emulator.alive():
+            self._emulator.start()
+        report("Deploying template.yaml")
+        self.outputs = deploy.deploy(
+            self.endpoint,
+            template=self._template,
+            parameters=self._parameters or self.parameters(),
+            bundle=bundle.build(self._source),
+        )
+
+    def stop(self) -> None:
+        """End everything and wait until the state is saved."""
+        self._emulator.stop()
+        self._issuer.stop()
+
+    def kill9(self) -> None:
+        """Kill the emulator and its functions as a power cut would. `start` recovers."""
+        self._emulator.kill()
+
+    def alive(self) -> bool:
+        """Whether the emulator runs."""
+        return self._emulator.alive()
+
+    def token(self, tenant: str, user: str, role: str | None = None) -> str:
+        """Return a token that the API accepts."""
+        return issuer.mint(self.paths, tenant=tenant, user=user, roles=[role] if role else [])
+
+    def client(self, name: Any) -> Any:
+        """Return a boto3 client of service `name` for this stack."""
+        return client(name, self.endpoint)
+
+    def parameters(self) -> dict[str, str]:
+        """The template's parameters on one machine."""
+        return {
+            "Stage": "local",
+            "JwtIssuer": self._issuer.url,
+            "JwtAudience": AUDIENCE,
+            "AllowedOrigins": ",".join(ORIGINS),
+            # Mail servers of this machine are what one tries first; on AWS they are refused.
+            "AllowPrivateHosts": "true",
+            "AllowUntrustedCertificates": "true",
+            "AllowPlaintext": "true",
+            "ExtraCaFile": str(self.mail.authority or ""),
+            "ExtraMailPorts": ",".join(
+                str(port) for port in sorted({*MAIL_PORTS, *self.mail.ports})
+            ),
+            # The shortest that the schedule knows: nobody wants to wait five minutes to see it.
+            "SyncMinutes": "1",
+            # Two cores, not a region: more workers at once only wait for each other.
+            "SyncMaximumConcurrency": "2",
+            "BackfillMaximumConcurrency": "4",
+            "DeletionProtection": "false",
+            "LogRetentionDays": "1",
+        }
+
+    def describe(self, more: dict[str, Any]) -> None:
+        """Write `stack.json`: where everything is, for people and for programs."""
+        content = {
+            "api_url": self.api_url,
+            "issuer": self.issuer_url,
+            "simulators": {},
+            "aws_endpoint": self.endpoint,
+            "table": self.outputs.get("TableName"),
+            "bucket": self.outputs.get("BucketName"),
+            **more,
+        }
+        # It names the demo's password: readable by its owner only, like the folder it is in.
+        write_whole(self.paths.description, json.dumps(content, indent=2) + "\n", private=True)
+
+
+def description(paths: Paths) -> dict[str, Any]:
+    """What `stack.json` says; empty when no stack runs."""
+    return read_json(paths.description)

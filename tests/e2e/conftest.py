@@ -1,0 +1,97 @@
+"""A whole local stack of its own for the end-to-end tests: the code of `poe up`, in a temporary folder."""
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+
+import pytest
+
+from infra.local import ports
+from infra.local.dovecot import DovecotServer
+from infra.local.paths import Paths
+from infra.local.stack import LocalStack, MailAccess
+
+SPARE_PORTS = 4
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API answered."""
+
+    status: int
+    headers: dict
+    body: dict
+
+
+class Caller:
+    """The API as one user calls it."""
+
+    def __init__(self, stack, token):
+        self.stack = stack
+        self.token = token
+
+    def __call__(self, method, path, body=None, **headers):
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        request = urllib.request.Request(
+            self.stack.api_url + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", **headers},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return _answer(answer.status, answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return _answer(error.code, error)
+
+
+def _answer(status, response):
+    text = response.read()
+    is_json = "json" in response.headers.get("Content-Type", "")
+    return Answer(status, dict(response.headers), json.loads(text) if is_json else text.decode())
+
+
+class Stack(LocalStack):
+    """The stack under test: what `LocalStack` offers, and callers."""
+
+    spare_ports: tuple[int, ...] = ()
+    """Ports the API lets a mail server use; free for servers that misbehave on purpose."""
+
+    def as_user(self, tenant, user, role=None):
+        return Caller(self, self.token(tenant, user, role))
+
+    def as_nobody(self):
+        return Caller(self, None)
+
+
+@pytest.fixture(scope="session")
+def stack_paths(tmp_path_factory):
+    return Paths.of(tmp_path_factory.mktemp("mailroom"))
+
+
+@pytest.fixture(scope="session")
+def dovecot(stack_paths):
+    """The IMAP server that the stack may reach and whose authority it trusts. Add a user per test."""
+    with DovecotServer(stack_paths.mail / "imap", {}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def stack(stack_paths, dovecot):
+    """Mailroom, deployed and empty."""
+    stack_paths.create()
+    spare = tuple(ports.claim(stack_paths, f"spare {number}") for number in range(SPARE_PORTS))
+    access = MailAccess(
+        ports=(dovecot.ports.tls, dovecot.ports.starttls, *spare),
+        authority=dovecot.certificates.authority,
+    )
+    made = Stack(stack_paths, mail=access)
+    made.spare_ports = spare
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()

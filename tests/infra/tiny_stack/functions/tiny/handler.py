@@ -1,0 +1,29 @@
+"""The functions of the tiny stack: one answers HTTP, one stores what the queue brings."""
+
+import importlib.util
+import json
+import os
+
+import boto3
+
+dynamodb = boto3.client("dynamodb")
+
+
+def answer(event, _context):
+    """Say who called, and what a function can see of the machine it runs on."""
+    claims = event["requestContext"].get("authorizer", {}).get("jwt", {}).get("claims", {})
+    seen = {
+        "greeting": os.environ["GREETING"],
+        "claims": claims,
+        "sees_emulator": importlib.util.find_spec("ministack") is not None,
+        "home": os.environ["HOME"],
+    }
+    return {"statusCode": 200, "body": json.dumps(seen)}
+
+
+def store(event, _context):
+    """Put an item for each message; a tick of the schedule brings none."""
+    for record in event.get("Records", []):
+        item = {"pk": {"S": record["body"]}}
+        dynamodb.put_item(TableName=os.environ["TABLE"], Item=item)
+    return {"batchItemFailures": []}
