@@ -13,9 +13,10 @@ _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>,;:\\\"\s]")
 def canonical_address(text: str) -> Address | None:
     """Return the canonical form of `text`, or None where it is no address.
 
-    Lower case throughout: no provider in use tells local parts apart by case (RFC 5321, 2.4 asks for
-    care, practice decided). The domain becomes its ASCII form (RFC 5891), so that `bücher.example` and
-    `xn--bcher-kva.example` are one. Plus tags and dots stay: folding them is a tenant's choice.
+    Lower case throughout: no provider in use tells local parts apart by case (RFC 5321, 2.4 asks
+    for care, practice decided). The domain becomes its ASCII form (RFC 5891), so that
+    `bücher.example` and `xn--bcher-kva.example` are one. Plus tags and dots stay: folding them is a
+    tenant's choice.
     """
     text = text.strip().rstrip(".")
     local, at, domain = text.rpartition("@")

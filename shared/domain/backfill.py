@@ -11,7 +11,10 @@ from shared.domain.ids import BackfillId, FolderId, MailboxId, ProviderMessageId
 from shared.domain.ledger import Counts
 
 CHUNK_SIZE = 250
-"""Messages in a chunk: small enough for a fraction of a function's time, large enough to batch well."""
+"""Messages in a chunk.
+
+Small enough for a fraction of a function's time, large enough to batch well.
+"""
 MAX_DAYS = 365
 
 
@@ -96,6 +99,8 @@ class Chunk:
     lease_owner: str | None = None
     lease_expires_at: datetime | None = None
     not_before: datetime | None = None
+    previous_run_died: bool = False
+    """Its lease was taken over from a run that never ended: handle messages one by one."""
     suspect: str | None = None
     strikes: Mapping[str, int] = field(default_factory=dict)
 
@@ -106,9 +111,10 @@ def plan_chunks(
     *,
     size: int = CHUNK_SIZE,
 ) -> list[Chunk]:
-    """Cut listings (newest first) into chunks, folders taking turns, so that the newest mail of all comes first.
+    """Cut listings (each newest first) into chunks, the newest of every folder first.
 
-    Every listed id is in exactly one chunk; the numbering is stable for the same listing.
+    Folders take turns. Every listed id is in exactly one chunk; the same listing gives the same
+    numbers.
     """
     cut = [
         [(folder_id, tuple(ids[start : start + size])) for start in range(0, len(ids), size)]

@@ -1,4 +1,7 @@
-"""What a cursor is to everybody but its adapter: an opaque text that names its provider and format."""
+"""What a cursor is to everybody but its adapter.
+
+An opaque text that names its provider and format.
+"""
 
 from dataclasses import dataclass
 

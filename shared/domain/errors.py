@@ -9,8 +9,9 @@ MailroomError
 ├── ConflictError            somebody else won      scope: write
 └── RequestError             the caller acts        scope: request
 
-Anything else is a bug: not caught, retried by the queue, and alarmed. `message` and `fix` are ours, one
-per code; what a server said stays in `cause`, which goes to the log and never to a person or a store.
+Anything else is a bug: not caught, retried by the queue, and alarmed. `message` and `fix` are ours,
+one per code; what a server said stays in `cause`, which goes to the log and never to a person or a
+store.
 """
 
 from collections.abc import Mapping, Sequence
@@ -121,7 +122,8 @@ class MailroomError(Exception):
 class ReconnectRequiredError(MailroomError):
     """The user's login or grant no longer works.
 
-    `definitive` is false when the server's words leave a doubt; then `failure.decide` retries first.
+    `definitive` is false when the server's words leave a doubt; then `failure.decide` retries
+    first.
     """
 
     def __init__(self, code: ErrorCode, *, cause: str = "", definitive: bool = True) -> None:
@@ -284,7 +286,7 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
     ErrorCode.PROTOCOL_VIOLATION: Explanation(
         "The server's answer is not one a mail server gives.",
         _U,
-        "Check that host and port belong to a mail server and that the security setting fits the port.",
+        "Check host and port, and that the security setting fits the port.",
     ),
     ErrorCode.TLS_UNTRUSTED: Explanation(
         "The mail server's certificate is not issued by an authority we trust.",

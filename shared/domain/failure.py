@@ -58,8 +58,8 @@ def decide(
 ) -> Decision:
     """Decide what follows `error`.
 
-    `failures_before`: consecutive failed runs before this one. A failure is never parked on a doubt:
-    only a definitive refusal, or the fifth doubtful one in a row, stops a mailbox.
+    `failures_before`: consecutive failed runs before this one. A failure is never parked on a
+    doubt: only a definitive refusal, or the fifth doubtful one in a row, stops a mailbox.
     """
     match error:
         case ConflictError():
@@ -82,6 +82,9 @@ def decide(
 
 
 def backoff_seconds(failures_before: int, rng: random.Random) -> float:
-    """Exponential delay in seconds with jitter over its upper half, so that a recovered host is not stormed."""
+    """Return an exponential delay in seconds.
+
+    Jitter over its upper half keeps a recovered host from being stormed.
+    """
     ceiling = min(FIRST_DELAY_SECONDS * 2.0 ** min(failures_before, 10), LONGEST_DELAY_SECONDS)
     return float(ceiling * rng.uniform(0.5, 1.0))

@@ -1,9 +1,9 @@
 """Which message and which thread something is, derived from its own headers alone.
 
-No look-up is needed: the same mail in two mailboxes, or fetched twice, gets the same ids, and two different
-mails that share a Message-ID get different ones. A thread is named by its root: the first of References
-(RFC 5322, 3.6.4), else In-Reply-To, else the message's own id. A message id starts with its thread's, so a
-message is found in its thread's partition. Never by subject.
+No look-up is needed: the same mail in two mailboxes, or fetched twice, gets the same ids, and two
+different mails that share a Message-ID get different ones. A thread is named by its root: the first
+of References (RFC 5322, 3.6.4), else In-Reply-To, else the message's own id. A message id starts
+with its thread's, so a message is found in its thread's partition. Never by subject.
 """
 
 import base64

@@ -1,8 +1,8 @@
 """Who may change a mailbox, and how a worker that lost that right is told apart.
 
-A lease lasts a stated time and carries a fencing number that only grows. Every protected write names
-the number; the store refuses an older one. Disconnecting, reconnecting and erasing raise it too, so a
-worker that was frozen meanwhile finds every door closed.
+A lease lasts a stated time and carries a fencing number that only grows. Every protected write
+names the number; the store refuses an older one. Disconnecting, reconnecting and erasing raise it
+too, so a worker that was frozen meanwhile finds every door closed.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from shared.domain.ids import MailboxId, TenantId
 class Fence:
     """What a protected write must still find in place.
 
-    A sync run names the `fence` its lease was given. A backfill chunk runs beside sync, so it names the
-    mailbox's `generation` (raised by disconnect and reconnect) and leaves `fence` None.
+    A sync run names the `fence` its lease was given. A backfill chunk runs beside sync, so it names
+    the mailbox's `generation` (raised by disconnect and reconnect) and leaves `fence` None.
     """
 
     tenant_id: TenantId

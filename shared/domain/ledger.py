@@ -85,7 +85,7 @@ class Ledger:
             self._listed[provider_message_id] = (fate, reason)
 
     def forget(self, provider_message_id: ProviderMessageId) -> None:
-        """Take an unsettled id back, because the run stopped before it and a later one lists it again."""
+        """Take an unsettled id back: the run stopped before it and a later one lists it again."""
         if self._listed[provider_message_id] is None:
             del self._listed[provider_message_id]
 
@@ -118,7 +118,7 @@ class Ledger:
         )
 
     def entries(self) -> Mapping[str, tuple[ProviderMessageId, ...]]:
-        """Return the ids by fate (`skipped:<reason>` where there is a reason), for the packed record."""
+        """Return the ids by fate, `skipped:<reason>` where there is a reason."""
         grouped: dict[str, list[ProviderMessageId]] = {}
         for name, settled in self._listed.items():
             if settled is not None:

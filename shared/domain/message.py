@@ -37,7 +37,10 @@ class Participant:
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What the user did with one copy. `version` is the provider's own counter (IMAP modseq), 0 where it has none."""
+    """What the user did with one copy.
+
+    `version` is the provider's own counter (IMAP modseq), 0 where it has none.
+    """
 
     seen: bool = False
     flagged: bool = False
@@ -48,7 +51,10 @@ class Flags:
 
 @dataclass(frozen=True, slots=True)
 class FetchedPart:
-    """One leaf of a message that was fetched in parts: its MIME header lines and its body, still encoded."""
+    """One leaf of a message that was fetched in parts.
+
+    Its MIME header lines and its body, still encoded.
+    """
 
     section: str
     content_type: str
@@ -62,7 +68,10 @@ class FetchedPart:
 
 @dataclass(frozen=True, slots=True)
 class RemotePart:
-    """A leaf that was left at the provider; `section` names it there, `size` is its encoded size in bytes."""
+    """A leaf that was left at the provider.
+
+    `section` names it there, `size` is its encoded size in bytes.
+    """
 
     section: str
     content_type: str
@@ -75,7 +84,10 @@ class RemotePart:
 
 @dataclass(frozen=True, slots=True)
 class FetchedMessage:
-    """A message as a provider handed it over: `raw` whole, or `header` with `parts` and `remote` leaves."""
+    """A message as a provider handed it over.
+
+    `raw` whole, or `header` with `parts` and `remote` leaves.
+    """
 
     provider_message_id: ProviderMessageId
     received_at: datetime
@@ -98,7 +110,10 @@ class MissingMessage:
 
 @dataclass(frozen=True, slots=True)
 class ParsedAttachment:
-    """A non-text leaf. Exactly one of `content` (decoded bytes) and `section` (still at the provider) is set."""
+    """A non-text leaf.
+
+    Exactly one of `content` (decoded bytes) and `section` (still at the provider) is set.
+    """
 
     filename: str
     content_type: str
@@ -112,7 +127,10 @@ class ParsedAttachment:
 
 @dataclass(frozen=True, slots=True)
 class ParsedMessage:
-    """What `mime` makes of a fetched message. Every text is valid Unicode without NUL or lone surrogates."""
+    """What `mime` makes of a fetched message.
+
+    Every text is valid Unicode without NUL or lone surrogates.
+    """
 
     internet_message_id: str | None
     references: tuple[str, ...]
@@ -125,7 +143,8 @@ class ParsedMessage:
     snippet: str
     attachments: tuple[ParsedAttachment, ...]
     headers: Mapping[str, str]
-    """The few headers worth keeping, by lower-case name (List-Id, Auto-Submitted, Precedence, …)."""
+    """The few headers worth keeping, by lower-case name (List-Id, Auto-Submitted, Precedence, …).
+    """
     fingerprint_source: bytes
     """What identity is derived from where Message-ID is missing or reused; see `identity`."""
     defects: tuple[str, ...] = ()
@@ -148,7 +167,10 @@ class StoredAttachment:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The readable part of a message. `html` is as received: it leaves only through the sanitiser."""
+    """The readable part of a message. `html` is as received.
+
+    It leaves only through the sanitiser.
+    """
 
     text: str
     html: str | None

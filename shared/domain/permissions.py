@@ -1,7 +1,8 @@
 """Who may see and who may change a mailbox's settings.
 
-A personal mailbox is its owner's and the administrators'; a shared one is seen by every user of its tenant
-and changed by administrators. Settings are not mail: what a message shows is decided in `visibility`.
+A personal mailbox is its owner's and the administrators'; a shared one is seen by every user of its
+tenant and changed by administrators. Settings are not mail: what a message shows is decided in
+`visibility`.
 """
 
 from shared.domain.errors import ErrorCode, RequestError
@@ -32,7 +33,8 @@ def may_change(viewer: Viewer, mailbox: Mailbox) -> bool:
 def require_change(viewer: Viewer, mailbox: Mailbox | None) -> Mailbox:
     """Return the mailbox if the viewer may change it.
 
-    Raises `MAILBOX_NOT_FOUND` where they may not even know of it, `ADMIN_REQUIRED` where they may only see it.
+    Raises `MAILBOX_NOT_FOUND` where they may not even know of it, `ADMIN_REQUIRED` where they may
+    only see it.
     """
     if mailbox is None or not may_see(viewer, mailbox):
         raise RequestError(ErrorCode.MAILBOX_NOT_FOUND)

@@ -1,8 +1,9 @@
 """When a mailbox is polled: its slot, its next run, its cadence.
 
-A mailbox polled every N minutes sits in one slot (N, phase, shard). Each minute the scheduler asks for the
-slots of that minute. Nothing has to be written after a poll, so an idle mailbox costs no index write, and a
-tick that was missed costs one cycle and no mailbox. The phase spreads mailboxes over the minutes: the jitter.
+A mailbox polled every N minutes sits in one slot (N, phase, shard). Each minute the scheduler asks
+for the slots of that minute. Nothing has to be written after a poll, so an idle mailbox costs no
+index write, and a tick that was missed costs one cycle and no mailbox. The phase spreads mailboxes
+over the minutes: the jitter.
 """
 
 import hashlib
@@ -35,7 +36,10 @@ def slots_at(now: datetime) -> Iterator[str]:
 def next_run_at(
     mailbox_id: MailboxId, every_minutes: int, *, now: datetime, not_before: datetime | None
 ) -> datetime:
-    """Return the start of the minute in which the mailbox is next due, after `now` and `not_before`."""
+    """Return the start of the minute in which the mailbox is next due.
+
+    It lies after `now` and not before `not_before`.
+    """
     earliest = max(now, not_before) if not_before else now
     minute = int(earliest.timestamp()) // 60 + (0 if not_before and not_before > now else 1)
     phase = _spread(mailbox_id) % every_minutes

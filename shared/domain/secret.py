@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Secret:
-    """A password or token. `reveal()` is the only way to its text, so each use is visible in review."""
+    """A password or token.
+
+    `reveal()` is the only way to its text, so each use is visible in review.
+    """
 
     _text: str = field(repr=False)
 

@@ -1,8 +1,8 @@
 """Who sees how much of a message; deny by default.
 
-A personal mailbox's mail is its owner's. On a contact's timeline others see it at the mailbox's level. A
-shared mailbox's mail is for the tenant's users at the mailbox's level. Where several mailboxes hold the
-message, the most open one decides. An administrator has no way around this.
+A personal mailbox's mail is its owner's. On a contact's timeline others see it at the mailbox's
+level. A shared mailbox's mail is for the tenant's users at the mailbox's level. Where several
+mailboxes hold the message, the most open one decides. An administrator has no way around this.
 """
 
 from collections.abc import Iterable
@@ -57,5 +57,8 @@ def access_to_mailbox(viewer: Viewer, mailbox: Mailbox, place: Place) -> Access:
 
 
 def access_to_message(viewer: Viewer, mailboxes: Iterable[Mailbox], place: Place) -> Access:
-    """Return how much of a message held by `mailboxes` the viewer sees: the most open mailbox decides."""
+    """Return how much of a message held by `mailboxes` the viewer sees.
+
+    The most open mailbox decides.
+    """
     return max((access_to_mailbox(viewer, box, place) for box in mailboxes), default=Access.NONE)

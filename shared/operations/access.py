@@ -26,8 +26,8 @@ def keep_grant(mailbox: Mailbox, grant: ImapGrant, *, secrets: SecretStore) -> N
 def grant_of(mailbox: Mailbox, *, secrets: SecretStore) -> ImapGrant:
     """Return what is needed to log in.
 
-    A missing secret raises a doubtful `ReconnectRequiredError`: the store may be behind, so it is tried again
-    before anybody is asked to act.
+    A missing secret raises a doubtful `ReconnectRequiredError`: the store may be behind, so it is
+    tried again before anybody is asked to act.
     """
     secret = secrets.get(mailbox.tenant_id, mailbox.id)
     if secret is None or mailbox.imap is None or mailbox.smtp is None:

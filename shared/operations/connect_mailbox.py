@@ -1,8 +1,8 @@
-"""In which order a mailbox comes into being, so that dying anywhere leaves something a retry completes.
+"""In which order a mailbox comes into being, so that a retry completes what died half way.
 
-test both sides → mailbox `connecting` → secret → backfill planned → mailbox `active` → queues. Nothing is
-stored when the test fails. A retry of the same account adopts a mailbox left in `connecting`; what was not
-queued is queued by the schedule and the sweeper.
+test both sides → mailbox `connecting` → secret → backfill planned → mailbox `active` → queues.
+Nothing is stored when the test fails. A retry of the same account adopts a mailbox left in
+`connecting`; what was not queued is queued by the schedule and the sweeper.
 """
 
 from collections.abc import Mapping
@@ -124,8 +124,8 @@ def connect_mailbox(
 ) -> Mailbox:
     """Test, store and start a mailbox; return it active.
 
-    Raises `RequestError` for what is not permitted or not valid, `ConnectionTestFailedError` with both
-    verdicts, `ConflictError(ALREADY_CONNECTED)`.
+    Raises `RequestError` for what is not permitted or not valid, `ConnectionTestFailedError` with
+    both verdicts, `ConflictError(ALREADY_CONNECTED)`.
     """
     address = _checked_address(request)
     owner = _checked_owner(viewer, request)
@@ -174,7 +174,10 @@ def connect_mailbox(
 
 
 def check_logins(imap: ServerLogin, smtp: ServerLogin, policy: ConnectPolicy) -> None:
-    """Raise `RequestError(INVALID_REQUEST)` naming each field the operator's policy does not permit."""
+    """Refuse what the operator does not permit.
+
+    Raises `RequestError(INVALID_REQUEST)` naming each field.
+    """
     refused: list[tuple[str, str]] = []
     for side, login in (("imap", imap), ("smtp", smtp)):
         if login.server.security is Security.NONE and not policy.allow_plaintext:
@@ -191,7 +194,10 @@ def check_logins(imap: ServerLogin, smtp: ServerLogin, policy: ConnectPolicy) ->
 
 
 def check_folders(chosen: tuple[FolderId, ...] | None, verdict: Verdict) -> None:
-    """Raise `RequestError(INVALID_REQUEST)` where a chosen folder was not found, or is trash or spam."""
+    """Refuse a chosen folder that was not found, or is trash or spam.
+
+    Raises `RequestError(INVALID_REQUEST)`.
+    """
     if chosen is None:
         return
     known = {folder.id: folder for folder in verdict.folders}
@@ -231,7 +237,7 @@ def _checked_owner(viewer: Viewer, request: ConnectRequest) -> UserId:
 
 
 def _create_or_adopt(mailbox: Mailbox, identity: str, *, mailboxes: MailboxStore) -> Mailbox:
-    """Store the mailbox, or take over the one an interrupted attempt of the same user left behind."""
+    """Store the mailbox, or take over what an interrupted attempt of the same user left."""
     try:
         mailboxes.create(mailbox, RunState(generation=mailbox.generation), identity)
     except ConflictError:
@@ -249,7 +255,10 @@ def _create_or_adopt(mailbox: Mailbox, identity: str, *, mailboxes: MailboxStore
 
 
 def _plan_first_backfill(mailbox: Mailbox, now: datetime, *, backfills: BackfillStore) -> Backfill:
-    """Store the backfill before the mailbox is active: once it is, the sweeper knows what is still to do."""
+    """Store the backfill before the mailbox is active.
+
+    Once it is, the sweeper knows from the backfill what is still to do.
+    """
     for earlier in backfills.list_backfills(mailbox.tenant_id, mailbox.id):
         if earlier.state is BackfillState.PLANNING:
             backfills.set_backfill_state(earlier, BackfillState.CANCELLED, now=now)
@@ -280,6 +289,8 @@ def _warnings(imap: ServerLogin, smtp: ServerLogin) -> tuple[Caution, ...]:
 
 _WORDS: Mapping[str, str] = {
     "accounts_differ": "IMAP and SMTP use different accounts. Check that this is meant.",
-    "untrusted_certificate": "The server's certificate is not checked: the password may be seen by others.",
+    "untrusted_certificate": (
+        "The server's certificate is not checked: the password may be seen by others."
+    ),
     "not_encrypted": "The connection is not encrypted: the password may be seen by others.",
 }

@@ -1,4 +1,7 @@
-"""In which order the right to use a mailbox ends: first no worker may write, then the secret goes."""
+"""In which order the right to use a mailbox ends.
+
+First no worker may write, then the secret goes.
+"""
 
 from dataclasses import dataclass
 
@@ -47,7 +50,9 @@ def disconnect_mailbox(
     secrets: SecretStore,
     clock: Clock,
 ) -> None:
-    """End sync and sending, delete the secret, keep the history. Repeating it completes an interrupted one.
+    """End sync and sending, delete the secret, keep the history.
+
+    Repeating it completes an interrupted one.
 
     1. generation and fence raised, off the schedule: a worker at work now changes nothing any more
     2. secret deleted

@@ -1,8 +1,9 @@
 """How listed messages become stored ones, and what is noted of those that do not.
 
-Content first, the copy last: a copy that exists has everything it points to. Each id ends in the ledger with
-its fate. A message that kills its reader is not tried for ever: after a run that died, ids are noted one by
-one before they are parsed, and one that killed its reader again is given up as unreadable.
+Content first, the copy last: a copy that exists has everything it points to. Each id ends in the
+ledger with its fate. A message that kills its reader is not tried for ever: after a run that died,
+ids are noted one by one before they are parsed, and one that killed its reader again is given up as
+unreadable.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -36,10 +37,15 @@ from shared.ports.stores import AttachmentStore, MessageStore, NewCopy
 BATCH_MESSAGES = 50
 BATCH_BYTES = 4 * 1024 * 1024
 ATTACHMENT_LIMIT_BYTES = 50 * 1024 * 1024
+FIRST_YEAR_OF_MAIL = 1990
+"""An earlier Date header is a clock that was never set."""
 STRIKES = 2
 """So often a message may kill its careful reader before it is given up."""
 MARGIN_SECONDS = 15.0
-"""Work stops this long before the function's time is up: enough to store a batch and end the run."""
+"""Work stops this long before the function's time is up.
+
+Enough to store a batch and end the run.
+"""
 KILLED_ITS_READER = "killed_its_reader"
 
 MarkSuspect = Callable[[ProviderMessageId | None], int]
@@ -62,9 +68,12 @@ class Ingest:
     _pending: list[NewCopy] = field(default_factory=list)
 
     def take_in(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
-        """Fetch and store `ids`, settling each in the ledger; return whether all were reached in time.
+        """Fetch and store `ids`, settling each in the ledger.
 
-        Raises what the session and the stores raise; what was stored before stays and is recognised next time.
+        Return whether all were reached in time.
+
+        Raises what the session and the stores raise; what was stored before stays and is recognised
+        next time.
         """
         self.ledger.add(ids)
         stored = self.messages.which_are_stored(self.mailbox.tenant_id, self.mailbox.id, ids)
@@ -218,7 +227,14 @@ def _index_addresses(parsed: ParsedMessage, own: Address | None) -> tuple[Addres
 
 
 def _sane(sent_at: datetime | None, received_at: datetime) -> datetime:
-    """Return the time to order by: the header's where it can be true, else when the provider received it."""
-    if sent_at is None or sent_at.year < 1990 or sent_at > received_at + timedelta(days=1):
+    """Return the time to order by.
+
+    The header's where it can be true, else when the provider received it.
+    """
+    if (
+        sent_at is None
+        or sent_at.year < FIRST_YEAR_OF_MAIL
+        or sent_at > received_at + timedelta(days=1)
+    ):
         return received_at
     return sent_at

@@ -11,7 +11,9 @@ from shared.ports.queues import PlanRequest, WorkQueues
 from shared.ports.stores import BackfillStore, MailboxStore
 
 PLANNING_TAKES = timedelta(minutes=6)
-"""A plan older than its function may run has lost its request, or its mailbox had to be reconnected first."""
+"""A plan older than its function may run has lost its request, or its mailbox had to be reconnected
+first.
+"""
 
 
 def release_lost_chunks(
@@ -31,7 +33,7 @@ def release_lost_chunks(
         elif status is not MailboxStatus.ACTIVE:
             continue
         elif backfill.state is BackfillState.PLANNING:
-            if backfill.created_at + PLANNING_TAKES <= now:
+            if max(backfill.created_at + PLANNING_TAKES, backfill.waiting_until or now) <= now:
                 queues.send_plan(PlanRequest(backfill.tenant_id, backfill.mailbox_id, backfill.id))
                 sent += 1
         elif backfill.state in RELEASING:

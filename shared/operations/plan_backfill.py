@@ -4,9 +4,11 @@
 2. list what was received in the window and lies before that position
 3. write the chunks, then turn `planning` into `running`, then release the first
 
-What lies after the position is sync's. Planning again from the start is harmless until the backfill runs.
+What lies after the position is sync's. Planning again from the start is harmless until the backfill
+runs.
 """
 
+import random
 from dataclasses import replace
 
 from shared.domain.backfill import Backfill, BackfillState, plan_chunks
@@ -15,9 +17,11 @@ from shared.domain.errors import (
     ConflictError,
     CursorExpiredError,
     ErrorCode,
-    ReconnectRequiredError,
+    MailroomError,
     RetryLaterError,
+    StoreThrottledError,
 )
+from shared.domain.failure import RetryAt, decide
 from shared.domain.folders import Folder, is_active
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.lease import Fence
@@ -41,10 +45,12 @@ def plan_backfill(
     queues: WorkQueues,
     provider: MailProvider,
     clock: Clock,
+    rng: random.Random,
 ) -> Backfill | None:
-    """Plan a backfill and start it; return it as it stands, or None where there is nothing to plan.
+    """Plan a backfill and start it; return it as it stands, or None where there is none.
 
-    Raises what the provider or a store raises: the queue delivers the request again.
+    A failure with a code leaves it planning, waiting for the sweeper. What is raised is a bug or
+    our own store; the queue delivers the request again.
     """
     backfill = backfills.get_backfill(request.tenant_id, request.mailbox_id, request.backfill_id)
     record = mailboxes.get(request.tenant_id, request.mailbox_id)
@@ -63,6 +69,7 @@ def plan_backfill(
                 queues=queues,
                 provider=provider,
                 clock=clock,
+                rng=rng,
             )
         case MailboxStatus.DISCONNECTED:
             return backfills.set_backfill_state(backfill, BackfillState.CANCELLED, now=clock.now())
@@ -81,6 +88,7 @@ def _plan(
     queues: WorkQueues,
     provider: MailProvider,
     clock: Clock,
+    rng: random.Random,
 ) -> Backfill | None:
     fence = Fence(mailbox.tenant_id, mailbox.id, mailbox.generation)
     listed: list[tuple[FolderId, tuple[ProviderMessageId, ...]]] = []
@@ -88,9 +96,12 @@ def _plan(
         with provider.open(access.grant_of(mailbox, secrets=secrets)) as session:
             for folder, cursor in _positions(mailbox, fence, session, mailboxes, clock):
                 listed.append((folder.id, _window(session, folder, backfill, cursor)))
-    except ReconnectRequiredError:
-        # Sync meets the same refusal and parks the mailbox with its reason; the plan waits for the reconnect.
-        return backfill
+    except StoreThrottledError:
+        raise
+    except MailroomError as error:
+        # The sweeper asks again. A refused login is sync's to judge: it parks the mailbox with its
+        # reason, and the plan waits for the reconnect.
+        return _wait(backfill, error, backfills=backfills, clock=clock, rng=rng)
     chunks = plan_chunks(backfill.id, listed)
     try:
         backfills.put_chunks(backfill, chunks)
@@ -109,13 +120,27 @@ def _plan(
     return release_chunks(started, backfills=backfills, queues=queues)
 
 
+def _wait(
+    backfill: Backfill,
+    error: MailroomError,
+    *,
+    backfills: BackfillStore,
+    clock: Clock,
+    rng: random.Random,
+) -> Backfill:
+    decision = decide(error, failures_before=0, now=clock.now(), rng=rng)
+    if isinstance(decision, RetryAt):
+        backfills.set_waiting(backfill, decision.at)
+    return backfill
+
+
 def _positions(
     mailbox: Mailbox, fence: Fence, session: MailSession, mailboxes: MailboxStore, clock: Clock
 ) -> list[tuple[Folder, Cursor]]:
     """Return each active folder with its cursor, setting a first one where there is none.
 
-    Every folder is given its position before the first is listed: a message that moves meanwhile is either
-    listed where it was or arrives where it went.
+    Every folder is given its position before the first is listed: a message that moves meanwhile is
+    either listed where it was or arrives where it went.
     """
     states = {state.folder.id: state for state in mailboxes.folders(mailbox.tenant_id, mailbox.id)}
     look = session.look(

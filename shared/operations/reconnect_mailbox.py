@@ -45,7 +45,9 @@ def reconnect_mailbox(
     queues: WorkQueues,
     policy: ConnectPolicy,
 ) -> Mailbox:
-    """Test the new logins, keep them, and go on from the cursor. Nothing changes when the test fails.
+    """Test the new logins, keep them, and go on from the cursor.
+
+    Nothing changes when the test fails.
 
     Raises `RequestError(WRONG_MAILBOX)` for another account than the one connected,
     `ConnectionTestFailedError`, `ConflictError(ALREADY_CONNECTED | STALE_WRITE)`.
@@ -73,8 +75,8 @@ def reconnect_mailbox(
         if request.active_folders is not None
         else mailbox.active_folders,
     )
-    # The secret first: until the new generation stands, an old worker may use it, which does no harm;
-    # the other way round a new worker would use the old password and park the mailbox again.
+    # The secret first: until the new generation stands, an old worker may use it, which does no
+    # harm; the other way round a new worker would use the old password and park the mailbox again.
     access.keep_grant(again, ImapGrant(request.imap, request.smtp), secrets=secrets)
     identity = identity_of(mailbox.tenant_id, mailbox.address)
     mailboxes.reconnect(again, identity, slot_of(again.id, again.sync_minutes))

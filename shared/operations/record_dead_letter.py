@@ -23,7 +23,10 @@ def record_dead_letter(
     backfills: BackfillStore,
     clock: Clock,
 ) -> None:
-    """Note `internal` on the mailbox and fail the backfill; the mailbox itself is tried again within the hour."""
+    """Note `internal` on the mailbox and fail the backfill.
+
+    The mailbox itself is tried again within the hour.
+    """
     record = mailboxes.get(request.tenant_id, request.mailbox_id)
     if record is None or record.mailbox.status is MailboxStatus.DISCONNECTED:
         return

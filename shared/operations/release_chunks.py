@@ -1,7 +1,8 @@
 """How many chunks of a backfill are at work at once, and who hands out the next ones.
 
-Whoever ends a chunk releases the next. The number released is raised first, the queue told after: dying between
-the two loses messages in the queue, which the sweeper sends again; a chunk handed out twice is taken once.
+Whoever ends a chunk releases the next. The number released is raised first, the queue told after:
+dying between the two loses messages in the queue, which the sweeper sends again; a chunk handed out
+twice is taken once.
 """
 
 from shared.domain.backfill import Backfill, release_up_to
@@ -9,7 +10,10 @@ from shared.ports.queues import ChunkRequest, WorkQueues
 from shared.ports.stores import BackfillStore
 
 IN_FLIGHT = 2
-"""Sessions a backfill holds beside the one of live sync; many servers allow few for each mailbox."""
+"""Sessions a backfill holds beside the one of live sync.
+
+Many servers allow few for each mailbox.
+"""
 
 
 def release_chunks(backfill: Backfill, *, backfills: BackfillStore, queues: WorkQueues) -> Backfill:

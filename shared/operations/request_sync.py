@@ -29,7 +29,7 @@ def request_sync(
         raise ConflictError(ErrorCode.WRONG_STATE)
     mine = RunId(new_ulid(clock.now()))
     run_id = mailboxes.request_run(mailbox.tenant_id, mailbox.id, mine)
-    # Sent also when another request waits: its own message may have been lost, and a second one finds
-    # nothing to do.
+    # Sent also when another request waits: its own message may have been lost, and a second one
+    # finds nothing to do.
     queues.send_syncs([SyncRequest(mailbox.tenant_id, mailbox.id, RunReason.REQUESTED, run_id)])
     return run_id

@@ -46,30 +46,39 @@ class ChunkReport:
     code: ErrorCode | None = None
 
 
-def run_backfill_chunk(
-    request: ChunkRequest,
-    *,
-    mailboxes: MailboxStore,
-    backfills: BackfillStore,
-    messages: MessageStore,
-    attachments: AttachmentStore,
-    secrets: SecretStore,
-    queues: WorkQueues,
-    provider: MailProvider,
-    parser: MessageParser,
-    clock: Clock,
-    rng: random.Random,
-    remaining_seconds: Callable[[], float],
-) -> ChunkReport:
-    """Run one chunk. A failure with a code puts the chunk back for later; what is raised is a bug or our own
-    store, and the queue delivers the request again."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkPorts:
+    """What running a chunk needs from the world."""
+
+    mailboxes: MailboxStore
+    backfills: BackfillStore
+    messages: MessageStore
+    attachments: AttachmentStore
+    secrets: SecretStore
+    queues: WorkQueues
+    provider: MailProvider
+    parser: MessageParser
+    clock: Clock
+    rng: random.Random
+    remaining_seconds: Callable[[], float]
+
+
+def run_backfill_chunk(request: ChunkRequest, *, ports: ChunkPorts) -> ChunkReport:
+    """Run one chunk. A failure with a code puts the chunk back for later.
+
+    What is raised is a bug or our own store; the queue delivers the request again.
+    """
+    backfills, queues = ports.backfills, ports.queues
     backfill = backfills.get_backfill(request.tenant_id, request.mailbox_id, request.backfill_id)
-    record = mailboxes.get(request.tenant_id, request.mailbox_id)
-    if backfill is None or record is None or backfill.state not in RELEASING:
+    record = ports.mailboxes.get(request.tenant_id, request.mailbox_id)
+    if (
+        backfill is None
+        or record is None
+        or backfill.state not in RELEASING
+        or record.mailbox.status is not MailboxStatus.ACTIVE
+    ):
         return ChunkReport("dropped")
-    if record.mailbox.status is not MailboxStatus.ACTIVE:
-        return ChunkReport("dropped")
-    now = clock.now()
+    now = ports.clock.now()
     run_id = RunId(new_ulid(now))
     try:
         chunk = backfills.take_chunk(
@@ -79,37 +88,47 @@ def run_backfill_chunk(
         if error.code is ErrorCode.WRONG_STATE:
             release_chunks(backfill, backfills=backfills, queues=queues)
         return ChunkReport("dropped", code=error.code)
-
-    mailbox = record.mailbox
-    fence = Fence(mailbox.tenant_id, mailbox.id, mailbox.generation)
-    folder = _folder(mailbox, chunk, mailboxes)
-    ledger = Ledger()
     try:
-        with provider.open(access.grant_of(mailbox, secrets=secrets)) as session:
-            ingest = Ingest(
-                mailbox=mailbox,
-                fence=fence,
-                session=session,
-                parser=parser,
-                messages=messages,
-                attachments=attachments,
-                ledger=ledger,
-                remaining_seconds=remaining_seconds,
-                mark_suspect=(
-                    (lambda name: backfills.mark_chunk_suspect(backfill, chunk, name))
-                    if chunk.attempts > 1
-                    else None
-                ),
-            )
-            finished = ingest.take_in(folder, chunk.ids)
+        return _work(record.mailbox, backfill, chunk, run_id=run_id, started_at=now, ports=ports)
     except StoreThrottledError:
         raise
     except ConflictError as error:
         return ChunkReport("dropped", code=error.code)
     except MailroomError as error:
-        return _wait(
-            backfill, chunk, error, backfills=backfills, queues=queues, clock=clock, rng=rng
+        return _wait(backfill, chunk, error, ports)
+
+
+def _work(
+    mailbox: Mailbox,
+    backfill: Backfill,
+    chunk: Chunk,
+    *,
+    run_id: RunId,
+    started_at: datetime,
+    ports: ChunkPorts,
+) -> ChunkReport:
+    """Take the chunk's messages in, then write that it is done, then release the next."""
+    backfills, queues = ports.backfills, ports.queues
+    fence = Fence(mailbox.tenant_id, mailbox.id, mailbox.generation)
+    folder = _folder(mailbox, chunk, ports.mailboxes)
+    ledger = Ledger()
+    with ports.provider.open(access.grant_of(mailbox, secrets=ports.secrets)) as session:
+        ingest = Ingest(
+            mailbox=mailbox,
+            fence=fence,
+            session=session,
+            parser=ports.parser,
+            messages=ports.messages,
+            attachments=ports.attachments,
+            ledger=ledger,
+            remaining_seconds=ports.remaining_seconds,
+            mark_suspect=(
+                (lambda name: backfills.mark_chunk_suspect(backfill, chunk, name))
+                if chunk.previous_run_died
+                else None
+            ),
         )
+        finished = ingest.take_in(folder, chunk.ids)
     if not finished:
         backfills.give_back_chunk(backfill, chunk, not_before=None)
         queues.send_chunks([chunk_request(backfill, chunk.number)])
@@ -119,44 +138,33 @@ def run_backfill_chunk(
         mailbox_id=mailbox.id,
         id=run_id,
         reason=RunReason.BACKFILL,
-        started_at=now,
-        ended_at=clock.now(),
+        started_at=started_at,
+        ended_at=ports.clock.now(),
         counts=ledger.counts(),
         backfill_id=backfill.id,
         ledger={fate: tuple(ids) for fate, ids in ledger.entries().items()},
     )
-    try:
-        stands = backfills.finish_chunk(fence, backfill, chunk, run, now=run.ended_at)
-    except ConflictError as error:
-        return ChunkReport("dropped", code=error.code)
+    stands = backfills.finish_chunk(fence, backfill, chunk, run, now=run.ended_at)
     if stands.waiting_until is not None:
         backfills.set_waiting(stands, None)
     release_chunks(stands, backfills=backfills, queues=queues)
     return ChunkReport("done", run)
 
 
-def _wait(
-    backfill: Backfill,
-    chunk: Chunk,
-    error: MailroomError,
-    *,
-    backfills: BackfillStore,
-    queues: WorkQueues,
-    clock: Clock,
-    rng: random.Random,
-) -> ChunkReport:
+def _wait(backfill: Backfill, chunk: Chunk, error: MailroomError, ports: ChunkPorts) -> ChunkReport:
     """Put the chunk back until the provider may be asked again, and say so.
 
-    A refused login is sync's to judge: it meets the same answer and parks the mailbox with its reason.
+    A refused login is sync's to judge: it meets the same answer and parks the mailbox with its
+    reason.
     """
-    now = clock.now()
-    decision = decide(error, failures_before=chunk.attempts - 1, now=now, rng=rng)
+    now = ports.clock.now()
+    decision = decide(error, failures_before=chunk.attempts - 1, now=now, rng=ports.rng)
     until: datetime | None = decision.at if isinstance(decision, RetryAt) else None
-    backfills.give_back_chunk(backfill, chunk, not_before=until)
+    ports.backfills.give_back_chunk(backfill, chunk, not_before=until)
     if until is not None:
-        backfills.set_waiting(backfill, until)
+        ports.backfills.set_waiting(backfill, until)
         delay = min(LONGEST_QUEUE_DELAY_SECONDS, max(0, int((until - now).total_seconds()) + 1))
-        queues.send_chunks([chunk_request(backfill, chunk.number)], delay_seconds=delay)
+        ports.queues.send_chunks([chunk_request(backfill, chunk.number)], delay_seconds=delay)
     return ChunkReport("waiting", code=error.code)
 
 

@@ -15,7 +15,8 @@ BATCH = 500
 def schedule_sync(*, at: datetime, mailboxes: MailboxStore, queues: WorkQueues) -> int:
     """Queue a run for every mailbox due in the minute of `at` and return how many.
 
-    Ticks may come twice, late or never: a run too many finds nothing, one too few is made up by the next.
+    Ticks may come twice, late or never: a run too many finds nothing, one too few is made up by the
+    next.
     """
     due = _due(at, mailboxes)
     queued = 0

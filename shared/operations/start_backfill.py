@@ -40,10 +40,12 @@ def start_backfill(
     queues: WorkQueues,
     clock: Clock,
 ) -> Backfill:
-    """Begin to import the last `days` (1 to 365); what is stored already is recognised, not fetched again.
+    """Begin to import the last `days` (1 to 365).
 
-    Raises `RequestError`, `ConflictError(WRONG_STATE)` while another backfill of the mailbox is open or the
-    mailbox is not active.
+    What is stored already is recognised, not fetched again.
+
+    Raises `RequestError`, `ConflictError(WRONG_STATE)` while another backfill of the mailbox is
+    open or the mailbox is not active.
     """
     record = mailboxes.get(viewer.tenant_id, mailbox_id)
     mailbox = require_change(viewer, record.mailbox if record else None)
@@ -64,7 +66,8 @@ def start_backfill(
     )
     backfills.create_backfill(backfill)
     if mailbox.history_from is None or backfill.since < mailbox.history_from:
-        # The floor first sinks in the settings: a folder that is compared later reaches as far back.
+        # The floor first sinks in the settings: a folder that is compared later reaches as far
+        # back.
         mailboxes.save_settings(replace(mailbox, history_from=backfill.since))
     queues.send_plan(PlanRequest(mailbox.tenant_id, mailbox.id, backfill.id))
     return backfill
@@ -83,7 +86,8 @@ def change_backfill(
 ) -> Backfill:
     """Pause, resume or cancel; repeating an action returns the backfill as it stands.
 
-    Chunks at work end; no further one is released. Raises `ConflictError(WRONG_STATE)` where it is too late.
+    Chunks at work end; no further one is released. Raises `ConflictError(WRONG_STATE)` where it is
+    too late.
     """
     record = mailboxes.get(viewer.tenant_id, mailbox_id)
     mailbox = require_change(viewer, record.mailbox if record else None)

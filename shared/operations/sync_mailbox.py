@@ -7,8 +7,8 @@
 5. for each changed folder: list changes since its cursor, store added, flags, removed
 6. only then one conditional write: cursors reached, run, latest error, lease given back
 
-Dying anywhere before 6 repeats work and changes nothing twice: messages have derived ids, and what is stored is
-recognised. A worker that lost its lease is refused at every write.
+Dying anywhere before 6 repeats work and changes nothing twice: messages have derived ids, and what
+is stored is recognised. A worker that lost its lease is refused at every write.
 """
 
 import random
@@ -105,8 +105,11 @@ def sync_mailbox(
     rng: random.Random,
     remaining_seconds: Callable[[], float],
 ) -> SyncReport:
-    """Bring one mailbox up to date. Every failure with a code ends here as the mailbox's latest error;
-    what is raised is a bug or our own store, and the queue delivers the request again."""
+    """Bring one mailbox up to date.
+
+    Every failure with a code ends here as the mailbox's latest error; what is raised is a bug or
+    our own store, and the queue delivers the request again.
+    """
     record = mailboxes.get(request.tenant_id, request.mailbox_id)
     if record is None or record.mailbox.status is not MailboxStatus.ACTIVE:
         return SyncReport("dropped")
@@ -140,7 +143,10 @@ def sync_mailbox(
 
 
 def _must_wait(record: MailboxRecord, request: SyncRequest, now: datetime) -> bool:
-    """Whether the mailbox is not to be touched yet. A person's wish overrides our own backoff, not the provider's."""
+    """Whether the mailbox is not to be touched yet.
+
+    A person's wish overrides our own backoff, not the provider's.
+    """
     not_before = record.run_state.not_before
     if not_before is None or not_before <= now:
         return False
@@ -174,8 +180,8 @@ def _look_and_sync(run: _Run, session: MailSession, *, somebody_waits: bool) -> 
         state.folder.id: state for state in run.mailboxes.folders(mailbox.tenant_id, mailbox.id)
     }
     if mailbox.backfill_days and not any(state.cursor for state in states.values()):
-        # Where history ends and news begins is drawn once, by the planner of the first backfill, so that no
-        # message can arrive between two such lines; it queues the next run.
+        # Where history ends and news begins is drawn once, by the planner of the first backfill, so
+        # that no message can arrive between two such lines; it queues the next run.
         return True
     for folder in look.folders:
         state = states.get(folder.id)
@@ -235,7 +241,10 @@ def _sync_folder(
 def _next_page(
     run: _Run, session: MailSession, folder: Folder, cursor: Cursor | None
 ) -> ChangePage:
-    """List what follows `cursor`; one the provider no longer knows is replaced by a comparison of the folder."""
+    """List what follows `cursor`.
+
+    One the provider no longer knows is replaced by a comparison of the folder.
+    """
     known = _known_copies(run, folder)
     try:
         return session.changes(
@@ -267,7 +276,10 @@ def _forget_gone_folders(
 
 
 def _succeed(run: _Run, queues: WorkQueues, rng: random.Random) -> SyncReport:
-    """Write the outcome and, where there is more to do or somebody asked meanwhile, queue the next run."""
+    """Write the outcome.
+
+    Where there is more to do, or somebody asked meanwhile, the next run is queued.
+    """
     if run.lease is None:
         message = "a run that changed something holds a lease"
         raise AssertionError(message)
@@ -305,7 +317,10 @@ def _succeed(run: _Run, queues: WorkQueues, rng: random.Random) -> SyncReport:
 
 
 def _fail(run: _Run, error: MailroomError, rng: random.Random) -> SyncReport:
-    """Turn a failure into the mailbox's latest error; cursors of what was completed before it are kept."""
+    """Turn a failure into the mailbox's latest error.
+
+    Cursors of what was completed before it are kept.
+    """
     mailbox = run.mailbox
     now = run.clock.now()
     failures = run.record.run_state.failures

@@ -9,5 +9,8 @@ class MessageParser(Protocol):
     """Turns what a provider handed over into text, participants and attachments."""
 
     def parse(self, message: FetchedMessage) -> ParsedMessage:
-        """Return the parsed message; raises `UnreadableMessageError` when every fallback failed or a cap was passed."""
+        """Return the parsed message.
+
+        Raises `UnreadableMessageError` when every fallback failed or a cap was passed.
+        """
         ...

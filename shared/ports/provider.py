@@ -1,9 +1,11 @@
-"""What a mail provider must be able to do. A provider gets a cursor and returns a page with the next one;
-it never touches a store, a queue or a clock.
+"""What a mail provider must be able to do.
+
+A provider gets a cursor and returns a page with the next one; it never touches a store, a queue or
+a clock.
 
 Every method may raise, and raises nothing else but: `ReconnectRequiredError`, `ConfigurationError`,
-`RetryLaterError` (with code `FOLDER_UNAVAILABLE` where only one folder cannot be opened), `CursorExpiredError`
-(`changes` and `list_window` only), `RequestError` (host or port not allowed).
+`RetryLaterError` (with code `FOLDER_UNAVAILABLE` where only one folder cannot be opened),
+`CursorExpiredError` (`changes` and `list_window` only), `RequestError` (host or port not allowed).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +23,10 @@ from shared.domain.message import FetchedMessage, Flags, MissingMessage
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one glance at a mailbox showed: its folders, and those whose content differs from their cursor."""
+    """What one glance at a mailbox showed.
+
+    Its folders, and those whose content differs from their cursor.
+    """
 
     folders: tuple[Folder, ...]
     changed: frozenset[FolderId]
@@ -29,7 +34,10 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class ChangePage:
-    """Changes of one folder since a cursor. `next_cursor` may be stored only after all of this page is."""
+    """Changes of one folder since a cursor.
+
+    `next_cursor` may be stored only after all of this page is.
+    """
 
     added: tuple[ProviderMessageId, ...]
     flags: Mapping[ProviderMessageId, Flags]
@@ -40,7 +48,10 @@ class ChangePage:
 
 
 KnownCopies = Callable[[], Mapping[ProviderMessageId, Flags]]
-"""Gives the live copies we hold of a folder; called only where the provider cannot say what went away."""
+"""Gives the live copies we hold of a folder.
+
+Called only where the provider cannot say what went away.
+"""
 
 
 class MailSession(Protocol):
@@ -53,9 +64,10 @@ class MailSession(Protocol):
         *,
         now: datetime,
     ) -> Look:
-        """List folders and compare active ones with their cursors, in as few round trips as the protocol allows.
+        """List folders and compare the active ones with their cursors.
 
-        A folder without a cursor counts as changed. `now` lets an adapter force a full comparison at intervals.
+        It takes as few round trips as the protocol allows. A folder without a cursor counts as
+        changed. `now` lets an adapter ask for a full comparison at intervals.
         """
         ...
 
@@ -75,24 +87,30 @@ class MailSession(Protocol):
     ) -> ChangePage:
         """Return what changed after `cursor`, at most `limit` added ids, oldest first.
 
-        `cursor` None lists the whole folder from the date floor `since` on and, on its last page, names as
-        removed every known copy that is no longer there. The position is taken before the listing.
-        Raises `CursorExpiredError` when the cursor no longer fits; then come again with None.
+        `cursor` None lists the whole folder from the date floor `since` on and, on its last page,
+        names as removed every known copy that is no longer there. The position is taken before the
+        listing. Raises `CursorExpiredError` when the cursor no longer fits; then come again with
+        None.
         """
         ...
 
     def list_window(
         self, folder: Folder, *, since: datetime, upto: Cursor
     ) -> tuple[ProviderMessageId, ...]:
-        """Return the ids of messages received at or after `since` and before the position `upto`, newest first."""
+        """Return the ids of a window, newest first.
+
+        They were received at or after `since` and lie before the position `upto`. Raises
+        `CursorExpiredError` where the folder was renumbered since `upto`.
+        """
         ...
 
     def fetch(
         self, folder: Folder, ids: Sequence[ProviderMessageId]
     ) -> Iterator[FetchedMessage | MissingMessage]:
-        """Yield each of `ids` once, fetched or missing, without holding more than a few megabytes at once.
+        """Yield each of `ids` once, fetched or missing, holding a few megabytes at most.
 
-        Ids of a numbering the folder no longer has are missing. `read_part` may be called between two yields.
+        Ids of a numbering the folder no longer has are missing. `read_part` may be called between
+        two yields.
         """
         ...
 
@@ -112,7 +130,10 @@ class MailProvider(Protocol):
 
 
 class ServerTester(Protocol):
-    """Tries logins before anything is stored. Never raises for what a server does: the verdict says it."""
+    """Tries logins before anything is stored. Never raises for what a server does.
+
+    The verdict says it.
+    """
 
     def test_imap(self, login: ServerLogin) -> Verdict:
         """Log in by IMAP and list the folders, within 15 seconds."""

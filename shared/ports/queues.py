@@ -38,7 +38,10 @@ class ChunkRequest:
 
 
 class WorkQueues(Protocol):
-    """The three queues. At least once, any order. Raises `RetryLaterError` when anything was not accepted."""
+    """The three queues. At least once, any order.
+
+    Raises `RetryLaterError` when anything was not accepted.
+    """
 
     def send_syncs(self, requests: Sequence[SyncRequest]) -> None:
         """Queue sync runs, in batches; entries refused singly are sent again."""

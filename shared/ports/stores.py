@@ -1,7 +1,8 @@
 """What operations need to have kept, and under which conditions.
 
-Every method may raise `StoreThrottledError` (asked to slow down, or out of reach). A method that names a
-`Fence` raises `ConflictError(STALE_WRITE)` and changes nothing when the fence has been passed.
+Every method may raise `StoreThrottledError` (asked to slow down, or out of reach). A method that
+names a `Fence` raises `ConflictError(STALE_WRITE)` and changes nothing when the fence has been
+passed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -70,8 +71,11 @@ class MailboxStore(Protocol):
     """Mailboxes, their folders and run state."""
 
     def create(self, mailbox: Mailbox, run_state: RunState, identity: str) -> None:
-        """Add a mailbox. `identity` names the account at its provider, once per tenant among connected mailboxes;
-        raises `ConflictError(ALREADY_CONNECTED)` when it is taken."""
+        """Add a mailbox.
+
+        `identity` names the account at its provider, once per tenant among connected mailboxes;
+        raises `ConflictError(ALREADY_CONNECTED)` when it is taken.
+        """
         ...
 
     def get(self, tenant_id: TenantId, mailbox_id: MailboxId) -> MailboxRecord | None:
@@ -87,18 +91,28 @@ class MailboxStore(Protocol):
         ...
 
     def save_settings(self, mailbox: Mailbox) -> Mailbox:
-        """Write the changeable settings where the stored version is `mailbox.version`; return it with the next one.
-        Status, errors, generation and run state are not touched. Raises `ConflictError(VERSION_CONFLICT)`."""
+        """Write the changeable settings where the stored version is `mailbox.version`.
+
+        Return it with the next one. Status, errors, generation and run state are not touched.
+        Raises `ConflictError(VERSION_CONFLICT)`.
+        """
         ...
 
     def disconnect(self, tenant_id: TenantId, mailbox_id: MailboxId, identity: str) -> None:
-        """In one transaction: status disconnected, generation and fence raised, lease and due slot dropped, identity
-        freed. Repeating it changes nothing."""
+        """In one transaction.
+
+        Status disconnected, generation and fence raised, lease and due slot dropped, identity
+        freed. Repeating it changes nothing.
+        """
         ...
 
     def reconnect(self, mailbox: Mailbox, identity: str, due_slot: str) -> None:
-        """In one transaction: settings and status active, generation and fence raised, errors cleared, due slot set.
-        `mailbox.generation` is the one found before. Raises `ConflictError(STALE_WRITE | ALREADY_CONNECTED)`."""
+        """In one transaction.
+
+        Settings and status active, generation and fence raised, errors cleared, due slot set.
+        `mailbox.generation` is the one found before. Raises `ConflictError(STALE_WRITE |
+        ALREADY_CONNECTED)`.
+        """
         ...
 
     def due(self, slot: str) -> Iterator[DueMailbox]:
@@ -106,7 +120,10 @@ class MailboxStore(Protocol):
         ...
 
     def request_run(self, tenant_id: TenantId, mailbox_id: MailboxId, run_id: RunId) -> RunId:
-        """Note that a person waits for a run and return its id: `run_id`, or the one already waiting."""
+        """Note that a person waits for a run and return its id.
+
+        `run_id`, or the one already waiting.
+        """
         ...
 
     def take_lease(
@@ -119,17 +136,26 @@ class MailboxStore(Protocol):
         now: datetime,
         seconds: int,
     ) -> Lease:
-        """Take the right to run the mailbox: raises the fence. A lease past its time may be taken over; then
-        `previous_run_died`. Raises `ConflictError(LEASE_HELD)`, or `STALE_WRITE` for another generation."""
+        """Take the right to run the mailbox: raises the fence.
+
+        A lease past its time may be taken over; then `previous_run_died`. Raises
+        `ConflictError(LEASE_HELD)`, or `STALE_WRITE` for another generation.
+        """
         ...
 
     def mark_suspect(self, lease: Lease, provider_message_id: ProviderMessageId | None) -> int:
-        """Note what is about to be parsed (None: nothing) and return how often it was noted before. Fenced."""
+        """Note what is about to be parsed (None: nothing) and return how often it was noted before.
+
+        Fenced.
+        """
         ...
 
     def finish_idle(self, record: MailboxRecord, *, now: datetime) -> None:
-        """End a poll that found nothing, without a lease: one write of one unit, fenced by generation. Also clears
-        the inbound error, failures and backoff if there were any."""
+        """End a poll that found nothing, without a lease.
+
+        One write of one unit, fenced by generation. Also clears the inbound error, failures and
+        backoff if there were any.
+        """
         ...
 
     def finish_run(self, fence: Fence, outcome: SyncOutcome) -> None:
@@ -145,7 +171,10 @@ class MailboxStore(Protocol):
         ...
 
     def add_folder(self, fence: Fence, state: FolderState) -> FolderState:
-        """Store a folder's first state unless it has one with a cursor; return the one that stands."""
+        """Store a folder's first state unless it has one with a cursor.
+
+        Return the one that stands.
+        """
         ...
 
     def primary(self, tenant_id: TenantId, user_id: UserId) -> MailboxId | None:
@@ -175,7 +204,10 @@ class BackfillStore(Protocol):
     """Backfills and their chunks."""
 
     def create_backfill(self, backfill: Backfill) -> None:
-        """Add a backfill in state planning. Raises `ConflictError(WRONG_STATE)` while the mailbox has another open one."""
+        """Add a backfill in state planning.
+
+        Raises `ConflictError(WRONG_STATE)` while the mailbox has another open one.
+        """
         ...
 
     def get_backfill(
@@ -189,16 +221,24 @@ class BackfillStore(Protocol):
         ...
 
     def open_backfills(self) -> Iterator[Backfill]:
-        """Yield every backfill that is not over, of all tenants, from a sparse index (never a scan)."""
+        """Yield every backfill that is not over, of all tenants.
+
+        From a sparse index, never a scan.
+        """
         ...
 
     def put_chunks(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
-        """Write the chunks of a backfill that is still planning; those of an earlier attempt are replaced."""
+        """Write the chunks of a backfill that is still planning.
+
+        Those of an earlier attempt are replaced.
+        """
         ...
 
     def start_backfill(self, backfill: Backfill) -> Backfill:
-        """Turn planning into running (or done when `chunks` is 0) with the plan's sums; a backfill that is past
-        planning is returned as it stands."""
+        """Turn planning into running (or done when `chunks` is 0) with the plan's sums.
+
+        A backfill that is past planning is returned as it stands.
+        """
         ...
 
     def set_backfill_state(
@@ -209,15 +249,24 @@ class BackfillStore(Protocol):
         now: datetime,
         code: ErrorCode | None = None,
     ) -> Backfill:
-        """Change state where the stored state is still `backfill.state`; raises `ConflictError(WRONG_STATE)`."""
+        """Change state where the stored state is still `backfill.state`.
+
+        Raises `ConflictError(WRONG_STATE)`.
+        """
         ...
 
     def set_waiting(self, backfill: Backfill, until: datetime | None) -> None:
-        """Say that the provider makes us wait until then (None: no longer). Lost races do not matter."""
+        """Say that the provider makes us wait until then (None: no longer).
+
+        Lost races do not matter.
+        """
         ...
 
     def raise_released(self, backfill: Backfill, released: int) -> Backfill:
-        """Set `released` where it is still `backfill.released`; return what stands now, whoever won."""
+        """Set `released` where it is still `backfill.released`.
+
+        Return what stands now, whoever won.
+        """
         ...
 
     def get_chunk(
@@ -233,7 +282,11 @@ class BackfillStore(Protocol):
     def take_chunk(
         self, backfill: Backfill, number: int, *, owner: str, now: datetime, seconds: int
     ) -> Chunk:
-        """Lease a chunk and count the attempt; raises `ConflictError(LEASE_HELD)`, or `WRONG_STATE` when it is done."""
+        """Lease a chunk and count the attempt.
+
+        A lease past its time is taken over; then `previous_run_died`. Raises
+        `ConflictError(LEASE_HELD)`, or `WRONG_STATE` when the chunk is done.
+        """
         ...
 
     def mark_chunk_suspect(
@@ -251,8 +304,12 @@ class BackfillStore(Protocol):
     def finish_chunk(
         self, fence: Fence, backfill: Backfill, chunk: Chunk, run: Run, *, now: datetime
     ) -> Backfill:
-        """In one transaction: chunk done, run recorded, `done` and counts of the backfill raised, state done with the
-        last chunk. Exactly once per chunk: raises `ConflictError(WRONG_STATE)` for a chunk that is done. Fenced."""
+        """In one transaction.
+
+        Chunk done, run recorded, `done` and counts of the backfill raised, state done with the last
+        chunk. Exactly once per chunk: raises `ConflictError(WRONG_STATE)` for a chunk that is done.
+        Fenced.
+        """
         ...
 
 
@@ -279,9 +336,11 @@ class MessageStore(Protocol):
     """Messages, their copies and indexes."""
 
     def save(self, fence: Fence, new: Sequence[NewCopy]) -> frozenset[ProviderMessageId]:
-        """Store messages, then index entries, then (fenced, last) the copies; repeating it changes nothing. Returns the
-        ids that had no live copy before. A copy that has a newer flags version keeps it; one that was marked as
-        removed lives again."""
+        """Store messages, then index entries, then (fenced, last) the copies.
+
+        Repeating it changes nothing. Returns the ids that had no live copy before. A copy that has
+        a newer flags version keeps it; one that was marked as removed lives again.
+        """
         ...
 
     def copies(
@@ -297,7 +356,10 @@ class MessageStore(Protocol):
         ...
 
     def set_flags(self, fence: Fence, flags: Mapping[ProviderMessageId, Flags]) -> int:
-        """Write flags of copies we hold where they differ and are not older; return how many changed. Fenced."""
+        """Write flags of copies we hold where they differ and are not older.
+
+        Return how many changed. Fenced.
+        """
         ...
 
     def remove_copies(
@@ -336,7 +398,7 @@ class MessageStore(Protocol):
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> list[TimelineEntry]:
-        """Return index entries of an address, newest first, strictly after `before` in that order."""
+        """Return index entries of an address, newest first, strictly after `before`."""
         ...
 
     def by_mailbox(
@@ -349,7 +411,10 @@ class MessageStore(Protocol):
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> list[TimelineEntry]:
-        """Return the mailbox's live copies, newest first (eventually consistent); `folder_id` is set."""
+        """Return the mailbox's live copies, newest first (eventually consistent).
+
+        `folder_id` is set.
+        """
         ...
 
 
@@ -358,13 +423,18 @@ class AttachmentStore(Protocol):
 
     def put(self, tenant_id: TenantId, slices: Iterable[bytes], *, limit: int) -> tuple[str, int]:
         """Store the concatenation of `slices`, streamed; return (digest, size in bytes).
-        Raises `UnreadableMessageError(MESSAGE_TOO_LARGE)` past `limit` bytes, storing nothing."""
+
+        Raises `UnreadableMessageError(MESSAGE_TOO_LARGE)` past `limit` bytes, storing nothing.
+        """
         ...
 
     def link(
         self, tenant_id: TenantId, digest: str, *, filename: str, content_type: str, seconds: int
     ) -> str:
-        """Return a link to one object for `seconds`, served as a download under a safe name and type."""
+        """Return a link to one object for `seconds`.
+
+        It is served as a download under a safe name and type.
+        """
         ...
 
 
@@ -372,8 +442,10 @@ class ContactStore(Protocol):
     """Contacts and which addresses are theirs."""
 
     def put_contact(self, contact: Contact, *, expected_version: int | None) -> Contact:
-        """Create or replace; returns it with its new version. `expected_version` None: whatever stands is replaced;
-        0: only create. Raises `ConflictError(VERSION_CONFLICT)`."""
+        """Create or replace; returns it with its new version. `expected_version` None.
+
+        Whatever stands is replaced; 0: only create. Raises `ConflictError(VERSION_CONFLICT)`.
+        """
         ...
 
     def get_contact(self, tenant_id: TenantId, contact_id: ContactId) -> Contact | None:
