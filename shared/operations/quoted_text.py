@@ -4,13 +4,17 @@ import re
 from itertools import pairwise
 
 _QUOTED = re.compile(r"^\s?>")
-# "On Tue, 3 Mar 2026 at 10:15, Ann <ann@example.org> wrote:" in the languages met most, on one line or two.
+# "On Tue, 3 Mar 2026 at 10:15, Ann <ann@example.org> wrote:" in the languages met most, on one line
+# or two.
 _SAYS_WHO = re.compile(
-    r"^.{0,400}\b(?:wrote|schrieb|écrit|escribi[óo]|escreveu|ha scritto|schreef|skrev|napisał\(?a?\)?)\b.{0,200}:\s*$",
+    r"^.{0,400}\b(?:wrote|schrieb|écrit|escribi[óo]|escreveu|ha scritto|schreef|skrev|napisał)\b"
+    r".{0,200}:\s*$",
     re.IGNORECASE,
 )
 _SEPARATOR = re.compile(
-    r"^\s*-{2,}\s*(?:original message|ursprüngliche nachricht|message d'origine|mensaje original)\s*-{2,}\s*$",
+    r"^\s*-{2,}\s*"
+    r"(?:original message|ursprüngliche nachricht|message d'origine|mensaje original)"
+    r"\s*-{2,}\s*$",
     re.IGNORECASE,
 )
 
@@ -18,7 +22,8 @@ _SEPARATOR = re.compile(
 def split_quoted(text: str) -> tuple[str, str]:
     """Return (what was written, what was quoted); joined in this order they are `text` again.
 
-    Only a quote that reaches to the end is split off: an answer between quoted lines makes sense only whole.
+    Only a quote that reaches to the end is split off: an answer between quoted lines makes sense
+    only whole.
     """
     lines = text.splitlines(keepends=True)
     start = _first_quoted(lines)

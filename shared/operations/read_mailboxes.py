@@ -1,7 +1,9 @@
-"""What a user learns of mailboxes: settings, health, folders, runs, backfills. No mail, and no secrets.
+"""What a user learns of mailboxes: settings, health, folders, runs, backfills.
 
-Every function raises `RequestError(MAILBOX_NOT_FOUND)` alike for an id that is unknown, another tenant's, or a
-personal mailbox the viewer may not know of.
+No mail, and no secrets.
+
+Every function raises `RequestError(MAILBOX_NOT_FOUND)` alike for an id that is unknown, another
+tenant's, or a personal mailbox the viewer may not know of.
 """
 
 from dataclasses import dataclass
@@ -62,7 +64,10 @@ def get_mailbox(
 def list_folders(
     viewer: Viewer, mailbox_id: MailboxId, *, mailboxes: MailboxStore
 ) -> list[FolderView]:
-    """Return the folders found at the last listing, in order of name, without those that are gone."""
+    """Return the folders found at the last listing, in order of name.
+
+    Without those that are gone.
+    """
     mailbox = _seen(viewer, mailbox_id, mailboxes).mailbox
     states = mailboxes.folders(viewer.tenant_id, mailbox_id)
     views = [

@@ -1,11 +1,15 @@
-"""How much of each message one viewer is shown: the one place where mail is cut down to what they may see.
+"""How much of each message one viewer is shown.
 
-A message without a copy in a mailbox that still exists is not shown: it was stored by a run that lost its
-lease, and counts for nothing. Removed copies do count: what was deleted at the provider stays in the CRM.
+The one place where mail is cut down to what they may see.
+
+A message without a copy in a mailbox that still exists is not shown: it was stored by a run that
+lost its lease, and counts for nothing. Removed copies do count: what was deleted at the provider
+stays in the CRM.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from shared.domain.ids import Address, ContactId, FolderId, MailboxId, MessageId
 from shared.domain.mailbox import Mailbox
@@ -22,9 +26,13 @@ from shared.ports.stores import ContactStore, MailboxStore, MessageStore
 
 @dataclass(frozen=True, slots=True)
 class CopyView:
-    """Where a live copy is. Folder and flags are the mailbox's own affair: None where it is not the viewer's."""
+    """Where a live copy is. Folder and flags are the mailbox's own affair.
+
+    None where it is not the viewer's.
+    """
 
     mailbox_id: MailboxId
+    received_at: datetime
     folder_id: FolderId | None = None
     seen: bool | None = None
 
@@ -58,10 +66,13 @@ def show_messages(
     messages: MessageStore,
     contacts: ContactStore,
 ) -> dict[MessageId, MessageView]:
-    """Return what the viewer may see of `found`, in its order; what they may not see at all is left out.
+    """Return what the viewer may see of `found`, in its order.
 
-    With `Place.TIMELINE` the timeline's rule holds for messages that are on a contact's timeline, which are
-    those with a contact among their participants; for all others the mailbox's rule holds.
+    What they may not see at all is left out.
+
+    With `Place.TIMELINE` the timeline's rule holds for messages that are on a contact's timeline,
+    which are those with a contact among their participants; for all others the mailbox's rule
+    holds.
     """
     copies = messages.copies_of(viewer.tenant_id, found)
     by_address = contacts.contacts_by_address(viewer.tenant_id, _addresses(found))
@@ -89,7 +100,8 @@ def show_messages(
 def redact(message: Message, access: Access) -> Message:
     """Return `message` without what `access` does not open.
 
-    metadata: who, when, which way. subject: the subject too. full: everything. Blind copies are not for others.
+    metadata: who, when, which way. subject: the subject too. full: everything. Blind copies are not
+    for others.
     """
     if access is Access.FULL:
         return message
@@ -113,9 +125,10 @@ def _copy_views(viewer: Viewer, held: Sequence[Copy], boxes: Boxes, place: Place
         if copy.removed_at is not None or not access_to_mailbox(viewer, box, place):
             continue
         if access_to_mailbox(viewer, box, Place.MAILBOX):
-            views[CopyView(box.id, copy.folder_id, copy.flags.seen)] = None
+            view = CopyView(box.id, copy.received_at, copy.folder_id, copy.flags.seen)
         else:
-            views[CopyView(box.id)] = None
+            view = CopyView(box.id, copy.received_at)
+        views[view] = None
     return list(views)
 
 

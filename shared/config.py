@@ -1,0 +1,138 @@
+"""Which settings a deployment has.
+
+Read once from the environment, typed, each error naming its variable.
+
+A function is given only the variables it needs (template.yaml), so a missing one is an error when
+it is asked for and not when the module loads. Nothing else in functions/ or shared/ reads the
+environment.
+"""
+
+import functools
+import os
+from collections.abc import Mapping
+
+_TRUE = {"true": True, "false": False}
+_LARGEST_PORT = 65_535
+
+
+class SettingError(Exception):
+    """A variable is missing or wrong: it is the deployment that has to be mended."""
+
+    def __init__(self, variable: str, reason: str) -> None:
+        super().__init__(f"{variable} {reason}")
+        self.variable = variable
+
+
+class Settings:
+    """The deployment's settings. A property raises `SettingError` for a variable it cannot use."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = dict(environ)
+
+    @property
+    def table(self) -> str:
+        """Name of the DynamoDB table."""
+        return self._required("MAILROOM_TABLE")
+
+    @property
+    def bucket(self) -> str:
+        """Name of the S3 bucket for bodies and attachments."""
+        return self._required("MAILROOM_BUCKET")
+
+    @property
+    def secret_prefix(self) -> str:
+        """What the names of this deployment's secrets start with, without a slash at the end."""
+        return self._required("MAILROOM_SECRET_PREFIX").rstrip("/")
+
+    @property
+    def sync_queue_url(self) -> str:
+        """Where sync requests go."""
+        return self._required("MAILROOM_SYNC_QUEUE_URL")
+
+    @property
+    def plan_queue_url(self) -> str:
+        """Where plan requests go."""
+        return self._required("MAILROOM_PLAN_QUEUE_URL")
+
+    @property
+    def chunk_queue_url(self) -> str:
+        """Where chunk requests go."""
+        return self._required("MAILROOM_CHUNK_QUEUE_URL")
+
+    @property
+    def queue_urls(self) -> dict[str, str]:
+        """The queues this function was given, by kind (`sync`, `plan`, `chunk`)."""
+        names = {kind: f"MAILROOM_{kind.upper()}_QUEUE_URL" for kind in ("sync", "plan", "chunk")}
+        return {kind: self._environ[name] for kind, name in names.items() if self._text(name)}
+
+    @property
+    def allow_private_hosts(self) -> bool:
+        """Whether mail servers in private networks may be named (the stack on one machine)."""
+        return self._flag("MAILROOM_ALLOW_PRIVATE_HOSTS")
+
+    @property
+    def allow_untrusted_certificates(self) -> bool:
+        """Whether a user may accept a certificate no authority vouches for."""
+        return self._flag("MAILROOM_ALLOW_UNTRUSTED_CERTIFICATES")
+
+    @property
+    def allow_plaintext(self) -> bool:
+        """Whether a user may connect without TLS."""
+        return self._flag("MAILROOM_ALLOW_PLAINTEXT")
+
+    @property
+    def extra_ca_file(self) -> str | None:
+        """PEM file of one more authority for mail servers, or None."""
+        return self._text("MAILROOM_EXTRA_CA_FILE") or None
+
+    @property
+    def extra_mail_ports(self) -> frozenset[int]:
+        """Ports mail servers may use besides the standard ones."""
+        name = "MAILROOM_EXTRA_MAIL_PORTS"
+        ports = [part.strip() for part in self._text(name).split(",") if part.strip()]
+        if not all(part.isascii() and part.isdigit() for part in ports):
+            raise SettingError(name, "must be port numbers with commas between them")
+        numbers = frozenset(int(part) for part in ports)
+        if any(not 1 <= number <= _LARGEST_PORT for number in numbers):
+            raise SettingError(name, f"must name ports from 1 to {_LARGEST_PORT}")
+        return numbers
+
+    @property
+    def sync_minutes(self) -> int:
+        """How often a mailbox is polled unless its settings say otherwise, in minutes."""
+        name = "MAILROOM_SYNC_MINUTES"
+        text = self._text(name) or "5"
+        if not (text.isascii() and text.isdigit() and int(text) > 0):
+            raise SettingError(name, "must be a whole number of minutes, 1 or more")
+        return int(text)
+
+    @property
+    def tenant_claim(self) -> str:
+        """Claim of the token that names the tenant."""
+        return self._text("MAILROOM_TENANT_CLAIM") or "tenant_id"
+
+    @property
+    def roles_claim(self) -> str:
+        """Claim of the token that lists the roles."""
+        return self._text("MAILROOM_ROLES_CLAIM") or "roles"
+
+    def _text(self, name: str) -> str:
+        return self._environ.get(name, "").strip()
+
+    def _required(self, name: str) -> str:
+        value = self._text(name)
+        if not value:
+            raise SettingError(name, "is not set")
+        return value
+
+    def _flag(self, name: str) -> bool:
+        text = self._text(name).lower() or "false"
+        if text not in _TRUE:
+            raise SettingError(name, "must be true or false")
+        return _TRUE[text]
+
+
+@functools.cache
+def settings() -> Settings:
+    """Return the settings of this process, read on first use."""
+    return Settings(os.environ)

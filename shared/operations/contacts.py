@@ -1,0 +1,152 @@
+"""How the CRM's contacts come in, one or many at a time, and go again.
+
+Mail is never touched: it meets contacts by address when it is read.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.domain.addresses import canonical_address
+from shared.domain.contact import MAX_ADDRESSES, Contact
+from shared.domain.errors import ErrorCode, MailroomError, RequestError
+from shared.domain.ids import Address, ContactId
+from shared.domain.visibility import Viewer
+from shared.ports.clock import Clock
+from shared.ports.stores import ContactStore
+
+MOST_IN_A_BATCH = 100
+MOST_NAME = 200
+MOST_ATTRIBUTES = 50
+MOST_ATTRIBUTE_NAME = 64
+MOST_ATTRIBUTE_VALUE = 1_000
+
+_ID = re.compile(r"[A-Za-z0-9._~:@+=-]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class NewContact:
+    """What a contact is to become. The id is the CRM's own."""
+
+    id: str
+    name: str
+    addresses: Sequence[str]
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ContactResult:
+    """How one contact of a batch fared: exactly one of `contact` and `error` is set."""
+
+    id: str
+    contact: Contact | None = None
+    error: MailroomError | None = None
+
+
+def put_contact(
+    viewer: Viewer,
+    new: NewContact,
+    *,
+    expected_version: int | None = None,
+    contacts: ContactStore,
+    clock: Clock,
+) -> Contact:
+    """Create or replace a contact; `expected_version` 0 only creates, None does not ask.
+
+    Raises `RequestError(INVALID_REQUEST)` naming the fields, `ConflictError(VERSION_CONFLICT)`.
+    """
+    addresses = _checked(new)
+    contact = Contact(
+        tenant_id=viewer.tenant_id,
+        id=ContactId(new.id),
+        name=new.name.strip(),
+        addresses=addresses,
+        updated_at=clock.now(),
+        attributes=dict(new.attributes),
+    )
+    return contacts.put_contact(contact, expected_version=expected_version)
+
+
+def put_contacts(
+    viewer: Viewer, many: Sequence[NewContact], *, contacts: ContactStore, clock: Clock
+) -> list[ContactResult]:
+    """Create or replace up to 100 contacts, each by itself: one that is refused stops no other.
+
+    Returns a result for each, in order.
+    """
+    if not 1 <= len(many) <= MOST_IN_A_BATCH:
+        reason = f"From 1 to {MOST_IN_A_BATCH} contacts at once."
+        raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("contacts", reason)])
+    results = []
+    done: set[str] = set()
+    for new in many:
+        try:
+            if new.id in done:
+                reason = "This id is in the batch twice; the first one was taken."
+                raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("id", reason)])
+            done.add(new.id)
+            contact = put_contact(viewer, new, contacts=contacts, clock=clock)
+            results.append(ContactResult(new.id, contact))
+        except MailroomError as error:
+            results.append(ContactResult(new.id, error=error))
+    return results
+
+
+def get_contact(viewer: Viewer, contact_id: ContactId, *, contacts: ContactStore) -> Contact:
+    """Return one contact; raises `RequestError(CONTACT_NOT_FOUND)`."""
+    contact = contacts.get_contact(viewer.tenant_id, _known_form(contact_id))
+    if contact is None:
+        raise RequestError(ErrorCode.CONTACT_NOT_FOUND)
+    return contact
+
+
+def list_contacts(
+    viewer: Viewer, *, after: ContactId | None, limit: int, contacts: ContactStore
+) -> tuple[list[Contact], ContactId | None]:
+    """Return up to `limit` contacts in order of id, and the id to go on after.
+
+    Or None at the end.
+    """
+    found = contacts.list_contacts(viewer.tenant_id, after=after, limit=limit + 1)
+    page = found[:limit]
+    return page, page[-1].id if len(found) > limit else None
+
+
+def delete_contact(viewer: Viewer, contact_id: ContactId, *, contacts: ContactStore) -> None:
+    """Delete a contact; raises `RequestError(CONTACT_NOT_FOUND)`. Its mail stays where it is."""
+    if not contacts.delete_contact(viewer.tenant_id, _known_form(contact_id)):
+        raise RequestError(ErrorCode.CONTACT_NOT_FOUND)
+
+
+def _known_form(contact_id: ContactId) -> ContactId:
+    """Refuse an id no contact can have before a store turns it into a key."""
+    if not _ID.fullmatch(contact_id):
+        raise RequestError(ErrorCode.CONTACT_NOT_FOUND)
+    return contact_id
+
+
+def _checked(new: NewContact) -> tuple[Address, ...]:
+    refused: list[tuple[str, str]] = []
+    if not _ID.fullmatch(new.id):
+        refused.append(("id", "From 1 to 128 letters, digits and any of . _ ~ : @ + = -"))
+    if not new.name.strip() or len(new.name) > MOST_NAME:
+        refused.append(("name", f"From 1 to {MOST_NAME} characters."))
+    if len(new.addresses) > MAX_ADDRESSES:
+        refused.append(("addresses", f"At most {MAX_ADDRESSES} addresses."))
+    if len(new.attributes) > MOST_ATTRIBUTES:
+        refused.append(("attributes", f"At most {MOST_ATTRIBUTES} attributes."))
+    for name, value in new.attributes.items():
+        if not 1 <= len(name) <= MOST_ATTRIBUTE_NAME or len(value) > MOST_ATTRIBUTE_VALUE:
+            reason = f"Names up to {MOST_ATTRIBUTE_NAME}, values to {MOST_ATTRIBUTE_VALUE} letters."
+            refused.append(("attributes", reason))
+            break
+    addresses: dict[Address, None] = {}
+    for position, text in enumerate(new.addresses):
+        address = canonical_address(text)
+        if address is None:
+            refused.append((f"addresses.{position}", "This is not an e-mail address."))
+        else:
+            addresses[address] = None
+    if refused:
+        raise RequestError(ErrorCode.INVALID_REQUEST, fields=refused)
+    return tuple(addresses)

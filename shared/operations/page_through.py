@@ -1,0 +1,111 @@
+"""How a page is filled from indexes that hold more than the viewer may see.
+
+Several indexes, each newest first, are read as one. Entries are looked at in order until the page
+is full, the indexes end, or the budget of one request is spent; `next` is then the last entry
+looked at. It is None only at the very end, so a page may be empty and still have a next one.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.domain.ids import FolderId, MessageId
+from shared.operations.show_messages import MessageView
+from shared.ports.stores import TimelineEntry
+
+MOST_ENTRIES_LOOKED_AT = 1_000
+"""Index entries one request looks at: bounds its time however little of them the viewer may see."""
+_FEWEST_PER_READ = 25
+_MOST_PER_READ = 100
+"""Messages are read by the hundred at most."""
+
+
+class Index(Protocol):
+    """One index, read newest first."""
+
+    def __call__(self, *, before: TimelineEntry | None, limit: int) -> list[TimelineEntry]:
+        """Return up to `limit` entries that come after `before` in the index's order."""
+        ...
+
+
+Judge = Callable[[Sequence[TimelineEntry]], Mapping[MessageId, MessageView]]
+"""Gives those messages of some entries that belong on the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some messages, newest first, and where the next page goes on (None: nowhere)."""
+
+    items: tuple[MessageView, ...]
+    next: TimelineEntry | None
+
+
+def page_through(
+    indexes: Sequence[Index],
+    judge: Judge,
+    *,
+    before: TimelineEntry | None,
+    limit: int,
+    budget: int = MOST_ENTRIES_LOOKED_AT,
+) -> Page:
+    """Return up to `limit` of the messages that `judge` lets through, each once."""
+    items: list[MessageView] = []
+    done: set[MessageId] = {before.message_id} if before else set()
+    looked_at = 0
+    while True:
+        size = min(max(limit - len(items), _FEWEST_PER_READ), _MOST_PER_READ)
+        entries, more = _read(indexes, before, size)
+        fresh = [entry for entry in entries if entry.message_id not in done]
+        views = judge(fresh)
+        for position, entry in enumerate(entries):
+            before = entry
+            if entry.message_id in done:
+                continue
+            done.add(entry.message_id)
+            if entry.message_id in views:
+                items.append(views[entry.message_id])
+            if len(items) == limit:
+                rest = {left.message_id for left in entries[position + 1 :]} - done
+                return Page(tuple(items), before if more or rest else None)
+        looked_at += len(entries)
+        if not more:
+            return Page(tuple(items), None)
+        if looked_at >= budget:
+            return Page(tuple(items), before)
+
+
+def entry_to_position(entry: TimelineEntry) -> list[str | int | None]:
+    """Return what a page token keeps of an entry."""
+    return [entry.at.isoformat(), entry.message_id, entry.folder_id]
+
+
+def entry_at_position(position: Sequence[str | int | None] | None) -> TimelineEntry | None:
+    """Read what `entry_to_position` gave; raises ValueError for anything else."""
+    if position is None:
+        return None
+    match position:
+        case [str(at), str(message_id), None | str() as folder_id]:
+            instant = datetime.fromisoformat(at)
+            if instant.tzinfo is None:
+                raise ValueError("an instant without a zone")
+            return TimelineEntry(
+                instant, MessageId(message_id), None if folder_id is None else FolderId(folder_id)
+            )
+        case _:
+            raise ValueError("not a position in an index")
+
+
+def _read(
+    indexes: Sequence[Index], before: TimelineEntry | None, size: int
+) -> tuple[list[TimelineEntry], bool]:
+    """Read the next `size` entries of all indexes taken as one; also say whether there are more."""
+    found: Iterable[TimelineEntry] = (
+        entry for index in indexes for entry in index(before=before, limit=size + 1)
+    )
+    ordered = sorted(found, key=_order, reverse=True)
+    return ordered[:size], len(ordered) > size
+
+
+def _order(entry: TimelineEntry) -> tuple[datetime, MessageId, str]:
+    return entry.at, entry.message_id, entry.folder_id or ""

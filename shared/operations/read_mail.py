@@ -1,0 +1,196 @@
+"""What a user reads of stored mail: a contact's timeline, a thread, a message, an attachment.
+
+What does not exist, is another tenant's, or is closed to the viewer is refused alike.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from shared.domain.errors import ErrorCode, RequestError
+from shared.domain.identity import thread_of
+from shared.domain.ids import ContactId, MessageId, ThreadId
+from shared.domain.message import StoredAttachment
+from shared.domain.visibility import Access, Place, Viewer
+from shared.operations.page_through import Page, page_through
+from shared.operations.quoted_text import split_quoted
+from shared.operations.show_messages import MessageView, boxes_of, show_messages
+from shared.ports.clock import Clock
+from shared.ports.stores import (
+    AttachmentStore,
+    ContactStore,
+    MailboxStore,
+    MessageStore,
+    TimelineEntry,
+)
+
+LINK_SECONDS = 300
+"""How long an attachment's link works.
+
+Long enough to start a download, short enough to be worthless when shared.
+"""
+
+Sanitise = Callable[[str], str]
+"""Makes HTML as received safe to be shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedMessage:
+    """A message with its body. Without full access only `view` says anything."""
+
+    view: MessageView
+    text: str | None = None
+    """What the sender wrote."""
+    quoted_text: str | None = None
+    """What they quoted at the end."""
+    html: str | None = None
+    """Sanitised."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentLink:
+    """A link to one attachment that works until `expires_at`."""
+
+    attachment: StoredAttachment
+    url: str
+    expires_at: datetime
+
+
+def read_timeline(
+    viewer: Viewer,
+    contact_id: ContactId,
+    *,
+    before: TimelineEntry | None,
+    limit: int,
+    mailboxes: MailboxStore,
+    messages: MessageStore,
+    contacts: ContactStore,
+) -> Page:
+    """Return a page of the mail with a contact, over all its addresses, newest first.
+
+    Raises `RequestError(CONTACT_NOT_FOUND)`.
+    """
+    contact = contacts.get_contact(viewer.tenant_id, contact_id)
+    if contact is None:
+        raise RequestError(ErrorCode.CONTACT_NOT_FOUND)
+    boxes = boxes_of(viewer, mailboxes=mailboxes)
+
+    def judge(entries: Sequence[TimelineEntry]) -> dict[MessageId, MessageView]:
+        ids = [entry.message_id for entry in entries]
+        found = messages.get_messages(viewer.tenant_id, ids) if ids else {}
+        known = [found[message_id] for message_id in ids if message_id in found]
+        return show_messages(
+            viewer, known, Place.TIMELINE, boxes, messages=messages, contacts=contacts
+        )
+
+    indexes = [
+        partial(messages.by_address, viewer.tenant_id, address) for address in contact.addresses
+    ]
+    return page_through(indexes, judge, before=before, limit=limit)
+
+
+def read_thread(
+    viewer: Viewer,
+    thread_id: ThreadId,
+    *,
+    mailboxes: MailboxStore,
+    messages: MessageStore,
+    contacts: ContactStore,
+) -> list[MessageView]:
+    """Return what the viewer may see of a thread, oldest first.
+
+    Raises `RequestError(THREAD_NOT_FOUND)`.
+    """
+    found = messages.thread(viewer.tenant_id, thread_id)
+    boxes = boxes_of(viewer, mailboxes=mailboxes)
+    views = show_messages(
+        viewer, found, Place.TIMELINE, boxes, messages=messages, contacts=contacts
+    )
+    if not views:
+        raise RequestError(ErrorCode.THREAD_NOT_FOUND)
+    return list(views.values())
+
+
+def read_message(
+    viewer: Viewer,
+    message_id: MessageId,
+    *,
+    mailboxes: MailboxStore,
+    messages: MessageStore,
+    contacts: ContactStore,
+    sanitise: Sanitise,
+) -> OpenedMessage:
+    """Return one message, with its body where access is full.
+
+    Raises `RequestError(MESSAGE_NOT_FOUND)`.
+    """
+    view = _view(viewer, message_id, mailboxes=mailboxes, messages=messages, contacts=contacts)
+    if view is None:
+        raise RequestError(ErrorCode.MESSAGE_NOT_FOUND)
+    body = messages.get_body(viewer.tenant_id, message_id) if view.access is Access.FULL else None
+    if body is None:
+        return OpenedMessage(view)
+    text, quoted = split_quoted(body.text)
+    # The one door through which HTML leaves: it is stored as received.
+    html = sanitise(body.html) if body.html else None
+    return OpenedMessage(view, text, quoted or None, html)
+
+
+def link_attachment(
+    viewer: Viewer,
+    message_id: MessageId,
+    number: int,
+    *,
+    mailboxes: MailboxStore,
+    messages: MessageStore,
+    contacts: ContactStore,
+    attachments: AttachmentStore,
+    clock: Clock,
+) -> AttachmentLink:
+    """Return a link to the `number`th attachment, counted from 0.
+
+    Raises `RequestError(ATTACHMENT_NOT_FOUND)` where there is none to be had: also for an
+    attachment that was too large to keep, and without full access.
+    """
+    view = _view(viewer, message_id, mailboxes=mailboxes, messages=messages, contacts=contacts)
+    # Without full access `redact` has left no attachment to find.
+    parts = view.message.attachments if view else ()
+    if not 0 <= number < len(parts):
+        raise RequestError(ErrorCode.ATTACHMENT_NOT_FOUND)
+    part = parts[number]
+    if part.digest is None:
+        raise RequestError(ErrorCode.ATTACHMENT_NOT_FOUND)
+    url = attachments.link(
+        viewer.tenant_id,
+        part.digest,
+        filename=part.filename,
+        content_type=part.content_type,
+        seconds=LINK_SECONDS,
+    )
+    return AttachmentLink(part, url, clock.now() + timedelta(seconds=LINK_SECONDS))
+
+
+def _view(
+    viewer: Viewer,
+    message_id: MessageId,
+    *,
+    mailboxes: MailboxStore,
+    messages: MessageStore,
+    contacts: ContactStore,
+) -> MessageView | None:
+    if thread_of(message_id) is None:
+        return None
+    found = messages.get_messages(viewer.tenant_id, [message_id])
+    if message_id not in found:
+        return None
+    boxes = boxes_of(viewer, mailboxes=mailboxes)
+    views = show_messages(
+        viewer,
+        [found[message_id]],
+        Place.TIMELINE,
+        boxes,
+        messages=messages,
+        contacts=contacts,
+    )
+    return views.get(message_id)

@@ -1,0 +1,167 @@
+"""Which messages a search finds, and by which index.
+
+With a sender or recipient the address's own index is read: it is the shortest list. Without one, or
+when the address is one of our own mailboxes (those are in no address index), the mailboxes' lists
+are read, newest first. Search shows what mailboxes hold now, to those who may open them; the
+contact's timeline is the place where others see some of it, and where what was deleted stays. A
+subject the viewer may not read is not matched either, or searching would read it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from shared.domain.addresses import canonical_address
+from shared.domain.errors import ErrorCode, RequestError
+from shared.domain.ids import Address, FolderId, MailboxId, MessageId
+from shared.domain.message import Message, ParticipantRole
+from shared.domain.permissions import require_sight
+from shared.domain.visibility import Access, Place, Viewer, access_to_mailbox
+from shared.operations.page_through import Index, Page, page_through
+from shared.operations.show_messages import Boxes, MessageView, boxes_of, show_messages
+from shared.ports.stores import ContactStore, MailboxStore, MessageStore, TimelineEntry
+
+MOST_MAILBOXES = 50
+"""Mailboxes one search reads side by side; a user who may open more has to name one."""
+
+_PRECISION = timedelta(milliseconds=1)
+"""An index may keep its instants less exactly than the copies do."""
+
+_RECIPIENTS = frozenset({ParticipantRole.TO, ParticipantRole.CC, ParticipantRole.BCC})
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is looked for; every field that is set must hold.
+
+    Instants: from `since` on, before `until`.
+    """
+
+    mailbox_id: MailboxId | None = None
+    folder_id: FolderId | None = None
+    sender: str | None = None
+    recipient: str | None = None
+    subject: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A search with its addresses in canonical form and its subject folded."""
+
+    search: Search
+    sender: Address | None
+    recipient: Address | None
+    subject: str
+
+
+def search_mail(
+    viewer: Viewer,
+    search: Search,
+    *,
+    before: TimelineEntry | None,
+    limit: int,
+    mailboxes: MailboxStore,
+    messages: MessageStore,
+    contacts: ContactStore,
+) -> Page:
+    """Return a page of what is found, newest first.
+
+    Raises `RequestError(INVALID_REQUEST)` naming the field, `MAILBOX_NOT_FOUND` for a mailbox the
+    viewer may not know of. One they may know of and not open (an administrator, another's personal
+    one) holds nothing for them.
+    """
+    wanted = _checked(search)
+    boxes = boxes_of(viewer, mailboxes=mailboxes)
+    if search.mailbox_id is not None:
+        require_sight(viewer, boxes.get(search.mailbox_id))
+    open_boxes = [
+        box.id
+        for box in boxes.values()
+        if search.mailbox_id in (None, box.id) and access_to_mailbox(viewer, box, Place.MAILBOX)
+    ]
+    if not open_boxes:
+        return Page((), None)
+
+    def judge(entries: Sequence[TimelineEntry]) -> dict[MessageId, MessageView]:
+        first: dict[MessageId, TimelineEntry] = {}
+        for entry in entries:
+            first.setdefault(entry.message_id, entry)
+        found = messages.get_messages(viewer.tenant_id, list(first)) if first else {}
+        known = [found[name] for name in first if name in found and _fits(wanted, found[name])]
+        views = show_messages(
+            viewer, known, Place.MAILBOX, boxes, messages=messages, contacts=contacts
+        )
+        return {name: view for name, view in views.items() if _is_found(wanted, view, first[name])}
+
+    indexes = _indexes(viewer, wanted, boxes, open_boxes, messages)
+    return page_through(indexes, judge, before=before, limit=limit)
+
+
+def _checked(search: Search) -> _Wanted:
+    refused: list[tuple[str, str]] = []
+    addresses: list[Address | None] = []
+    for name, text in (("from", search.sender), ("to", search.recipient)):
+        address = canonical_address(text) if text is not None else None
+        if text is not None and address is None:
+            refused.append((name, "This is not an e-mail address."))
+        addresses.append(address)
+    if search.folder_id is not None and search.mailbox_id is None:
+        refused.append(("mailbox_id", "A folder belongs to a mailbox: name it too."))
+    if search.since and search.until and search.since >= search.until:
+        refused.append(("until", "This must be later than `since`."))
+    if refused:
+        raise RequestError(ErrorCode.INVALID_REQUEST, fields=refused)
+    return _Wanted(search, addresses[0], addresses[1], (search.subject or "").strip().casefold())
+
+
+def _indexes(
+    viewer: Viewer,
+    wanted: _Wanted,
+    boxes: Boxes,
+    open_boxes: Sequence[MailboxId],
+    messages: MessageStore,
+) -> list[Index]:
+    since, until = wanted.search.since, wanted.search.until
+    ours = {canonical_address(box.address) for box in boxes.values()}
+    for address in (wanted.sender, wanted.recipient):
+        if address is not None and address not in ours:
+            by_address = partial(messages.by_address, since=since, until=until)
+            return [partial(by_address, viewer.tenant_id, address)]
+    if len(open_boxes) > MOST_MAILBOXES:
+        reason = f"You can open more than {MOST_MAILBOXES} mailboxes: name one."
+        raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("mailbox_id", reason)])
+    by_mailbox = partial(messages.by_mailbox, since=since, until=until)
+    return [partial(by_mailbox, viewer.tenant_id, mailbox_id) for mailbox_id in open_boxes]
+
+
+def _fits(wanted: _Wanted, message: Message) -> bool:
+    """Whether sender and recipient are those asked for."""
+    senders = {one.address for one in message.participants if one.role is ParticipantRole.FROM}
+    recipients = {one.address for one in message.participants if one.role in _RECIPIENTS}
+    return (wanted.sender is None or wanted.sender in senders) and (
+        wanted.recipient is None or wanted.recipient in recipients
+    )
+
+
+def _is_found(wanted: _Wanted, view: MessageView, entry: TimelineEntry) -> bool:
+    search = wanted.search
+    # Asked again of what is left to see: a search must not find by a blind copy that is hidden.
+    if not _fits(wanted, view.message):
+        return False
+    if wanted.subject and (
+        view.access < Access.SUBJECT or wanted.subject not in view.message.subject.casefold()
+    ):
+        return False
+    places = [
+        copy.received_at
+        for copy in view.copies
+        if search.mailbox_id in (None, copy.mailbox_id)
+        and search.folder_id in (None, copy.folder_id)
+        and (search.until is None or copy.received_at < search.until)
+    ]
+    # Several mailboxes may hold it, received at different times: it is shown at the newest of them
+    # only.
+    return bool(places) and (entry.folder_id is None or entry.at >= max(places) - _PRECISION)
