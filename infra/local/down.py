@@ -8,13 +8,16 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from infra.local import lock
+from infra.local import lock, processes
 from infra.local.mail import end_leftovers as end_mail_servers
 from infra.local.ministack import Ministack
 from infra.local.paths import Paths
 
 _STOP_SECONDS = 660.0
 """A little longer than ministack may take for its last save."""
+
+_EXIT_SECONDS = 10.0
+"""What the interpreter may take to end after its last line."""
 
 
 def stop(paths: Paths) -> bool:
@@ -25,6 +28,7 @@ def stop(paths: Paths) -> bool:
             os.kill(pid, signal.SIGTERM)
         if not lock.wait_until_free(paths.lock, seconds=_STOP_SECONDS):
             return False
+        processes.wait_for(pid, seconds=_EXIT_SECONDS)
     # After a kill -9 parts of it may still run without the process that watched over them.
     Ministack(paths).end_leftovers()
     end_mail_servers(paths)
@@ -47,7 +51,7 @@ def wipe(paths: Paths) -> None:
 
 def main() -> int:
     """Stop the stack; 1 when it would not end."""
-    parser = argparse.ArgumentParser(prog="poe down", description=__doc__)
+    parser = argparse.ArgumentParser(prog="poe down", description=__doc__, allow_abbrev=False)
     parser.add_argument("--wipe", action="store_true", help="also delete all local data")
     parser.add_argument("--root", type=Path, help="the stack's folder (default: .local)")
     given = parser.parse_args()

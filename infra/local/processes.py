@@ -55,7 +55,13 @@ def _from_ps() -> Iterable[Process]:
 
 def emulators(paths: Paths) -> list[Process]:
     """ministack processes of this stack."""
-    return [process for process in running() if process.command.endswith(f"--root {paths.root}")]
+    # Not by the folder alone: `poe up` and `poe down` take the same option.
+    return [
+        process
+        for process in running()
+        if " infra.local.launcher " in process.command
+        and process.command.endswith(f" --root {paths.root}")
+    ]
 
 
 def workers(paths: Paths) -> list[Process]:
@@ -76,6 +82,13 @@ def end(processes: Iterable[Process], *, within: float) -> None:
         # Same number and same command: a number given to a newcomer is not ours to kill.
         waiting = {pid: was for pid, was in waiting.items() if alive.get(pid) == was}
     kill(waiting.values())
+
+
+def wait_for(pid: int, *, seconds: float) -> None:
+    """Wait up to `seconds` until process `pid` is gone."""
+    deadline = time.monotonic() + seconds
+    while any(process.pid == pid for process in running()) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def kill(processes: Iterable[Process]) -> None:

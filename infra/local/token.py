@@ -10,7 +10,7 @@ from infra.local.paths import Paths
 
 def main() -> int:
     """Print a token; 1 when the stack has never been started."""
-    parser = argparse.ArgumentParser(prog="poe token", description=__doc__)
+    parser = argparse.ArgumentParser(prog="poe token", description=__doc__, allow_abbrev=False)
     parser.add_argument("--tenant", required=True, help="the claim tenant_id")
     parser.add_argument("--user", required=True, help="the claim sub")
     parser.add_argument("--role", action="append", default=[], help="repeat for several; `admin`")

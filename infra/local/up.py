@@ -36,7 +36,7 @@ class _StopRequestedError(Exception):
 
 def main() -> int:
     """Run the stack until stopped; 0 after a clean end or when it runs already."""
-    parser = argparse.ArgumentParser(prog="poe up", description=__doc__)
+    parser = argparse.ArgumentParser(prog="poe up", description=__doc__, allow_abbrev=False)
     parser.add_argument("--detach", action="store_true", help="return once everything is ready")
     parser.add_argument("--empty", action="store_true", help="leave the demo out")
     parser.add_argument(
