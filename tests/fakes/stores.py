@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
-from shared.domain.backfill import OPEN, Backfill, BackfillState, Chunk, ChunkState
+from shared.domain.backfill import OPEN, RELEASING, Backfill, BackfillState, Chunk, ChunkState
 from shared.domain.contact import Contact
 from shared.domain.errors import ConflictError, ErrorCode, UnreadableMessageError
 from shared.domain.ids import (
@@ -45,6 +45,25 @@ def stale(cause: str = "") -> ConflictError:
 
 def wrong_state(cause: str = "") -> ConflictError:
     return ConflictError(ErrorCode.WRONG_STATE, cause=cause)
+
+
+def strike(
+    strikes: Mapping[str, int], survivor: str | None, suspect: str | None
+) -> tuple[int, dict[str, int]]:
+    """Take back the strike of the one that survived its reading, note the next one's.
+
+    Return how often the next one was noted before, and the strikes to keep.
+    """
+    kept = dict(strikes)
+    if survivor is not None and survivor in kept:
+        kept[survivor] -= 1
+        if not kept[survivor]:
+            del kept[survivor]
+    if suspect is None:
+        return 0, kept
+    before = kept.pop(suspect, 0)
+    kept[suspect] = before + 1
+    return before, dict(list(kept.items())[-MOST_STRIKES:])
 
 
 @dataclass
@@ -118,6 +137,9 @@ class InMemoryMailboxStore:
         with self.world.lock:
             boxes = sorted(box for box in self.world.mailboxes if box[0] == tenant_id)
             return [record for box in boxes if (record := self.world.record(box))]
+
+    def find(self, tenant_id: TenantId, identity: str) -> MailboxId | None:
+        return self.world.identities.get((tenant_id, identity))
 
     def save_settings(self, mailbox: Mailbox) -> Mailbox:
         box = (mailbox.tenant_id, mailbox.id)
@@ -256,20 +278,9 @@ class InMemoryMailboxStore:
         box = (lease.fence.tenant_id, lease.fence.mailbox_id)
         with self.world.lock:
             state = self.world.check(lease.fence)
-            strikes = dict(state.strikes)
-            if (
-                state.suspect is not None
-                and self.world.suspect_fences.get(box) == lease.fence.fence
-                and state.suspect != provider_message_id
-            ):
-                # Marked under this very lease and survived: it did not kill anybody.
-                strikes.pop(state.suspect, None)
-            before = 0
-            if provider_message_id is not None:
-                before = strikes.get(provider_message_id, 0)
-                strikes.pop(provider_message_id, None)
-                strikes[provider_message_id] = before + 1
-                strikes = dict(list(strikes.items())[-MOST_STRIKES:])
+            ours = self.world.suspect_fences.get(box) == lease.fence.fence
+            survivor = state.suspect if ours else None
+            before, strikes = strike(state.strikes, survivor, provider_message_id)
             self.world.suspect_fences[box] = lease.fence.fence or 0
             self.world.run_states[box] = replace(
                 state, suspect=provider_message_id, strikes=strikes
@@ -420,6 +431,7 @@ class InMemoryBackfillStore:
                     planned=backfill.planned,
                     started_at=backfill.started_at,
                     ended_at=(backfill.ended_at or backfill.started_at) if done else None,
+                    waiting_until=None,
                 )
             )
 
@@ -435,12 +447,15 @@ class InMemoryBackfillStore:
             stored = self._stored(backfill)
             if stored.state is not backfill.state:
                 raise wrong_state(stored.state)
+            others = self.world.backfills[backfill.tenant_id, backfill.mailbox_id].values()
+            if state in OPEN and any(o.state in OPEN for o in others if o.id != backfill.id):
+                raise wrong_state("another backfill is open")
             return self._keep(
                 replace(
                     stored,
                     state=state,
                     code=code,
-                    ended_at=stored.ended_at if state in OPEN else now,
+                    ended_at=None if state in OPEN else now,
                     waiting_until=(
                         stored.waiting_until if state is BackfillState.WAITING else None
                     ),
@@ -450,10 +465,11 @@ class InMemoryBackfillStore:
     def set_waiting(self, backfill: Backfill, until: datetime | None) -> None:
         with self.world.lock:
             stored = self._stored(backfill)
-            if stored.state not in {BackfillState.RUNNING, BackfillState.WAITING}:
-                return
-            state = BackfillState.RUNNING if until is None else BackfillState.WAITING
-            self._keep(replace(stored, state=state, waiting_until=until))
+            state = stored.state
+            if state in RELEASING:
+                state = BackfillState.RUNNING if until is None else BackfillState.WAITING
+            if state in OPEN:
+                self._keep(replace(stored, state=state, waiting_until=until))
 
     def raise_released(self, backfill: Backfill, released: int) -> Backfill:
         with self.world.lock:
@@ -486,7 +502,7 @@ class InMemoryBackfillStore:
             held = chunk.lease_owner not in (None, owner)
             if held and chunk.lease_expires_at is not None and chunk.lease_expires_at > now:
                 raise ConflictError(ErrorCode.LEASE_HELD)
-            return self._keep_chunk(
+            taken = self._keep_chunk(
                 backfill,
                 replace(
                     chunk,
@@ -495,25 +511,18 @@ class InMemoryBackfillStore:
                     lease_expires_at=now + timedelta(seconds=seconds),
                 ),
             )
+            return replace(taken, previous_run_died=held)
 
     def mark_chunk_suspect(
         self, backfill: Backfill, chunk: Chunk, provider_message_id: ProviderMessageId | None
     ) -> int:
         with self.world.lock:
             stored = self._leased(backfill, chunk)
-            strikes = dict(stored.strikes)
             key = (backfill.tenant_id, backfill.mailbox_id, backfill.id, chunk.number)
-            if (
-                stored.suspect not in (None, provider_message_id)
-                and self.world.suspect_attempts.get(key) == chunk.attempts
-            ):
-                strikes.pop(stored.suspect or "", None)
+            ours = self.world.suspect_attempts.get(key) == chunk.attempts
+            survivor = stored.suspect if ours else None
+            before, strikes = strike(stored.strikes, survivor, provider_message_id)
             self.world.suspect_attempts[key] = chunk.attempts
-            before = 0
-            if provider_message_id is not None:
-                before = strikes.pop(provider_message_id, 0)
-                strikes[provider_message_id] = before + 1
-                strikes = dict(list(strikes.items())[-MOST_STRIKES:])
             self._keep_chunk(
                 backfill, replace(stored, suspect=provider_message_id, strikes=strikes)
             )
@@ -619,6 +628,11 @@ class InMemoryMessageStore:
                 if name not in copies:
                     copies[name] = item.copy
                     added.add(name)
+                elif copies[name].removed_at is not None:
+                    standing = copies[name]
+                    newer = max(item.copy.flags, standing.flags, key=lambda f: f.version)
+                    copies[name] = replace(item.copy, flags=newer)
+                    added.add(name)
                 elif item.copy.flags.version > copies[name].flags.version:
                     self.set_flags(fence, {name: item.copy.flags})
             return frozenset(added)
@@ -649,7 +663,9 @@ class InMemoryMessageStore:
     def which_are_stored(
         self, tenant_id: TenantId, mailbox_id: MailboxId, ids: Sequence[ProviderMessageId]
     ) -> frozenset[ProviderMessageId]:
-        return frozenset(ids) & self.world.copies.get((tenant_id, mailbox_id), {}).keys()
+        with self.world.lock:
+            copies = self.world.copies.get((tenant_id, mailbox_id), {})
+            return frozenset(i for i in ids if i in copies and copies[i].removed_at is None)
 
     def set_flags(self, fence: Fence, flags: Mapping[ProviderMessageId, Flags]) -> int:
         with self.world.lock:
