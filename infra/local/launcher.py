@@ -48,6 +48,12 @@ QUIET_SECONDS = 1.0
 LOAD_FACTOR = 5
 """Wait at least this many times as long as the last save took: at most a sixth of one core."""
 
+RETRY_SECONDS = 0.1
+"""How long to wait for a deployment to end before a save is tried again."""
+
+SAVE_PATH = "/_mailroom/save"
+"""A request to this path is answered once everything is saved."""
+
 COPY_TIMEOUT_SECONDS = 120.0
 """A copy that takes longer caught a lock some other thread held; the next one will not."""
 
@@ -63,10 +69,14 @@ class Autosave:
     def __init__(self, generations: Generations) -> None:
         self.generations = generations
         self.changed = asyncio.Event()
+        self.copying = asyncio.Lock()
         self.task: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's scope; requests of any kind count as a change."""
+        if scope.get("path") == SAVE_PATH:
+            await self._save_now(send)
+            return
         if scope["type"] != "lifespan":
             await emulator.app(scope, receive, send)
             if not str(scope.get("path", "")).startswith("/_ministack/"):
@@ -94,8 +104,19 @@ class Autosave:
                 if not saved:
                     self.changed.set()
 
+    async def _save_now(self, send: Send) -> None:
+        """Answer when what was there at the request is saved."""
+        while not await self._copy():  # noqa: ASYNC110 - the emulator tells nobody of it
+            await asyncio.sleep(RETRY_SECONDS)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
     async def _copy(self) -> bool:
         """Save. Returns whether the save is valid."""
+        async with self.copying:
+            return await self._copy_alone()
+
+    async def _copy_alone(self) -> bool:
         if _deploying():
             return False
         copied = Copy(self.generations)

@@ -90,6 +90,12 @@ class Ministack:
         processes.end(processes.emulators(self.paths), within=_STOP_SECONDS)
         processes.end(processes.workers(self.paths), within=1.0)
 
+    def save(self) -> None:
+        """Return once all that was written before is saved. It would be by itself, a bit later."""
+        request = urllib.request.Request(f"{self.endpoint}/_mailroom/save", method="POST")
+        with urllib.request.urlopen(request, timeout=_STOP_SECONDS):
+            return
+
     def alive(self) -> bool:
         """Whether the process runs."""
         return self._process is not None and self._process.poll() is None

@@ -99,6 +99,8 @@ class LocalStack:
             parameters=self._parameters or self.parameters(),
             bundle=bundle.build(self._source),
         )
+        # Deployed again after a kill, the API would have another address.
+        self._emulator.save()
 
     def stop(self) -> None:
         """End everything and wait until the state is saved."""

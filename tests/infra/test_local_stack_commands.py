@@ -90,7 +90,7 @@ def test_ctrl_c_stops_cleanly(paths):
     command = [sys.executable, "-m", "infra.local.up", "--empty", "--root", str(paths.root)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
         lines = []
-        for line in process.stdout:
+        for line in process.stdout or ():
             lines.append(line)
             if line.startswith("Running."):
                 process.send_signal(signal.SIGINT)
