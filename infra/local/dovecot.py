@@ -226,6 +226,8 @@ class DovecotServer:
         for name in ("run", "state", "mail", "users"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         self._give_to_mail_account(self.root / "mail")
+        # Left by a kill, its number may be anybody's by now, and Dovecot would refuse to start.
+        (self.root / "run" / "master.pid").unlink(missing_ok=True)
         if self._home != self.root:
             _link(self._home, self.root)
 
