@@ -1,0 +1,120 @@
+"""Our template keeps every rule, and says who may do what exactly as the golden files do."""
+
+import pytest
+
+from infra.lint_access import (
+    allowed,
+    api_routes,
+    authorizers_check_tokens,
+    data_is_protected,
+    origins_are_exact,
+    readers_only_read,
+    roles_are_not_shared,
+    roles_are_written_out,
+    roles_hold_no_wildcard,
+    routes_answer_in_time,
+    routes_are_authorised,
+    routes_are_explicit,
+    schedules_cannot_be_borrowed,
+    secrets_are_kept_apart,
+)
+from infra.lint_rules import (
+    batches_report_failures,
+    consumers_are_bounded,
+    folder_of,
+    functions_are_alike,
+    functions_log_to_their_own_group,
+    of_type,
+    own_queues_may_loop,
+    queues_have_dead_letters,
+    schedules_are_valid,
+    schedules_report_failure,
+    statement_list,
+    visibility_covers_timeout,
+)
+from shared.domain.schedule import CADENCES_MINUTES
+from tests.infra.template_text import GOLDEN, RENDERED, ROOT, translated
+
+RULES = [
+    authorizers_check_tokens,
+    batches_report_failures,
+    consumers_are_bounded,
+    data_is_protected,
+    functions_are_alike,
+    functions_log_to_their_own_group,
+    origins_are_exact,
+    own_queues_may_loop,
+    queues_have_dead_letters,
+    readers_only_read,
+    roles_are_not_shared,
+    roles_are_written_out,
+    roles_hold_no_wildcard,
+    routes_answer_in_time,
+    routes_are_authorised,
+    routes_are_explicit,
+    schedules_are_valid,
+    schedules_cannot_be_borrowed,
+    schedules_report_failure,
+    secrets_are_kept_apart,
+    visibility_covers_timeout,
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_template_keeps_the_rule(rule):
+    assert rule(translated()) == []
+
+
+@pytest.mark.parametrize("name", RENDERED)
+def test_template_is_what_the_golden_file_says(name):
+    expected = (GOLDEN / name).read_text(encoding="utf-8")
+    assert RENDERED[name]() == expected, "if meant: python -m tests.infra.template_text"
+
+
+def test_every_function_has_its_folder_and_every_folder_its_function():
+    in_template = {folder_of(name) for name, _ in of_type(translated(), "AWS::Lambda::Function")}
+    folders = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
+    assert in_template == folders
+
+
+def test_readers_of_mail_have_no_part_in_secrets():
+    text = RENDERED["roles.txt"]()
+    role = text.split("ReadMailRole\n")[1].split("\nRecord")[0]
+    assert "dynamodb:GetItem" in role
+    assert "secretsmanager" not in role
+    assert "Put" not in role.replace("logs:Put", "").replace("xray:Put", "")
+
+
+def test_no_function_that_answers_http_may_read_a_login():
+    template = translated()
+    answering = {f"{route.function.removesuffix('Function')}Role" for route in api_routes(template)}
+    reading = {
+        role
+        for role, statement in allowed(template)
+        if "secretsmanager:GetSecretValue" in statement_list(statement["Action"])
+    }
+    assert reading == {"SyncMailboxRole", "PlanBackfillRole", "RunBackfillChunkRole"}
+    assert not reading & answering
+
+
+def test_connecting_has_time_for_its_tests_of_both_servers():
+    functions = dict(of_type(translated(), "AWS::Lambda::Function"))
+    assert functions["ConnectMailboxFunction"]["Timeout"] >= 25
+
+
+def test_only_the_local_stage_is_offered_private_hosts_by_hand():
+    parameters = translated()["Parameters"]
+    assert parameters["AllowPrivateHosts"]["Default"] == "false"
+    assert parameters["AllowPlaintext"]["Default"] == "false"
+    assert parameters["AllowUntrustedCertificates"]["Default"] == "false"
+    assert parameters["DeletionProtection"]["Default"] == "true"
+
+
+def test_who_issues_tokens_has_no_default():
+    parameters = translated()["Parameters"]
+    assert "Default" not in parameters["JwtIssuer"]
+    assert "Default" not in parameters["JwtAudience"]
+
+
+def test_allowed_cadences_are_those_the_schedule_knows():
+    assert tuple(translated()["Parameters"]["SyncMinutes"]["AllowedValues"]) == CADENCES_MINUTES

@@ -1,0 +1,108 @@
+"""What the emulator is handed: the same API as native resources, and nothing that it would drop."""
+
+import pytest
+
+from infra.lint_access import api_routes
+from infra.lint_rules import of_type, target
+from infra.local.expand import expand, load, routes
+from tests.infra.template_text import PARAMETERS, TEMPLATE, translated
+
+
+@pytest.fixture(scope="module")
+def expanded():
+    return expand(TEMPLATE, PARAMETERS, code=("artifacts", "code.zip"))
+
+
+def only(template, kind):
+    found = list(of_type(template, kind))
+    assert len(found) == 1
+    return found[0]
+
+
+def test_every_route_becomes_a_resource_with_its_function_and_authorizer(expanded):
+    resources = expanded["Resources"]
+    native = set()
+    for _, properties in of_type(expanded, "AWS::ApiGatewayV2::Route"):
+        integration = properties["Target"]["Fn::Join"][1][1]["Ref"]
+        function = target(resources[integration]["Properties"]["IntegrationUri"])
+        authorizer = properties.get("AuthorizerId", {}).get("Ref")
+        native.add((properties["RouteKey"], function, authorizer, properties["AuthorizationType"]))
+    expected = {
+        (
+            f"{route.method} {route.path}",
+            route.function,
+            "ApiJwtAuthorizer" if route.authorizer else None,
+            "JWT" if route.authorizer else "NONE",
+        )
+        for route in api_routes(translated())
+    }
+    assert native == expected
+    assert len(native) > 30
+
+
+def test_api_keeps_its_origins_and_loses_its_document(expanded):
+    name, properties = only(expanded, "AWS::ApiGatewayV2::Api")
+    assert name == "Api"
+    assert "Body" not in properties
+    assert properties["CorsConfiguration"]["AllowOrigins"] == [
+        "https://app.example",
+        "https://crm.example",
+    ]
+    assert properties["CorsConfiguration"]["AllowHeaders"] == [
+        "authorization",
+        "content-type",
+        "idempotency-key",
+    ]
+
+
+def test_api_without_origins_has_no_cors():
+    template = expand(TEMPLATE, {**PARAMETERS, "AllowedOrigins": ""})
+    _, properties = only(template, "AWS::ApiGatewayV2::Api")
+    assert "CorsConfiguration" not in properties
+
+
+def test_authorizer_keeps_issuer_and_audience(expanded):
+    _, properties = only(expanded, "AWS::ApiGatewayV2::Authorizer")
+    assert properties["JwtConfiguration"] == {
+        "Issuer": {"Ref": "JwtIssuer"},
+        "Audience": [{"Ref": "JwtAudience"}],
+    }
+    assert properties["IdentitySource"] == ["$request.header.Authorization"]
+
+
+def test_every_function_runs_the_given_code(expanded):
+    codes = [properties["Code"] for _, properties in of_type(expanded, "AWS::Lambda::Function")]
+    assert codes == [{"S3Bucket": "artifacts", "S3Key": "code.zip"}] * len(codes)
+    assert codes
+
+
+def test_api_may_call_each_function_it_routes_to(expanded):
+    permitted = {
+        target(properties["FunctionName"])
+        for _, properties in of_type(expanded, "AWS::Lambda::Permission")
+        if properties["Principal"] == "apigateway.amazonaws.com"
+    }
+    assert permitted == {route.function for route in api_routes(translated())}
+
+
+def test_nothing_of_sam_and_no_nested_stack_is_left(expanded):
+    kinds = {resource["Type"] for resource in expanded["Resources"].values()}
+    assert not [kind for kind in kinds if "Serverless" in kind]
+    assert "AWS::CloudFormation::Stack" not in kinds
+    assert "Transform" not in expanded
+
+
+def test_the_template_on_disk_is_not_changed_by_reading_it():
+    before = load(TEMPLATE)
+    expand(TEMPLATE, PARAMETERS)
+    assert load(TEMPLATE) == before
+
+
+def test_a_route_without_a_function_is_refused():
+    body = {
+        "paths": {
+            "/lost": {"get": {"x-amazon-apigateway-integration": {"uri": "https://elsewhere"}}}
+        }
+    }
+    with pytest.raises(ValueError, match="get /lost"):
+        routes(body)
