@@ -1,0 +1,109 @@
+"""How header fields are read where the fast parser's reading will not do: ids, raw values, keepsakes."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from shared.mime.caps import (
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+    MAX_ID_CHARACTERS,
+    MAX_KEPT_HEADER_CHARACTERS,
+    MAX_REFERENCES,
+)
+from shared.mime.words import clean_line, decoded, decoded_words
+
+KEPT = (
+    "list-id",
+    "list-unsubscribe",
+    "auto-submitted",
+    "precedence",
+    "x-auto-response-suppress",
+    "return-path",
+    "reply-to",
+    "importance",
+)
+
+_FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
+# Neither side of an angle bracket may hold another, so no run is read twice.
+_ID = re.compile(r"<([^<>]+)>")
+_COMMENT = re.compile(r"\([^()]*\)")
+
+
+def raw_fields(header: bytes) -> dict[str, list[str]]:
+    """Return a header block's unfolded values by lower-case name; encoded words stay as they are."""
+    found: dict[str, list[str]] = {}
+    value: list[str] = []
+    for number, line in enumerate(header.split(b"\n")):
+        if number > MAX_HEADERS * 20:
+            break
+        if line[:1] in (b" ", b"\t"):
+            value[-1:] = [(value[-1] if value else "") + " " + _text(line)]
+            continue
+        match = _FIELD.match(line)
+        if match:
+            value = found.setdefault(match[1].decode("ascii").lower(), [])
+            value.append(_text(line[match.end() :]))
+        else:
+            value = []
+    return found
+
+
+def _text(line: bytes) -> str:
+    return decoded(line[:MAX_HEADER_BYTES], None).strip()
+
+
+def decoded_fields(header: bytes) -> dict[str, list[str]]:
+    """Return a header block's values by lower-case name, decoded."""
+    return {
+        name: [decoded_words(value) for value in values]
+        for name, values in raw_fields(header).items()
+    }
+
+
+def message_id(values: Iterable[str]) -> str | None:
+    """Return the id a Message-ID header holds, without brackets, white space and comments; case is kept."""
+    for value in values:
+        bracketed = _ID.search(value)
+        text = bracketed[1] if bracketed else _COMMENT.sub("", value).strip("<> \t")
+        if name := _id(text):
+            return name
+    return None
+
+
+def message_ids(values: Iterable[str]) -> tuple[str, ...]:
+    """Return the ids of a References or In-Reply-To header in order, whatever stands between them."""
+    found: dict[str, None] = {}
+    for value in values:
+        named = _ID.findall(value)
+        if not named:
+            # Without brackets only a lone id is one; words of prose with an address in them are not.
+            words = _COMMENT.sub("", value).replace(",", " ").split()
+            named = [word.strip("<>") for word in words] if _are_ids(words) else []
+        found |= {name: None for text in named if (name := _id(text))}
+    return tuple(found)
+
+
+def _are_ids(words: list[str]) -> bool:
+    return bool(words) and all("@" in word for word in words)
+
+
+def kept_references(ids: tuple[str, ...]) -> tuple[str, ...]:
+    """Return at most `MAX_REFERENCES` ids: the first names the thread, the last are its latest turns."""
+    if len(ids) <= MAX_REFERENCES:
+        return ids
+    return (ids[0], *ids[1 - MAX_REFERENCES :])
+
+
+def _id(text: str) -> str:
+    if text.isascii() and text.isprintable() and " " not in text:
+        return text[:MAX_ID_CHARACTERS]
+    return clean_line(text, MAX_ID_CHARACTERS * 2).replace(" ", "")[:MAX_ID_CHARACTERS]
+
+
+def kept_headers(fields: Mapping[str, list[str]]) -> dict[str, str]:
+    """Return the few headers that say what kind of mail this is, the first of each."""
+    return {
+        name: clean_line(fields[name][0], MAX_KEPT_HEADER_CHARACTERS)
+        for name in KEPT
+        if name in fields
+    }

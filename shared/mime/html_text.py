@@ -1,0 +1,44 @@
+"""How HTML becomes readable text: what a reader would see, a line for each block."""
+
+import re
+from html import unescape
+
+from selectolax.lexbor import LexborHTMLParser
+
+from shared.mime.shape import is_harmless, without_tags
+
+# A form feed is white space to an HTML parser, so it may stand anywhere, tables included.
+_BREAK = "\f"
+_BLOCK = re.compile(
+    r"<(?=/?(?:address|article|blockquote|br|dd|div|dl|dt|fieldset|footer|form|h[1-6]|header|hr|li"
+    r"|main|nav|ol|p|pre|section|table|tr|ul)[\s/>])",
+    re.IGNORECASE,
+)
+_CELL = re.compile(r"<(?=/?t[dh][\s/>])", re.IGNORECASE)
+_UNSEEN = ["script", "style", "head", "title", "template", "noscript", "textarea", "select"]
+_UNSEEN_START = re.compile(r"<(?:script|style|title|template|noscript|textarea|select)", re.I)
+
+
+def html_to_text(html: str) -> str:
+    r"""Return the text of `html`: blocks on lines of their own, white space collapsed, `\n` line ends."""
+    if not is_harmless(html):
+        return _lines(unescape(without_tags(html)))
+    kept_lines = "<pre" in html or "<PRE" in html
+    if not kept_lines:
+        html = html.replace("\f", " ")
+    marked = _CELL.sub(" <", _BLOCK.sub(_BREAK + "<", html))
+    tree = LexborHTMLParser(marked)
+    if _UNSEEN_START.search(html):
+        tree.strip_tags(_UNSEEN)
+    body = tree.body
+    text = body.text() if body is not None else ""
+    return _lines(text.replace("\n", _BREAK) if kept_lines else text)
+
+
+def _lines(text: str) -> str:
+    lines: list[str] = []
+    for piece in text.split(_BREAK):
+        line = " ".join(piece.split())
+        if line or (lines and lines[-1] and len(lines) > 1):
+            lines.append(line)
+    return "\n".join(lines).strip()
