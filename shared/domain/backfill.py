@@ -109,7 +109,7 @@ def plan_chunks(
     backfill_id: BackfillId,
     ids_by_folder: Iterable[tuple[FolderId, Sequence[ProviderMessageId]]],
     *,
-    size: int = CHUNK_SIZE,
+    size: int,
 ) -> list[Chunk]:
     """Cut listings (each newest first) into chunks, the newest of every folder first.
 

@@ -260,8 +260,11 @@ def _plan_first_backfill(mailbox: Mailbox, now: datetime, *, backfills: Backfill
     Once it is, the sweeper knows from the backfill what is still to do.
     """
     for earlier in backfills.list_backfills(mailbox.tenant_id, mailbox.id):
-        if earlier.state is BackfillState.PLANNING:
-            backfills.set_backfill_state(earlier, BackfillState.CANCELLED, now=now)
+        if earlier.state is not BackfillState.PLANNING:
+            continue
+        if earlier.days == mailbox.backfill_days:
+            return earlier
+        backfills.set_backfill_state(earlier, BackfillState.CANCELLED, now=now)
     backfill = Backfill(
         tenant_id=mailbox.tenant_id,
         mailbox_id=mailbox.id,

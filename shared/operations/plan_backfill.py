@@ -11,7 +11,7 @@ runs.
 import random
 from dataclasses import replace
 
-from shared.domain.backfill import Backfill, BackfillState, plan_chunks
+from shared.domain.backfill import CHUNK_SIZE, Backfill, BackfillState, plan_chunks
 from shared.domain.cursor import Cursor
 from shared.domain.errors import (
     ConflictError,
@@ -102,7 +102,7 @@ def _plan(
         # The sweeper asks again. A refused login is sync's to judge: it parks the mailbox with its
         # reason, and the plan waits for the reconnect.
         return _wait(backfill, error, backfills=backfills, clock=clock, rng=rng)
-    chunks = plan_chunks(backfill.id, listed)
+    chunks = plan_chunks(backfill.id, listed, size=CHUNK_SIZE)
     try:
         backfills.put_chunks(backfill, chunks)
         started = backfills.start_backfill(

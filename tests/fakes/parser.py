@@ -1,0 +1,53 @@
+"""A parser for the plain messages operations' tests write, behind the port `MessageParser`."""
+
+import email
+from email.utils import getaddresses, parsedate_to_datetime
+
+from shared.domain.addresses import canonical_address
+from shared.domain.errors import ErrorCode, UnreadableMessageError
+from shared.domain.message import (
+    FetchedMessage,
+    ParsedAttachment,
+    ParsedMessage,
+    Participant,
+    ParticipantRole,
+)
+
+
+class PlainParser:
+    """Reads ASCII messages; one with `X-Test: unreadable` is refused."""
+
+    def parse(self, message: FetchedMessage) -> ParsedMessage:
+        assert message.raw is not None
+        mail = email.message_from_bytes(message.raw)
+        if mail["X-Test"] == "unreadable":
+            raise UnreadableMessageError(ErrorCode.MESSAGE_MALFORMED)
+        participants = tuple(
+            Participant(role, address, name)
+            for role in (ParticipantRole.FROM, ParticipantRole.TO, ParticipantRole.CC)
+            for name, text in getaddresses([str(mail.get(role.value, ""))])
+            if (address := canonical_address(text)) is not None
+        )
+        attachments = ()
+        if mail["X-Attachment"]:
+            content = str(mail["X-Attachment"]).encode()
+            attachments = (
+                ParsedAttachment("file.txt", "text/plain", len(content), content=content),
+            )
+        text = str(mail.get_payload())
+        return ParsedMessage(
+            internet_message_id=str(mail["Message-ID"]).strip("<>") if mail["Message-ID"] else None,
+            references=tuple(
+                str(mail.get("References", "")).replace("<", "").replace(">", "").split()
+            ),
+            in_reply_to=None,
+            subject=str(mail.get("Subject", "")),
+            sent_at=parsedate_to_datetime(str(mail["Date"])) if mail["Date"] else None,
+            participants=participants,
+            text=text,
+            html=None,
+            snippet=text[:50],
+            attachments=attachments,
+            headers={},
+            fingerprint_source=repr((mail["From"], mail["Date"], mail["Subject"], text)).encode(),
+        )

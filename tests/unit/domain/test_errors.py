@@ -1,0 +1,84 @@
+import random
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.domain.errors import (
+    ConfigurationError,
+    ConflictError,
+    CursorExpiredError,
+    ErrorCode,
+    ReconnectRequiredError,
+    RetryLaterError,
+    explain,
+)
+from shared.domain.failure import Drop, Rebaseline, RetryAt, Stop, backoff_seconds, decide
+from shared.domain.secret import Secret
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("code", list(ErrorCode))
+def test_every_code_says_what_happened_and_what_to_do(code):
+    words = explain(code)
+    assert words.message.endswith(".")
+    assert words.fix.endswith(".")
+    assert not re.search(r"[A-Z]{2,}_|Error\b|Traceback|None", words.message + words.fix)
+
+
+def test_no_two_codes_say_the_same():
+    assert len({explain(code).message for code in ErrorCode}) == len(ErrorCode)
+
+
+def ruling(error, failures=0):
+    return decide(error, failures_before=failures, now=NOW, rng=random.Random(7))
+
+
+def test_only_a_definitive_refusal_stops_a_mailbox():
+    assert ruling(ReconnectRequiredError(ErrorCode.LOGIN_REJECTED)) == Stop(
+        ErrorCode.LOGIN_REJECTED
+    )
+    doubtful = ReconnectRequiredError(ErrorCode.LOGIN_REJECTED, definitive=False)
+    assert [type(ruling(doubtful, n)) for n in range(5)] == [RetryAt] * 4 + [Stop]
+
+
+def test_another_worker_s_success_is_no_failure():
+    assert ruling(ConflictError(ErrorCode.LEASE_HELD)) == Drop()
+
+
+def test_an_expired_cursor_is_compared_again():
+    assert ruling(CursorExpiredError(ErrorCode.UIDVALIDITY_CHANGED)) == Rebaseline(
+        ErrorCode.UIDVALIDITY_CHANGED
+    )
+
+
+def test_a_setting_is_looked_at_again_slowly():
+    assert ruling(ConfigurationError(ErrorCode.IMAP_DISABLED)).at >= NOW + timedelta(hours=1)
+
+
+def test_the_provider_s_wish_is_kept_up_to_a_day():
+    assert ruling(
+        RetryLaterError(ErrorCode.RATE_LIMITED, retry_after_seconds=600)
+    ).at >= NOW + timedelta(minutes=10)
+    assert ruling(
+        RetryLaterError(ErrorCode.RATE_LIMITED, retry_after_seconds=1e9)
+    ).at <= NOW + timedelta(days=1, seconds=5)
+
+
+def test_backoff_grows_has_jitter_and_an_end():
+    delays = [backoff_seconds(n, random.Random(1)) for n in range(20)]
+    assert 30 <= delays[0] <= 60
+    assert delays == sorted(delays) or max(delays) <= 3600
+    assert 1800 <= delays[-1] <= 3600
+    assert len({backoff_seconds(3, random.Random(seed)) for seed in range(20)}) == 20
+
+
+def test_a_secret_shows_itself_to_nobody_by_accident():
+    secret = Secret("hunter2")
+    assert "hunter2" not in f"{secret!r} {secret} {[secret]}"
+    assert secret == Secret("hunter2")
+    assert secret != Secret("other")
+    assert secret != "hunter2"
+    assert len({secret, Secret("hunter2")}) == 1
+    assert secret.reveal() == "hunter2"

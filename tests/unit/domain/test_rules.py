@@ -1,0 +1,162 @@
+"""Folders, permissions, visibility, status, ledger, cursor, latest error, ids."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.domain.cursor import Cursor
+from shared.domain.errors import ErrorCode, RequestError
+from shared.domain.folders import Folder, FolderRole, is_active
+from shared.domain.ids import FolderId, MailboxId, TenantId, UserId, new_ulid
+from shared.domain.ledger import Counts, Fate, Ledger
+from shared.domain.mailbox import (
+    LatestError,
+    Mailbox,
+    MailboxKind,
+    MailboxStatus,
+    Provider,
+    Purpose,
+    Visibility,
+    may_become,
+)
+from shared.domain.permissions import may_change, may_see, require_change, require_sight
+from shared.domain.visibility import Access, Place, Viewer, access_to_message
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+PERSONAL = Mailbox(
+    TenantId("acme"),
+    MailboxId("m"),
+    Provider.IMAP,
+    "a@x.example",
+    MailboxStatus.ACTIVE,
+    MailboxKind.PERSONAL,
+    Purpose.PERSONAL,
+    UserId("ada"),
+    NOW,
+)
+SHARED = replace(PERSONAL, id=MailboxId("s"), kind=MailboxKind.SHARED, visibility=Visibility.FULL)
+ADA = Viewer(TenantId("acme"), UserId("ada"))
+BOB = Viewer(TenantId("acme"), UserId("bob"))
+ADMIN = Viewer(TenantId("acme"), UserId("root"), is_admin=True)
+STRANGER = Viewer(TenantId("other"), UserId("ada"), is_admin=True)
+
+
+@pytest.mark.parametrize(
+    ("role", "active"),
+    [
+        (role, role in {FolderRole.INBOX, FolderRole.SENT, FolderRole.ARCHIVE, FolderRole.OTHER})
+        for role in FolderRole
+    ],
+)
+def test_trash_spam_drafts_and_views_are_off_until_chosen(role, active):
+    folder = Folder(FolderId("f"), "F", role)
+    assert is_active(folder, None) is active
+    assert is_active(folder, (FolderId("f"),))
+    assert not is_active(folder, ())
+    assert not is_active(replace(folder, selectable=False), (FolderId("f"),))
+
+
+@pytest.mark.parametrize(
+    ("viewer", "mailbox", "sees", "changes"),
+    [
+        (ADA, PERSONAL, True, True),
+        (BOB, PERSONAL, False, False),
+        (ADMIN, PERSONAL, True, True),
+        (STRANGER, PERSONAL, False, False),
+        (ADA, SHARED, True, False),
+        (BOB, SHARED, True, False),
+        (ADMIN, SHARED, True, True),
+        (STRANGER, SHARED, False, False),
+    ],
+)
+def test_who_may_see_and_change_settings(viewer, mailbox, sees, changes):
+    assert may_see(viewer, mailbox) is sees
+    assert may_change(viewer, mailbox) is changes
+
+
+def test_what_one_may_not_know_of_is_not_found():
+    for ask in (require_change, require_sight):
+        for mailbox in (None, PERSONAL):
+            with pytest.raises(RequestError) as refused:
+                ask(STRANGER, mailbox)
+            assert refused.value.code is ErrorCode.MAILBOX_NOT_FOUND
+    with pytest.raises(RequestError) as refused:
+        require_change(BOB, SHARED)
+    assert refused.value.code is ErrorCode.ADMIN_REQUIRED
+
+
+@pytest.mark.parametrize(
+    ("viewer", "mailboxes", "place", "access"),
+    [
+        (ADA, [PERSONAL], Place.MAILBOX, Access.FULL),
+        (BOB, [PERSONAL], Place.MAILBOX, Access.NONE),
+        (BOB, [PERSONAL], Place.TIMELINE, Access.METADATA),
+        (BOB, [replace(PERSONAL, visibility=Visibility.SUBJECT)], Place.TIMELINE, Access.SUBJECT),
+        (ADMIN, [PERSONAL], Place.MAILBOX, Access.NONE),
+        (BOB, [PERSONAL, SHARED], Place.TIMELINE, Access.FULL),
+        (BOB, [PERSONAL, SHARED], Place.MAILBOX, Access.FULL),
+        (STRANGER, [PERSONAL, SHARED], Place.TIMELINE, Access.NONE),
+        (ADA, [], Place.TIMELINE, Access.NONE),
+    ],
+)
+def test_who_sees_how_much(viewer, mailboxes, place, access):
+    assert access_to_message(viewer, mailboxes, place) is access
+
+
+def test_status_changes_only_along_its_life():
+    assert may_become(MailboxStatus.ACTIVE, MailboxStatus.RECONNECT_REQUIRED)
+    assert not may_become(MailboxStatus.DISCONNECTED, MailboxStatus.RECONNECT_REQUIRED)
+    assert not may_become(MailboxStatus.ACTIVE, MailboxStatus.CONNECTING)
+
+
+def test_a_ledger_balances_when_every_listed_id_has_a_fate():
+    ledger = Ledger()
+    ledger.add(["a", "b", "c", "d"])
+    ledger.settle("a", Fate.STORED)
+    ledger.settle("b", Fate.SKIPPED, "blocked")
+    ledger.settle("b", Fate.STORED)
+    assert not ledger.counts().balances
+    assert ledger.unsettled == ("c", "d")
+    ledger.settle("c", Fate.GONE)
+    ledger.forget("d")
+    counts = ledger.counts()
+    assert counts.balances
+    assert (counts.listed, counts.stored, counts.skipped, counts.gone) == (3, 1, {"blocked": 1}, 1)
+    assert ledger.entries() == {"stored": ("a",), "skipped:blocked": ("b",), "gone": ("c",)}
+
+
+def test_an_id_that_was_never_listed_has_no_fate():
+    with pytest.raises(KeyError):
+        Ledger().settle("x", Fate.STORED)
+
+
+def test_counts_add_up():
+    total = Counts(listed=2, stored=1, skipped={"a": 1}) + Counts(
+        listed=2, unreadable=1, skipped={"a": 1}
+    )
+    assert total == Counts(listed=4, stored=1, unreadable=1, skipped={"a": 2})
+    assert total.balances
+
+
+def test_a_cursor_survives_being_stored():
+    cursor = Cursor("imap", 1, '{"a": "b:c"}')
+    assert Cursor.decode(cursor.encode()) == cursor
+    with pytest.raises(ValueError, match="not enough|invalid"):
+        Cursor.decode("nonsense")
+
+
+def test_the_same_error_again_is_counted_and_another_starts_anew():
+    first = LatestError(ErrorCode.LOGIN_REJECTED, NOW, NOW, 1)
+    later = NOW + timedelta(hours=1)
+    again = first.again(ErrorCode.LOGIN_REJECTED, now=later, run_id=None, next_retry_at=None)
+    assert (again.first_seen_at, again.last_seen_at, again.count) == (NOW, later, 2)
+    other = first.again(ErrorCode.RATE_LIMITED, now=later, run_id=None, next_retry_at=None)
+    assert (other.first_seen_at, other.count) == (later, 1)
+
+
+def test_ulids_are_ordered_by_time_and_differ():
+    early, late = new_ulid(NOW), new_ulid(NOW + timedelta(milliseconds=1))
+    assert early < late
+    assert len(early) == 26
+    assert len({new_ulid(NOW) for _ in range(1000)}) == 1000

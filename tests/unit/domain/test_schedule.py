@@ -1,0 +1,44 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.ids import MailboxId
+from shared.domain.schedule import CADENCES_MINUTES, SHARDS, next_run_at, slot_of, slots_at
+
+ids = st.text(min_size=1).map(MailboxId)
+instants = st.datetimes(datetime(2026, 1, 1), datetime(2030, 1, 1)).map(
+    lambda at: at.replace(tzinfo=UTC)
+)
+
+
+@given(ids, st.sampled_from(CADENCES_MINUTES), instants)
+def test_a_mailbox_is_due_once_in_each_cycle(mailbox_id, every, start):
+    slot = slot_of(mailbox_id, every)
+    due = [
+        minute
+        for minute in range(every * 3)
+        if slot in set(slots_at(start + timedelta(minutes=minute)))
+    ]
+    assert len(due) == 3
+    assert due[1] - due[0] == due[2] - due[1] == every
+
+
+@given(ids, st.sampled_from(CADENCES_MINUTES), instants, st.none() | st.integers(-100, 500))
+def test_the_next_run_told_is_the_next_slot_that_counts(mailbox_id, every, now, wait):
+    not_before = None if wait is None else now + timedelta(minutes=wait)
+    at = next_run_at(mailbox_id, every, now=now, not_before=not_before)
+    earliest = max(now, not_before) if not_before else now
+    assert earliest <= at <= earliest + timedelta(minutes=every + 1)
+    assert slot_of(mailbox_id, every) in set(slots_at(at))
+
+
+def test_mailboxes_spread_over_the_minutes_and_shards():
+    slots = {slot_of(MailboxId(f"mailbox-{number}"), 15) for number in range(2000)}
+    assert len(slots) == 15 * SHARDS
+
+
+def test_a_cadence_that_no_scheduler_asks_for_is_refused():
+    with pytest.raises(ValueError, match="cadence"):
+        slot_of(MailboxId("m"), 7)

@@ -1,0 +1,108 @@
+"""Every flow, killed before and after each of its side effects, ends where the undisturbed one ends."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.errors import ConflictError
+from tests.fakes.clock import FixedClock
+from tests.unit.operations.machine import TENANT, Death, Killer, Machine, busy_server, mail
+
+NOW = FixedClock().now()
+
+
+def connect_and_import(machine: Machine) -> None:
+    try:
+        machine.connect(days=40)
+    except Death:
+        # The person sees an error and presses the button again.
+        try:
+            machine.connect(days=40)
+        except ConflictError:
+            pass
+    machine.drain()
+    machine.tick(8)
+
+
+def connect_then_mail_changes(machine: Machine) -> None:
+    connect_and_import(machine)
+    at = NOW + timedelta(hours=1)
+    machine.server.deliver("INBOX", mail(100, at, extra="X-Attachment: a,b\r\n"), at)
+    machine.server.move("INBOX", 2, "Sent")
+    machine.server.delete("INBOX", 3)
+    machine.server.mark_seen("INBOX", 1)
+    machine.server.renumber("Sent")
+    machine.tick(15)
+
+
+def connect_disconnect(machine: Machine) -> None:
+    connect_and_import(machine)
+    (box,) = machine.world.mailboxes.values()
+    try:
+        machine.disconnect(box.id)
+    except Death:
+        machine.disconnect(box.id)
+    machine.server.deliver("INBOX", mail(100, NOW), NOW)
+    machine.tick(8)
+
+
+def connect_disconnect_reconnect(machine: Machine) -> None:
+    connect_disconnect(machine)
+    (box,) = machine.world.mailboxes.values()
+    try:
+        machine.reconnect(box.id)
+    except Death:
+        machine.reconnect(box.id)
+    machine.drain()
+    machine.tick(8)
+
+
+FLOWS = [
+    connect_and_import,
+    connect_then_mail_changes,
+    connect_disconnect,
+    connect_disconnect_reconnect,
+]
+
+
+def undisturbed(flow) -> tuple[dict, int]:
+    machine = Machine(busy_server(NOW))
+    flow(machine)
+    return machine.fingerprint(), machine.killer.count
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_running_again_changes_nothing(flow):
+    machine = Machine(busy_server(NOW))
+    flow(machine)
+    first = machine.fingerprint()
+    machine.tick(12)
+    assert machine.fingerprint() == first
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("flow", FLOWS)
+def test_dying_at_any_side_effect_loses_and_doubles_nothing(flow, after, monkeypatch):
+    monkeypatch.setattr("shared.operations.plan_backfill.CHUNK_SIZE", 3)
+    expected, effects = undisturbed(flow)
+    assert expected["copies"]
+    differences = []
+    for at in range(effects):
+        machine = Machine(busy_server(NOW), Killer(at=at, after=after))
+        flow(machine)
+        machine.tick(8)
+        if machine.fingerprint() != expected:
+            differences.append((at, machine.killer.seen[at]))
+        for run in machine.world.runs.get(
+            (TENANT, next(iter(machine.world.mailboxes))[1]), {}
+        ).values():
+            assert run.counts.balances
+    assert effects > 10
+    assert differences == []
+
+
+def test_after_disconnecting_no_secret_is_left():
+    machine = Machine(busy_server(NOW))
+    connect_disconnect(machine)
+    (box,) = machine.world.mailboxes.values()
+    assert machine.secret_store.get(TENANT, box.id) is None

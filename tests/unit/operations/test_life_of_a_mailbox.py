@@ -1,0 +1,372 @@
+"""Connect, reconnect, disconnect, backfills in a person's hands, the sweeper, dead letters."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.backfill import BackfillState
+from shared.domain.errors import ConflictError, ErrorCode, RequestError
+from shared.domain.ids import BackfillId, FolderId, UserId
+from shared.domain.mail_server import Security
+from shared.domain.mailbox import MailboxKind, MailboxStatus
+from shared.domain.run import RunReason
+from shared.domain.visibility import Viewer
+from shared.operations.connect_mailbox import (
+    ConnectionTestFailedError,
+    ConnectPolicy,
+    check_logins,
+    test_servers,
+)
+from shared.operations.disconnect_mailbox import preview_disconnection
+from shared.operations.record_dead_letter import record_dead_letter
+from shared.operations.start_backfill import BackfillAction, change_backfill, start_backfill
+from shared.ports.queues import ChunkRequest, SyncRequest
+from tests.fakes.clock import FixedClock
+from tests.unit.operations.machine import ADA, TENANT, Machine, busy_server, login, mail
+
+NOW = FixedClock().now()
+BOB = Viewer(TENANT, UserId("bob"))
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine(busy_server(NOW))
+
+
+def stored(machine, mailbox):
+    return machine.world.mailboxes[(TENANT, mailbox.id)]
+
+
+def ports(machine, *names):
+    every = {
+        "mailboxes": machine.mailboxes,
+        "backfills": machine.backfills,
+        "queues": machine.guarded_queues,
+        "clock": machine.clock,
+    }
+    return {name: every[name] for name in names or every}
+
+
+# connect
+
+
+@pytest.mark.parametrize("side", ["imap", "smtp"])
+def test_nothing_is_stored_when_the_test_fails(machine, side):
+    setattr(machine.tester, side, ErrorCode.LOGIN_REJECTED)
+    with pytest.raises(ConnectionTestFailedError) as failed:
+        machine.connect()
+    assert getattr(failed.value.test, side).code is ErrorCode.LOGIN_REJECTED
+    assert machine.killer.count == 0
+
+
+def test_the_same_address_is_connected_once(machine):
+    machine.connect()
+    with pytest.raises(ConflictError) as refused:
+        machine.connect()
+    assert refused.value.code is ErrorCode.ALREADY_CONNECTED
+
+
+def test_only_an_admin_connects_a_shared_mailbox(machine):
+    with pytest.raises(RequestError) as refused:
+        machine.connect(kind=MailboxKind.SHARED)
+    assert refused.value.code is ErrorCode.ADMIN_REQUIRED
+
+
+def test_only_an_admin_connects_for_somebody_else(machine):
+    with pytest.raises(RequestError) as refused:
+        machine.connect(owner_user_id=UserId("bob"))
+    assert refused.value.code is ErrorCode.ADMIN_REQUIRED
+
+
+@pytest.mark.parametrize("days", [-1, 366])
+def test_a_backfill_is_at_most_a_year(machine, days):
+    with pytest.raises(RequestError) as refused:
+        machine.connect(days=days)
+    assert [field for field, _ in refused.value.fields] == ["backfill_days"]
+
+
+@pytest.mark.parametrize("folder_id", ["f-nowhere", "f-trash"])
+def test_folders_that_are_not_there_or_are_trash_cannot_be_chosen(machine, folder_id):
+    with pytest.raises(RequestError) as refused:
+        machine.connect(active_folders=(FolderId(folder_id),))
+    assert refused.value.fields[0][0] == "active_folders"
+
+
+def test_from_now_on_brings_in_what_arrives_after_connecting_and_nothing_older(machine):
+    mailbox = machine.connect(days=0)
+    at = NOW + timedelta(seconds=2)
+    uid = machine.server.deliver("INBOX", mail(700, at), at)
+    machine.drain()
+    assert set(machine.live_copies(mailbox.id)) == {f"f-inbox.1.{uid}"}
+
+
+def test_what_the_operator_does_not_permit_is_named(machine):
+    plain = replace(login().server, security=Security.NONE)
+    with pytest.raises(RequestError) as refused:
+        check_logins(
+            replace(login(), server=plain),
+            replace(login(), allow_untrusted_certificate=True),
+            ConnectPolicy(),
+        )
+    assert {field for field, _ in refused.value.fields} == {
+        "imap.security",
+        "smtp.allow_untrusted_certificate",
+    }
+
+
+def test_two_different_accounts_are_warned_of(machine):
+    other = replace(login(), server=replace(login().server, username="bob"))
+    codes = [
+        warning.code for warning in test_servers(login(), other, tester=machine.tester).warnings
+    ]
+    assert codes == ["accounts_differ"]
+
+
+# reconnect and disconnect
+
+
+def test_reconnecting_keeps_id_history_and_cursor_and_starts_no_backfill(machine):
+    mailbox = machine.connect()
+    machine.drain()
+    machine.tick()
+    before = machine.fingerprint()
+    machine.server.fetched.clear()
+    after = machine.reconnect(mailbox.id)
+    machine.drain()
+    assert after.id == mailbox.id
+    assert after.status is MailboxStatus.ACTIVE
+    assert after.generation > mailbox.generation
+    assert machine.fingerprint() == before
+    assert machine.server.fetched == []
+
+
+def test_another_account_is_refused_on_reconnect(machine, monkeypatch):
+    mailbox = machine.connect()
+    monkeypatch.setattr("tests.unit.operations.machine.OWN_ADDRESS", "eve@evil.example")
+    with pytest.raises(RequestError) as refused:
+        machine.reconnect(mailbox.id)
+    assert refused.value.code is ErrorCode.WRONG_MAILBOX
+
+
+def test_a_failed_test_on_reconnect_changes_nothing(machine):
+    mailbox = machine.connect()
+    machine.tester.imap = ErrorCode.LOGIN_REJECTED
+    effects = machine.killer.count
+    with pytest.raises(ConnectionTestFailedError):
+        machine.reconnect(mailbox.id)
+    assert machine.killer.count == effects
+
+
+def test_a_worker_from_before_the_disconnect_changes_nothing(machine):
+    mailbox = machine.connect()
+    machine.drain()
+    lease = machine.mailboxes.take_lease(
+        TENANT,
+        mailbox.id,
+        generation=stored(machine, mailbox).generation,
+        owner="old",
+        now=machine.clock.now(),
+        seconds=180,
+    )
+    machine.disconnect(mailbox.id)
+    before = machine.fingerprint()
+    with pytest.raises(ConflictError):
+        machine.messages.remove_copies(lease.fence, list(machine.live_copies(mailbox.id)), now=NOW)
+    assert machine.fingerprint() == before
+    assert before["copies"]
+
+
+def test_a_disconnected_mailbox_is_left_alone(machine):
+    mailbox = machine.connect()
+    machine.drain()
+    machine.disconnect(mailbox.id)
+    logins = machine.server.logins
+    machine.tick(12)
+    assert machine.server.logins == logins
+    assert stored(machine, mailbox).status is MailboxStatus.DISCONNECTED
+
+
+def test_a_disconnected_address_can_be_connected_anew(machine):
+    first = machine.connect()
+    machine.drain()
+    messages = set(machine.world.messages)
+    machine.disconnect(first.id)
+    machine.clock.advance(1)
+    second = machine.connect()
+    machine.drain()
+    assert second.id != first.id
+    assert set(machine.world.messages) == messages
+
+
+def test_the_preview_tells_what_disconnecting_touches(machine):
+    mailbox = machine.connect()
+    machine.mailboxes.set_primary(TENANT, ADA.user_id, mailbox.id)
+    preview = preview_disconnection(ADA, mailbox.id, **ports(machine, "mailboxes", "backfills"))
+    assert preview.is_primary_of_owner
+    assert preview.open_backfills == 1
+    with pytest.raises(RequestError):
+        preview_disconnection(BOB, mailbox.id, **ports(machine, "mailboxes", "backfills"))
+
+
+# backfills
+
+
+def backfill_of(machine, mailbox):
+    return next(iter(machine.world.backfills[(TENANT, mailbox.id)].values()))
+
+
+def act(machine, mailbox, action):
+    return change_backfill(
+        ADA, mailbox.id, backfill_of(machine, mailbox).id, action, **ports(machine)
+    )
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    monkeypatch.setattr("shared.operations.plan_backfill.CHUNK_SIZE", 2)
+
+
+def test_at_most_two_chunks_are_in_flight(machine, small_chunks):
+    machine.connect(days=60)
+    machine.plan(machine.queues.take_plans()[0])
+    assert len(machine.queues.chunks) == 2
+
+
+def test_a_paused_backfill_releases_nothing_and_resumes_where_it_was(machine, small_chunks):
+    mailbox = machine.connect(days=60)
+    machine.plan(machine.queues.take_plans()[0])
+    assert act(machine, mailbox, BackfillAction.PAUSE).state is BackfillState.PAUSED
+    assert act(machine, mailbox, BackfillAction.PAUSE).state is BackfillState.PAUSED
+    machine.drain()
+    machine.tick(12)
+    assert backfill_of(machine, mailbox).done == 0
+    act(machine, mailbox, BackfillAction.RESUME)
+    machine.drain()
+    ended = backfill_of(machine, mailbox)
+    assert ended.state is BackfillState.DONE
+    assert ended.counts.settled == ended.planned > 4
+
+
+def test_a_cancelled_backfill_stays_cancelled(machine, small_chunks):
+    mailbox = machine.connect(days=60)
+    machine.plan(machine.queues.take_plans()[0])
+    act(machine, mailbox, BackfillAction.CANCEL)
+    machine.tick(12)
+    assert backfill_of(machine, mailbox).state is BackfillState.CANCELLED
+    with pytest.raises(ConflictError):
+        act(machine, mailbox, BackfillAction.RESUME)
+
+
+def test_a_larger_window_fetches_only_what_is_missing(machine):
+    mailbox = machine.connect(days=10)
+    machine.drain()
+    had = set(machine.live_copies(mailbox.id))
+    machine.server.fetched.clear()
+    start_backfill(ADA, mailbox.id, 60, **ports(machine))
+    machine.drain()
+    since = NOW - timedelta(days=60)
+    wanted = machine.server.ids("INBOX", since=since) | machine.server.ids("Sent", since=since)
+    assert set(machine.live_copies(mailbox.id)) == wanted
+    assert not set(machine.server.fetched) & had
+    assert stored(machine, mailbox).history_from == since
+
+
+def test_one_backfill_at_a_time(machine):
+    mailbox = machine.connect(days=10)
+    with pytest.raises(ConflictError):
+        start_backfill(ADA, mailbox.id, 60, **ports(machine))
+
+
+def test_a_stranger_s_backfill_is_not_found(machine):
+    mailbox = machine.connect(days=10)
+    for viewer, backfill_id in (
+        (BOB, backfill_of(machine, mailbox).id),
+        (ADA, BackfillId("nothing")),
+    ):
+        with pytest.raises(RequestError):
+            change_backfill(viewer, mailbox.id, backfill_id, BackfillAction.PAUSE, **ports(machine))
+
+
+def test_a_backfill_waits_for_a_provider_that_asks_for_it(machine):
+    from shared.domain.errors import RetryLaterError
+
+    mailbox = machine.connect(days=60)
+    machine.plan(machine.queues.take_plans()[0])
+    machine.server.failure = RetryLaterError(ErrorCode.RATE_LIMITED, retry_after_seconds=600)
+    machine.run_chunk(machine.queues.take_chunks()[0])
+    assert backfill_of(machine, mailbox).waiting_until >= NOW + timedelta(minutes=10)
+    assert (
+        machine.queues.delays == [int(machine.queues.delays[0])]
+        and 600 <= machine.queues.delays[0] <= 900
+    )
+    machine.server.failure = None
+    machine.tick(20)
+    ended = backfill_of(machine, mailbox)
+    assert ended.state is BackfillState.DONE
+    assert ended.waiting_until is None
+
+
+def test_a_backfill_of_a_parked_mailbox_goes_on_after_the_reconnect(machine, small_chunks):
+    from shared.domain.errors import ReconnectRequiredError
+
+    mailbox = machine.connect(days=60)
+    machine.plan(machine.queues.take_plans()[0])
+    machine.server.failure = ReconnectRequiredError(ErrorCode.LOGIN_REJECTED)
+    machine.drain()
+    machine.tick(10)
+    assert stored(machine, mailbox).status is MailboxStatus.RECONNECT_REQUIRED
+    machine.server.failure = None
+    machine.reconnect(mailbox.id)
+    machine.tick(10)
+    assert backfill_of(machine, mailbox).state is BackfillState.DONE
+
+
+# what got lost, and what never finished
+
+
+def test_a_lost_plan_and_lost_chunks_are_sent_again(machine, small_chunks):
+    mailbox = machine.connect(days=60)
+    machine.queues.take_plans()
+    machine.queues.take_syncs()
+    machine.tick(8)
+    assert backfill_of(machine, mailbox).state is BackfillState.DONE
+
+
+def test_a_dead_sync_becomes_a_latest_error_and_is_tried_again(machine):
+    mailbox = machine.connect(days=0)
+    machine.drain()
+    record_dead_letter(
+        SyncRequest(TENANT, mailbox.id, RunReason.SCHEDULE),
+        **ports(machine, "mailboxes", "backfills", "clock"),
+    )
+    assert stored(machine, mailbox).inbound_error.code is ErrorCode.INTERNAL
+    assert stored(machine, mailbox).status is MailboxStatus.ACTIVE
+    machine.clock.advance(minutes=61)
+    machine.tick(6)
+    assert stored(machine, mailbox).inbound_error is None
+
+
+def test_a_dead_chunk_fails_its_backfill_which_can_be_resumed(machine, small_chunks):
+    mailbox = machine.connect(days=60)
+    machine.plan(machine.queues.take_plans()[0])
+    backfill = backfill_of(machine, mailbox)
+    request = ChunkRequest(TENANT, mailbox.id, backfill.id, 0)
+    record_dead_letter(request, **ports(machine, "mailboxes", "backfills", "clock"))
+    failed = backfill_of(machine, mailbox)
+    assert (failed.state, failed.code) == (BackfillState.FAILED, ErrorCode.INTERNAL)
+    act(machine, mailbox, BackfillAction.RESUME)
+    machine.drain()
+    assert backfill_of(machine, mailbox).state is BackfillState.DONE
+
+
+def test_a_dead_letter_of_a_disconnected_mailbox_changes_nothing(machine):
+    mailbox = machine.connect(days=0)
+    machine.drain()
+    machine.disconnect(mailbox.id)
+    before = machine.fingerprint()
+    record_dead_letter(
+        SyncRequest(TENANT, mailbox.id, RunReason.SCHEDULE),
+        **ports(machine, "mailboxes", "backfills", "clock"),
+    )
+    assert machine.fingerprint() == before

@@ -1,0 +1,270 @@
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.errors import (
+    ErrorCode,
+    ReconnectRequiredError,
+    RetryLaterError,
+    StoreThrottledError,
+)
+from shared.domain.mailbox import MailboxStatus
+from shared.domain.run import RunReason
+from shared.operations.request_sync import request_sync
+from shared.ports.queues import SyncRequest
+from tests.fakes.clock import FixedClock
+from tests.unit.operations.machine import ADA, TENANT, Machine, busy_server, mail
+
+NOW = FixedClock().now()
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine(busy_server(NOW))
+
+
+@pytest.fixture
+def mailbox(machine):
+    mailbox = machine.connect(days=30)
+    machine.drain()
+    machine.tick()
+    return mailbox
+
+
+def poll(machine, mailbox, reason=RunReason.SCHEDULE):
+    report = machine.sync(SyncRequest(TENANT, mailbox.id, reason))
+    machine.drain()
+    return report
+
+
+def test_a_message_delivered_after_connecting_arrives(machine, mailbox):
+    uid = machine.server.deliver("INBOX", mail(100, machine.clock.now()), machine.clock.now())
+    report = poll(machine, mailbox)
+    assert report.kind == "done"
+    assert report.run.counts.stored == 1
+    assert f"f-inbox.1.{uid}" in machine.live_copies(mailbox.id)
+
+
+def test_all_of_the_window_and_not_a_message_more_is_stored(machine, mailbox):
+    since = NOW - timedelta(days=30)
+    wanted = machine.server.ids("INBOX", since=since) | machine.server.ids("Sent", since=since)
+    assert set(machine.live_copies(mailbox.id)) == wanted
+    assert wanted
+
+
+def test_a_poll_that_finds_nothing_takes_no_lease_and_writes_once(machine, mailbox):
+    before = machine.killer.count
+    report = poll(machine, mailbox)
+    assert report.kind == "idle"
+    assert machine.killer.seen[before:] == ["InMemoryMailboxStore.finish_idle"]
+
+
+def test_flags_set_at_the_provider_arrive(machine, mailbox):
+    name = next(n for n, copy in machine.live_copies(mailbox.id).items() if not copy.flags.seen)
+    folder, _, uid = name.rsplit(".", 2)
+    machine.server.mark_seen("INBOX" if folder == "f-inbox" else "Sent", int(uid))
+    poll(machine, mailbox)
+    assert machine.live_copies(mailbox.id)[name].flags.seen
+
+
+def test_a_deletion_leaves_the_message_and_marks_the_copy(machine, mailbox):
+    name = next(n for n in machine.live_copies(mailbox.id) if n.startswith("f-inbox"))
+    message_id = machine.live_copies(mailbox.id)[name].message_id
+    machine.server.delete("INBOX", int(name.rsplit(".", 1)[1]))
+    report = poll(machine, mailbox)
+    assert report.run.counts.removed == 1
+    assert name not in machine.live_copies(mailbox.id)
+    assert (TENANT, message_id) in machine.world.messages
+
+
+def test_a_move_is_not_a_deletion(machine, mailbox):
+    name = next(n for n in machine.live_copies(mailbox.id) if n.startswith("f-inbox"))
+    before = machine.live_copies(mailbox.id)[name].message_id
+    uid = machine.server.move("INBOX", int(name.rsplit(".", 1)[1]), "Sent")
+    poll(machine, mailbox)
+    assert machine.live_copies(mailbox.id)[f"f-sent.1.{uid}"].message_id == before
+
+
+def test_a_renumbered_folder_is_compared_without_doubling(machine, mailbox):
+    messages = set(machine.world.messages)
+    machine.server.renumber("INBOX")
+    poll(machine, mailbox)
+    since = NOW - timedelta(days=30)
+    wanted = machine.server.ids("INBOX", since=since) | machine.server.ids("Sent", since=since)
+    assert set(machine.live_copies(mailbox.id)) == wanted
+    assert set(machine.world.messages) == messages
+
+
+def test_a_folder_made_later_is_synced_with_its_history(machine, mailbox):
+    machine.server.folders["Projects"] = type(machine.server.folders["INBOX"])("Projects")
+    name = next(n for n in machine.live_copies(mailbox.id) if n.startswith("f-inbox"))
+    uid = machine.server.move("INBOX", int(name.rsplit(".", 1)[1]), "Projects")
+    poll(machine, mailbox)
+    assert f"f-projects.1.{uid}" in machine.live_copies(mailbox.id)
+
+
+def test_a_folder_deleted_at_the_provider_takes_no_message_with_it(machine, mailbox):
+    messages = set(machine.world.messages)
+    del machine.server.folders["Sent"]
+    poll(machine, mailbox)
+    assert not [n for n in machine.live_copies(mailbox.id) if n.startswith("f-sent")]
+    assert set(machine.world.messages) == messages
+
+
+def test_trash_is_not_synced(machine, mailbox):
+    machine.server.deliver("Trash", mail(901, machine.clock.now()), machine.clock.now())
+    assert poll(machine, mailbox).kind == "idle"
+
+
+def test_more_than_one_run_takes_in_goes_on_at_once(machine, mailbox, monkeypatch):
+    monkeypatch.setattr("shared.operations.sync_mailbox.PAGE_SIZE", 3)
+    monkeypatch.setattr("shared.operations.sync_mailbox.MESSAGES_PER_RUN", 6)
+    for number in range(20):
+        machine.server.deliver(
+            "INBOX", mail(200 + number, machine.clock.now()), machine.clock.now()
+        )
+    report = poll(machine, mailbox)
+    assert report.run.counts.listed == 6
+    assert machine.server.ids("INBOX", since=NOW) <= set(machine.live_copies(mailbox.id))
+
+
+def test_an_unreadable_message_is_ledgered_and_stops_nothing(machine, mailbox):
+    at = machine.clock.now()
+    bad = machine.server.deliver("INBOX", mail(300, at, extra="X-Test: unreadable\r\n"), at)
+    good = machine.server.deliver("INBOX", mail(301, at), at)
+    report = poll(machine, mailbox)
+    assert report.run.counts.unreadable == 1
+    assert report.run.counts.balances
+    assert report.run.ledger["unreadable:message_malformed"] == (f"f-inbox.1.{bad}",)
+    assert f"f-inbox.1.{good}" in machine.live_copies(mailbox.id)
+
+
+def test_a_definitive_refusal_parks_the_mailbox_once(machine, mailbox):
+    machine.server.failure = ReconnectRequiredError(ErrorCode.LOGIN_REJECTED)
+    assert poll(machine, mailbox).code is ErrorCode.LOGIN_REJECTED
+    stored = machine.world.mailboxes[(TENANT, mailbox.id)]
+    assert stored.status is MailboxStatus.RECONNECT_REQUIRED
+    assert stored.inbound_error.code is ErrorCode.LOGIN_REJECTED
+    logins = machine.server.logins
+    machine.tick(10)
+    assert machine.server.logins == logins
+
+
+def test_trouble_that_time_mends_keeps_the_mailbox_active_and_is_cleared(machine, mailbox):
+    machine.server.failure = RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE)
+    poll(machine, mailbox)
+    stored = machine.world.mailboxes[(TENANT, mailbox.id)]
+    assert stored.status is MailboxStatus.ACTIVE
+    assert stored.inbound_error.count == 1
+    assert stored.inbound_error.next_retry_at > machine.clock.now()
+    machine.server.failure = None
+    machine.tick(10)
+    assert machine.world.mailboxes[(TENANT, mailbox.id)].inbound_error is None
+
+
+def test_a_doubtful_refusal_parks_only_after_five_in_a_row(machine, mailbox):
+    machine.server.failure = ReconnectRequiredError(ErrorCode.LOGIN_REJECTED, definitive=False)
+    for expected in [MailboxStatus.ACTIVE] * 4 + [MailboxStatus.RECONNECT_REQUIRED]:
+        poll(machine, mailbox)
+        assert machine.world.mailboxes[(TENANT, mailbox.id)].status is expected
+        machine.clock.advance(minutes=70)
+
+
+def test_retry_after_is_honoured_even_when_a_person_asks(machine, mailbox):
+    machine.server.failure = RetryLaterError(ErrorCode.RATE_LIMITED, retry_after_seconds=1800)
+    poll(machine, mailbox)
+    machine.server.failure = None
+    logins = machine.server.logins
+    assert poll(machine, mailbox).kind == "dropped"
+    assert poll(machine, mailbox, RunReason.REQUESTED).kind == "dropped"
+    assert machine.server.logins == logins
+    machine.clock.advance(minutes=31)
+    assert poll(machine, mailbox).kind == "idle"
+
+
+def test_one_folder_that_does_not_open_leaves_the_others_in_sync(machine, mailbox):
+    at = machine.clock.now()
+    machine.server.folders["Sent"].opens = False
+    machine.server.deliver("Sent", mail(401, at), at)
+    uid = machine.server.deliver("INBOX", mail(400, at), at)
+    report = poll(machine, mailbox)
+    assert report.code is ErrorCode.FOLDER_UNAVAILABLE
+    assert f"f-inbox.1.{uid}" in machine.live_copies(mailbox.id)
+
+
+def test_our_own_store_s_trouble_is_not_the_mailbox_s(machine, mailbox, monkeypatch):
+    machine.server.deliver("INBOX", mail(1, NOW), NOW)
+
+    def throttled(*args, **kwargs):
+        raise StoreThrottledError
+
+    monkeypatch.setattr(machine.messages.inner, "save", throttled)
+    machine.clock.advance(minutes=5)
+    with pytest.raises(StoreThrottledError):
+        machine.sync(SyncRequest(TENANT, mailbox.id, RunReason.SCHEDULE))
+    assert machine.world.mailboxes[(TENANT, mailbox.id)].inbound_error is None
+
+
+def test_sync_now_pressed_twice_is_one_run_and_is_answered(machine, mailbox):
+    ask = {"mailboxes": machine.mailboxes, "queues": machine.guarded_queues, "clock": machine.clock}
+    first = request_sync(ADA, mailbox.id, **ask)
+    machine.clock.advance(1)
+    assert request_sync(ADA, mailbox.id, **ask) == first
+    machine.drain()
+    run = machine.world.runs[(TENANT, mailbox.id)][first]
+    assert run.reason is RunReason.REQUESTED
+    assert run.code is None
+
+
+def test_a_message_that_kills_its_reader_is_given_up_and_the_rest_arrives(
+    machine, mailbox, monkeypatch
+):
+    from tests.unit.operations import machine as machine_module
+    from tests.unit.operations.machine import Death
+
+    at = machine.clock.now()
+    poison = machine.server.deliver("INBOX", mail(500, at, extra="X-Test: poison\r\n"), at)
+    good = machine.server.deliver("INBOX", mail(501, at), at)
+    parse = machine_module.PlainParser.parse
+
+    def deadly(self, message):
+        if b"poison" in message.raw:
+            raise Death("parse")
+        return parse(self, message)
+
+    monkeypatch.setattr(machine_module.PlainParser, "parse", deadly)
+    deaths = 0
+    for _ in range(8):
+        try:
+            poll(machine, mailbox)
+        except Death:
+            deaths += 1
+        machine.clock.advance(minutes=5)
+    assert deaths == 3
+    assert f"f-inbox.1.{good}" in machine.live_copies(mailbox.id)
+    runs = machine.world.runs[(TENANT, mailbox.id)].values()
+    assert any(
+        run.ledger.get("unreadable:killed_its_reader") == (f"f-inbox.1.{poison}",) for run in runs
+    )
+
+
+def test_a_run_that_runs_out_of_time_keeps_what_it_has_and_goes_on(machine, mailbox):
+    for number in range(5):
+        machine.server.deliver(
+            "INBOX", mail(600 + number, machine.clock.now()), machine.clock.now()
+        )
+    machine.seconds_left = 40.0
+    left = iter([40.0, 10.0, 10.0])
+    real = machine.sync
+
+    def slow(request):
+        machine.seconds_left = next(left, 100.0)
+        return real(request)
+
+    machine.sync = slow
+    machine.queues.send_syncs([SyncRequest(TENANT, mailbox.id, RunReason.SCHEDULE)])
+    machine.drain()
+    machine.tick()
+    assert machine.server.ids("INBOX", since=NOW) <= set(machine.live_copies(mailbox.id))
+    for run in machine.world.runs[(TENANT, mailbox.id)].values():
+        assert run.counts.balances
