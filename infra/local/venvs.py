@@ -6,6 +6,7 @@ function importing something that is not locked fails here as it would there (mi
 itself runs functions with its own packages in sight).
 """
 
+import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -17,6 +18,9 @@ from infra.local.paths import REPOSITORY, Paths
 MINISTACK_LOCK = REPOSITORY / "infra" / "local" / "requirements.txt"
 FUNCTIONS_LOCK = REPOSITORY / "requirements.txt"
 
+_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""Part of each name, so that runs under two Pythons do not build over each other."""
+
 
 class EnvironmentNotBuiltError(Exception):
     """The installer failed; the message holds its last lines."""
@@ -24,12 +28,12 @@ class EnvironmentNotBuiltError(Exception):
 
 def ministack_python(paths: Paths) -> Path:
     """The interpreter that runs ministack, installed first when needed."""
-    return _ensure(paths.venvs / "ministack", MINISTACK_LOCK)
+    return _ensure(paths.venvs / f"ministack-{_VERSION}", MINISTACK_LOCK)
 
 
 def functions_python(paths: Paths) -> Path:
     """The interpreter that runs the functions, installed first when needed."""
-    return _ensure(paths.venvs / "functions", FUNCTIONS_LOCK)
+    return _ensure(paths.venvs / f"functions-{_VERSION}", FUNCTIONS_LOCK)
 
 
 def _ensure(venv: Path, lock: Path) -> Path:
@@ -37,13 +41,20 @@ def _ensure(venv: Path, lock: Path) -> Path:
 
     The marker is written last, so an interrupted build is begun again.
     """
+    venv.parent.mkdir(parents=True, exist_ok=True)
+    with venv.with_name(f"{venv.name}.lock").open("w") as held:
+        # Two stacks may start at once; the second finds what the first has built.
+        fcntl.flock(held, fcntl.LOCK_EX)
+        return _ensure_alone(venv, lock)
+
+
+def _ensure_alone(venv: Path, lock: Path) -> Path:
     python = venv / "bin" / "python"
     marker = venv / "built-from"
     wanted = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
     if python.exists() and marker.exists() and marker.read_text() == wanted:
         return python
     shutil.rmtree(venv, ignore_errors=True)
-    venv.parent.mkdir(parents=True, exist_ok=True)
     for command in _commands(venv, python, lock):
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
