@@ -142,7 +142,7 @@ def test_counts_add_up():
 def test_a_cursor_survives_being_stored():
     cursor = Cursor("imap", 1, '{"a": "b:c"}')
     assert Cursor.decode(cursor.encode()) == cursor
-    with pytest.raises(ValueError, match="not enough|invalid"):
+    with pytest.raises(ValueError, match=r"not enough|invalid"):
         Cursor.decode("nonsense")
 
 

@@ -40,7 +40,27 @@ TENANT = TenantId("acme")
 ADA = Viewer(TENANT, UserId("ada"))
 OWN_ADDRESS = "ada@acme.example"
 
-EFFECTS = ["create", "save_", "disconnect", "reconnect", "request_run", "take_", "mark_", "finish_", "fail_", "add_folder", "set_", "put", "start_", "raise_", "give_", "save", "remove_", "send_", "delete"]
+EFFECTS = [
+    "create",
+    "save_",
+    "disconnect",
+    "reconnect",
+    "request_run",
+    "take_",
+    "mark_",
+    "finish_",
+    "fail_",
+    "add_folder",
+    "set_",
+    "put",
+    "start_",
+    "raise_",
+    "give_",
+    "save",
+    "remove_",
+    "send_",
+    "delete",
+]
 
 
 class Death(BaseException):

@@ -6,7 +6,13 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.backfill import BackfillState
-from shared.domain.errors import ConflictError, ErrorCode, RequestError
+from shared.domain.errors import (
+    ConflictError,
+    ErrorCode,
+    ReconnectRequiredError,
+    RequestError,
+    RetryLaterError,
+)
 from shared.domain.ids import BackfillId, FolderId, UserId
 from shared.domain.mail_server import Security
 from shared.domain.mailbox import MailboxKind, MailboxStatus
@@ -289,8 +295,6 @@ def test_a_stranger_s_backfill_is_not_found(machine):
 
 
 def test_a_backfill_waits_for_a_provider_that_asks_for_it(machine):
-    from shared.domain.errors import RetryLaterError
-
     mailbox = machine.connect(days=60)
     machine.plan(machine.queues.take_plans()[0])
     machine.server.failure = RetryLaterError(ErrorCode.RATE_LIMITED, retry_after_seconds=600)
@@ -308,8 +312,6 @@ def test_a_backfill_waits_for_a_provider_that_asks_for_it(machine):
 
 
 def test_a_backfill_of_a_parked_mailbox_goes_on_after_the_reconnect(machine, small_chunks):
-    from shared.domain.errors import ReconnectRequiredError
-
     mailbox = machine.connect(days=60)
     machine.plan(machine.queues.take_plans()[0])
     machine.server.failure = ReconnectRequiredError(ErrorCode.LOGIN_REJECTED)

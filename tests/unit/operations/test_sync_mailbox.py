@@ -13,7 +13,8 @@ from shared.domain.run import RunReason
 from shared.operations.request_sync import request_sync
 from shared.ports.queues import SyncRequest
 from tests.fakes.clock import FixedClock
-from tests.unit.operations.machine import ADA, TENANT, Machine, busy_server, mail
+from tests.fakes.parser import PlainParser
+from tests.unit.operations.machine import ADA, TENANT, Death, Machine, busy_server, mail
 
 NOW = FixedClock().now()
 
@@ -219,20 +220,17 @@ def test_sync_now_pressed_twice_is_one_run_and_is_answered(machine, mailbox):
 def test_a_message_that_kills_its_reader_is_given_up_and_the_rest_arrives(
     machine, mailbox, monkeypatch
 ):
-    from tests.unit.operations import machine as machine_module
-    from tests.unit.operations.machine import Death
-
     at = machine.clock.now()
     poison = machine.server.deliver("INBOX", mail(500, at, extra="X-Test: poison\r\n"), at)
     good = machine.server.deliver("INBOX", mail(501, at), at)
-    parse = machine_module.PlainParser.parse
+    parse = PlainParser.parse
 
     def deadly(self, message):
         if b"poison" in message.raw:
             raise Death("parse")
         return parse(self, message)
 
-    monkeypatch.setattr(machine_module.PlainParser, "parse", deadly)
+    monkeypatch.setattr(PlainParser, "parse", deadly)
     deaths = 0
     for _ in range(8):
         try:
