@@ -114,6 +114,8 @@ class Ministack:
             | FALSE_CREDENTIALS
             | {
                 "BIND_HOST": ports.LOOPBACK,
+                # What a role does not permit fails here as on AWS.
+                "AUTH": "true",
                 "GATEWAY_PORT": str(self.port),
                 "MINISTACK_REGION": REGION,
                 "PERSIST_STATE": "1",
