@@ -32,6 +32,7 @@ from infra.local.certificates import CertificateSet, ServerCertificate, ensure_c
 from infra.local.dovecot_install import ensure_installed, version_of
 from infra.local.dovecot_mail import StoredMail
 from infra.local.dovecot_settings import DovecotSettings, MailFormat, accounts_here, render
+from infra.local.mail_ports import choose_ports, loopback_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +81,7 @@ class DovecotServer:
     ) -> None:
         self.root = root.absolute()
         self.users = dict(users)
-        self.addresses = ("127.0.0.1", "127.0.0.2") if _has_second_loopback() else ("127.0.0.1",)
+        self.addresses = loopback_addresses()
         self._wanted_ports = ports
         self._certificate = certificate
         self._mail_format: MailFormat = mail_format
@@ -239,33 +240,7 @@ class DovecotServer:
     def _choose_ports(self) -> DovecotPorts:
         if self._wanted_ports is not None:
             return self._wanted_ports
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            before = self.ports
-            # The children of a killed server hold its ports for a moment.
-            deadline = time.monotonic() + STOP_SECONDS
-            while time.monotonic() < deadline:
-                if all(self._is_free(port) for port in (before.starttls, before.tls)):
-                    return before
-                time.sleep(0.05)
-        return DovecotPorts(starttls=self._free_port(), tls=self._free_port())
-
-    def _free_port(self) -> int:
-        while True:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port: int = probe.getsockname()[1]
-            if self._is_free(port):
-                return port
-
-    def _is_free(self, port: int) -> bool:
-        for address in self.addresses:
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((address, port))
-                except OSError:
-                    return False
-        return True
+        return DovecotPorts(**choose_ports(self.root / "ports.json", ("starttls", "tls")))
 
     def _write(self, name: str, text: str) -> None:
         """Replace a file at once, so that no reader and no kill sees half of it."""
@@ -322,15 +297,6 @@ def _link(alias: Path, root: Path) -> None:
         alias.symlink_to(root)
     if alias.lstat().st_uid != os.geteuid() or not alias.is_symlink() or alias.readlink() != root:
         raise DovecotError(f"{alias} is in the way and is not ours; delete it.")
-
-
-def _has_second_loopback() -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.2", 0))
-        except OSError:
-            return False  # macOS has only 127.0.0.1 until somebody adds an alias
-    return True
 
 
 def _command_line(pid: int) -> str:
