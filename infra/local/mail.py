@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from infra.local.dovecot import DovecotServer
 from infra.local.paths import Paths
+from infra.local.smtp_server import SubmissionServer
 from infra.local.stack import MailAccess
 
 ADDRESS: Final = "ada@mailroom.example"
@@ -28,30 +29,34 @@ class Login:
 
 
 class MailServers:
-    """The demo's IMAP server, with its mail under the stack's folder."""
+    """The demo's IMAP and SMTP servers, with their mail under the stack's folder."""
 
     def __init__(self, paths: Paths) -> None:
         self.dovecot = DovecotServer(paths.mail / "imap", {ADDRESS: PASSWORD})
+        self.submission = SubmissionServer(paths.mail / "smtp", self.dovecot)
 
     def start(self) -> None:
         """Start them. Raises SystemExit with advice when Dovecot cannot be installed."""
         self.dovecot.start()
+        self.submission.start()
 
     def stop(self) -> None:
         """Stop them; the mail stays."""
+        self.submission.stop()
         self.dovecot.stop()
 
     @property
     def access(self) -> MailAccess:
         """What the functions need to reach them."""
-        ports = self.dovecot.ports
+        imap, smtp = self.dovecot.ports, self.submission.ports
         return MailAccess(
-            ports=(ports.tls, ports.starttls), authority=self.dovecot.certificates.authority
+            ports=(imap.tls, imap.starttls, smtp.tls, smtp.starttls),
+            authority=self.dovecot.certificates.authority,
         )
 
     def as_json(self) -> dict[str, Any]:
         """Both logins, as the API takes them."""
-        return {"imap": self.imap.as_json()}
+        return {"imap": self.imap.as_json(), "smtp": self.smtp.as_json()}
 
     def contacts(self) -> dict[str, dict[str, Any]]:
         """Contacts of the demo's CRM by id, as the API takes them; the most talkative first."""
@@ -61,6 +66,11 @@ class MailServers:
     def imap(self) -> Login:
         """The demo mailbox over IMAP."""
         return Login(HOST, self.dovecot.ports.tls, "tls", ADDRESS, PASSWORD)
+
+    @property
+    def smtp(self) -> Login:
+        """The demo mailbox over SMTP."""
+        return Login(HOST, self.submission.ports.tls, "tls", ADDRESS, PASSWORD)
 
 
 def end_leftovers(paths: Paths) -> None:

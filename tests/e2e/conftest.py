@@ -1,4 +1,4 @@
-"""A whole local stack of its own for the end-to-end tests: the code of `poe up`, in a temporary folder."""
+"""A whole local stack of its own for the end-to-end tests: what `poe up` starts, elsewhere."""
 
 import json
 import urllib.error
@@ -10,6 +10,7 @@ import pytest
 from infra.local import ports
 from infra.local.dovecot import DovecotServer
 from infra.local.paths import Paths
+from infra.local.smtp_server import SubmissionServer
 from infra.local.stack import LocalStack, MailAccess
 
 SPARE_PORTS = 4
@@ -80,12 +81,23 @@ def dovecot(stack_paths):
 
 
 @pytest.fixture(scope="session")
-def stack(stack_paths, dovecot):
+def submission(stack_paths, dovecot):
+    """The SMTP server of the same users."""
+    with SubmissionServer(stack_paths.mail / "smtp", dovecot) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def stack(stack_paths, dovecot, submission):
     """Mailroom, deployed and empty."""
     stack_paths.create()
     spare = tuple(ports.claim(stack_paths, f"spare {number}") for number in range(SPARE_PORTS))
     access = MailAccess(
-        ports=(dovecot.ports.tls, dovecot.ports.starttls, *spare),
+        ports=(
+            *(dovecot.ports.tls, dovecot.ports.starttls),
+            *(submission.ports.tls, submission.ports.starttls),
+            *spare,
+        ),
         authority=dovecot.certificates.authority,
     )
     made = Stack(stack_paths, mail=access)
