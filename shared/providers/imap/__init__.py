@@ -1,0 +1,1 @@
+"""IMAP and SMTP: any mail server that takes a username and a password."""

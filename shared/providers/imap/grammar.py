@@ -1,0 +1,222 @@
+"""Decides how IMAP's text is written and read: quoting out, tokens in (RFC 3501, section 9).
+
+Reading is by one regular expression and a stack instead of recursion, so that a hundred thousand
+parentheses cost nothing, and bytes stay bytes, because servers send what they like.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+
+from shared.domain.errors import ErrorCode, RequestError
+
+Response = Sequence[bytes]
+"""One untagged response: lines and literals by turns, beginning and ending with a line."""
+Value = bytes | None | list["Value"]
+"""An atom, string or literal; NIL; a parenthesised list."""
+
+_DEEPEST = 50
+"""Lists nested deeper than this are dropped: MIME that deep is an attack or a broken server."""
+_TOKEN = re.compile(
+    rb"[ \t]*(?:"
+    rb"(?P<paren>[()])"
+    rb'|"(?P<quoted>[^"\\]*(?:\\.[^"\\]*)*)"'
+    rb"|(?P<literal>\{[0-9]+\+?\})\Z"
+    rb'|(?P<atom>(?:[^\s()"\[]+|\[[^\]]*\]|\[)+)'
+    rb")",
+    re.DOTALL,
+)
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_CONTROLS = re.compile(rb"[\r\n\0]")
+_INTERNALDATE = re.compile(
+    rb"\s*(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d{2}):(\d{2}):(\d{2}) ([+-])(\d{2})(\d{2})\s*\Z"
+)
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_LONGEST_SET = 7_000
+"""Characters in a sequence set: servers refuse command lines over 8,192 (RFC 7162, section 4)."""
+
+
+class GrammarError(ValueError):
+    """The server's text is not what the grammar allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusText:
+    """What a status response says: `OK`, `NO`, `BAD`, `BYE` or `PREAUTH`, its code and its text."""
+
+    kind: str
+    code: str = ""
+    text: str = ""
+
+
+_STATUS = re.compile(
+    rb"\S+ (OK|NO|BAD|BYE|PREAUTH)(?: (?:\[([A-Za-z0-9-]+)([^\]]*)\] ?)?(.*))?\Z",
+    re.DOTALL | re.IGNORECASE,
+)
+
+
+def status_text(line: bytes) -> StatusText | None:
+    """Read a tagged or untagged status line, or return None for any other line."""
+    match = _STATUS.match(line.rstrip(b"\r\n"))
+    if match is None:
+        return None
+    kind, code, _data, text = match.groups(b"")
+    return StatusText(kind.decode().upper(), code.decode().upper(), text.decode("utf-8", "replace"))
+
+
+def refuse_controls(argument: bytes) -> None:
+    """Raise `RequestError` for CR, LF or NUL, which would end a command and begin another (T29).
+
+    Everything written to a server passes here; nothing else in this folder needs to care.
+    """
+    if _CONTROLS.search(argument):
+        raise RequestError(ErrorCode.INVALID_REQUEST, cause="a control character in an argument")
+
+
+def quoted(text: bytes) -> bytes:
+    """Return `text` as a quoted string."""
+    return b'"' + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+def parse(response: Response) -> list[Value]:
+    """Return the values of a response, its literals in their places; raises `GrammarError`."""
+    values: list[Value] = []
+    stack = [values]
+    too_deep = 0
+    for token in _tokens(response):
+        if token == b"(":
+            if len(stack) > _DEEPEST:
+                too_deep += 1
+                continue
+            inner: list[Value] = []
+            stack[-1].append(inner)
+            stack.append(inner)
+        elif token == b")":
+            if too_deep:
+                too_deep -= 1
+            elif len(stack) == 1:
+                raise GrammarError("a closing parenthesis too many")
+            else:
+                stack.pop()
+        elif not too_deep:
+            stack[-1].append(_value(token))
+    if len(stack) > 1:
+        raise GrammarError("an unclosed parenthesis")
+    return values
+
+
+def _value(token: bytes | tuple[bytes]) -> Value:
+    if isinstance(token, tuple):
+        return token[0]
+    return None if token.upper() == b"NIL" else token
+
+
+def _tokens(response: Response) -> Iterator[bytes | tuple[bytes]]:
+    """Yield parentheses and atoms as bytes, strings and literals in a tuple of one."""
+    for position in range(0, len(response), 2):
+        line = response[position]
+        at, end = 0, len(line.rstrip())
+        while at < end:
+            match = _TOKEN.match(line, at, end)
+            if match is None:
+                raise GrammarError("an unreadable token")
+            at = match.end()
+            kind = match.lastgroup
+            if kind == "quoted":
+                text = match["quoted"]
+                yield (_ESCAPED.sub(rb"\1", text) if b"\\" in text else text,)
+            elif kind == "literal":
+                if position + 1 >= len(response):
+                    raise GrammarError("a literal without its bytes")
+                yield (response[position + 1],)
+            else:
+                yield match[kind or 0]
+
+
+def number(value: Value) -> int | None:
+    """Return an unsigned number of at most 63 bits, or None for anything else."""
+    if not isinstance(value, bytes) or not value.isdigit() or len(value) > 19:  # noqa: PLR2004
+        return None
+    parsed = int(value)
+    return parsed if parsed < 1 << 63 else None
+
+
+def pairs(values: Sequence[Value]) -> dict[bytes, Value]:
+    """Return a list of alternating names and values as a dict, the names in upper case."""
+    return {
+        name.upper(): value
+        for name, value in zip(values[::2], values[1::2], strict=False)
+        if isinstance(name, bytes)
+    }
+
+
+def internal_date(value: Value) -> datetime | None:
+    """Return an INTERNALDATE in UTC, or None where it is none (RFC 3501, section 2.3.3)."""
+    match = _INTERNALDATE.match(value) if isinstance(value, bytes) else None
+    if match is None:
+        return None
+    day, month, year, hour, minute, second, sign, east_hours, east_minutes = match.groups()
+    try:
+        offset = timedelta(hours=int(east_hours), minutes=int(east_minutes))
+        local = datetime(
+            int(year),
+            _MONTHS.index(month.decode().title()) + 1,
+            int(day),
+            int(hour),
+            int(minute),
+            min(int(second), 59),
+            tzinfo=timezone(-offset if sign == b"-" else offset),
+        )
+        return local.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def search_date(moment: datetime) -> bytes:
+    """Return the day of `moment` in UTC as SEARCH wants it, in English whatever the locale."""
+    day = moment.astimezone(UTC)
+    return f"{day.day}-{_MONTHS[day.month - 1]}-{day.year:04d}".encode()
+
+
+def sequence_sets(uids: Iterable[int]) -> Iterator[bytes]:
+    """Yield sequence sets that together name `uids`, each short enough for a command line."""
+    pieces: list[bytes] = []
+    length = 0
+    for first, last in _runs(uids):
+        piece = b"%d" % first if first == last else b"%d:%d" % (first, last)
+        if length + len(piece) + 1 > _LONGEST_SET:
+            yield b",".join(pieces)
+            pieces, length = [], 0
+        pieces.append(piece)
+        length += len(piece) + 1
+    if pieces:
+        yield b",".join(pieces)
+
+
+def _runs(uids: Iterable[int]) -> Iterator[tuple[int, int]]:
+    first = last = -1
+    for uid in sorted(set(uids)):
+        if uid == last + 1 and first >= 0:
+            last = uid
+            continue
+        if first >= 0:
+            yield first, last
+        first = last = uid
+    if first >= 0:
+        yield first, last
+
+
+def expand_set(text: Value, low: int, high: int) -> Iterator[int]:
+    """Yield the numbers of a sequence set that lie from `low` to `high`; raises `GrammarError`."""
+    if not isinstance(text, bytes):
+        return
+    for piece in text.split(b","):
+        first_text, colon, last_text = piece.partition(b":")
+        first = number(first_text)
+        last = number(last_text) if colon else first
+        if first is None or last is None:
+            raise GrammarError("not a sequence set")
+        if first > last:
+            first, last = last, first
+        yield from range(max(first, low), min(last, high) + 1)

@@ -1,0 +1,454 @@
+"""Decides what changed in a folder since a cursor: by change numbers where the server has them.
+
+QRESYNC tells flags and deletions, CONDSTORE flags, and a plain server neither. What a server does
+not tell is found by comparing with the copies we hold, and only where the counts say that there is
+something to find. Everything goes by UID; message numbers shift under our hands. UIDs are listed in
+windows, so that no answer grows with the mailbox.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.domain.cursor import Cursor
+from shared.domain.errors import CursorExpiredError, ErrorCode, RetryLaterError
+from shared.domain.folders import Folder
+from shared.domain.ids import FolderId, ProviderMessageId
+from shared.domain.message import Flags
+from shared.ports.provider import ChangePage, KnownCopies, Look
+from shared.providers.imap import grammar
+from shared.providers.imap.folders import ListedFolder
+from shared.providers.imap.position import FolderStatus, Position, read_status
+from shared.providers.imap.session import OpenFolders, message_id, read_fetch, uid_of
+from shared.providers.imap.wire import Answer, untagged
+
+FIRST_WINDOW = 50_000
+"""How many UIDs the first SEARCH spans; later ones grow while they find little."""
+_COMMANDS_PER_WRITE = 100
+"""More could fill both sides' buffers before either reads."""
+_MOST_VANISHED = 10_000
+"""Above so many vanished UIDs we name only those we hold."""
+_SEEN, _FLAGGED, _ANSWERED, _DRAFT = b"\\seen", b"\\flagged", b"\\answered", b"\\draft"
+
+
+def look(
+    open_folders: OpenFolders,
+    cursors: Mapping[FolderId, Cursor | None],
+    is_active: Callable[[Folder], bool],
+    *,
+    now: datetime,
+) -> Look:
+    """List the folders and compare the active ones with their cursors; one round trip.
+
+    A second one follows only for folders seen for the first time: the others' names are in their
+    cursors, so their status is asked for together with the list.
+    """
+    positions = {key: _readable(cursor) for key, cursor in cursors.items() if cursor}
+    expected = [one.name.encode("latin-1") for one in positions.values() if one]
+    statuses, answers = _ask_statuses(open_folders, expected, [open_folders.list_command()])
+    listed = open_folders.take_listing(answers)
+    active = [one for one in listed if one.folder.selectable and is_active(one.folder)]
+    asked = frozenset(expected)
+    fresh = [one for one in active if one.raw not in asked and one.folder.id in positions]
+    if fresh:
+        statuses |= _ask_statuses(open_folders, [one.raw for one in fresh], [])[0]
+    changed = frozenset(
+        one.folder.id
+        for one in active
+        if _has_changed(one, positions.get(one.folder.id), statuses, now)
+    )
+    return Look(tuple(one.folder for one in listed), changed)
+
+
+def _ask_statuses(
+    open_folders: OpenFolders, names: Sequence[bytes], first: Sequence[bytes]
+) -> tuple[dict[bytes, grammar.Value], list[Answer]]:
+    commands = [*first, *(open_folders.status_command(raw) for raw in names)]
+    answers: list[Answer] = []
+    for start in range(0, len(commands), _COMMANDS_PER_WRITE):
+        answers += open_folders.wire.exchange(commands[start : start + _COMMANDS_PER_WRITE])
+    return open_folders.read_statuses(answers), answers
+
+
+def _readable(cursor: Cursor) -> Position | None:
+    try:
+        return Position.of(cursor)
+    except CursorExpiredError:
+        return None
+
+
+def _has_changed(
+    listed: ListedFolder,
+    position: Position | None,
+    statuses: Mapping[bytes, grammar.Value],
+    now: datetime,
+) -> bool:
+    if position is None:
+        return True
+    name = b"INBOX" if listed.raw.upper() == b"INBOX" else listed.raw
+    if name not in statuses:
+        # Listed and refused at once: a phantom. It is left as it is, and asked again next time.
+        return False
+    try:
+        return position.differs(read_status(statuses[name]), now)
+    except RetryLaterError:
+        return True
+
+
+def baseline(open_folders: OpenFolders, folder: Folder, *, now: datetime) -> Cursor:
+    """Return the folder's position at this instant."""
+    raw = open_folders.name_of(folder)
+    status = open_folders.status(raw)
+    last_uid = status.last_uid
+    if not last_uid and status.messages:
+        open_folders.select(raw)
+        last_uid = max(_listed_uids(open_folders, [b"*"], b"(UID)"), default=0)
+    begun = Position(raw.decode("latin-1"), status.uidvalidity, last_uid)
+    return begun.reached(status, last_uid=last_uid, compared_at=int(now.timestamp())).cursor()
+
+
+@dataclass(slots=True)
+class _Listing:
+    """One call of `changes`: what was asked, and what the first round trip brought."""
+
+    open_folders: OpenFolders
+    folder: Folder
+    raw: bytes
+    position: Position
+    status: FolderStatus
+    first: list[Answer]
+    changed_since: Answer | None
+    since: datetime | None
+
+    @property
+    def top(self) -> int:
+        """The highest UID that belongs to the position taken; 0 where the server does not say."""
+        return self.status.last_uid if self.status.last_uid >= self.position.last_uid else 0
+
+
+def changes(
+    open_folders: OpenFolders,
+    folder: Folder,
+    cursor: Cursor | None,
+    known: KnownCopies,
+    *,
+    since: datetime | None,
+    limit: int,
+    now: datetime,
+) -> ChangePage:
+    """Return what changed after `cursor`; see `MailSession.changes`."""
+    raw = open_folders.name_of(folder)
+    listing = _begin(open_folders, folder, raw, Position.of(cursor) if cursor else None, since)
+    status = listing.status
+    uids, is_complete = _next_uids(listing, limit)
+    page, more = uids[:limit], len(uids) > limit or not is_complete
+    added = _received_since(listing, page)
+    if listing.position.whole:
+        held = known()
+        added = [one for one in added if one not in held]
+    if more:
+        reached = max(page, default=listing.position.last_uid)
+        rest = replace(
+            listing.position, uidvalidity=status.uidvalidity, last_uid=reached, catching_up=True
+        )
+        return ChangePage(tuple(added), {}, (), rest.cursor(), more=True)
+    last_uid = max(listing.top, listing.position.last_uid, *page, 0)
+    flags, removed, compared = _changes_of_known(listing, known, uids, now)
+    compared_at = int(now.timestamp()) if compared else listing.position.compared_at
+    reached_all = listing.position.reached(status, last_uid=last_uid, compared_at=compared_at)
+    return ChangePage(tuple(added), flags, tuple(removed), reached_all.cursor())
+
+
+def list_window(
+    open_folders: OpenFolders, folder: Folder, *, since: datetime, upto: Cursor
+) -> tuple[ProviderMessageId, ...]:
+    """Return what was received since `since` and lies before `upto`, newest first."""
+    raw = open_folders.name_of(folder)
+    listing = _begin(open_folders, folder, raw, None, since)
+    try:
+        end: Position | None = Position.of(upto)
+    except CursorExpiredError:
+        end = None
+    # After a renumbering the old position says nothing; all in the window is then listed.
+    is_same = end is not None and end.uidvalidity == listing.status.uidvalidity
+    last = end.last_uid if end and is_same else None
+    uids, _complete = _next_uids(listing, None)
+    dated = _received(listing, [uid for uid in uids if last is None or uid <= last])
+    newest_first = sorted(
+        ((received or since, uid) for uid, received in dated if not received or received >= since),
+        reverse=True,
+    )
+    return tuple(
+        message_id(folder, listing.status.uidvalidity, uid) for _received_at, uid in newest_first
+    )
+
+
+def _begin(
+    open_folders: OpenFolders,
+    folder: Folder,
+    raw: bytes,
+    position: Position | None,
+    since: datetime | None,
+) -> _Listing:
+    """Take the folder's status, select it and ask what is new and changed, in one round trip.
+
+    The status comes first, so what happens while we list lies after the position and is found next
+    time. Raises `CursorExpiredError` for a new UIDVALIDITY.
+    """
+    last_uid = position.last_uid if position else 0
+    is_whole = position is None or position.whole
+    select = open_folders.select_commands(raw)
+    window = (last_uid + 1, last_uid + FIRST_WINDOW)
+    search = _search(open_folders, window, since if is_whole else None)
+    commands = [open_folders.status_command(raw), *select, search]
+    if position and position.modseq and not is_whole and last_uid:
+        modifier = b" VANISHED" if open_folders.has_qresync else b""
+        commands.append(
+            b"UID FETCH 1:%d (UID FLAGS) (CHANGEDSINCE %d%s)"
+            % (last_uid, position.modseq, modifier)
+        )
+    answers = open_folders.wire.exchange(commands)
+    status = open_folders.take_status(raw, answers[0])
+    uidvalidity = open_folders.take_selection(raw, answers[1 : 1 + len(select)], select)
+    searched = answers[1 + len(select)].require_ok()
+    if status.uidvalidity != uidvalidity or (position and position.uidvalidity != uidvalidity):
+        if position is None:
+            raise RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE, cause="UIDVALIDITY is unsteady")
+        raise CursorExpiredError(ErrorCode.UIDVALIDITY_CHANGED, cause=f"now {uidvalidity}")
+    begun = position or Position(raw.decode("latin-1"), uidvalidity, 0, whole=True)
+    asked_changes = len(commands) > 2 + len(select)
+    return _Listing(
+        open_folders=open_folders,
+        folder=folder,
+        raw=raw,
+        position=begun,
+        status=status,
+        first=[searched],
+        changed_since=answers[-1] if asked_changes else None,
+        since=since,
+    )
+
+
+def _search(open_folders: OpenFolders, window: tuple[int, int], since: datetime | None) -> bytes:
+    # A day earlier: SEARCH knows days only, and in the server's own time zone.
+    floor = b" SINCE " + grammar.search_date(since - timedelta(days=1)) if since else b""
+    esearch = b" RETURN (ALL)" if open_folders.session.can(b"ESEARCH") else b""
+    return b"UID SEARCH%s UID %d:%d%s" % (esearch, *window, floor)
+
+
+def _next_uids(listing: _Listing, limit: int | None) -> tuple[list[int], bool]:
+    """Return the UIDs after the position, ascending, and whether these are all there are."""
+    low, span = listing.position.last_uid + 1, FIRST_WINDOW
+    high = low + span - 1
+    found = _found_uids(listing.first, low, _capped(listing, high))
+    floor = listing.since if listing.position.whole else None
+    while high < listing.top and (limit is None or len(found) <= limit):
+        span = span * 4 if len(found) < FIRST_WINDOW // 4 else FIRST_WINDOW
+        low, high = high + 1, min(high + span, listing.top)
+        command = _search(listing.open_folders, (low, high), floor)
+        answers = listing.open_folders.wire.exchange([command])
+        answers[0].require_ok()
+        found += _found_uids(answers, low, high)
+    return found, high >= listing.top
+
+
+def _capped(listing: _Listing, high: int) -> int:
+    return min(high, listing.top) if listing.top else high
+
+
+def _found_uids(answers: Sequence[Answer], low: int, high: int) -> list[int]:
+    """Return the UIDs of SEARCH or ESEARCH responses within bounds; `n:*` and servers overshoot."""
+    found: set[int] = set()
+    for response in untagged(answers, b"SEARCH"):
+        # Cyrus answers an empty search with `(MODSEQ n)`: only bare numbers are results.
+        numbers = (grammar.number(text) for text in response[0].split(b"(")[0].split()[2:])
+        found.update(uid for uid in numbers if uid and low <= uid <= high)
+    for response in untagged(answers, b"ESEARCH"):
+        try:
+            words = grammar.parse(response)
+            at = words.index(b"ALL") if b"ALL" in words else None
+            if at is not None:
+                found.update(grammar.expand_set(words[at + 1], low, high))
+        except (grammar.GrammarError, IndexError) as error:
+            raise _violation(str(error)) from error
+    return sorted(found)
+
+
+def _received_since(listing: _Listing, uids: Sequence[int]) -> list[ProviderMessageId]:
+    """Return the names of those `uids` received at or after the floor, to the second."""
+    uidvalidity = listing.status.uidvalidity
+    if listing.since is None or not uids:
+        return [message_id(listing.folder, uidvalidity, uid) for uid in uids]
+    return [
+        message_id(listing.folder, uidvalidity, uid)
+        for uid, received in _received(listing, uids)
+        # A date that cannot be read is no reason to skip a message in silence.
+        if received is None or received >= listing.since
+    ]
+
+
+def _received(listing: _Listing, uids: Sequence[int]) -> list[tuple[int, datetime | None]]:
+    """Return when each of `uids` was received, ascending, without those meanwhile gone."""
+    wanted = frozenset(uids)
+    found: dict[int, datetime | None] = {}
+    for uid, items in _fetched(
+        listing.open_folders, list(grammar.sequence_sets(uids)), b"(UID INTERNALDATE)"
+    ):
+        if uid in wanted and b"INTERNALDATE" in items:
+            found[uid] = grammar.internal_date(items[b"INTERNALDATE"])
+    return sorted(found.items())
+
+
+def _listed_uids(open_folders: OpenFolders, sets: Sequence[bytes], items: bytes) -> list[int]:
+    return [uid for uid, _items in _fetched(open_folders, sets, items)]
+
+
+def _fetched(
+    open_folders: OpenFolders, sets: Sequence[bytes], items: bytes
+) -> Iterator[tuple[int, dict[bytes, grammar.Value]]]:
+    """Yield UID and items of each FETCH response; small items only, as they are all kept."""
+    kept: list[tuple[int, dict[bytes, grammar.Value]]] = []
+
+    def take(response: list[bytes]) -> None:
+        if (read := _uid_and_items(response)) is not None:
+            kept.append(read)
+
+    open_folders.fetch_each(sets, items, take)
+    yield from kept
+
+
+def _uid_and_items(response: list[bytes]) -> tuple[int, dict[bytes, grammar.Value]] | None:
+    try:
+        items = read_fetch(response)
+    except grammar.GrammarError as error:
+        raise _violation(str(error)) from error
+    uid = grammar.number(items.get(b"UID")) if items else None
+    return (uid, items) if uid and items else None
+
+
+def _changes_of_known(
+    listing: _Listing, known: KnownCopies, new_uids: Sequence[int], now: datetime
+) -> tuple[dict[ProviderMessageId, Flags], list[ProviderMessageId], bool]:
+    """Return flags and removals among what was listed before, and whether all was compared."""
+    position, status = listing.position, listing.status
+    told = listing.changed_since
+    trustworthy = told is not None and told.ok and status.modseq >= position.modseq > 0
+    if told is None or not trustworthy or position.is_due(status, now):
+        return *_compare(listing, known), True
+    flags = _changed_flags(listing, told)
+    if listing.open_folders.has_qresync:
+        return flags, _vanished(listing, told, known), False
+    # Nothing is ever added below the position, so an equal count means that nothing went away.
+    left = status.messages - len(new_uids)
+    if left == position.messages and not position.catching_up:
+        return flags, [], False
+    return flags, _missing(listing, known()), False
+
+
+def _changed_flags(listing: _Listing, told: Answer) -> dict[ProviderMessageId, Flags]:
+    flags: dict[ProviderMessageId, Flags] = {}
+    for response in untagged([told], b"VANISHED") and [] or told.untagged:
+        read = _uid_and_items(response)
+        if read and read[0] <= listing.position.last_uid and b"FLAGS" in read[1]:
+            name = message_id(listing.folder, listing.status.uidvalidity, read[0])
+            flags[name] = read_flags(read[1])
+    return flags
+
+
+def _vanished(listing: _Listing, told: Answer, known: KnownCopies) -> list[ProviderMessageId]:
+    """Return what `VANISHED` names, of the part of the folder that was listed before."""
+    uids: set[int] = set()
+    low, high = 1, listing.position.last_uid
+    sets = [response[0].split()[-1] for response in untagged([told], b"VANISHED")]
+    if not sets:
+        return []
+    held: frozenset[int] | None = None
+    for text in sets:
+        for uid in grammar.expand_set(text, low, high):
+            if len(uids) >= _MOST_VANISHED and held is None:
+                held = frozenset(_uids_of(listing, known()))
+                uids &= held
+            if held is None or uid in held:
+                uids.add(uid)
+    return [message_id(listing.folder, listing.status.uidvalidity, uid) for uid in sorted(uids)]
+
+
+def _missing(listing: _Listing, held: Mapping[ProviderMessageId, Flags]) -> list[ProviderMessageId]:
+    """Return which of `held` are no longer in the folder, by listing UIDs in windows."""
+    uids = _uids_of(listing, held)
+    if not uids:
+        return []
+    present: set[int] = set()
+    low, last = min(uids), max(uids)
+    while low <= last:
+        high = min(low + FIRST_WINDOW - 1, last)
+        # Only where we hold something: UIDs may lie far apart.
+        if any(low <= uid <= high for uid in uids):
+            command = _search(listing.open_folders, (low, high), None)
+            answers = listing.open_folders.wire.exchange([command])
+            answers[0].require_ok()
+            present.update(_found_uids(answers, low, high))
+        low = min((uid for uid in uids if uid > high), default=last + 1)
+    return [name for uid, name in sorted(uids.items()) if uid not in present]
+
+
+def _compare(
+    listing: _Listing, known: KnownCopies
+) -> tuple[dict[ProviderMessageId, Flags], list[ProviderMessageId]]:
+    """Compare the flags of all we hold with the server's, and find what is gone."""
+    held = known()
+    uids = _uids_of(listing, held)
+    other = [name for name in held if uid_of(name, listing.status.uidvalidity) is None]
+    changed: dict[ProviderMessageId, Flags] = {}
+    present: set[int] = set()
+
+    def take(response: list[bytes]) -> None:
+        read = _uid_and_items(response)
+        name = uids.get(read[0]) if read else None
+        if read is None or name is None or b"FLAGS" not in read[1]:
+            return
+        present.add(read[0])
+        flags = read_flags(read[1])
+        if replace(held[name], version=0) != replace(flags, version=0):
+            changed[name] = flags
+
+    items = b"(UID FLAGS MODSEQ)" if listing.status.modseq else b"(UID FLAGS)"
+    if uids:
+        whole = b"%d:%d" % (min(uids), max(uids))
+        listing.open_folders.fetch_each([whole], items, take)
+    absent = {uid: name for uid, name in uids.items() if uid not in present}
+    if not absent:
+        return changed, other
+    # An answer that left something out is not proof; a second listing has to say the same.
+    gone = _missing(listing, {name: held[name] for name in absent.values()})
+    return changed, [*gone, *other]
+
+
+def _uids_of(
+    listing: _Listing, held: Mapping[ProviderMessageId, Flags]
+) -> dict[int, ProviderMessageId]:
+    pairs = ((uid_of(name, listing.status.uidvalidity), name) for name in held)
+    return {uid: name for uid, name in pairs if uid is not None}
+
+
+def read_flags(items: Mapping[bytes, grammar.Value]) -> Flags:
+    """Return the flags of a FETCH response, with MODSEQ as their version."""
+    listed = items.get(b"FLAGS")
+    words = (
+        {word.lower() for word in listed if isinstance(word, bytes)}
+        if isinstance(listed, list)
+        else set()
+    )
+    modseq = items.get(b"MODSEQ")
+    version = grammar.number(modseq[0]) if isinstance(modseq, list) and modseq else None
+    return Flags(
+        seen=_SEEN in words,
+        flagged=_FLAGGED in words,
+        answered=_ANSWERED in words,
+        draft=_DRAFT in words,
+        version=version or 0,
+    )
+
+
+def _violation(cause: str) -> RetryLaterError:
+    return RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=cause)

@@ -1,0 +1,205 @@
+"""Decides how commands and answers travel: many commands in one write, answers read under caps.
+
+One write and one wait is a round trip however many commands it carries; that is what makes an idle
+poll cheap. Sizes are judged before they are read, because a server may announce three gigabytes.
+"""
+
+import itertools
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError
+from shared.providers.imap import errors, grammar
+from shared.providers.network import Connection
+
+LONGEST_LINE = 16 << 20
+"""Bytes in a line: a SEARCH answer of a million numbers fits, an endless line does not."""
+LARGEST_LITERAL = 16 << 20
+"""Bytes in a literal; what is larger is asked for in slices, so a server with more is broken."""
+LARGEST_ANSWER = 64 << 20
+"""Bytes of untagged responses kept for one write."""
+EXCHANGE_SECONDS = 120.0
+"""A write's answers must be complete by then, however steadily the server drips."""
+_LITERAL = re.compile(rb"\{([0-9]{1,19})\+?\}\Z")
+_STATUS_KINDS = (b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH")
+
+
+@dataclass(slots=True)
+class Answer:
+    """What one command brought: its status and the untagged responses read before its end."""
+
+    tag: bytes
+    untagged: list[list[bytes]] = field(default_factory=list)
+    status: grammar.StatusText | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the server did it."""
+        return self.status is not None and self.status.kind == "OK"
+
+    @property
+    def refusal(self) -> grammar.StatusText:
+        """The status of a command that was not done."""
+        return self.status or grammar.StatusText("BAD", text="no answer")
+
+    def require_ok(self) -> "Answer":
+        """Return this answer, or raise what the refusal means."""
+        if not self.ok:
+            raise errors.from_imap_command(self.refusal)
+        return self
+
+
+OnUntagged = Callable[[list[bytes]], None]
+
+
+@dataclass(slots=True)
+class Pending:
+    """Commands that were written and whose answers are still to be read."""
+
+    answers: list[Answer]
+    on_untagged: OnUntagged | None
+    is_read: bool = False
+
+
+class Wire:
+    """Writes commands to a connection and reads their answers. Not thread-safe."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._numbers = itertools.count(1)
+        self._outstanding: deque[Pending] = deque()
+        self._is_broken = False
+        self.round_trips = 0
+        """How often we wrote and then waited."""
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes received, as plain text."""
+        return self._connection.bytes_in
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes sent, as plain text."""
+        return self._connection.bytes_out
+
+    def exchange(
+        self, commands: Iterable[bytes], *, on_untagged: OnUntagged | None = None
+    ) -> list[Answer]:
+        """Write all of `commands` at once and return an answer for each, done or refused.
+
+        With `on_untagged` the untagged responses go there one by one and are not kept.
+        """
+        return self.collect(self.send(commands, on_untagged=on_untagged))
+
+    def send(self, commands: Iterable[bytes], *, on_untagged: OnUntagged | None = None) -> Pending:
+        """Write `commands` and return without waiting."""
+        lines: list[bytes] = []
+        answers: list[Answer] = []
+        for command in commands:
+            grammar.refuse_controls(command)
+            tag = b"M%d" % next(self._numbers)
+            lines.append(tag + b" " + command + b"\r\n")
+            answers.append(Answer(tag))
+        pending = Pending(answers, on_untagged)
+        self._write(b"".join(lines))
+        self._outstanding.append(pending)
+        self.round_trips += 1
+        return pending
+
+    def collect(self, pending: Pending) -> list[Answer]:
+        """Wait for the answers to `pending`; those written before it are read first and kept."""
+        while not pending.is_read:
+            self._read(self._outstanding.popleft())
+        return pending.answers
+
+    def logout(self) -> None:
+        """Say goodbye and close, without waiting for the answer."""
+        try:
+            if not self._is_broken:
+                self._write(b"M0 LOGOUT\r\n")
+        except MailroomError:
+            # The session's own outcome stands; that the server left first adds nothing to it.
+            self._is_broken = True
+        finally:
+            self._connection.close()
+
+    def _write(self, data: bytes) -> None:
+        self._connection.begin_exchange(EXCHANGE_SECONDS)
+        try:
+            self._connection.sendall(data)
+        except MailroomError:
+            self._is_broken = True
+            raise
+
+    def _read(self, pending: Pending) -> None:
+        self._connection.begin_exchange(EXCHANGE_SECONDS)
+        try:
+            for answer in pending.answers:
+                self._read_until_done(pending, answer)
+        except BaseException:
+            # What is left on the wire belongs to nobody; the session cannot go on.
+            self._is_broken = True
+            raise
+        pending.is_read = True
+
+    def _read_until_done(self, pending: Pending, answer: Answer) -> None:
+        kept = 0
+        prefix = answer.tag + b" "
+        while answer.status is None:
+            response = self.read_response()
+            line = response[0]
+            if line.startswith(prefix):
+                answer.status = grammar.status_text(line)
+                if answer.status is None:
+                    raise _violation("a tagged line without a status")
+            elif not line.startswith(b"* "):
+                raise _violation("a line that answers nothing")
+            elif line[2:5].upper() == b"BYE":
+                status = grammar.status_text(line)
+                raise errors.from_imap_command(status or grammar.StatusText("BYE"))
+            elif pending.on_untagged is not None:
+                pending.on_untagged(response)
+            else:
+                kept += sum(map(len, response))
+                if kept > LARGEST_ANSWER:
+                    raise _violation("an endless answer")
+                answer.untagged.append(response)
+
+    def read_response(self) -> list[bytes]:
+        """Return the next response: a line, or lines and literals by turns."""
+        line = self._read_line()
+        response = [line]
+        if line[:2] != b"* " or line[2:9].upper().startswith(_STATUS_KINDS):
+            return response
+        size = 0
+        while match := _LITERAL.search(line[-24:]):
+            size += int(match[1])
+            if size > LARGEST_LITERAL:
+                raise _violation(f"a literal of {match[1].decode()} bytes")
+            response.append(self._connection.read(int(match[1])))
+            line = self._read_line()
+            response.append(line)
+        return response
+
+    def _read_line(self) -> bytes:
+        line = self._connection.readline(LONGEST_LINE)
+        if line[-1:] != b"\n":
+            raise _violation("an endless line")
+        return line.rstrip(b"\r\n")
+
+
+def untagged(answers: Sequence[Answer], name: bytes) -> list[list[bytes]]:
+    """Return the untagged responses called `name`, whichever command they came with."""
+    start = b"* " + name + b" "
+    return [
+        response
+        for answer in answers
+        for response in answer.untagged
+        if response[0][: len(start)].upper() == start or response[0].upper() == start.rstrip()
+    ]
+
+
+def _violation(cause: str) -> RetryLaterError:
+    return RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=cause)
