@@ -4,8 +4,11 @@ Two steps, each usable alone. `translate` is what CloudFormation does with
 `Transform: AWS::Serverless-2016-10-31`, by SAM's own translator; tests read the outcome. `expand`
 adds what the local emulator needs: SAM puts routes, authorizer and CORS into one OpenAPI `Body`,
 which the emulator accepts and ignores (every route is a 404, every preflight refused), so they
-become `Authorizer`, `Integration` and `Route` resources and `CorsConfiguration`. Nested stacks are
-left out: they hold alarms, which the emulator does not raise.
+become `Authorizer`, `Integration` and `Route` resources and `CorsConfiguration`. It also hands on
+parameters as text where it then compares numbers, so those are put in.
+
+Left out is what is untrue on one machine: nested stacks (alarms, which the emulator does not raise)
+and the policies that refuse requests without TLS (the emulator has none, and does obey them).
 """
 
 from __future__ import annotations
@@ -33,6 +36,11 @@ _CODE: Final = ("mailroom-artifacts", "mailroom.zip")
 _ANY: Final = "x-amazon-apigateway-any-method"
 _METHODS: Final = frozenset({"get", "post", "put", "patch", "delete", "options", "head", _ANY})
 _FUNCTION: Final = re.compile(r"\$\{(\w+)(?:\.Arn|\.Alias)?\}/invocations")
+
+
+_NOT_LOCAL: Final = frozenset(
+    {"AWS::CloudFormation::Stack", "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"}
+)
 
 
 class _Session:
@@ -89,20 +97,38 @@ def translate(
 def expand(
     template_path: Path, parameters: Mapping[str, str], code: tuple[str, str] = _CODE
 ) -> Template:
-    """The template as the local emulator takes it: no SAM, no OpenAPI body, no nested stack.
+    """The template as the local emulator takes it: plain resources, and none that is not local.
 
     `parameters` are given again when the stack is deployed; here they settle what SAM decides by
     value. `code` is the bucket and key of the zip with `functions/`, `shared/` and what they need.
     """
     template = translate(load(template_path), parameters, code)
+    numbers = {
+        name: int(parameters.get(name, spec.get("Default", 0)))
+        for name, spec in template.get("Parameters", {}).items()
+        if spec["Type"] == "Number"
+    }
     resources = template["Resources"]
     for name, resource in list(resources.items()):
-        match resource["Type"]:
-            case "AWS::CloudFormation::Stack":
-                del resources[name]
-            case "AWS::ApiGatewayV2::Api":
-                resources.update(_native_api(name, resource["Properties"]["Body"]))
+        if resource["Type"] in _NOT_LOCAL:
+            del resources[name]
+        elif resource["Type"] == "AWS::ApiGatewayV2::Api":
+            resources.update(_native_api(name, resource["Properties"]["Body"]))
+        elif resource["Type"] != "AWS::Lambda::Function":  # whose variables are text
+            resource["Properties"] = _with_numbers(resource.get("Properties", {}), numbers)
     return template
+
+
+def _with_numbers(value: Any, numbers: Mapping[str, int]) -> Any:
+    """`value` with every reference to a parameter that is a number replaced by it."""
+    match value:
+        case {"Ref": str(name)} if name in numbers:
+            return numbers[name]
+        case dict():
+            return {key: _with_numbers(item, numbers) for key, item in value.items()}
+        case list():
+            return [_with_numbers(item, numbers) for item in value]
+    return value
 
 
 def routes(body: Template) -> list[Route]:

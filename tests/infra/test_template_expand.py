@@ -92,6 +92,21 @@ def test_nothing_of_sam_and_no_nested_stack_is_left(expanded):
     assert "Transform" not in expanded
 
 
+def test_policies_that_refuse_http_stay_away_from_an_emulator_without_tls(expanded):
+    kinds = {resource["Type"] for resource in expanded["Resources"].values()}
+    assert not kinds & {"AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"}
+
+
+def test_numbers_are_numbers_where_the_emulator_compares_them():
+    template = expand(TEMPLATE, {**PARAMETERS, "SyncMaximumConcurrency": "7"})
+    mappings = dict(of_type(template, "AWS::Lambda::EventSourceMapping"))
+    assert mappings["SyncMailboxFunctionDue"]["ScalingConfig"] == {"MaximumConcurrency": 7}
+    assert mappings["PlanBackfillFunctionPlanned"]["ScalingConfig"] == {"MaximumConcurrency": 20}
+    functions = dict(of_type(template, "AWS::Lambda::Function"))
+    variables = functions["ConnectMailboxFunction"]["Environment"]["Variables"]
+    assert variables["MAILROOM_SYNC_MINUTES"] == {"Ref": "SyncMinutes"}
+
+
 def test_the_template_on_disk_is_not_changed_by_reading_it():
     before = load(TEMPLATE)
     expand(TEMPLATE, PARAMETERS)
