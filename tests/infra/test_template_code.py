@@ -1,0 +1,98 @@
+"""The template and the code name the same things: keys of the table, routes of the handlers."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from infra.lint_access import api_routes
+from infra.lint_rules import folder_of, of_type
+from shared.aws import tables
+from tests.infra.template_text import ROOT, translated
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+KEYS = {
+    tables.DUE_INDEX: ("due_slot", "due_key"),
+    tables.MAILBOX_DATE_INDEX: ("mailbox_pk", "date_sk"),
+}
+
+
+def table():
+    ((_, properties),) = of_type(translated(), "AWS::DynamoDB::Table")
+    return properties
+
+
+def keys(schema):
+    return tuple(
+        next(part["AttributeName"] for part in schema if part["KeyType"] == kind)
+        for kind in ("HASH", "RANGE")
+    )
+
+
+def test_table_has_the_keys_that_every_item_has():
+    attributes = tables.Item.get_attributes().values()
+    (partition,) = (attribute.attr_name for attribute in attributes if attribute.is_hash_key)
+    (sort,) = (attribute.attr_name for attribute in attributes if attribute.is_range_key)
+    assert keys(table()["KeySchema"]) == (partition, sort)
+
+
+def test_table_has_the_indexes_that_the_code_asks():
+    indexes = {
+        index["IndexName"]: keys(index["KeySchema"]) for index in table()["GlobalSecondaryIndexes"]
+    }
+    assert indexes == KEYS
+
+
+def test_key_attributes_are_texts_and_all_are_declared():
+    declared = {
+        item["AttributeName"]: item["AttributeType"] for item in table()["AttributeDefinitions"]
+    }
+    used = {"pk", "sk", *(name for pair in KEYS.values() for name in pair)}
+    assert declared == dict.fromkeys(used, "S")
+
+
+@pytest.mark.parametrize("name", sorted({name for pair in KEYS.values() for name in pair}))
+def test_code_writes_the_attribute_of_the_index(name):
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "shared" / "aws").glob("*.py")]
+    attributes = tables.StateItem.get_attributes()
+    assert name in attributes or any(f'"{name}"' in source for source in sources)
+
+
+@pytest.mark.parametrize("item", [tables.StateItem, tables.BackfillItem])
+def test_what_stands_in_the_due_index_carries_what_it_projects(item):
+    (due,) = (
+        index
+        for index in table()["GlobalSecondaryIndexes"]
+        if index["IndexName"] == tables.DUE_INDEX
+    )
+    assert due["Projection"]["ProjectionType"] == "INCLUDE"
+    projected = {*due["Projection"]["NonKeyAttributes"], *KEYS[tables.DUE_INDEX]}
+    # A backfill is never held back; all else must be there, or the index answers with gaps.
+    missing = projected - set(item.get_attributes())
+    assert missing <= ({"not_before"} if item is tables.BackfillItem else set())
+
+
+def handler_routes(path: Path) -> set[str]:
+    """What `@app.get("/…")` and the like declare, in API Gateway's spelling."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for call in getattr(node, "decorator_list", []):
+            match call:
+                case ast.Call(
+                    func=ast.Attribute(value=ast.Name(id="app"), attr=method),
+                    args=[ast.Constant(value=str(route)), *_],
+                ) if method in METHODS:
+                    found.add(f"{method.upper()} {route.replace('<', '{').replace('>', '}')}")
+    return found
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({folder_of(route.function) for route in api_routes(translated())})
+)
+def test_handler_answers_exactly_the_routes_it_is_given(folder):
+    given = {
+        f"{route.method} {route.path}"
+        for route in api_routes(translated())
+        if folder_of(route.function) == folder
+    }
+    assert handler_routes(ROOT / "functions" / folder / "handler.py") == given
