@@ -1,0 +1,1 @@
+"""What the demo mailbox says: people, conversations, bulk mail, odd mail, attachments."""
