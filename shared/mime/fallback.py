@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from shared.mime.caps import MAX_PARTS
 from shared.mime.words import decoded, decoded_words, transfer_decoded
 
-_MAX_LINE_VISITS = 2_000_000
+_MAX_LINE_VISITS = 1_000_000
 _MAX_PARAMETER_BYTES = 4 * 1024
 _LEVEL = re.compile(rb"boundary|message/", re.IGNORECASE)
 _MIME_FIELD = re.compile(

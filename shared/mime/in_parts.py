@@ -9,17 +9,18 @@ import re
 from fast_mail_parser import ParseError, parse_email
 
 from shared.domain.message import FetchedMessage, FetchedPart, ParsedAttachment, RemotePart
-from shared.mime.caps import MAX_PARTS, within_caps
+from shared.mime.caps import MAX_BODY_BYTES, MAX_PARTS, within_caps
 from shared.mime.filenames import filename
 from shared.mime.reading import Content, Reading, is_inline
 from shared.mime.repair import mend, rebuilt
 from shared.mime.whole import header_only
-from shared.mime.words import clean_line, decoded, transfer_decoded, unmistaken
+from shared.mime.words import clean_line, is_doubtful, settled, transfer_decoded
 
 _BODIES = ("text/plain", "text/html")
 _CHARSET = re.compile(r"[A-Za-z0-9._:+-]{1,40}")
 _ENCODINGS = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
 _MAX_TYPE_CHARACTERS = 255
+_MOST_CHARACTERS = MAX_BODY_BYTES * 2 + 1
 # 57 bytes make a line of 76 letters and its end.
 _BASE64_LINE, _BASE64_LINE_BYTES = 78, 57
 
@@ -74,15 +75,17 @@ def _body(part: FetchedPart, kind: str, defects: list[str]) -> str:
     try:
         mail = parse_email(message, mode="lazy")
         texts = mail.text_html if kind == "text/html" else mail.text_plain
-        text = texts[0] if texts else ""
+        text = texts[0][:_MOST_CHARACTERS] if texts else ""
         codes = [warning.kind.replace("-", "_") for warning in mail.warnings]
     except ParseError:
         text = "\ufffd"
         codes = ["stdlib"]
     defects += [code for code in codes if code not in defects]
-    if not text.isascii() and "\ufffd" in text:
-        text = decoded(transfer_decoded(part.content, encoding), part.charset)
-    return unmistaken(text)
+    if is_doubtful(text):
+        text = settled(
+            text, transfer_decoded(part.content, encoding)[:_MOST_CHARACTERS], part.charset
+        )
+    return text
 
 
 def _fetched(part: FetchedPart, kind: str) -> ParsedAttachment:

@@ -24,7 +24,7 @@ def mend(raw: bytes) -> tuple[bytes, str | None]:
         if raw[:1] not in _PREFACE_STARTS or (rest := _without_preface(raw)) is raw:
             break
         raw, preface = rest, "preface"
-    head = raw[: header_end(raw)[0]]
+    head = raw[: min(header_end(raw)[0], MAX_HEADER_BLOCK_BYTES)]
     if b"\r" in head and head.count(b"\r") != head.count(b"\r\n"):
         if b"\n" not in raw:
             return raw.replace(b"\r", b"\r\n"), "bare_cr"

@@ -7,7 +7,7 @@ _SNIPPET_FROM = 8_000
 _QUOTE_ENDS = (
     "wrote:", "schrieb:", "a écrit :", "a écrit:", "escribió:", "ha scritto:", "escreveu:", "schreef:",
 )  # fmt: skip
-_QUOTE_STARTS = ("-----Original Message", "-----Ursprüngliche Nachricht", "________________")
+_QUOTE_STARTS = (">", "-----Original Message", "-----Ursprüngliche Nachricht", "________________")
 
 
 def joined(pieces: Sequence[str], separator: str) -> str:
@@ -36,7 +36,7 @@ def snippet(text: str) -> str:
 
 
 def _starts_quote(line: str, lines: list[str], number: int) -> bool:
-    if line.startswith((">", *_QUOTE_STARTS)):
+    if line.startswith(_QUOTE_STARTS):
         return True
     if line.endswith(_QUOTE_ENDS):
         return True

@@ -28,10 +28,19 @@ from shared.mime.fallback import Leaf, leaves
 from shared.mime.filenames import filename
 from shared.mime.reading import Content, Mail, Reading, is_inline
 from shared.mime.repair import is_beheaded, mend, rebuilt, with_boundary
-from shared.mime.words import clean_line, decoded, unmistaken
+from shared.mime.words import (
+    clean_line,
+    decoded,
+    is_doubtful,
+    settled,
+    transfer_decoded,
+    unmistaken,
+)
 
 _CHARSET = re.compile(r"charset\s*=\s*\"?([^\s\";]{1,40})", re.IGNORECASE)
+_UUENCODED = re.compile(rb"begin [0-7]{3} [^\r\n]{1,200}\r?\n")
 _MAX_TYPE_CHARACTERS = 255
+_MOST_CHARACTERS = MAX_BODY_BYTES * 2 + 1
 
 
 def read_whole(raw: bytes) -> Reading:
@@ -58,8 +67,8 @@ def read_whole(raw: bytes) -> Reading:
 
 
 def _is_endless(raw: bytes) -> bool:
-    end, body_at = header_end(raw[: MAX_HEADER_BYTES * 2])
-    return end == body_at == MAX_HEADER_BYTES * 2 and header_end(raw)[1] == len(raw)
+    """Return whether the header block is long and never ends: then what follows it counts as the body."""
+    return len(raw) > MAX_HEADER_BYTES and header_end(raw)[0] == len(raw)
 
 
 def _fast(cut: Cut) -> Reading | None:
@@ -80,13 +89,14 @@ def _fast(cut: Cut) -> Reading | None:
 
 
 def _content(mail: PyLazyMail, cut: Cut) -> Content:
-    plain, html = mail.text_plain, mail.text_html
-    suspicious = any("\ufffd" in text for text in (*plain, *html) if not text.isascii())
-    if suspicious:
-        plain, html = _redecoded(cut.raw, plain, html)
+    # Cut before anything else copies it; one character over still tells that it was longer.
+    plain = [text[:_MOST_CHARACTERS] for text in mail.text_plain]
+    html = [text[:_MOST_CHARACTERS] for text in mail.text_html]
+    if any(is_doubtful(text) for text in (*plain, *html)):
+        plain, html = _settled(cut.raw, plain, html)
     return Content(
-        plain=[unmistaken(text) for text in plain],
-        html=[unmistaken(text) for text in html],
+        plain=plain,
+        html=html,
         html_leads=bool(plain and html) and _html_leads(mail, cut.raw),
         attachments=[
             _attachment(
@@ -101,6 +111,9 @@ def _attachment(
     kind: str, name: str | None, disposition: str | None, content_id: str | None, content: bytes
 ) -> ParsedAttachment:
     content_type = clean_line(kind, _MAX_TYPE_CHARACTERS).lower()
+    if _UUENCODED.match(content):
+        # The fast parser passes this old encoding through.
+        content = transfer_decoded(content, "x-uuencode")
     return ParsedAttachment(
         filename=filename(name, content_type),
         content_type=content_type,
@@ -111,31 +124,33 @@ def _attachment(
     )
 
 
-def _redecoded(raw: bytes, plain: list[str], html: list[str]) -> tuple[list[str], list[str]]:
-    """Decode the bodies again that came with replacement characters, by rules more patient than the parser's."""
-    bodies: dict[str, list[str]] = {"text/plain": [], "text/html": []}
+def _settled(raw: bytes, plain: list[str], html: list[str]) -> tuple[list[str], list[str]]:
+    """Decode the doubtful bodies again, by rules more patient than the fast parser's."""
+    bodies: dict[str, list[tuple[bytes, str | None]]] = {"text/plain": [], "text/html": []}
     for part in walk(parse_email_tree(raw, mode="lazy")):
         kind = part.content_type
         if kind in bodies and part.disposition != "attachment" and part.content is not None:
             declared = _CHARSET.search(_first(part.headers, "content-type"))
-            bodies[kind].append(decoded(part.content, declared[1] if declared else None))
-    return (
-        _replaced(plain, bodies["text/plain"]),
-        _replaced(html, bodies["text/html"]),
-    )
+            bodies[kind].append(
+                (part.content[:_MOST_CHARACTERS], declared[1] if declared else None)
+            )
+    return _replaced(plain, bodies["text/plain"]), _replaced(html, bodies["text/html"])
 
 
-def _replaced(texts: list[str], again: list[str]) -> list[str]:
-    # The tree goes into attached messages, the list does not: its bodies come first or not at all.
-    if len(again) < len(texts):
-        return texts
-    return [new if "\ufffd" in old else old for old, new in zip(texts, again, strict=False)]
+def _replaced(texts: list[str], sources: list[tuple[bytes, str | None]]) -> list[str]:
+    if len(sources) != len(texts):
+        # The tree goes into attached messages, the list does not; which is whose cannot be told then.
+        return [unmistaken(text) for text in texts]
+    return [
+        settled(text, *source) if is_doubtful(text) else text
+        for text, source in zip(texts, sources, strict=True)
+    ]
 
 
 def _html_leads(mail: PyLazyMail, raw: bytes) -> bool:
-    if _first(mail.headers, "content-type").lower().startswith("multipart/alternative"):
-        return False
     if -1 < raw.find(b"text/plain") < raw.find(b"text/html"):
+        return False
+    if _first(mail.headers, "content-type").lower().startswith("multipart/alternative"):
         return False
     for part in walk(parse_email_tree(raw, mode="metadata")):
         if part.content_type in ("text/plain", "text/html") and part.disposition != "attachment":
@@ -169,7 +184,7 @@ def of_leaves(found: list[Leaf]) -> Content:
                 )
             )
             continue
-        text = unmistaken(decoded(leaf.content, leaf.charset))
+        text = settled("\ufffd", leaf.content[:_MOST_CHARACTERS], leaf.charset)
         if leaf.content_type == "text/html":
             content.html.append(text)
         else:
@@ -189,8 +204,7 @@ def _without_structure(cut: Cut, reading: Reading) -> Reading:
     """Read again what claims to be multipart and shows no part."""
     guessed = with_boundary(cut.raw)
     if guessed is not None:
-        end, body_at = header_end(guessed)
-        again = _fast(Cut(guessed, cut.header, body_at))
+        again = _fast(Cut(guessed, cut.header, header_end(guessed)[1]))
         if again is not None and not again.content.is_empty():
             again.defects.append("no_boundary")
             return again

@@ -19,6 +19,8 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _MULTI_BYTE = (
     "gb", "big5", "euc", "shift", "sjis", "iso2022", "hz", "utf", "cp93", "cp94", "cp95", "johab",
 )  # fmt: skip
+_MISTAKEN_FOR = (None, "ascii", "cp1252", "iso8859-1", "iso8859-15")
+"""What UTF-8 is declared to be where it is not declared."""
 _ALIASES = {
     "cp-850": "cp850",
     "iso-8859-1": "cp1252",
@@ -62,6 +64,18 @@ def decoded(data: bytes, charset: str | None) -> str:
     return data.decode("cp1252", "replace")
 
 
+def is_doubtful(text: str) -> bool:
+    """Return whether `text` was decoded by a wrong charset, or looks so: `settled` knows."""
+    return not text.isascii() and ("\ufffd" in text or unmistaken(text) != text)
+
+
+def settled(text: str, data: bytes, charset: str | None) -> str:
+    """Return the doubtful `text` of a body as read from its bytes. `charset` is what the sender declared."""
+    if "\ufffd" in text:
+        text = decoded(data, charset)
+    return unmistaken(text) if _codec(charset) in _MISTAKEN_FOR else text
+
+
 def _codec(charset: str | None) -> str | None:
     name = (charset or "").strip("\"' \t\r\n").lower()
     name = _ALIASES.get(name, name)
@@ -98,6 +112,9 @@ def unmistaken(text: str) -> str:
 
     Mail that declares no charset, or the wrong one, is mostly UTF-8; what is not almost never passes for it.
     """
+    if text.isascii():
+        return text
+    # What passes for UTF-8 does so from its first odd letters on, so most text is done with after those.
     first = _NOT_ASCII.search(text)
     if first is None or _reread(first[0]) is None:
         return text

@@ -1,0 +1,140 @@
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.errors import UnreadableMessageError
+from shared.domain.message import ParsedMessage
+from shared.mime.parse import MimeParser
+from tests.unit.mime import bombs
+from tests.unit.mime.mail import PAYLOADS, in_parts, parse, whole
+
+SEEDS = [path.read_bytes() for path in sorted(PAYLOADS.glob("*.eml"))]
+TOKENS = [
+    b"\r\n", b"\n", b"\r", b"\0", b"--", b"--=_b", b"--=_b--", b"\r\n\r\n", b":", b";", b'"', b"<",
+    b">", b"(", b"\\", b"=?utf-8?q?", b"?=", b"=?utf-8?b?////?=", b"=ED=A0=80", b"\xed\xa0\x80",
+    b"\xff\xfe", b"boundary=", b'boundary=""', b"charset=utf-16", b"charset=hex", b"charset=idna",
+    b"Content-Type: multipart/mixed", b"Content-Type: message/rfc822", b"Content-Type: text/html",
+    b"Content-Transfer-Encoding: base64", b"Content-Transfer-Encoding: x-uuencode",
+    b"Content-Type: text/plain; charset=utf-7", b"+2AA-", b"+ADw-", b"=", b"=\r\n", b"&#0;",
+    b"&#xD800;", b"From: ", b"References: ", b"Date: ", b"To: @", b"<div>", b"<!--", b"<pre>",
+]  # fmt: skip
+
+
+def mutated(random_: random.Random) -> bytes:
+    raw = bytearray(random_.choice(SEEDS))
+    for _ in range(random_.randint(1, 12)):
+        at = random_.randrange(len(raw) + 1)
+        upto = min(len(raw), at + random_.randint(0, 40))
+        match random_.randrange(5):
+            case 0:
+                raw[at:at] = random_.choice(TOKENS)
+            case 1:
+                del raw[at:upto]
+            case 2:
+                raw[at:at] = raw[at:upto] * random_.randint(1, 5)
+            case 3:
+                raw[at:upto] = random_.randbytes(upto - at)
+            case _:
+                other = random_.choice(SEEDS)
+                cut = random_.randrange(len(other) + 1)
+                raw[at:at] = other[cut : cut + 200]
+    return bytes(raw)
+
+
+def texts(message: ParsedMessage) -> list[str]:
+    return [
+        message.subject,
+        message.text,
+        message.html or "",
+        message.snippet,
+        message.internet_message_id or "",
+        message.in_reply_to or "",
+        *message.references,
+        *(p.name + p.address for p in message.participants),
+        *(a.filename + a.content_type + (a.content_id or "") for a in message.attachments),
+        *message.headers.values(),
+    ]
+
+
+def assert_storable(message: ParsedMessage) -> None:
+    for text in texts(message):
+        assert "\0" not in text
+        text.encode()
+    assert "\r" not in message.text
+    assert len(message.snippet) <= 160
+    for attachment in message.attachments:
+        assert attachment.filename
+        assert not set("/\\\r\n") & set(attachment.filename)
+
+
+def read(message) -> None:
+    try:
+        assert_storable(MimeParser().parse(message))
+    except UnreadableMessageError:
+        # One that cannot be read is recorded as such; no other exception may leave.
+        assert not (message.raw or message.header or b"").strip()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_mutated_mail_never_raises(seed):
+    random_ = random.Random(seed)
+    for _ in range(100):
+        read(whole(mutated(random_)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_mutated_mail_in_parts_never_raises(seed):
+    random_ = random.Random(1_000 + seed)
+    for _ in range(100):
+        raw = mutated(random_)
+        try:
+            fetched = in_parts(raw)
+        except (LookupError, ValueError, TypeError, AttributeError):
+            # The standard library could not make parts of it; no server is asked to.
+            continue
+        read(fetched)
+
+
+@given(st.binary(max_size=2_000))
+def test_any_bytes_are_read(raw):
+    read(whole(raw))
+
+
+@given(st.lists(st.sampled_from(TOKENS), max_size=60))
+def test_any_pile_of_syntax_is_read(tokens):
+    read(whole(b"".join(tokens)))
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_what_was_written_is_what_is_read(subject, text):
+    import email.message  # noqa: PLC0415
+    import email.policy  # noqa: PLC0415
+
+    message = email.message.EmailMessage(policy=email.policy.SMTP)
+    visible = " ".join("".join(c for c in subject if c.isprintable()).split())
+    message["Subject"] = visible
+    message.set_content("".join(c for c in text if c.isprintable() or c == "\n"))
+    found = parse(message.as_bytes())
+    assert found.subject.replace(" ", "") == visible.replace(" ", "")[:2_000]
+    assert found.text.strip() == message.get_content().replace("\r\n", "\n").strip()
+
+
+def test_bombs_cost_little():
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.unit.mime.bombs"], check=True, capture_output=True, cwd=root
+    )
+    found = json.loads(done.stdout)
+    assert found.keys() == bombs.BOMBS.keys()
+    slow = {name: cost for name, cost in found.items() if cost["seconds"] >= 2}
+    large = {name: cost for name, cost in found.items() if cost["megabytes"] >= 512}
+    assert not slow
+    assert not large
+    unread = {name for name, cost in found.items() if cost["outcome"].startswith("message_")}
+    assert unread == {"empty lines"}
