@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from infra.local.demo_mail import ADDRESS
 from infra.local.http_api import HttpApi, RefusedError
-from infra.local.mail import ADDRESS, MailServers
+from infra.local.mail import MailServers
 from infra.local.stack import LocalStack
 
 TENANT: Final = "demo"
@@ -27,6 +28,7 @@ def run(stack: LocalStack, servers: MailServers, say: Say) -> None:
 
     Raises DemoFailedError.
     """
+    say(f"\nThe mailbox of {ADDRESS} holds {servers.fill()} messages of the last {_DAYS} days")
     api = HttpApi(stack.api_url, stack.token(TENANT, USER, "admin"))
     try:
         mailbox_id = _connected(api) or _connect(api, servers, say)

@@ -46,7 +46,7 @@ def deploy(
     # It complains at exit that nobody reads the statistics it keeps.
     logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)
     code = (ARTIFACTS, f"mailroom-{bundle.digest}.zip")
-    expanded = _with_numbers(expand(template, dict(parameters), code=code), parameters)
+    expanded = expand(template, dict(parameters), code=code)
     text = json.dumps(expanded)
     template_key = f"template-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     _upload(endpoint, {code[1]: bundle.archive, template_key: text.encode()})
@@ -187,27 +187,6 @@ _AGAIN: Final[dict[str, Callable[[str, str, Template], None]]] = {
     "AWS::Lambda::Function": _concurrency,
     "AWS::ApiGatewayV2::Api": _cors,
 }
-
-
-def _with_numbers(template: Template, parameters: Mapping[str, str]) -> Template:
-    """The template with references to number parameters replaced by the numbers.
-
-    The emulator hands a parameter on as text: its poller of queues then compares "20" with the
-    batches under way and stops at the error.
-    """
-    declared = template.get("Parameters", {})
-    numbers = {name for name, parameter in declared.items() if parameter["Type"] == "Number"}
-
-    def replaced(value: Any) -> Any:
-        if isinstance(value, list):
-            return [replaced(item) for item in value]
-        if isinstance(value, dict) and set(value) == {"Ref"} and value["Ref"] in numbers:
-            return int(parameters.get(value["Ref"], declared[value["Ref"]].get("Default")))
-        if isinstance(value, dict):
-            return {name: replaced(item) for name, item in value.items()}
-        return value
-
-    return {**template, "Resources": replaced(template["Resources"])}
 
 
 def _resolved(value: Any, template: Template, parameters: Mapping[str, str]) -> Any:

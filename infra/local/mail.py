@@ -1,14 +1,16 @@
 """The mail servers that run beside the local stack, and whose mailbox the demo connects."""
 
+import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from infra.local.demo_mail import ADDRESS, build, demo_contacts, load
 from infra.local.dovecot import DovecotServer
-from infra.local.paths import Paths
+from infra.local.paths import Paths, write_whole
 from infra.local.smtp_server import SubmissionServer
 from infra.local.stack import MailAccess
 
-ADDRESS: Final = "ada@mailroom.example"
 PASSWORD: Final = "demo-password-of-ada"
 HOST: Final = "127.0.0.1"
 
@@ -34,6 +36,7 @@ class MailServers:
     def __init__(self, paths: Paths) -> None:
         self.dovecot = DovecotServer(paths.mail / "imap", {ADDRESS: PASSWORD})
         self.submission = SubmissionServer(paths.mail / "smtp", self.dovecot)
+        self._filled = paths.mail / "filled-with-demo"
 
     def start(self) -> None:
         """Start them. Raises SystemExit with advice when Dovecot cannot be installed."""
@@ -60,7 +63,29 @@ class MailServers:
 
     def contacts(self) -> dict[str, dict[str, Any]]:
         """Contacts of the demo's CRM by id, as the API takes them; the most talkative first."""
-        return {}
+        return {
+            contact.contact_id: {
+                "name": contact.name,
+                "addresses": list(contact.addresses),
+                "attributes": {"company": contact.company},
+            }
+            for contact in demo_contacts()
+        }
+
+    def fill(self) -> int:
+        """Put the demo's mail into the mailbox unless it is there. Returns how many messages.
+
+        The mail counts as there only when all of it is: what an interrupted run began is dropped.
+        """
+        if self._filled.exists():
+            return int(self._filled.read_text())
+        self.dovecot.stop()
+        shutil.rmtree(self.dovecot.mail_directory(ADDRESS).parent, ignore_errors=True)
+        self.dovecot.start()
+        messages = build(datetime.now(UTC))
+        load(self.dovecot.mail(ADDRESS), messages)
+        write_whole(self._filled, str(len(messages)))
+        return len(messages)
 
     @property
     def imap(self) -> Login:
