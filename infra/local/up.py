@@ -77,7 +77,8 @@ def _run(paths: Paths, *, empty: bool, mail_ports: Sequence[int]) -> int:
     except _StopRequestedError:
         return 0
     except _FAILURES as error:
-        print(f"\nThe local stack could not start: {error}", file=sys.stderr, flush=True)
+        why = f"\nThe local stack could not start: {error}\nWhat its parts logged: {paths.logs}"
+        print(why, file=sys.stderr, flush=True)
         return 1
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
