@@ -6,12 +6,15 @@ known: an encoded name may spell a comma and somebody else's address.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from shared.domain.addresses import canonical_address
-from shared.domain.ids import Address
 from shared.domain.message import Participant, ParticipantRole
 from shared.mime.caps import MAX_NAME_CHARACTERS, MAX_PARTICIPANTS
 from shared.mime.words import clean_line, decoded_words
+
+if TYPE_CHECKING:
+    from shared.domain.ids import Address
 
 Named = tuple[str, str]
 """A display name and an address as written."""

@@ -36,10 +36,42 @@ _OPAQUE = re.compile(
     re.IGNORECASE,
 )
 _VOID_OR_OPTIONAL = frozenset(
-    "area base br col embed hr img input link meta source track wbr param "
-    "p li dt dd tr td th tbody thead tfoot option optgroup colgroup html head body".split()
+    [
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "source",
+        "track",
+        "wbr",
+        "param",
+        "p",
+        "li",
+        "dt",
+        "dd",
+        "tr",
+        "td",
+        "th",
+        "tbody",
+        "thead",
+        "tfoot",
+        "option",
+        "optgroup",
+        "colgroup",
+        "html",
+        "head",
+        "body",
+    ]
 )
-_FORMATTING = frozenset("b big code em font i nobr s small strike strong tt u".split())
+_FORMATTING = frozenset(
+    ["b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"]
+)
 _CLOSE, _NAME, _ATTRIBUTE_TEXT = 1, 2, 3
 
 

@@ -58,7 +58,7 @@ def in_parts(raw: bytes, *, fetched_attachments: bool = False) -> FetchedMessage
                     disposition,
                     part.get_filename(),
                     content_id,
-                )  # fmt: skip
+                )
             )
         else:
             remote.append(
@@ -70,7 +70,7 @@ def in_parts(raw: bytes, *, fetched_attachments: bool = False) -> FetchedMessage
                     part.get_filename(),
                     disposition,
                     content_id,
-                )  # fmt: skip
+                )
             )
 
     take(email.message_from_bytes(raw, policy=email.policy.compat32), "")
