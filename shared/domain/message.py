@@ -64,6 +64,8 @@ class FetchedPart:
     disposition: str | None = None
     filename: str | None = None
     content_id: str | None = None
+    truncated: bool = False
+    """Whether `content` was cut off because the leaf is too large."""
 
 
 @dataclass(frozen=True, slots=True)

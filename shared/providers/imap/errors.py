@@ -160,7 +160,7 @@ SMTP_LOGIN: tuple[SmtpRow, ...] = (
     SmtpRow(_configure(ErrorCode.ENCRYPTION_REQUIRED), replies=frozenset({530})),
     SmtpRow(
         _retry(ErrorCode.PROVIDER_UNAVAILABLE),
-        replies=frozenset({421, 450, 451, 452, 454, 500, 502, 503}),
+        replies=frozenset({421, 450, 451, 452, 454}),
     ),
     SmtpRow(_reconnect(ErrorCode.LOGIN_REJECTED), replies=frozenset({535})),
     SmtpRow(_reconnect(ErrorCode.LOGIN_REJECTED, definitive=False), replies=_REFUSED, words=_WRONG),

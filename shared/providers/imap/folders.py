@@ -66,8 +66,8 @@ _NAMES = {
         "|courrier indésirable|indésirables|pourriel|correo no deseado|no deseado"
         "|lixo eletrônico|lixo eletrónico|correio eletrónico não solicitado|posta indesiderata"
         "|ongewenste e-mail|ongewenst|skräppost|søppelpost|uønsket post|roskaposti"
-        "|wiadomości-śmieci|nevyžádaná pošta|nevyžiadaná pošta|levélszemét|спам|нежелательная почта|gereksiz"
-        "|önemsiz e-posta|ανεπιθύμητη αλληλογραφία"
+        "|wiadomości-śmieci|nevyžádaná pošta|nevyžiadaná pošta|levélszemét|спам"
+        "|нежелательная почта|gereksiz|önemsiz e-posta|ανεπιθύμητη αλληλογραφία"
         "|迷惑メール|垃圾邮件|垃圾郵件|스팸|스팸함|스팸메일함"
     ),
     FolderRole.ARCHIVE: (

@@ -6,6 +6,7 @@ something to find. Everything goes by UID; message numbers shift under our hands
 windows, so that no answer grows with the mailbox.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ from shared.domain.message import Flags
 from shared.ports.provider import ChangePage, KnownCopies, Look
 from shared.providers.imap import grammar
 from shared.providers.imap.folders import ListedFolder
-from shared.providers.imap.position import FolderStatus, Position, read_status
+from shared.providers.imap.position import LARGEST_UID, FolderStatus, Position, read_status
 from shared.providers.imap.session import OpenFolders, message_id, read_fetch, uid_of
 from shared.providers.imap.wire import Answer, untagged
 
@@ -40,34 +41,26 @@ def look(
 ) -> Look:
     """List the folders and compare the active ones with their cursors; one round trip.
 
-    A second one follows only for folders seen for the first time: the others' names are in their
-    cursors, so their status is asked for together with the list.
+    The names are in the cursors, so every status is asked for together with the list.
     """
     positions = {key: _readable(cursor) for key, cursor in cursors.items() if cursor}
     expected = [one.name.encode("latin-1") for one in positions.values() if one]
-    statuses, answers = _ask_statuses(open_folders, expected, [open_folders.list_command()])
+    commands = [open_folders.list_command(), *map(open_folders.status_command, expected)]
+    answers: list[Answer] = []
+    for start in range(0, len(commands), _COMMANDS_PER_WRITE):
+        answers += open_folders.wire.exchange(commands[start : start + _COMMANDS_PER_WRITE])
     listed = open_folders.take_listing(answers)
+    statuses = open_folders.read_statuses(answers)
+    if expected and not statuses:
+        # One refusal is a folder's trouble; all of them are the server's, and not an idle mailbox.
+        answers[1].require_ok()
     active = [one for one in listed if one.folder.selectable and is_active(one.folder)]
-    asked = frozenset(expected)
-    fresh = [one for one in active if one.raw not in asked and one.folder.id in positions]
-    if fresh:
-        statuses |= _ask_statuses(open_folders, [one.raw for one in fresh], [])[0]
     changed = frozenset(
         one.folder.id
         for one in active
         if _has_changed(one, positions.get(one.folder.id), statuses, now)
     )
     return Look(tuple(one.folder for one in listed), changed)
-
-
-def _ask_statuses(
-    open_folders: OpenFolders, names: Sequence[bytes], first: Sequence[bytes]
-) -> tuple[dict[bytes, grammar.Value], list[Answer]]:
-    commands = [*first, *(open_folders.status_command(raw) for raw in names)]
-    answers: list[Answer] = []
-    for start in range(0, len(commands), _COMMANDS_PER_WRITE):
-        answers += open_folders.wire.exchange(commands[start : start + _COMMANDS_PER_WRITE])
-    return open_folders.read_statuses(answers), answers
 
 
 def _readable(cursor: Cursor) -> Position | None:
@@ -138,19 +131,17 @@ def changes(
 ) -> ChangePage:
     """Return what changed after `cursor`; see `MailSession.changes`."""
     raw = open_folders.name_of(folder)
+    known = functools.cache(known)
     listing = _begin(open_folders, folder, raw, Position.of(cursor) if cursor else None, since)
     status = listing.status
-    uids, is_complete = _next_uids(listing, limit)
-    page, more = uids[:limit], len(uids) > limit or not is_complete
+    uids = _next_uids(listing, limit)
+    page, more = uids[:limit], len(uids) > limit
     added = _received_since(listing, page)
     if listing.position.whole:
         held = known()
         added = [one for one in added if one not in held]
     if more:
-        reached = max(page, default=listing.position.last_uid)
-        rest = replace(
-            listing.position, uidvalidity=status.uidvalidity, last_uid=reached, catching_up=True
-        )
+        rest = replace(listing.position, last_uid=page[-1], catching_up=True)
         return ChangePage(tuple(added), {}, (), rest.cursor(), more=True)
     last_uid = max(listing.top, listing.position.last_uid, *page, 0)
     flags, removed, compared = _changes_of_known(listing, known, uids, now)
@@ -172,7 +163,7 @@ def list_window(
     # After a renumbering the old position says nothing; all in the window is then listed.
     is_same = end is not None and end.uidvalidity == listing.status.uidvalidity
     last = end.last_uid if end and is_same else None
-    uids, _complete = _next_uids(listing, None)
+    uids = _next_uids(listing, None)
     dated = _received(listing, [uid for uid in uids if last is None or uid <= last])
     newest_first = sorted(
         ((received or since, uid) for uid, received in dated if not received or received >= since),
@@ -233,15 +224,22 @@ def _search(open_folders: OpenFolders, window: tuple[int, int], since: datetime 
     # A day earlier: SEARCH knows days only, and in the server's own time zone.
     floor = b" SINCE " + grammar.search_date(since - timedelta(days=1)) if since else b""
     esearch = b" RETURN (ALL)" if open_folders.session.can(b"ESEARCH") else b""
-    return b"UID SEARCH%s UID %d:%d%s" % (esearch, *window, floor)
+    low, high = min(window[0], LARGEST_UID), min(window[1], LARGEST_UID)
+    return b"UID SEARCH%s UID %d:%d%s" % (esearch, low, high, floor)
 
 
-def _next_uids(listing: _Listing, limit: int | None) -> tuple[list[int], bool]:
-    """Return the UIDs after the position, ascending, and whether these are all there are."""
+def _next_uids(listing: _Listing, limit: int | None) -> list[int]:
+    """Return the UIDs after the position, ascending: all of them, or more than `limit`."""
     low, span = listing.position.last_uid + 1, FIRST_WINDOW
     high = low + span - 1
-    found = _found_uids(listing.first, low, _capped(listing, high))
     floor = listing.since if listing.position.whole else None
+    if not listing.top and listing.status.messages:
+        # Without UIDNEXT nobody knows where to stop windowing.
+        high = LARGEST_UID
+        command = _search(listing.open_folders, (low, high), floor)
+        answers = [listing.open_folders.wire.exchange([command])[0].require_ok()]
+        return _found_uids(answers, low, high)
+    found = _found_uids(listing.first, low, min(high, listing.top))
     while high < listing.top and (limit is None or len(found) <= limit):
         span = span * 4 if len(found) < FIRST_WINDOW // 4 else FIRST_WINDOW
         low, high = high + 1, min(high + span, listing.top)
@@ -249,11 +247,7 @@ def _next_uids(listing: _Listing, limit: int | None) -> tuple[list[int], bool]:
         answers = listing.open_folders.wire.exchange([command])
         answers[0].require_ok()
         found += _found_uids(answers, low, high)
-    return found, high >= listing.top
-
-
-def _capped(listing: _Listing, high: int) -> int:
-    return min(high, listing.top) if listing.top else high
+    return found
 
 
 def _found_uids(answers: Sequence[Answer], low: int, high: int) -> list[int]:
@@ -347,7 +341,7 @@ def _changes_of_known(
 
 def _changed_flags(listing: _Listing, told: Answer) -> dict[ProviderMessageId, Flags]:
     flags: dict[ProviderMessageId, Flags] = {}
-    for response in untagged([told], b"VANISHED") and [] or told.untagged:
+    for response in told.untagged:
         read = _uid_and_items(response)
         if read and read[0] <= listing.position.last_uid and b"FLAGS" in read[1]:
             name = message_id(listing.folder, listing.status.uidvalidity, read[0])

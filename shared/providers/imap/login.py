@@ -74,7 +74,7 @@ def _log_in(login: ServerLogin, network: Network, connection: Connection) -> Ses
         if login.server.security is Security.STARTTLS:
             if "STARTTLS" not in client.imap.capabilities:
                 raise RetryLaterError(ErrorCode.TLS_NOT_OFFERED, cause="no STARTTLS")
-            client.starttls(_Upgrade(dialogue, network, login))
+            _start_tls(client, network, login)
         _authenticate(client, login)
         capabilities = frozenset(client.capabilities())
     except imaplib.IMAP4.error as error:
@@ -83,6 +83,15 @@ def _log_in(login: ServerLogin, network: Network, connection: Connection) -> Ses
         # imaplib reads lines it does not expect with no more care than this.
         raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=str(error)) from error
     return Session(Wire(connection), capabilities)
+
+
+def _start_tls(client: "_Client", network: Network, login: ServerLogin) -> None:
+    try:
+        client.starttls(_Upgrade(network, login))
+    except imaplib.IMAP4.abort:
+        raise
+    except imaplib.IMAP4.error as error:
+        raise RetryLaterError(ErrorCode.TLS_FAILED, cause=str(error)[:200]) from error
 
 
 def _authenticate(client: "_Client", login: ServerLogin) -> None:
@@ -124,8 +133,7 @@ class _Dialogue:
 class _Upgrade:
     """Stands where imapclient wants an SSL context and hands the wrapping to the network."""
 
-    def __init__(self, dialogue: _Dialogue, network: Network, login: ServerLogin) -> None:
-        self._dialogue = dialogue
+    def __init__(self, network: Network, login: ServerLogin) -> None:
         self._network = network
         self._trust_any = login.allow_untrusted_certificate
 

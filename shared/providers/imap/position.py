@@ -14,7 +14,7 @@ COMPARE_PLAIN = timedelta(minutes=15)
 """How often a folder without change numbers is compared whole: flags may change without a trace."""
 COMPARE_ALWAYS = timedelta(hours=24)
 """How often every folder is, because change numbers have been known to lie."""
-_LARGEST_UID = (1 << 32) - 1
+LARGEST_UID = (1 << 32) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def read_status(items: Value) -> FolderStatus:
     found = pairs(items if isinstance(items, list) else [])
     uidvalidity = number(found.get(b"UIDVALIDITY")) or 0
     uidnext = number(found.get(b"UIDNEXT")) or 0
-    if not 0 < uidvalidity <= _LARGEST_UID or uidnext > _LARGEST_UID + 1:
+    if not 0 < uidvalidity <= LARGEST_UID or uidnext > LARGEST_UID + 1:
         raise RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE, cause="no usable UIDVALIDITY")
     return FolderStatus(
         uidvalidity=uidvalidity,

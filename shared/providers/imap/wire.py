@@ -103,9 +103,10 @@ class Wire:
             lines.append(tag + b" " + command + b"\r\n")
             answers.append(Answer(tag))
         pending = Pending(answers, on_untagged)
-        self._write(b"".join(lines))
+        if lines:
+            self._write(b"".join(lines))
+            self.round_trips += 1
         self._outstanding.append(pending)
-        self.round_trips += 1
         return pending
 
     def collect(self, pending: Pending) -> list[Answer]:

@@ -1,0 +1,150 @@
+"""Decides how the port `MailProvider` is met by IMAP: logging in, the session, testing logins."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.cursor import Cursor
+from shared.domain.errors import MailroomError
+from shared.domain.folders import Folder
+from shared.domain.ids import FolderId, ProviderMessageId
+from shared.domain.mail_server import ImapGrant, ServerLogin, Verdict
+from shared.domain.message import FetchedMessage, MissingMessage
+from shared.ports.provider import ChangePage, KnownCopies, Look
+from shared.providers.imap import fetching, listing, smtp
+from shared.providers.imap.login import open_session
+from shared.providers.imap.session import OpenFolders
+from shared.providers.network import Network
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long we wait for a server, in seconds."""
+
+    login: float = 15.0
+    """From the first packet to being logged in; also for the whole test of one side."""
+    stall: float = 30.0
+    """Without a single byte, once logged in."""
+    session: float = 870.0
+    """For everything a session does: just under the longest life of a function."""
+
+
+class ImapSession:
+    """A `MailSession` over IMAP. Not thread-safe."""
+
+    def __init__(self, open_folders: OpenFolders, login_round_trips: int) -> None:
+        self._open_folders = open_folders
+        self._login_round_trips = login_round_trips
+
+    @property
+    def round_trips(self) -> int:
+        """How often something was sent and an answer waited for, the login included."""
+        return self._login_round_trips + self._open_folders.wire.round_trips
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes received since the connection was opened, without TLS."""
+        return self._open_folders.wire.bytes_in
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes sent since the connection was opened, without TLS."""
+        return self._open_folders.wire.bytes_out
+
+    def folders(self) -> tuple[Folder, ...]:
+        """List all folders."""
+        return tuple(one.folder for one in self._open_folders.list_folders())
+
+    def look(
+        self,
+        cursors: Mapping[FolderId, Cursor | None],
+        is_active: Callable[[Folder], bool],
+        *,
+        now: datetime,
+    ) -> Look:
+        """See `MailSession.look`."""
+        return listing.look(self._open_folders, cursors, is_active, now=now)
+
+    def baseline(self, folder: Folder, *, now: datetime) -> Cursor:
+        """See `MailSession.baseline`."""
+        return listing.baseline(self._open_folders, folder, now=now)
+
+    def changes(
+        self,
+        folder: Folder,
+        cursor: Cursor | None,
+        known: KnownCopies,
+        *,
+        since: datetime | None,
+        limit: int,
+        now: datetime,
+    ) -> ChangePage:
+        """See `MailSession.changes`. `flags` and `removed` may name copies nobody holds."""
+        return listing.changes(
+            self._open_folders, folder, cursor, known, since=since, limit=limit, now=now
+        )
+
+    def list_window(
+        self, folder: Folder, *, since: datetime, upto: Cursor
+    ) -> tuple[ProviderMessageId, ...]:
+        """See `MailSession.list_window`."""
+        return listing.list_window(self._open_folders, folder, since=since, upto=upto)
+
+    def fetch(
+        self, folder: Folder, ids: Sequence[ProviderMessageId]
+    ) -> Iterator[FetchedMessage | MissingMessage]:
+        """See `MailSession.fetch`."""
+        return fetching.fetch(self._open_folders, folder, ids)
+
+    def read_part(
+        self, folder: Folder, provider_message_id: ProviderMessageId, section: str, encoding: str
+    ) -> Iterator[bytes]:
+        """See `MailSession.read_part`; a leaf that is gone raises `UnreadableMessageError`."""
+        return fetching.read_part(
+            self._open_folders, folder, provider_message_id, section, encoding
+        )
+
+
+class ImapProvider:
+    """The `MailProvider` and `ServerTester` for IMAP and SMTP. Thread-safe."""
+
+    def __init__(self, network: Network, *, patience: Patience | None = None) -> None:
+        self._network = network
+        self._patience = patience or Patience()
+
+    @contextmanager
+    def open(self, grant: ImapGrant) -> Iterator[ImapSession]:
+        """See `MailProvider.open`."""
+        with self._logged_in(grant.imap) as session:
+            yield session
+
+    def test_imap(self, login: ServerLogin) -> Verdict:
+        """See `ServerTester.test_imap`."""
+        try:
+            with self._logged_in(login, is_test=True) as session:
+                folders = session.folders()
+        except MailroomError as error:
+            return Verdict(error.code)
+        return Verdict(folders=folders)
+
+    def test_smtp(self, login: ServerLogin) -> Verdict:
+        """See `ServerTester.test_smtp`."""
+        try:
+            smtp.log_in_and_leave(login, self._network, seconds=self._patience.login)
+        except MailroomError as error:
+            return Verdict(error.code)
+        return Verdict()
+
+    @contextmanager
+    def _logged_in(self, login: ServerLogin, *, is_test: bool = False) -> Iterator[ImapSession]:
+        """Log in, and out at the end. In a test all of it must end by the login's deadline."""
+        session, connection = open_session(login, self._network, seconds=self._patience.login)
+        if not is_test:
+            connection.set_session_limits(
+                seconds=self._patience.session, stall_seconds=self._patience.stall
+            )
+        try:
+            yield ImapSession(OpenFolders(session), connection.writes)
+        finally:
+            session.wire.logout()

@@ -1,0 +1,355 @@
+"""Decides how messages are read: small ones whole, of large ones the text, the rest left there.
+
+Commands go ahead of their need: while the messages of one batch are handed over, the next batch is
+already on its way. What comes back is matched by UID and by nothing else, because servers reorder,
+leave out and add. No more than a batch of bodies is held at a time.
+"""
+
+import binascii
+import quopri
+import re
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from shared.domain.errors import ErrorCode, RetryLaterError, UnreadableMessageError
+from shared.domain.folders import Folder
+from shared.domain.ids import ProviderMessageId
+from shared.domain.message import FetchedMessage, FetchedPart, MissingMessage
+from shared.providers.imap import grammar, structure
+from shared.providers.imap.listing import read_flags
+from shared.providers.imap.session import OpenFolders, read_fetch, uid_of
+from shared.providers.imap.wire import Answer, Pending
+
+UIDS_PER_FETCH = 200
+"""Some servers hang up on longer sets."""
+WHOLE_BYTES = 64 << 10
+"""Messages up to this size are fetched whole: their attachments cost less than another command."""
+BATCH_BYTES = 4 << 20
+"""Bytes of bodies asked for at once; as many again may be on their way."""
+SALVAGE_BYTES = 1 << 20
+"""A message whose structure cannot be read is fetched whole up to this size."""
+HEADER_BYTES = 256 << 10
+SLICE_BYTES = 1 << 20
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE%s)"
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """A message on its way: what is known of it so far."""
+
+    name: ProviderMessageId
+    uid: int
+    items: dict[bytes, grammar.Value] = field(default_factory=dict)
+    plan: structure.Plan | None = None
+    is_unreadable: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole message, as the server says."""
+        return grammar.number(self.items.get(b"RFC822.SIZE")) or 0
+
+    @property
+    def bytes_to_come(self) -> int:
+        """About how many bytes its bodies will bring."""
+        if self.plan is None:
+            return self.size
+        texts = sum(min(leaf.size, structure.LARGEST_TEXT) for leaf in self.plan.texts)
+        return texts + HEADER_BYTES // 32
+
+    def make_plan(self) -> None:
+        """Decide from the structure what to fetch; without one it is salvaged whole or left."""
+        try:
+            self.plan = structure.plan(self.items.pop(b"BODYSTRUCTURE", None))
+        except ValueError:
+            self.plan = None
+            self.is_unreadable = True
+
+
+def fetch(
+    open_folders: OpenFolders, folder: Folder, ids: Sequence[ProviderMessageId]
+) -> Iterator[FetchedMessage | MissingMessage]:
+    """Yield each of `ids` once; see `MailSession.fetch`."""
+    fetching = _Fetching(open_folders, folder)
+    try:
+        uidvalidity = open_folders.select(fetching.raw)
+    except RetryLaterError as error:
+        if error.code is not ErrorCode.FOLDER_UNAVAILABLE:
+            raise
+        yield from (MissingMessage(name, "gone") for name in ids)
+        return
+    wanted: dict[int, _Wanted] = {}
+    for name in dict.fromkeys(ids):
+        uid = uid_of(name, uidvalidity)
+        if uid is None:
+            yield MissingMessage(name, "gone")
+        else:
+            wanted[uid] = _Wanted(name, uid)
+    yield from fetching.all_of(list(wanted.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Messages whose bodies are asked for together: sets of UIDs, each with its items."""
+
+    group: Sequence[_Wanted]
+    fetches: Sequence[tuple[bytes, bytes]]
+
+
+class _Fetching:
+    """Reads messages of one folder in batches."""
+
+    def __init__(self, open_folders: OpenFolders, folder: Folder) -> None:
+        self._open_folders = open_folders
+        self._wire = open_folders.wire
+        self.raw = open_folders.name_of(folder)
+        extra = b" MODSEQ" if open_folders.has_modseq else b""
+        extra += b" X-GM-THRID" if open_folders.session.can(b"X-GM-EXT-1") else b""
+        self._items = _ITEMS % extra
+
+    def all_of(self, wanted: Sequence[_Wanted]) -> Iterator[FetchedMessage | MissingMessage]:
+        """Yield all of `wanted`; those not delivered are asked for once more, each alone."""
+        missed: list[_Wanted] = []
+        for one in self._once(wanted):
+            if isinstance(one, _Wanted):
+                missed.append(one)
+            else:
+                yield one
+        for again in missed:
+            again.items.clear()
+            # Alone, so that a message the server cannot read does not take others with it.
+            for one in self._once([again]):
+                reason = "unreadable" if again.is_unreadable else "gone"
+                yield MissingMessage(again.name, reason) if isinstance(one, _Wanted) else one
+
+    def _once(self, wanted: Sequence[_Wanted]) -> Iterator[FetchedMessage | _Wanted]:
+        """Yield each of `wanted` as fetched, or as itself where it was not delivered."""
+        starts = range(0, len(wanted), UIDS_PER_FETCH)
+        groups = [wanted[start : start + UIDS_PER_FETCH] for start in starts]
+        asked = self._send_metadata(groups[0]) if groups else None
+        for position, group in enumerate(groups, start=1):
+            if asked is not None:
+                self._take(group, self._wire.collect(asked))
+            batches = self._batches(group)
+            pending = self._send(batches[0].fetches) if batches else None
+            asked = self._send_metadata(groups[position]) if position < len(groups) else None
+            yield from (one for one in group if b"RFC822.SIZE" not in one.items)
+            for batch, following in zip(batches, [*batches[1:], None], strict=True):
+                if pending is not None:
+                    self._take(batch.group, self._wire.collect(pending))
+                pending = self._send(following.fetches) if following else None
+                for one in batch.group:
+                    yield self._finished(one)
+                    one.items.clear()
+
+    def _batches(self, group: Sequence[_Wanted]) -> list[_Batch]:
+        """Divide what is known to be there by size: whole, or in parts."""
+        found = [one for one in group if b"RFC822.SIZE" in one.items]
+        small = [one for one in found if one.size <= WHOLE_BYTES]
+        large = [one for one in found if one.size > WHOLE_BYTES]
+        if large:
+            structures = self._send([(_uids(large), b"(UID BODYSTRUCTURE)")])
+            self._take(large, self._wire.collect(structures))
+        for one in large:
+            one.make_plan()
+        whole = [_Batch(some, [(_uids(some), b"(UID BODY.PEEK[])")]) for some in _by_bytes(small)]
+        return whole + [_Batch(some, _part_fetches(some)) for some in _by_bytes(large)]
+
+    def _finished(self, one: _Wanted) -> FetchedMessage | _Wanted:
+        whole, header = one.items.get(b"BODY[]"), one.items.get(b"BODY[HEADER]")
+        thread = one.items.get(b"X-GM-THRID")
+        plan = one.plan
+        if not isinstance(whole, bytes) and (plan is None or not isinstance(header, bytes)):
+            return one
+        is_whole = isinstance(whole, bytes)
+        return FetchedMessage(
+            provider_message_id=one.name,
+            received_at=grammar.internal_date(one.items.get(b"INTERNALDATE")) or _LONG_AGO,
+            size=one.size,
+            flags=read_flags(one.items),
+            raw=whole if isinstance(whole, bytes) else None,
+            header=header if isinstance(header, bytes) and not is_whole else None,
+            parts=() if is_whole or plan is None else tuple(_parts(one, plan)),
+            remote=()
+            if is_whole or plan is None
+            else tuple(leaf.as_remote() for leaf in plan.remote),
+            provider_thread_id=thread.decode("ascii", "replace")
+            if isinstance(thread, bytes)
+            else None,
+        )
+
+    def _send_metadata(self, group: Sequence[_Wanted]) -> Pending:
+        return self._send([(_uids(group), self._items)])
+
+    def _send(self, fetches: Sequence[tuple[bytes, bytes]]) -> Pending:
+        # The caller may have read from another folder between two batches.
+        self._open_folders.select(self.raw)
+        return self._wire.send([b"UID FETCH " + uids + b" " + items for uids, items in fetches])
+
+    def _take(self, group: Sequence[_Wanted], answers: Sequence[Answer]) -> None:
+        by_uid = {one.uid: one for one in group}
+        for answer in answers:
+            for response in answer.untagged:
+                try:
+                    items = read_fetch(response) or {}
+                except grammar.GrammarError:
+                    # One message's answer cannot be read: it counts as not delivered.
+                    continue
+                one = by_uid.get(grammar.number(items.get(b"UID")) or 0)
+                if one is not None:
+                    one.items.update({key.partition(b"<")[0]: items[key] for key in items})
+            answer.untagged.clear()
+            if answer.refusal.kind == "NO":
+                for one in group:
+                    one.is_unreadable = True
+            else:
+                answer.require_ok()
+
+
+def _uids(group: Sequence[_Wanted]) -> bytes:
+    # A group is small enough for one set.
+    return b",".join(grammar.sequence_sets(one.uid for one in group))
+
+
+def _by_bytes(group: Sequence[_Wanted]) -> Iterator[list[_Wanted]]:
+    """Cut `group` so that no piece brings more than a batch's bytes, unless it is one message."""
+    piece: list[_Wanted] = []
+    held = 0
+    for one in group:
+        if piece and held + one.bytes_to_come > BATCH_BYTES:
+            yield piece
+            piece, held = [], 0
+        piece.append(one)
+        held += one.bytes_to_come
+    if piece:
+        yield piece
+
+
+def _part_fetches(group: Sequence[_Wanted]) -> list[tuple[bytes, bytes]]:
+    """Return one FETCH for all messages that are built alike."""
+    alike: dict[bytes, list[_Wanted]] = {}
+    for one in group:
+        if one.plan is not None:
+            sections = ["HEADER", *(leaf.section for leaf in one.plan.texts)]
+            limits = [HEADER_BYTES, *([structure.LARGEST_TEXT] * len(one.plan.texts))]
+            pieces = (f"BODY.PEEK[{s}]<0.{n}>" for s, n in zip(sections, limits, strict=True))
+            alike.setdefault(f"(UID {' '.join(pieces)})".encode(), []).append(one)
+        elif one.size <= SALVAGE_BYTES:
+            alike.setdefault(b"(UID BODY.PEEK[])", []).append(one)
+    return [(_uids(some), items) for items, some in alike.items()]
+
+
+def _parts(one: _Wanted, plan: structure.Plan) -> Iterator[FetchedPart]:
+    for leaf in plan.texts:
+        content = one.items.get(f"BODY[{leaf.section}]".encode().upper())
+        is_cut = leaf.size > structure.LARGEST_TEXT
+        if isinstance(content, bytes):
+            if is_cut:
+                # At a line's end base64 and quoted-printable can be decoded.
+                content = content[: content.rfind(b"\n") + 1] or content
+            yield FetchedPart(
+                section=leaf.section,
+                content_type=leaf.content_type,
+                charset=leaf.charset,
+                encoding=leaf.encoding,
+                content=content,
+                disposition=leaf.disposition,
+                filename=leaf.filename,
+                content_id=leaf.content_id,
+                truncated=is_cut,
+            )
+
+
+def read_part(
+    open_folders: OpenFolders,
+    folder: Folder,
+    provider_message_id: ProviderMessageId,
+    section: str,
+    encoding: str,
+) -> Iterator[bytes]:
+    """Yield the decoded bytes of a leaf slice by slice.
+
+    Raises `UnreadableMessageError`: `message_gone` when it is gone (an attachment cut short would
+    look whole), `message_malformed` when the server cannot read this leaf for a lasting reason.
+    """
+    raw = open_folders.name_of(folder)
+    decode = _DECODERS.get(encoding.lower(), _identity)()
+    next(decode)
+    offset = 0
+    while True:
+        uid = uid_of(provider_message_id, open_folders.select(raw))
+        if uid is None:
+            raise UnreadableMessageError(ErrorCode.MESSAGE_GONE, cause="renumbered")
+        command = f"UID FETCH {uid} (UID BODY.PEEK[{section}]<{offset}.{SLICE_BYTES}>)"
+        answer = open_folders.wire.exchange([command.encode()])[0]
+        if not answer.ok and not answer.refusal.code:
+            # A refusal without a code is about this leaf; to retry it would hold up the mailbox.
+            cause = answer.refusal.text[:200]
+            raise UnreadableMessageError(ErrorCode.MESSAGE_MALFORMED, cause=cause)
+        encoded = _slice(answer.require_ok(), uid)
+        if encoded and (decoded := decode.send(encoded)):
+            yield decoded
+        if len(encoded) < SLICE_BYTES:
+            break
+        offset += len(encoded)
+    if rest := decode.send(b""):
+        yield rest
+
+
+def _slice(answer: Answer, uid: int) -> bytes:
+    for response in answer.untagged:
+        try:
+            items = read_fetch(response) or {}
+        except grammar.GrammarError as error:
+            raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=str(error)) from error
+        if grammar.number(items.get(b"UID")) == uid:
+            for key, value in items.items():
+                if key.startswith(b"BODY["):
+                    return value if isinstance(value, bytes) else b""
+    raise UnreadableMessageError(ErrorCode.MESSAGE_GONE, cause="not delivered")
+
+
+Decoder = Generator[bytes, bytes, None]
+"""Takes encoded bytes and gives decoded ones; empty bytes mean the end."""
+
+
+def _identity() -> Decoder:
+    decoded = b""
+    while True:
+        decoded = yield decoded
+
+
+def _base64() -> Decoder:
+    kept = b""
+    decoded = b""
+    while True:
+        encoded = yield decoded
+        clean = kept + _NOT_BASE64.sub(b"", encoded)
+        whole = len(clean) // 4 * 4
+        clean, kept = (clean[:whole], clean[whole:]) if encoded else (clean + b"===", b"")
+        decoded = _lenient_base64(clean)
+
+
+def _lenient_base64(text: bytes) -> bytes:
+    try:
+        return binascii.a2b_base64(text[: len(text) // 4 * 4])
+    except binascii.Error:
+        return b""
+
+
+def _quoted_printable() -> Decoder:
+    kept = b""
+    decoded = b""
+    while True:
+        encoded = yield decoded
+        lines = kept + encoded
+        end = lines.rfind(b"\n") + 1 if encoded else len(lines)
+        decoded, kept = quopri.decodestring(lines[:end]), lines[end:]
+
+
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
+_DECODERS: Mapping[str, Callable[[], Decoder]] = {
+    "base64": _base64,
+    "quoted-printable": _quoted_printable,
+}

@@ -1,0 +1,122 @@
+"""Decides how a login to a submission server is tried: encrypted first, and nothing is sent."""
+
+import base64
+import smtplib
+from typing import Any
+
+from shared.domain.errors import ConfigurationError, ErrorCode, MailroomError, RetryLaterError
+from shared.domain.mail_server import Security, ServerLogin
+from shared.providers.imap import errors, grammar
+from shared.providers.network import Connection, Network
+
+_READY = 220
+_LOGGED_IN = 235
+_GO_ON = 334
+
+
+def log_in_and_leave(login: ServerLogin, network: Network, *, seconds: float) -> None:
+    """Log in and quit within `seconds`; raises the errors of `MailProvider`."""
+    server = login.server
+    for text in (server.username, login.password.reveal()):
+        grammar.refuse_controls(text.encode())
+    if server.security is Security.NONE:
+        network.require_plaintext_permitted()
+    connection = network.connect(
+        server.host,
+        server.port,
+        tls=server.security is Security.TLS,
+        seconds=seconds,
+        trust_any=login.allow_untrusted_certificate,
+    )
+    try:
+        _dialogue(_GuardedSmtp(connection), login, network)
+    except smtplib.SMTPException as error:
+        raise errors.from_library(error) from error
+    except (ValueError, IndexError) as error:
+        # smtplib reads answers it does not expect with no more care than this.
+        raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=str(error)[:200]) from error
+    finally:
+        connection.close()
+
+
+def _dialogue(client: "_GuardedSmtp", login: ServerLogin, network: Network) -> None:
+    code, text = client.greeting()
+    if code != _READY:
+        raise errors.from_smtp_reply(code, text)
+    client.ehlo_or_helo_if_needed()
+    if login.server.security is Security.STARTTLS:
+        if not client.has_extn("starttls"):
+            raise RetryLaterError(ErrorCode.TLS_NOT_OFFERED, cause="no STARTTLS")
+        _start_tls(client, login, network)
+        client.ehlo_or_helo_if_needed()
+    if not client.has_extn("auth"):
+        raise _without_auth(login)
+    _authenticate(client, login)
+    try:
+        client.docmd("QUIT")
+    except (MailroomError, smtplib.SMTPException):
+        # The verdict is in; how the server takes leave does not change it.
+        return
+
+
+def _start_tls(client: "_GuardedSmtp", login: ServerLogin, network: Network) -> None:
+    context: Any = _Upgrade(network, login)
+    try:
+        client.starttls(context=context)
+    except smtplib.SMTPResponseException as error:
+        raise RetryLaterError(ErrorCode.TLS_FAILED, cause=f"{error.smtp_code}") from error
+
+
+def _without_auth(login: ServerLogin) -> MailroomError:
+    if login.server.security is Security.NONE:
+        return ConfigurationError(ErrorCode.ENCRYPTION_REQUIRED, cause="no AUTH in clear")
+    return ConfigurationError(ErrorCode.SMTP_DISABLED, cause="no AUTH offered")
+
+
+def _authenticate(client: "_GuardedSmtp", login: ServerLogin) -> None:
+    """Log in by PLAIN or LOGIN; smtplib's own way refuses what is not ASCII."""
+    offered = client.esmtp_features["auth"].upper().split()
+    username, password = login.server.username.encode(), login.password.reveal().encode()
+    if "PLAIN" in offered:
+        steps = [f"AUTH PLAIN {_base64(b'%c%b%c%b' % (0, username, 0, password))}"]
+    elif "LOGIN" in offered:
+        steps = ["AUTH LOGIN", _base64(username), _base64(password)]
+    else:
+        raise ConfigurationError(ErrorCode.OAUTH_REQUIRED, cause="no password mechanism")
+    for position, step in enumerate(steps, start=1):
+        code, answer = client.docmd(step)
+        if code != (_LOGGED_IN if position == len(steps) else _GO_ON):
+            raise errors.from_smtp_reply(code, answer.decode("utf-8", "replace"))
+
+
+def _base64(text: bytes) -> str:
+    return base64.b64encode(text).decode("ascii")
+
+
+class _Upgrade:
+    """Stands where smtplib wants an SSL context and hands the wrapping to the network."""
+
+    def __init__(self, network: Network, login: ServerLogin) -> None:
+        self._network = network
+        self._trust_any = login.allow_untrusted_certificate
+
+    def wrap_socket(self, sock: Connection, server_hostname: str) -> Connection:
+        """Encrypt the connection itself; `server_hostname` is the network's to know."""
+        del server_hostname
+        self._network.start_tls(sock, trust_any=self._trust_any)
+        return sock
+
+
+class _GuardedSmtp(smtplib.SMTP):
+    """smtplib over a guarded connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        # Our own name would say where we run; an address literal says nothing (RFC 5321, 4.1.3).
+        super().__init__(local_hostname="[127.0.0.1]")
+        self.sock = connection  # type: ignore[assignment]  # duck-typed socket
+        self._host = connection.address
+
+    def greeting(self) -> tuple[int, str]:
+        """Read what the server says first."""
+        code, text = self.getreply()
+        return code, text.decode("utf-8", "replace")

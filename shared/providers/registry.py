@@ -1,0 +1,31 @@
+"""Decides which adapter serves which provider, each imported when it is first used."""
+
+from typing import TYPE_CHECKING
+
+from shared.domain.mailbox import Provider
+
+if TYPE_CHECKING:
+    from shared.ports.provider import MailProvider, ServerTester
+    from shared.providers.network import Network
+
+
+def mail_provider(provider: Provider, network: "Network") -> "MailProvider":
+    """Return the adapter of `provider`; raises NotImplementedError where there is none yet."""
+    match provider:
+        case Provider.IMAP:
+            return _imap(network)
+        case Provider.GMAIL | Provider.OUTLOOK:
+            raise NotImplementedError(provider)
+
+
+def server_tester(network: "Network") -> "ServerTester":
+    """Return what tries logins to mail servers."""
+    from shared.providers.imap.adapter import ImapProvider
+
+    return ImapProvider(network)
+
+
+def _imap(network: "Network") -> "MailProvider":
+    from shared.providers.imap.adapter import ImapProvider
+
+    return ImapProvider(network)
