@@ -187,8 +187,8 @@ SMALL_TALK = {
         (
             "Grüße und eine Frage zur Beleuchtung",
             (
-                "vielen Dank für die schöne Ausführung. Könnten Sie uns noch die Maße der Leuchten für"
-                " den Flur schicken? Die Höhe über den Türen ist größer als gedacht."
+                "vielen Dank für die schöne Ausführung. Könnten Sie uns noch die Maße der Leuchten"
+                " für den Flur schicken? Die Höhe über den Türen ist größer als gedacht."
             ),
         ),
         (
@@ -217,8 +217,8 @@ SMALL_TALK = {
         (
             "Вопрос по светильникам",
             (
-                "Добрый день! Подскажите, пожалуйста, есть ли эти светильники в чёрном цвете и когда"
-                " их можно получить? Заранее спасибо."
+                "Добрый день! Подскажите, пожалуйста, есть ли эти светильники в чёрном цвете и"
+                " когда их можно получить? Заранее спасибо."
             ),
         ),
         ("Спасибо за встречу", "Спасибо за вчерашнюю встречу. Ждём договор на следующей неделе."),
