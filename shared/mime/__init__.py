@@ -1,1 +1,1 @@
-"""What mail looks like from inside: bytes of strangers in, plain values out; never an exception of its own."""
+"""Bytes of strangers in, plain values out: mail as text, people and attachments."""

@@ -1,7 +1,8 @@
 """How much of one message is looked at, and how the rest is cut off before any parser sees it.
 
-Parsers are quadratic in places (encoded words, parameters, nesting), so that a message of one megabyte can
-cost minutes and gigabytes. Everything here is linear in the bytes and runs before them.
+Parsers are quadratic in places (encoded words, parameters, nesting), so that a message of one
+megabyte can cost minutes and gigabytes. Everything here is linear in the bytes and runs before
+them.
 """
 
 import re
@@ -39,7 +40,7 @@ _BOUNDARY_OR_DELIMITER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A message within the caps. `header` is its header block, without the empty line that ends it."""
+    """A message within the caps; `header` is its header block without the empty line after it."""
 
     raw: bytes
     header: bytes
@@ -48,7 +49,7 @@ class Cut:
 
 
 def within_caps(raw: bytes) -> Cut:
-    """Return `raw` cut to the caps; raises `UnreadableMessageError` where it is too large as a whole."""
+    """Return `raw` cut to the caps; raises `UnreadableMessageError` where it is too large."""
     if len(raw) > MAX_MESSAGE_BYTES:
         raise UnreadableMessageError(ErrorCode.MESSAGE_TOO_LARGE, cause=f"{len(raw)} bytes")
     end, body_at = header_end(raw)
@@ -64,7 +65,7 @@ def within_caps(raw: bytes) -> Cut:
 
 
 def header_end(raw: bytes) -> tuple[int, int]:
-    """Return where the header block ends and where the body starts; both the length if there is no body."""
+    """Return where the header block ends and the body starts; the length where neither does."""
     if raw[:1] == b"\n" or raw[:2] == b"\r\n":
         return 0, 1 + (raw[:1] == b"\r")
     crlf = raw.find(b"\n\r\n")
@@ -77,7 +78,7 @@ def header_end(raw: bytes) -> tuple[int, int]:
 
 
 def cut_header(header: bytes, defects: list[str]) -> bytes:
-    """Return `header` with long fields shortened and what is too many left out; adds to `defects`."""
+    """Return `header` with long fields shortened and surplus ones left out; adds to `defects`."""
     fields: list[bytes] = []
     total = 0
     starts = _FIELD.finditer(header)

@@ -7,7 +7,7 @@ _MAX_DATE_CHARACTERS = 200
 
 
 def sent_at(value: str) -> datetime | None:
-    """Return a Date header as aware UTC, or None. Whether the date is believable is the caller's question."""
+    """Return a Date header as aware UTC, or None; believing it is the caller's question."""
     fields = parsedate_tz(value[:_MAX_DATE_CHARACTERS])
     if fields is None:
         return None

@@ -1,7 +1,8 @@
-"""How a message is read that the fast parser refuses: the standard library's parser, on a short leash.
+"""How a message is read that the fast parser refuses: the standard library's, on a leash.
 
-Its compat32 policy alone: `policy.default` parses every header with a grammar and was seen to take 20 GB for
-one subject. It reads by lines, each asked for every open level, so lines times levels are bounded first.
+Its compat32 policy alone: `policy.default` parses every header with a grammar and was seen to take
+20 GB for one subject. It reads by lines, each asked for every open level, so lines times levels are
+bounded first.
 """
 
 import email.message
@@ -40,7 +41,7 @@ class Leaf:
 
 
 def leaves(raw: bytes) -> list[Leaf] | None:
-    """Return the leaves of `raw` in order, at most `MAX_PARTS`, or None where reading it could take too long."""
+    """Return at most `MAX_PARTS` leaves of `raw`, or None where reading it could take too long."""
     levels = 1 + sum(1 for _ in _LEVEL.finditer(raw))
     if raw.count(b"\n") * levels > _MAX_LINE_VISITS:
         return None
@@ -61,13 +62,11 @@ def _walk(root: email.message.Message) -> Iterator[Leaf]:
         part = pending.pop()
         payload = part.get_payload()
         if isinstance(payload, list) and part.get_content_maintype() == "multipart":
-            pending += [child for child in reversed(payload) if _is_part(child)]
+            pending += [
+                child for child in reversed(payload) if isinstance(child, email.message.Message)
+            ]
         else:
             yield _leaf(part, payload)
-
-
-def _is_part(child: object) -> bool:
-    return isinstance(child, email.message.Message)
 
 
 def _leaf(part: email.message.Message, payload: object) -> Leaf:
@@ -96,7 +95,7 @@ def _leaf(part: email.message.Message, payload: object) -> Leaf:
 
 
 def _plain(value: object) -> str | None:
-    """Return a header's or parameter's value as text: compat32 hands out text, tuples and Header objects."""
+    """Return a value as text: compat32 hands out text, tuples and Header objects."""
     if value is None:
         return None
     if isinstance(value, tuple):

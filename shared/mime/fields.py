@@ -1,4 +1,4 @@
-"""How header fields are read where the fast parser's reading will not do: ids, raw values, keepsakes."""
+"""How header fields are read where the fast parser's reading will not do."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -30,7 +30,7 @@ _COMMENT = re.compile(r"\([^()]*\)")
 
 
 def raw_fields(header: bytes) -> dict[str, list[str]]:
-    """Return a header block's unfolded values by lower-case name; encoded words stay as they are."""
+    """Return a header block's unfolded values by lower-case name, encoded words undecoded."""
     found: dict[str, list[str]] = {}
     value: list[str] = []
     for number, line in enumerate(header.split(b"\n")):
@@ -61,7 +61,7 @@ def decoded_fields(header: bytes) -> dict[str, list[str]]:
 
 
 def message_id(values: Iterable[str]) -> str | None:
-    """Return the id a Message-ID header holds, without brackets, white space and comments; case is kept."""
+    """Return the id of a Message-ID header without brackets, white space and comments."""
     for value in values:
         bracketed = _ID.search(value)
         text = bracketed[1] if bracketed else _COMMENT.sub("", value).strip("<> \t")
@@ -71,12 +71,13 @@ def message_id(values: Iterable[str]) -> str | None:
 
 
 def message_ids(values: Iterable[str]) -> tuple[str, ...]:
-    """Return the ids of a References or In-Reply-To header in order, whatever stands between them."""
+    """Return the ids of a References or In-Reply-To header, whatever stands between them."""
     found: dict[str, None] = {}
     for value in values:
         named = _ID.findall(value)
         if not named:
-            # Without brackets only a lone id is one; words of prose with an address in them are not.
+            # Without brackets only a lone id is one; words of prose with an address in them are
+            # not.
             words = _COMMENT.sub("", value).replace(",", " ").split()
             named = [word.strip("<>") for word in words] if _are_ids(words) else []
         found |= {name: None for text in named if (name := _id(text))}
@@ -88,7 +89,7 @@ def _are_ids(words: list[str]) -> bool:
 
 
 def kept_references(ids: tuple[str, ...]) -> tuple[str, ...]:
-    """Return at most `MAX_REFERENCES` ids: the first names the thread, the last are its latest turns."""
+    """Return at most `MAX_REFERENCES` ids: the root, which names the thread, and the latest."""
     if len(ids) <= MAX_REFERENCES:
         return ids
     return (ids[0], *ids[1 - MAX_REFERENCES :])

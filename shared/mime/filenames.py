@@ -17,11 +17,12 @@ _UNNAMED = {
     "application/ms-tnef": "winmail.dat",
     "application/pgp-signature": "signature.asc",
 }
+_MAX_EXTENSION = 20
 _EXTENDED = re.compile(r"([A-Za-z0-9_-]{1,40})'[A-Za-z-]{0,20}'(.*)", re.DOTALL)
 
 
 def filename(name: str | None, content_type: str) -> str:
-    """Return `name` decoded, without its folders and control characters, or one that fits the type."""
+    """Return `name` decoded, without folders and control characters, or one that fits the type."""
     text = name or ""
     if "=?" in text:
         text = decoded_words(text)
@@ -34,6 +35,6 @@ def filename(name: str | None, content_type: str) -> str:
     if len(text) <= MAX_FILENAME_CHARACTERS:
         return text
     stem, dot, extension = text.rpartition(".")
-    if not stem or len(extension) > 20:
+    if not stem or len(extension) > _MAX_EXTENSION:
         return text[:MAX_FILENAME_CHARACTERS]
     return stem[: MAX_FILENAME_CHARACTERS - 1 - len(extension)] + dot + extension

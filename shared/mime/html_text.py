@@ -25,7 +25,7 @@ _UNSEEN_START = re.compile(
 
 
 def html_to_text(html: str) -> str:
-    r"""Return the text of `html`: blocks on lines of their own, white space collapsed, `\n` line ends."""
+    r"""Return the text of `html`: a line for each block, white space collapsed."""
     if not is_harmless(html):
         return _lines(unescape(without_tags(html)))
     kept_lines = "<pre" in html or "<PRE" in html

@@ -1,7 +1,7 @@
-"""How a message that was fetched in parts is read: to the same result as if it had been fetched whole.
+"""How a message that was fetched in parts is read: to the same result as if fetched whole.
 
-Each body goes through the same parser as a small message of its own, so that one message has one identity
-however it was fetched.
+Each body goes through the same parser as a small message of its own, so that one message has one
+identity however it was fetched.
 """
 
 import re

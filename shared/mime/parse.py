@@ -1,4 +1,4 @@
-"""What Mailroom keeps of a fetched message: cleaned, capped, and named the same however it was fetched."""
+"""What is kept of a fetched message: cleaned, capped, and the same however it was fetched."""
 
 import hashlib
 from datetime import datetime
@@ -46,7 +46,7 @@ class MimeParser:
     """Satisfies `ports.parser.MessageParser`."""
 
     def parse(self, message: FetchedMessage) -> ParsedMessage:
-        """Return the parsed message; raises `UnreadableMessageError` for what is empty or too large."""
+        """Return `message` parsed; raises `UnreadableMessageError` if it is empty or too large."""
         try:
             return _parsed(_read(message))
         except UnreadableMessageError:
@@ -198,10 +198,10 @@ def _bodies(content: Content, defects: list[str]) -> tuple[str, str | None]:
 def _fingerprint(
     own_id: str | None, people: tuple[Participant, ...], sent: str, subject: str, text: str
 ) -> bytes:
-    """Return what tells this message from every other with its Message-ID, and nothing its way here changed.
+    """Return what tells this message from others with its Message-ID, whatever way it came.
 
-    Received, Delivered-To and Return-Path differ between two mailboxes that got the same mail; so where there
-    is no Message-ID the stable fields and the text stand in for it.
+    Received, Delivered-To and Return-Path differ between two mailboxes that got the same mail; so
+    where there is no Message-ID the stable fields and the text stand in for it.
     """
     sender = next((who.address for who in people if who.role is ParticipantRole.FROM), "")
     parts = [sender, sent, subject, collapsed(text, _FINGERPRINT_CHARACTERS)]

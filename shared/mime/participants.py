@@ -1,8 +1,8 @@
 """Who stands in which header, read one by one: one bad address must not cost the others.
 
-The fast parser gives up a whole header over one bad address, and reads only the first of two From. Then the
-raw value is scanned here, by characters and once, with encoded words decoded only after the structure is
-known: an encoded name may spell a comma and somebody else's address.
+The fast parser gives up a whole header over one bad address, and reads only the first of two From.
+Then the raw value is scanned here, by characters and once, with encoded words decoded only after
+the structure is known: an encoded name may spell a comma and somebody else's address.
 """
 
 from collections.abc import Iterable, Iterator
@@ -38,7 +38,7 @@ def participants(
 
 
 def scanned(value: str) -> Iterator[Named]:
-    """Yield the addresses of a raw address header: groups flattened, comments skipped, garbage passed over."""
+    """Yield the addresses of a raw header: groups flattened, comments and garbage skipped."""
     scan = _Scan()
     for character in value:
         if scan.ends_at(character):

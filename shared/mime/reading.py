@@ -1,4 +1,4 @@
-"""What every way of reading a message ends in, before it is cleaned, capped and told apart by identity."""
+"""What every way of reading a message ends in, before it is cleaned and capped."""
 
 from dataclasses import dataclass, field
 
@@ -26,7 +26,7 @@ class Content:
 
 @dataclass(slots=True)
 class Reading:
-    """A message read one way or another. `mail` is None where the fast parser had to be left out."""
+    """A message read one way or another; `mail` is None where the fast parser refused."""
 
     mail: Mail | None
     header: bytes
@@ -35,7 +35,7 @@ class Reading:
 
 
 def is_inline(disposition: str | None, content_id: str | None) -> bool:
-    """Return whether a leaf belongs to the body: it says so, or it has an id to be shown by and says nothing."""
+    """Return whether a leaf belongs to the body: it says so, or has an id and says nothing."""
     if disposition is None:
         return content_id is not None
     return disposition.lower() == "inline"

@@ -1,4 +1,4 @@
-"""Which damage is mended before or between parsers: each is common, cheap to see and safe to undo."""
+"""Which damage is mended before parsing: what is common, cheap to see and safe to undo."""
 
 import re
 
@@ -18,7 +18,7 @@ _LONE_CR = re.compile(rb"\r(?!\n)")
 
 
 def mend(raw: bytes) -> tuple[bytes, str | None]:
-    """Return `raw` without the damage that shows at its front, and the defect's code if there was any."""
+    """Return `raw` without the damage that shows at its front, and its code if there was any."""
     preface = None
     for _ in range(_MOST_PREFACES):
         if raw[:1] not in _PREFACE_STARTS or (rest := _without_preface(raw)) is raw:
@@ -47,7 +47,7 @@ def _without_preface(raw: bytes) -> bytes:
 
 
 def is_beheaded(raw: bytes) -> bool:
-    """Return whether `raw` starts with a line that is no field, with well-known fields right after it."""
+    """Return whether `raw` starts with a line that is no field and goes on with well-known ones."""
     if _FIELD_LINE.match(raw):
         return False
     second = raw.find(b"\n", 0, MAX_HEADER_BLOCK_BYTES) + 1
@@ -57,7 +57,8 @@ def is_beheaded(raw: bytes) -> bool:
 def rebuilt(raw: bytes) -> bytes:
     """Return `raw` with a header block of well-formed lines alone, ended by an empty line.
 
-    Where the block is not ended, the first line that is neither a field nor a continuation starts the body.
+    Where the block is not ended, the first line that is neither a field nor a continuation starts
+    the body.
     """
     end, body_at = header_end(raw)
     kept: list[bytes] = []
@@ -75,7 +76,7 @@ def rebuilt(raw: bytes) -> bytes:
 
 
 def with_boundary(raw: bytes) -> bytes | None:
-    """Return `raw`, said to be multipart, with the boundary its own lines show; None if they show none."""
+    """Return the multipart `raw` with the boundary its lines show; None if they show none."""
     end, body_at = header_end(raw)
     found = _DELIMITER.search(raw, body_at)
     declared = _CONTENT_TYPE.search(raw, 0, end)

@@ -1,6 +1,7 @@
-"""Which HTML of strangers may reach a reader: an allow-list without script, style, frames or remote loads.
+"""Which HTML of strangers may reach a reader: no script, style, frame or remote load.
 
-This is the one door out: bodies are stored as received, so that a better list protects old mail too.
+This is the one door out: bodies are stored as received, so that a better list protects old mail
+too.
 """
 
 from dataclasses import dataclass
@@ -14,68 +15,17 @@ from shared.mime.shape import MAX_HTML_CHARACTERS, is_harmless
 __all__ = ["Sanitised", "html_to_text", "sanitise"]
 
 _TAGS = frozenset(
-    [
-        "a",
-        "abbr",
-        "b",
-        "bdi",
-        "bdo",
-        "big",
-        "blockquote",
-        "br",
-        "caption",
-        "center",
-        "code",
-        "col",
-        "colgroup",
-        "dd",
-        "del",
-        "dfn",
-        "div",
-        "dl",
-        "dt",
-        "em",
-        "font",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "hr",
-        "i",
-        "img",
-        "ins",
-        "kbd",
-        "li",
-        "ol",
-        "p",
-        "pre",
-        "q",
-        "s",
-        "samp",
-        "small",
-        "span",
-        "strike",
-        "strong",
-        "sub",
-        "sup",
-        "table",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "tr",
-        "tt",
-        "u",
-        "ul",
-        "var",
-        "wbr",
-    ]
-)
+    {
+        "a", "abbr", "b", "bdi", "bdo", "big", "blockquote", "br", "caption", "center",
+        "code", "col", "colgroup", "dd", "del", "dfn", "div", "dl", "dt", "em", "font",
+        "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd", "li", "ol", "p",
+        "pre", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "table",
+        "tbody", "td", "tfoot", "th", "thead", "tr", "tt", "u", "ul", "var", "wbr",
+    }
+)  # fmt: skip
 _CONTENT_TOO = frozenset({"script", "style", "title", "template", "noscript", "textarea"})
-# No style, class or id: they reach the reader's own page. No cite, srcset, background, ping: they load.
+# No style, class or id: they reach the reader's own page. No cite, srcset, background, ping: they
+# load.
 _ATTRIBUTES = {
     "*": {"dir", "lang", "title"},
     "a": {"href"},
@@ -106,16 +56,16 @@ class Sanitised:
 def sanitise(html: str, *, remote_images: bool = False) -> Sanitised:
     """Return `html` reduced to the allow-list.
 
-    `remote_images` keeps images of the web, by which a sender learns that and where the mail was read.
-    What is too large or too deep to be parsed comes back as its plain text.
+    `remote_images` keeps images of the web, by which a sender learns that and where the mail was
+    read. What is too large or too deep to be parsed comes back as its plain text.
     """
     html = html.replace("\0", "")
     if not is_harmless(html):
         text = html_to_text(html[:MAX_HTML_CHARACTERS])
         html = escape(text, quote=False).replace("\n", "<br>")
     clean, blocked = _clean(html, remote_images=remote_images)
-    # Parsing what was written can move a stray table row once more; the reader's parser must not be the
-    # first to do so.
+    # Parsing what was written can move a stray table row once more; the reader's parser must not be
+    # the first to do so.
     for _ in range(_MOST_PASSES):
         again, _ = _clean(clean, remote_images=remote_images)
         if again == clean:

@@ -1,8 +1,8 @@
 """Which HTML is small and flat enough to be parsed: trees cost the square of their depth.
 
-A megabyte of open elements costs an HTML parser minutes, and some unclosed formatting elements, which are
-opened anew in every paragraph, gigabytes. So tags are counted first, once, by the rules by which a browser
-splits them: what a comment or a quoted attribute holds is no tag.
+A megabyte of open elements costs an HTML parser minutes, and some unclosed formatting elements,
+which are opened anew in every paragraph, gigabytes. So tags are counted first, once, by the rules
+by which a browser splits them: what a comment or a quoted attribute holds is no tag.
 """
 
 import re
@@ -36,42 +36,18 @@ _OPAQUE = re.compile(
     re.IGNORECASE,
 )
 _VOID_OR_OPTIONAL = frozenset(
-    [
-        "area",
-        "base",
-        "br",
-        "col",
-        "embed",
-        "hr",
-        "img",
-        "input",
-        "link",
-        "meta",
-        "source",
-        "track",
-        "wbr",
-        "param",
-        "p",
-        "li",
-        "dt",
-        "dd",
-        "tr",
-        "td",
-        "th",
-        "tbody",
-        "thead",
-        "tfoot",
-        "option",
-        "optgroup",
-        "colgroup",
-        "html",
-        "head",
-        "body",
-    ]
-)
+    {
+        "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta",
+        "source", "track", "wbr", "param", "p", "li", "dt", "dd", "tr", "td", "th", "tbody",
+        "thead", "tfoot", "option", "optgroup", "colgroup", "html", "head", "body",
+    }
+)  # fmt: skip
 _FORMATTING = frozenset(
-    ["b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"]
-)
+    {
+        "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong",
+        "tt", "u",
+    }
+)  # fmt: skip
 _CLOSE, _NAME, _ATTRIBUTE_TEXT = 1, 2, 3
 
 
@@ -112,5 +88,5 @@ def _has_many_attributes(text: str) -> bool:
 
 
 def without_tags(html: str) -> str:
-    """Return the text between the tags of `html`, without parsing it: for what must not be parsed."""
+    """Return the text between the tags of `html` without parsing it."""
     return _TOKEN.sub(" ", html[:MAX_HTML_CHARACTERS])

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 _SNIPPET_CHARACTERS = 160
 _SNIPPET_FROM = 8_000
 _QUOTE_ENDS = (
-    "wrote:", "schrieb:", "a écrit :", "a écrit:", "escribió:", "ha scritto:", "escreveu:", "schreef:",
+    "wrote:", "schrieb:", "a écrit :", "a écrit:", "escribió:", "ha scritto:", "escreveu:",
+    "schreef:",
 )  # fmt: skip
 _QUOTE_STARTS = (">", "-----Original Message", "-----Ursprüngliche Nachricht", "________________")
 
@@ -18,13 +19,13 @@ def joined(pieces: Sequence[str], separator: str) -> str:
 
 
 def snippet(text: str) -> str:
-    """Return the start of what is new in `text`, on one line: what is quoted from before does not count."""
+    """Return the start of what is new in `text` on one line: quoted mail does not count."""
     text = text[:_SNIPPET_FROM]
     lines = text.split("\n")
     new: list[str] = []
     length = 0
-    for number, line in enumerate(lines):
-        line = line.strip()
+    for number, untrimmed in enumerate(lines):
+        line = untrimmed.strip()
         if _starts_quote(line, lines, number):
             break
         if line:
@@ -52,7 +53,7 @@ def shortened(text: str) -> str:
 
 
 def collapsed(text: str, limit: int) -> str:
-    """Return the first `limit` characters of `text` with white space collapsed; linear in `limit` at best."""
+    """Return the first `limit` characters of `text` with white space collapsed."""
     for window in (limit * 2, limit * 32, len(text)):
         short = " ".join(text[:window].split())
         # The last word of a window may be cut off, so it must reach past the limit.

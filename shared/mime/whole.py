@@ -1,7 +1,7 @@
-"""How a message that was fetched whole is read: the fast parser, and a ladder under it for what it drops.
+"""How a message that was fetched whole is read: the fast parser and a ladder under it.
 
-Fast as it is; fast on a mended copy; the standard library's parser; the header alone with the rest as text.
-Each rung leaves its name among the defects.
+Fast as it is; fast on a mended copy; the standard library's parser; the header alone with the rest
+as text. Each rung leaves its name among the defects.
 """
 
 import re
@@ -58,16 +58,19 @@ def read_whole(raw: bytes) -> Reading:
     if reading is None:
         mended = rebuilt(cut.raw)
         end, body_at = header_end(mended)
-        reading = _fast(Cut(mended, mended[:end], body_at)) or _slow(cut)
-        defects.append("repaired" if reading.content.plain else "fallback")
-    if reading.content.is_empty() and not cut.raw[cut.body_at :].isspace():
+        reading = _fast(Cut(mended, mended[:end], body_at))
+        if reading is None:
+            reading = _slow(cut)
+        else:
+            defects.append("repaired")
+    if reading.content.is_empty() and cut.raw[cut.body_at :].strip():
         reading = _without_structure(cut, reading)
     reading.defects = [*defects, *reading.defects]
     return reading
 
 
 def _is_endless(raw: bytes) -> bool:
-    """Return whether the header block is long and never ends: then what follows it counts as the body."""
+    """Return whether the header block is long and never ends, so that it must hold the body."""
     return len(raw) > MAX_HEADER_BYTES and header_end(raw)[0] == len(raw)
 
 
@@ -139,7 +142,8 @@ def _settled(raw: bytes, plain: list[str], html: list[str]) -> tuple[list[str], 
 
 def _replaced(texts: list[str], sources: list[tuple[bytes, str | None]]) -> list[str]:
     if len(sources) != len(texts):
-        # The tree goes into attached messages, the list does not; which is whose cannot be told then.
+        # The tree goes into attached messages, the list does not; which is whose cannot be told
+        # then.
         return [unmistaken(text) for text in texts]
     return [
         settled(text, *source) if is_doubtful(text) else text

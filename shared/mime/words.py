@@ -1,4 +1,4 @@
-"""How bytes of unknown origin become text: declared charset, else UTF-8, else windows-1252; never an exception."""
+"""How bytes become text: by the declared charset, else UTF-8, else windows-1252."""
 
 import base64
 import binascii
@@ -6,6 +6,7 @@ import codecs
 import quopri
 import re
 
+_MAX_CHARSET = 40
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,64})\?([bBqQ])\?([^?]*+)\?=")
 _CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0), 0xFEFF), " ")
 # What the web calls windows-1252: the five bytes Python leaves undefined stand for themselves.
@@ -42,7 +43,7 @@ _ALIASES = {
 
 
 def decoded(data: bytes, charset: str | None) -> str:
-    """Return `data` as text. `charset` is what the sender declared; wrong and unknown ones are survived."""
+    """Return `data` as text; a wrong or unknown `charset` is survived."""
     codec = _codec(charset)
     if codec is not None and codec != "ascii":
         try:
@@ -70,7 +71,7 @@ def is_doubtful(text: str) -> bool:
 
 
 def settled(text: str, data: bytes, charset: str | None) -> str:
-    """Return the doubtful `text` of a body as read from its bytes. `charset` is what the sender declared."""
+    """Return the doubtful `text` of a body read again from its bytes and declared `charset`."""
     if "\ufffd" in text:
         text = decoded(data, charset)
     return unmistaken(text) if _codec(charset) in _MISTAKEN_FOR else text
@@ -79,7 +80,7 @@ def settled(text: str, data: bytes, charset: str | None) -> str:
 def _codec(charset: str | None) -> str | None:
     name = (charset or "").strip("\"' \t\r\n").lower()
     name = _ALIASES.get(name, name)
-    if not name or len(name) > 40 or not name.isascii() or "\0" in name:
+    if not name or len(name) > _MAX_CHARSET or not name.isascii() or "\0" in name:
         return None
     try:
         found = codecs.lookup(name)
@@ -108,13 +109,15 @@ def _whole(text: str) -> str:
 
 
 def unmistaken(text: str) -> str:
-    """Return `text` read as UTF-8 if it was UTF-8 read as windows-1252 (`Ã©` for `é`), else as it is.
+    """Return `text` with UTF-8 that was read as windows-1252 (`Ã©` for `é`) put right.
 
-    Mail that declares no charset, or the wrong one, is mostly UTF-8; what is not almost never passes for it.
+    Mail that declares no charset, or the wrong one, is mostly UTF-8; what is not almost never
+    passes for it.
     """
     if text.isascii():
         return text
-    # What passes for UTF-8 does so from its first odd letters on, so most text is done with after those.
+    # What passes for UTF-8 does so from its first odd letters on, so most text is done with after
+    # those.
     first = _NOT_ASCII.search(text)
     if first is None or _reread(first[0]) is None:
         return text
@@ -129,7 +132,7 @@ def _reread(text: str) -> str | None:
 
 
 def decoded_words(text: str) -> str:
-    """Return header `text` with its encoded words (RFC 2047) decoded, broken ones included; linear."""
+    """Return header `text` with its encoded words (RFC 2047) decoded, broken ones too."""
     if "=?" not in text:
         return text
     out: list[str] = []
@@ -206,7 +209,7 @@ def _uudecoded(content: bytes) -> bytes:
 
 
 def clean_line(text: str, limit: int) -> str:
-    """Return `text` on one line: white space collapsed, control characters out, cut to `limit` characters."""
+    """Return `text` on one line of `limit` characters, without control characters."""
     text = text[: limit * 8] if len(text) > limit * 8 else text
     if not text.isprintable():
         text = text.translate(_CONTROLS)
@@ -214,7 +217,7 @@ def clean_line(text: str, limit: int) -> str:
 
 
 def clean_text(text: str, limit: int) -> tuple[str, bool]:
-    r"""Return `text` with `\n` line ends, no NUL and at most `limit` UTF-8 bytes, and whether it was cut."""
+    r"""Return `text` with `\n` line ends, without NUL, in `limit` bytes, and whether it was cut."""
     was = len(text)
     text = text[: limit * 2]
     if "\r" in text:
