@@ -55,7 +55,7 @@ def strike(
     Return how often the next one was noted before, and the strikes to keep.
     """
     kept = dict(strikes)
-    if survivor is not None and survivor in kept:
+    if survivor is not None and survivor != suspect and survivor in kept:
         kept[survivor] -= 1
         if not kept[survivor]:
             del kept[survivor]

@@ -1,0 +1,385 @@
+"""Which condition guards each change of a backfill and of its chunks.
+
+A mailbox has one open backfill: an item of its own says which. Whoever closes or reopens a backfill
+writes that item in the same transaction. Sums are written as read plus one chunk, on condition that
+nobody counted meanwhile, so that they are exact without a counter for each reason.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from shared.aws import state_changes
+from shared.aws.backfill_items import backfill_item, backfill_of, chunk_item, chunk_of
+from shared.aws.fences import stale, still_holds
+from shared.aws.run_items import counts_document, run_item
+from shared.aws.state_changes import set_or_remove
+from shared.aws.table import MOST_IN_TRANSACTION, Table
+from shared.aws.tables import (
+    BACKFILL_PREFIX,
+    DUE_INDEX,
+    BackfillItem,
+    ChunkItem,
+    Key,
+    OpenBackfillItem,
+    backfill_key,
+    backfill_slot,
+    backfill_slots,
+    chunk_key,
+    escape,
+    mailbox_pk,
+    open_backfill_key,
+    state_key,
+)
+from shared.domain.backfill import OPEN, RELEASING, Backfill, BackfillState, Chunk, ChunkState
+from shared.domain.errors import ConflictError, ErrorCode, StoreThrottledError
+from shared.domain.ids import BackfillId, MailboxId, ProviderMessageId, TenantId
+from shared.domain.lease import Fence
+from shared.domain.run import Run
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+_TRIES = 10
+_CHUNKS_IN_TRANSACTION = MOST_IN_TRANSACTION // 2
+"""A chunk's ids take a few kilobytes; half a transaction keeps well under its 4 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoBackfillStore:
+    """The port `BackfillStore`."""
+
+    table: Table
+
+    # ---- backfills ----
+
+    def create_backfill(self, backfill: Backfill) -> None:
+        """Write it and the item that says it is the open one, together."""
+        failed = self.table.transact(
+            [
+                self.table.put_operation(
+                    backfill_item(backfill), BackfillItem.backfill_id.does_not_exist()
+                ),
+                self._opens(backfill),
+            ]
+        )
+        if failed and self._read(backfill) is None:
+            raise _wrong_state("another backfill is open")
+
+    def get_backfill(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, backfill_id: BackfillId
+    ) -> Backfill | None:
+        """Read its item."""
+        item = self.table.get(BackfillItem, backfill_key(tenant_id, mailbox_id, backfill_id))
+        return backfill_of(item) if item else None
+
+    def list_backfills(self, tenant_id: TenantId, mailbox_id: MailboxId) -> list[Backfill]:
+        """Read backwards: backfill ids sort by time."""
+        found = self.table.query(
+            mailbox_pk(tenant_id, mailbox_id), prefix=BACKFILL_PREFIX, newest_first=True
+        )
+        return [backfill_of(BackfillItem.from_raw_data(raw)) for raw in found]
+
+    def open_backfills(self) -> Iterator[Backfill]:
+        """Read the sparse index, then each item: the index may lag."""
+        for slot in backfill_slots():
+            for raw in self.table.query(slot, index=(DUE_INDEX, "due_slot", "due_key")):
+                item = self.table.get(BackfillItem, Key(raw["pk"]["S"], raw["sk"]["S"]))
+                if item and item.state in OPEN:
+                    yield backfill_of(item)
+
+    def put_chunks(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
+        """Write chunks, each batch on condition that planning goes on."""
+        planning = self.table.check_operation(
+            _key(backfill), BackfillItem.state == BackfillState.PLANNING
+        )
+        for start in range(0, len(chunks), _CHUNKS_IN_TRANSACTION):
+            batch = chunks[start : start + _CHUNKS_IN_TRANSACTION]
+            puts = [self.table.put_operation(chunk_item(backfill, chunk)) for chunk in batch]
+            if self.table.transact([planning, *puts]):
+                raise _wrong_state("no longer planning")
+
+    def start_backfill(self, backfill: Backfill) -> Backfill:
+        """Write the plan's sums where it is still planning."""
+        is_done = backfill.chunks == 0
+        update = self.table.update_operation(
+            _key(backfill),
+            [
+                BackfillItem.state.set(BackfillState.DONE if is_done else BackfillState.RUNNING),
+                BackfillItem.chunks.set(backfill.chunks),
+                BackfillItem.planned.set(backfill.planned),
+                set_or_remove(BackfillItem.started_at, backfill.started_at),
+                BackfillItem.waiting_until.remove(),
+                *(_closed(backfill.ended_at or backfill.started_at) if is_done else ()),
+            ],
+            BackfillItem.state == BackfillState.PLANNING,
+        )
+        self.table.transact([update, *([self._closes(backfill)] if is_done else [])])
+        return self._stands(backfill)
+
+    def set_backfill_state(
+        self,
+        backfill: Backfill,
+        state: BackfillState,
+        *,
+        now: datetime,
+        code: ErrorCode | None = None,
+    ) -> Backfill:
+        """Change the state it was read in, opening or closing it with that."""
+        actions = [
+            BackfillItem.state.set(state),
+            BackfillItem.changed_at.set(now),
+            set_or_remove(BackfillItem.code, code),
+        ]
+        if state is not BackfillState.WAITING:
+            actions.append(BackfillItem.waiting_until.remove())
+        if state in OPEN:
+            actions += [
+                BackfillItem.ended_at.remove(),
+                BackfillItem.due_slot.set(backfill_slot(backfill.id)),
+                BackfillItem.due_key.set(escape(backfill.id)),
+            ]
+        else:
+            actions += _closed(now)
+        operations = [
+            self.table.update_operation(
+                _key(backfill), actions, BackfillItem.state == backfill.state
+            )
+        ]
+        if (state in OPEN) is not (backfill.state in OPEN):
+            operations.append(self._opens(backfill) if state in OPEN else self._closes(backfill))
+        failed = self.table.transact(operations)
+        item = self._read(backfill)
+        if item is None or (failed and (item.state, item.changed_at) != (state, now)):
+            # A change of the very same instant is our own, whose answer was lost.
+            raise _wrong_state("state")
+        return backfill_of(item)
+
+    def set_waiting(self, backfill: Backfill, until: datetime | None) -> None:
+        """Note the wait; a backfill at work says so in its state too, one that plans does not."""
+        wait = set_or_remove(BackfillItem.waiting_until, until)
+        state = BackfillState.RUNNING if until is None else BackfillState.WAITING
+        is_releasing = BackfillItem.state.is_in(*sorted(RELEASING))
+        at_work = self.table.update(
+            _key(backfill), [wait, BackfillItem.state.set(state)], is_releasing
+        )
+        if at_work is None:
+            self.table.update(
+                _key(backfill), [wait], BackfillItem.state.is_in(*sorted(OPEN - RELEASING))
+            )
+
+    def raise_released(self, backfill: Backfill, released: int) -> Backfill:
+        """Set the number where it is the one read."""
+        after = self.table.update(
+            _key(backfill),
+            [BackfillItem.released.set(released)],
+            BackfillItem.released == backfill.released,
+            returning="ALL_NEW",
+        )
+        if after is None:
+            return self._stands(backfill)
+        return backfill_of(BackfillItem.from_raw_data(after))
+
+    # ---- chunks ----
+
+    def get_chunk(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, backfill_id: BackfillId, number: int
+    ) -> Chunk | None:
+        """Read its item."""
+        key = chunk_key(tenant_id, mailbox_id, backfill_id, number)
+        item = self.table.get(ChunkItem, key)
+        return chunk_of(backfill_id, item) if item else None
+
+    def open_chunks(self, backfill: Backfill) -> list[Chunk]:
+        """Read the released ones in one query."""
+        first, last = (_chunk_key(backfill, number) for number in (0, backfill.released - 1))
+        if not backfill.released:
+            return []
+        found = self.table.query(first.pk, between=(first.sk, last.sk))
+        chunks = (chunk_of(backfill.id, ChunkItem.from_raw_data(raw)) for raw in found)
+        return [chunk for chunk in chunks if chunk.state is ChunkState.OPEN]
+
+    def take_chunk(
+        self, backfill: Backfill, number: int, *, owner: str, now: datetime, seconds: int
+    ) -> Chunk:
+        """Lease it where nobody does, the lease's time is over, or the owner is the same."""
+        key = _chunk_key(backfill, number)
+        is_free = (
+            ChunkItem.lease_owner.does_not_exist()
+            | (ChunkItem.lease_expires_at <= now)
+            | (ChunkItem.lease_owner == owner)
+        )
+        expires_at = now + timedelta(seconds=seconds)
+        before = self.table.update(
+            key,
+            [
+                ChunkItem.attempts.set(ChunkItem.attempts + 1),
+                ChunkItem.lease_owner.set(owner),
+                ChunkItem.lease_expires_at.set(expires_at),
+            ],
+            (ChunkItem.state == ChunkState.OPEN) & is_free,
+            returning="ALL_OLD",
+        )
+        if before is None:
+            item = self.table.get(ChunkItem, key)
+            if item is None or item.state == ChunkState.DONE:
+                raise _wrong_state("chunk is done")
+            raise ConflictError(ErrorCode.LEASE_HELD)
+        old = chunk_of(backfill.id, ChunkItem.from_raw_data(before))
+        return replace(
+            old,
+            attempts=old.attempts + 1,
+            lease_owner=owner,
+            lease_expires_at=expires_at,
+            previous_run_died=old.lease_owner not in {None, owner},
+        )
+
+    def mark_chunk_suspect(
+        self, backfill: Backfill, chunk: Chunk, provider_message_id: ProviderMessageId | None
+    ) -> int:
+        """Read and write: only the holder of the lease marks."""
+        key = _chunk_key(backfill, chunk.number)
+        item = self.table.get(ChunkItem, key)
+        if item is None:
+            raise stale("chunk lease")
+        is_ours = item.suspect_attempt == chunk.attempts
+        before, strikes = state_changes.strike(
+            item.strikes or {},
+            survivor=item.suspect if is_ours else None,
+            suspect=provider_message_id,
+        )
+        actions = [
+            set_or_remove(ChunkItem.suspect, provider_message_id),
+            ChunkItem.suspect_attempt.set(chunk.attempts),
+            set_or_remove(ChunkItem.strikes, strikes or None),
+        ]
+        if self.table.update(key, actions, _still_leased(chunk)) is None:
+            raise stale("chunk lease")
+        return before
+
+    def give_back_chunk(
+        self, backfill: Backfill, chunk: Chunk, *, not_before: datetime | None
+    ) -> None:
+        """Drop the lease where it is still ours."""
+        actions = [
+            ChunkItem.lease_owner.remove(),
+            ChunkItem.lease_expires_at.remove(),
+            ChunkItem.suspect.remove(),
+            set_or_remove(ChunkItem.not_before, not_before),
+        ]
+        self.table.update(_chunk_key(backfill, chunk.number), actions, _still_leased(chunk))
+
+    def finish_chunk(
+        self, fence: Fence, backfill: Backfill, chunk: Chunk, run: Run, *, now: datetime
+    ) -> Backfill:
+        """Write chunk, run and sums together; again with fresh sums where another came first."""
+        for _ in range(_TRIES):
+            stands = self._stands(backfill)
+            after = replace(stands, done=stands.done + 1, counts=stands.counts + run.counts)
+            if after.done >= after.chunks and after.state in OPEN:
+                after = replace(after, state=BackfillState.DONE, ended_at=now, waiting_until=None)
+            failed = self.table.transact(self._finishing(fence, stands, after, chunk, run))
+            if not failed:
+                return after
+            if 0 in failed:
+                raise stale("generation")
+            if 1 in failed:
+                item = self.table.get(ChunkItem, _chunk_key(backfill, chunk.number))
+                if item is None or item.state == ChunkState.DONE:
+                    raise _wrong_state("chunk is done")
+                raise stale("chunk lease")
+        raise StoreThrottledError(cause="backfill changes too fast to be counted")
+
+    def _finishing(
+        self, fence: Fence, stands: Backfill, after: Backfill, chunk: Chunk, run: Run
+    ) -> "list[TransactWriteItemTypeDef]":
+        is_over = after.state is not stands.state
+        done = [
+            ChunkItem.state.set(ChunkState.DONE),
+            ChunkItem.lease_owner.remove(),
+            ChunkItem.lease_expires_at.remove(),
+            ChunkItem.suspect.remove(),
+            ChunkItem.strikes.remove(),
+        ]
+        sums = [
+            BackfillItem.done.set(after.done),
+            BackfillItem.counts.set(counts_document(after.counts)),
+        ]
+        if is_over:
+            sums += [
+                BackfillItem.state.set(after.state),
+                BackfillItem.waiting_until.remove(),
+                *_closed(after.ended_at),
+            ]
+        unchanged = (BackfillItem.done == stands.done) & (BackfillItem.state == stands.state)
+        return [
+            self.table.check_operation(
+                state_key(fence.tenant_id, fence.mailbox_id), still_holds(fence)
+            ),
+            self.table.update_operation(
+                _chunk_key(stands, chunk.number), done, _still_leased(chunk)
+            ),
+            self.table.update_operation(_key(stands), sums, unchanged),
+            self.table.put_operation(run_item(run)),
+            *([self._closes(stands)] if is_over else []),
+        ]
+
+    def _read(self, backfill: Backfill) -> BackfillItem | None:
+        return self.table.get(BackfillItem, _key(backfill))
+
+    def _stands(self, backfill: Backfill) -> Backfill:
+        item = self._read(backfill)
+        if item is None:
+            raise _wrong_state("no such backfill")
+        return backfill_of(item)
+
+    def _opens(self, backfill: Backfill) -> "TransactWriteItemTypeDef":
+        key = open_backfill_key(backfill.tenant_id, backfill.mailbox_id)
+        return self.table.put_operation(
+            OpenBackfillItem(key.pk, key.sk, backfill_id=backfill.id), _none_but(backfill)
+        )
+
+    def _closes(self, backfill: Backfill) -> "TransactWriteItemTypeDef":
+        key = open_backfill_key(backfill.tenant_id, backfill.mailbox_id)
+        return self.table.delete_operation(key, _none_but(backfill))
+
+
+def _key(backfill: Backfill) -> Key:
+    return backfill_key(backfill.tenant_id, backfill.mailbox_id, backfill.id)
+
+
+def _chunk_key(backfill: Backfill, number: int) -> Key:
+    return chunk_key(backfill.tenant_id, backfill.mailbox_id, backfill.id, number)
+
+
+def _closed(at: datetime | None) -> list[Action]:
+    return [
+        set_or_remove(BackfillItem.ended_at, at),
+        BackfillItem.due_slot.remove(),
+        BackfillItem.due_key.remove(),
+    ]
+
+
+def _none_but(backfill: Backfill) -> Condition:
+    free: Condition = OpenBackfillItem.backfill_id.does_not_exist() | (
+        OpenBackfillItem.backfill_id == backfill.id
+    )
+    return free
+
+
+def _still_leased(chunk: Chunk) -> Condition:
+    # The count of attempts is the chunk's fence: another lease has another.
+    held: Condition = (
+        (ChunkItem.state == ChunkState.OPEN)
+        & (ChunkItem.lease_owner == chunk.lease_owner)
+        & (ChunkItem.attempts == chunk.attempts)
+    )
+    return held
+
+
+def _wrong_state(cause: str) -> ConflictError:
+    return ConflictError(ErrorCode.WRONG_STATE, cause=cause)

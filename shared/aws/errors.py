@@ -1,0 +1,103 @@
+"""Which AWS errors mean what: the only file that reads an error code of theirs.
+
+An answer that asks us to slow down, or none at all, is `StoreThrottledError`: time mends it, and
+nobody's mailbox is to blame. A failed condition is an answer and not an error. Anything else is a
+bug or a broken deployment and stays what it is, so that the queue retries it and the alarm rings.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import ClientError, HTTPClientError
+
+from shared.domain.errors import StoreThrottledError
+
+_BUSY = frozenset(
+    {
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "InternalServiceError",
+        "LimitExceededException",
+        "OperationAborted",
+        "OverLimit",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+_CONFLICTS = frozenset({"TransactionConflictException", "TransactionInProgressException"})
+_CONDITION_FAILED = "ConditionalCheckFailed"
+_REASONS_THAT_PASS = frozenset(
+    {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+)
+_LEAST_SERVER_FAULT = 500
+
+
+def code_of(error: ClientError) -> str:
+    """Return the service's own code."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def our_errors() -> Iterator[None]:
+    """Raise `StoreThrottledError` for a service that is busy or out of reach."""
+    try:
+        yield
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if code_of(error) in _BUSY or status >= _LEAST_SERVER_FAULT:
+            raise StoreThrottledError(cause=code_of(error)) from error
+        raise
+    except HTTPClientError as error:
+        # No connection, none free, no answer in time, or one cut short.
+        raise StoreThrottledError(cause=type(error).__name__) from error
+
+
+def is_condition_failure(error: ClientError) -> bool:
+    """Whether a single write was refused by its condition."""
+    return code_of(error) == f"{_CONDITION_FAILED}Exception"
+
+
+def is_conflict(error: ClientError) -> bool:
+    """Whether a write met a transaction on the same item and may simply be sent again."""
+    if code_of(error) in _CONFLICTS:
+        return True
+    reasons = _reasons(error)
+    # A failed condition is decided, whatever else went wrong beside it.
+    return _CONDITION_FAILED not in reasons and bool(_REASONS_THAT_PASS & set(reasons))
+
+
+def failed_conditions(error: ClientError) -> frozenset[int]:
+    """Return the positions of a cancelled transaction's items that their condition refused."""
+    return frozenset(
+        position for position, reason in enumerate(_reasons(error)) if reason == _CONDITION_FAILED
+    )
+
+
+def is_missing(error: ClientError) -> bool:
+    """Whether the object or secret does not exist, or is on its way out."""
+    code = code_of(error)
+    if code == "InvalidRequestException":
+        message = str(error.response.get("Error", {}).get("Message", ""))
+        # Secrets Manager has no code of its own for a secret that is being deleted.
+        return "deletion" in message or "deleted" in message
+    return code in {"404", "NoSuchKey", "NotFound", "ResourceNotFoundException"}
+
+
+def is_taken(error: ClientError) -> bool:
+    """Whether a secret of that name exists already."""
+    return code_of(error) == "ResourceExistsException"
+
+
+def _reasons(error: ClientError) -> list[str]:
+    found = error.response.get("CancellationReasons", [])
+    return [str(reason.get("Code", "None")) for reason in found]

@@ -1,0 +1,224 @@
+"""How a mailbox, its run state and its folders are spelled in items, and read back."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from shared.aws.tables import (
+    FolderItem,
+    SettingsItem,
+    StateItem,
+    escape,
+    folder_key,
+    settings_key,
+    state_key,
+)
+from shared.domain.errors import ErrorCode
+from shared.domain.folders import Folder, FolderRole
+from shared.domain.ids import FolderId, MailboxId, RunId, TenantId, UserId
+from shared.domain.mail_server import Security, ServerSettings
+from shared.domain.mailbox import (
+    FolderState,
+    LatestError,
+    Mailbox,
+    MailboxKind,
+    MailboxStatus,
+    Provider,
+    Purpose,
+    RunState,
+    Visibility,
+)
+from shared.ports.stores import MailboxRecord
+
+
+def settings_document(mailbox: Mailbox) -> dict[str, Any]:
+    """Return what people set and what never changes; the rest is the state's."""
+    return {
+        "v": 1,
+        "provider": mailbox.provider,
+        "address": mailbox.address,
+        "kind": mailbox.kind,
+        "purpose": mailbox.purpose,
+        "owner_user_id": mailbox.owner_user_id,
+        "connected_at": _time(mailbox.connected_at),
+        "display_name": mailbox.display_name,
+        "reply_to": mailbox.reply_to,
+        "recovery_note": mailbox.recovery_note,
+        "visibility": mailbox.visibility,
+        "create_contacts": mailbox.create_contacts,
+        "backfill_days": mailbox.backfill_days,
+        "history_from": _time(mailbox.history_from),
+        "active_folders": mailbox.active_folders,
+        "allow_untrusted_certificate": mailbox.allow_untrusted_certificate,
+        "imap": _server(mailbox.imap),
+        "smtp": _server(mailbox.smtp),
+        "sync_minutes": mailbox.sync_minutes,
+    }
+
+
+def settings_item(mailbox: Mailbox, identity: str) -> SettingsItem:
+    """Return the item of what people set. `identity` is kept so that it can be freed later."""
+    key = settings_key(mailbox.tenant_id, mailbox.id)
+    return SettingsItem(
+        key.pk,
+        key.sk,
+        document=settings_document(mailbox),
+        version=mailbox.version,
+        generation=mailbox.generation,
+        identity=identity,
+    )
+
+
+def state_item(mailbox: Mailbox, state: RunState) -> StateItem:
+    """Return the item of what runs change."""
+    key = state_key(mailbox.tenant_id, mailbox.id)
+    return StateItem(
+        key.pk,
+        key.sk,
+        tenant_id=mailbox.tenant_id,
+        mailbox_id=mailbox.id,
+        status=mailbox.status,
+        generation=mailbox.generation,
+        fence=state.fence,
+        failures=state.failures,
+        lease_owner=state.lease_owner,
+        lease_expires_at=state.lease_expires_at,
+        suspect=state.suspect,
+        strikes=dict(state.strikes) or None,
+        due_slot=state.due_slot,
+        due_key=escape(mailbox.id) if state.due_slot else None,
+        not_before=state.not_before,
+        last_synced_at=state.last_synced_at,
+        waited_for={state.requested_run_id} if state.requested_run_id else None,
+        inbound_error=error_document(mailbox.inbound_error),
+        outbound_error=error_document(mailbox.outbound_error),
+    )
+
+
+def mailbox_record(settings: SettingsItem, state: StateItem) -> MailboxRecord:
+    """Return the mailbox the two items make."""
+    document: Mapping[str, Any] = settings.document
+    chosen = document["active_folders"]
+    mailbox = Mailbox(
+        tenant_id=TenantId(state.tenant_id),
+        id=MailboxId(state.mailbox_id),
+        provider=Provider(document["provider"]),
+        address=document["address"],
+        status=MailboxStatus(state.status),
+        kind=MailboxKind(document["kind"]),
+        purpose=Purpose(document["purpose"]),
+        owner_user_id=UserId(document["owner_user_id"]),
+        connected_at=datetime.fromisoformat(document["connected_at"]),
+        display_name=document["display_name"],
+        reply_to=document["reply_to"],
+        recovery_note=document["recovery_note"],
+        visibility=Visibility(document["visibility"]),
+        create_contacts=document["create_contacts"],
+        backfill_days=document["backfill_days"],
+        history_from=_from_time(document["history_from"]),
+        active_folders=None if chosen is None else tuple(FolderId(one) for one in chosen),
+        allow_untrusted_certificate=document["allow_untrusted_certificate"],
+        imap=_from_server(document["imap"]),
+        smtp=_from_server(document["smtp"]),
+        sync_minutes=document["sync_minutes"],
+        generation=int(state.generation),
+        inbound_error=latest_error(state.inbound_error),
+        outbound_error=latest_error(state.outbound_error),
+        version=int(settings.version),
+    )
+    return MailboxRecord(mailbox, run_state(state))
+
+
+def run_state(state: StateItem) -> RunState:
+    """Return the run state an item holds."""
+    waiting = sorted(state.waited_for or ())
+    return RunState(
+        fence=int(state.fence),
+        generation=int(state.generation),
+        lease_owner=state.lease_owner,
+        lease_expires_at=state.lease_expires_at,
+        suspect=state.suspect,
+        strikes=dict(state.strikes or {}),
+        due_slot=state.due_slot,
+        not_before=state.not_before,
+        failures=int(state.failures),
+        last_synced_at=state.last_synced_at,
+        requested_run_id=RunId(waiting[0]) if waiting else None,
+    )
+
+
+def folder_item(tenant_id: TenantId, mailbox_id: MailboxId, state: FolderState) -> FolderItem:
+    """Return the item of a folder's state."""
+    folder = state.folder
+    key = folder_key(tenant_id, mailbox_id, folder.id)
+    return FolderItem(
+        key.pk,
+        key.sk,
+        folder_id=folder.id,
+        name=folder.name,
+        role=folder.role,
+        selectable=folder.selectable,
+        cursor=state.cursor,
+        gone_at=state.gone_at,
+    )
+
+
+def folder_state(item: FolderItem) -> FolderState:
+    """Return the folder state an item holds."""
+    folder = Folder(FolderId(item.folder_id), item.name, FolderRole(item.role), item.selectable)
+    return FolderState(folder, item.cursor, item.gone_at)
+
+
+def error_document(error: LatestError | None) -> dict[str, Any] | None:
+    """Return a latest error with short names: it is part of the small item."""
+    if error is None:
+        return None
+    return {
+        "c": error.code,
+        "f": _time(error.first_seen_at),
+        "l": _time(error.last_seen_at),
+        "n": error.count,
+        "r": error.run_id,
+        "x": _time(error.next_retry_at),
+    }
+
+
+def latest_error(document: Mapping[str, Any] | None) -> LatestError | None:
+    """Return the latest error a document holds."""
+    if document is None:
+        return None
+    return LatestError(
+        ErrorCode(document["c"]),
+        datetime.fromisoformat(document["f"]),
+        datetime.fromisoformat(document["l"]),
+        document["n"],
+        RunId(document["r"]) if document["r"] else None,
+        _from_time(document["x"]),
+    )
+
+
+def _server(server: ServerSettings | None) -> dict[str, Any] | None:
+    if server is None:
+        return None
+    return {
+        "host": server.host,
+        "port": server.port,
+        "security": server.security,
+        "username": server.username,
+    }
+
+
+def _from_server(document: Mapping[str, Any] | None) -> ServerSettings | None:
+    if document is None:
+        return None
+    return ServerSettings(
+        document["host"], document["port"], Security(document["security"]), document["username"]
+    )
+
+
+def _time(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
+
+
+def _from_time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,384 @@
+"""Which condition guards each change of a mailbox, and what is written together.
+
+Settings and state are two items: people change the one, runs the other, and neither waits for the
+other. Status, generation, fence, lease and latest errors are all in the state, so that ending a run
+and ending an idle poll are one write of one small item, and one condition decides.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import orjson
+from pynamodb.expressions.condition import Condition
+
+from shared.aws import state_changes
+from shared.aws.fences import stale, still_holds
+from shared.aws.mailbox_items import (
+    folder_item,
+    folder_state,
+    mailbox_record,
+    run_state,
+    settings_document,
+    settings_item,
+    state_item,
+)
+from shared.aws.run_items import run_item
+from shared.aws.table import MOST_IN_TRANSACTION, Raw, Table
+from shared.aws.tables import (
+    DUE_INDEX,
+    FOLDER_PREFIX,
+    MAILBOX_PREFIX,
+    SETTINGS_SUFFIX,
+    FolderItem,
+    Key,
+    PointerItem,
+    SettingsItem,
+    StateItem,
+    folder_key,
+    identity_key,
+    mailbox_pk,
+    mailbox_sk,
+    mailboxes_pk,
+    primary_key,
+    settings_key,
+    state_key,
+)
+from shared.domain.errors import ConflictError, ErrorCode, StoreThrottledError
+from shared.domain.ids import MailboxId, ProviderMessageId, RunId, TenantId, UserId
+from shared.domain.lease import Fence, Lease
+from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, RunState
+from shared.ports.stores import DueMailbox, MailboxRecord, SyncOutcome
+
+_TRIES = 5
+_FOLDERS_IN_TRANSACTION = MOST_IN_TRANSACTION - 2
+"""Beside the run and the state."""
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoMailboxStore:
+    """The port `MailboxStore`."""
+
+    table: Table
+
+    # ---- life ----
+
+    def create(self, mailbox: Mailbox, run_state: RunState, identity: str) -> None:
+        """Write settings, state and identity together."""
+        new = SettingsItem.pk.does_not_exist()
+        failed = self.table.transact(
+            [
+                self.table.put_operation(settings_item(mailbox, identity), new),
+                self.table.put_operation(state_item(mailbox, run_state), new),
+                self.table.put_operation(_pointer(mailbox, identity), new),
+            ]
+        )
+        if failed and self.find(mailbox.tenant_id, identity) != mailbox.id:
+            raise ConflictError(ErrorCode.ALREADY_CONNECTED)
+
+    def get(self, tenant_id: TenantId, mailbox_id: MailboxId) -> MailboxRecord | None:
+        """Read both items at once; read again where a reconnect was met half way."""
+        for _ in range(_TRIES):
+            found = list(self.table.query(mailboxes_pk(tenant_id), prefix=mailbox_sk(mailbox_id)))
+            if not found:
+                return None
+            records = _records(found)
+            if records:
+                return records[0]
+        raise StoreThrottledError(cause="mailbox changes too fast to be read")
+
+    def list_mailboxes(self, tenant_id: TenantId) -> list[MailboxRecord]:
+        """Read the tenant's settings and states in one query."""
+        found = list(self.table.query(mailboxes_pk(tenant_id), prefix=MAILBOX_PREFIX))
+        records = {record.mailbox.id: record for record in _records(found)}
+        for raw in found:
+            item = StateItem.from_raw_data(raw) if not _is_settings(raw) else None
+            if item and item.mailbox_id not in records:
+                record = self.get(tenant_id, MailboxId(item.mailbox_id))
+                if record:
+                    records[record.mailbox.id] = record
+        return [records[name] for name in sorted(records)]
+
+    def find(self, tenant_id: TenantId, identity: str) -> MailboxId | None:
+        """Read the identity's own item."""
+        item = self.table.get(PointerItem, identity_key(tenant_id, identity))
+        return MailboxId(item.mailbox_id) if item else None
+
+    def save_settings(self, mailbox: Mailbox) -> Mailbox:
+        """Replace the document where the version is still the one read."""
+        after = replace(mailbox, version=mailbox.version + 1)
+        key = settings_key(mailbox.tenant_id, mailbox.id)
+        document = settings_document(mailbox)
+        actions = [
+            SettingsItem.document.set(document),
+            SettingsItem.version.set(after.version),
+        ]
+        if self.table.update(key, actions, SettingsItem.version == mailbox.version) is None:
+            stands = self.table.get(SettingsItem, key)
+            is_ours = stands and (stands.version, _plain(stands.document)) == (
+                after.version,
+                _plain(document),
+            )
+            if not is_ours:
+                raise ConflictError(ErrorCode.VERSION_CONFLICT)
+        return after
+
+    def disconnect(self, tenant_id: TenantId, mailbox_id: MailboxId, identity: str) -> None:
+        """Raise generation and fence, take it off the schedule and free its identity, together."""
+        for _ in range(_TRIES):
+            read = self._read_both(tenant_id, mailbox_id)
+            if read is None or read[1].status == MailboxStatus.DISCONNECTED:
+                return
+            settings, state = read
+            held = {identity_key(tenant_id, name) for name in (settings.identity, identity)}
+            failed = self.table.transact(
+                [
+                    self.table.update_operation(
+                        state_key(tenant_id, mailbox_id),
+                        state_changes.disconnected(),
+                        StateItem.generation == state.generation,
+                    ),
+                    self.table.update_operation(
+                        settings_key(tenant_id, mailbox_id),
+                        [SettingsItem.generation.set(int(state.generation) + 1)],
+                        SettingsItem.pk.exists(),
+                    ),
+                    *(self.table.delete_operation(key, _free_for(mailbox_id)) for key in held),
+                ]
+            )
+            if not failed:
+                return
+        raise StoreThrottledError(cause="mailbox changes too fast to be disconnected")
+
+    def reconnect(self, mailbox: Mailbox, identity: str, due_slot: str) -> None:
+        """Start the next generation with new settings, on the schedule, together."""
+        tenant_id, mailbox_id = mailbox.tenant_id, mailbox.id
+        read = self._read_both(tenant_id, mailbox_id)
+        if read is None:
+            raise stale("no such mailbox")
+        settings = settings_item(replace(mailbox, version=mailbox.version + 1), identity)
+        settings.generation = mailbox.generation + 1
+        free = _free_for(mailbox_id)
+        operations = [
+            self.table.update_operation(
+                state_key(tenant_id, mailbox_id),
+                state_changes.reconnected(mailbox_id, due_slot),
+                StateItem.generation == mailbox.generation,
+            ),
+            self.table.put_operation(settings, SettingsItem.version == mailbox.version),
+            self.table.put_operation(_pointer(mailbox, identity), free),
+        ]
+        if read[0].identity != identity:
+            operations.append(
+                self.table.delete_operation(identity_key(tenant_id, read[0].identity), free)
+            )
+        failed = self.table.transact(operations)
+        if failed & {0, 1}:
+            raise stale("generation or version")
+        if failed:
+            raise ConflictError(ErrorCode.ALREADY_CONNECTED)
+
+    # ---- schedule and lease ----
+
+    def due(self, slot: str) -> Iterator[DueMailbox]:
+        """Read a slot of the sparse index."""
+        for raw in self.table.query(slot, index=(DUE_INDEX, "due_slot", "due_key")):
+            item = StateItem.from_raw_data(raw)
+            yield DueMailbox(TenantId(item.tenant_id), MailboxId(item.mailbox_id), item.not_before)
+
+    def request_run(self, tenant_id: TenantId, mailbox_id: MailboxId, run_id: RunId) -> RunId:
+        """Keep the id in a set of one, out of which the run that bears it takes it."""
+        after = self.table.update(
+            state_key(tenant_id, mailbox_id),
+            [StateItem.waited_for.set(StateItem.waited_for | {run_id})],
+            StateItem.pk.exists(),
+            returning="ALL_NEW",
+        )
+        if after is None:
+            raise stale("no such mailbox")
+        return run_state(StateItem.from_raw_data(after)).requested_run_id or run_id
+
+    def take_lease(
+        self,
+        tenant_id: TenantId,
+        mailbox_id: MailboxId,
+        *,
+        generation: int,
+        owner: str,
+        now: datetime,
+        seconds: int,
+    ) -> Lease:
+        """Raise the fence where nobody holds the lease, its time is over, or the owner is the same.
+
+        The same owner comes again when the answer to the first request was lost.
+        """
+        key = state_key(tenant_id, mailbox_id)
+        is_free = (
+            StateItem.lease_owner.does_not_exist()
+            | (StateItem.lease_expires_at <= now)
+            | (StateItem.lease_owner == owner)
+        )
+        before = self.table.update(
+            key,
+            state_changes.leased(owner, now, seconds),
+            (StateItem.generation == generation) & is_free,
+            returning="ALL_OLD",
+        )
+        if before is None:
+            stands = self.table.get(StateItem, key)
+            if stands is None or stands.generation != generation:
+                raise stale("generation")
+            raise ConflictError(ErrorCode.LEASE_HELD)
+        old = run_state(StateItem.from_raw_data(before))
+        return Lease(
+            Fence(tenant_id, mailbox_id, generation, old.fence + 1),
+            owner,
+            now + timedelta(seconds=seconds),
+            previous_run_died=old.lease_owner not in {None, owner},
+            suspect=old.suspect,
+        )
+
+    def mark_suspect(self, lease: Lease, provider_message_id: ProviderMessageId | None) -> int:
+        """Read and write: only the lease's holder marks, and the fence refuses anybody else."""
+        fence = lease.fence
+        key = state_key(fence.tenant_id, fence.mailbox_id)
+        item = self.table.get(StateItem, key)
+        if item is None or (item.generation, item.fence) != (fence.generation, fence.fence):
+            raise stale("fence")
+        before, strikes = state_changes.strike(
+            item.strikes or {},
+            survivor=item.suspect if item.suspect_fence == fence.fence else None,
+            suspect=provider_message_id,
+        )
+        actions = state_changes.suspected(fence.fence, provider_message_id, strikes)
+        if self.table.update(key, actions, still_holds(fence)) is None:
+            raise stale("fence")
+        return before
+
+    # ---- ends of runs ----
+
+    def finish_idle(self, record: MailboxRecord, *, now: datetime) -> None:
+        """Write the time, and drop what a success ends; the item is under a kilobyte: one unit."""
+        actions = state_changes.found_nothing(now)
+        if self.table.update(_key_of(record), actions, still_holds(_generation(record))) is None:
+            raise stale("generation")
+
+    def finish_run(self, fence: Fence, outcome: SyncOutcome) -> None:
+        """Write cursors, run and state together; the state last where that takes several."""
+        key = state_key(fence.tenant_id, fence.mailbox_id)
+        folders = [
+            self.table.put_operation(folder_item(fence.tenant_id, fence.mailbox_id, state))
+            for state in outcome.cursors.values()
+        ]
+        check = self.table.check_operation(key, still_holds(fence))
+        while len(folders) > _FOLDERS_IN_TRANSACTION:
+            first, folders = folders[:_FOLDERS_IN_TRANSACTION], folders[_FOLDERS_IN_TRANSACTION:]
+            if self.table.transact([check, *first]):
+                raise stale("fence")
+        ran = [self.table.put_operation(run_item(outcome.run))] if outcome.run else []
+        update = self.table.update_operation(
+            key, state_changes.ended(fence.mailbox_id, outcome), still_holds(fence)
+        )
+        if self.table.transact([update, *ran, *folders]):
+            raise stale("fence")
+
+    def fail_without_lease(self, record: MailboxRecord, outcome: SyncOutcome) -> None:
+        """Write the run and the state together; no lease is touched and no cursor moves."""
+        update = self.table.update_operation(
+            _key_of(record),
+            state_changes.failed(record.mailbox.id, outcome),
+            still_holds(_generation(record)),
+        )
+        ran = [self.table.put_operation(run_item(outcome.run))] if outcome.run else []
+        if self.table.transact([update, *ran]):
+            raise stale("generation")
+
+    # ---- folders and primary ----
+
+    def folders(self, tenant_id: TenantId, mailbox_id: MailboxId) -> list[FolderState]:
+        """Read the folders in one query."""
+        found = self.table.query(mailbox_pk(tenant_id, mailbox_id), prefix=FOLDER_PREFIX)
+        states = [folder_state(FolderItem.from_raw_data(raw)) for raw in found]
+        return sorted(states, key=lambda state: state.folder.id)
+
+    def add_folder(self, fence: Fence, state: FolderState) -> FolderState:
+        """Write it where there is no cursor yet, guarded by the fence."""
+        failed = self.table.transact(
+            [
+                self.table.check_operation(
+                    state_key(fence.tenant_id, fence.mailbox_id), still_holds(fence)
+                ),
+                self.table.put_operation(
+                    folder_item(fence.tenant_id, fence.mailbox_id, state),
+                    FolderItem.cursor.does_not_exist(),
+                ),
+            ]
+        )
+        if 0 in failed:
+            raise stale("fence")
+        if not failed:
+            return state
+        key = folder_key(fence.tenant_id, fence.mailbox_id, state.folder.id)
+        stands = self.table.get(FolderItem, key)
+        return folder_state(stands) if stands else state
+
+    def primary(self, tenant_id: TenantId, user_id: UserId) -> MailboxId | None:
+        """Read the user's own item."""
+        item = self.table.get(PointerItem, primary_key(tenant_id, user_id))
+        return MailboxId(item.mailbox_id) if item else None
+
+    def set_primary(self, tenant_id: TenantId, user_id: UserId, mailbox_id: MailboxId) -> None:
+        """Write the user's own item."""
+        key = primary_key(tenant_id, user_id)
+        self.table.put(PointerItem(key.pk, key.sk, mailbox_id=mailbox_id))
+
+    def _read_both(
+        self, tenant_id: TenantId, mailbox_id: MailboxId
+    ) -> tuple[SettingsItem, StateItem] | None:
+        settings = self.table.get(SettingsItem, settings_key(tenant_id, mailbox_id))
+        state = self.table.get(StateItem, state_key(tenant_id, mailbox_id))
+        return (settings, state) if settings and state else None
+
+
+def _records(found: list[Raw]) -> list[MailboxRecord]:
+    """Pair settings with states; two of different generations were read amid a change: left out."""
+    settings = {
+        item.sk.removesuffix(SETTINGS_SUFFIX): item
+        for item in (SettingsItem.from_raw_data(raw) for raw in found if _is_settings(raw))
+    }
+    records = []
+    for state in (StateItem.from_raw_data(raw) for raw in found if not _is_settings(raw)):
+        pair = settings.get(state.sk.rpartition("#")[0])
+        if pair is not None and pair.generation == state.generation:
+            records.append(mailbox_record(pair, state))
+    return records
+
+
+def _is_settings(raw: Raw) -> bool:
+    return str(raw["sk"]["S"]).endswith(SETTINGS_SUFFIX)
+
+
+def _pointer(mailbox: Mailbox, identity: str) -> PointerItem:
+    key = identity_key(mailbox.tenant_id, identity)
+    return PointerItem(key.pk, key.sk, mailbox_id=mailbox.id)
+
+
+def _free_for(mailbox_id: MailboxId) -> Condition:
+    free: Condition = PointerItem.mailbox_id.does_not_exist() | (
+        PointerItem.mailbox_id == mailbox_id
+    )
+    return free
+
+
+def _key_of(record: MailboxRecord) -> Key:
+    return state_key(record.mailbox.tenant_id, record.mailbox.id)
+
+
+def _generation(record: MailboxRecord) -> Fence:
+    mailbox = record.mailbox
+    return Fence(mailbox.tenant_id, mailbox.id, record.run_state.generation)
+
+
+def _plain(document: object) -> object:
+    """Return a document as it reads once stored: tuples become lists, enums texts."""
+    return orjson.loads(orjson.dumps(document))

@@ -1,0 +1,138 @@
+"""What each event in a mailbox's life sets and drops in its state item."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from pynamodb.attributes import Attribute
+from pynamodb.expressions.update import Action
+
+from shared.aws.mailbox_items import error_document
+from shared.aws.tables import StateItem, escape
+from shared.domain.ids import MailboxId
+from shared.domain.mailbox import MailboxStatus
+from shared.ports.stores import SyncOutcome
+
+MOST_STRIKES = 5
+"""Messages with a strike against them that a mailbox or chunk remembers; bounds the item."""
+
+_LEASE: list[Attribute[Any]] = [
+    StateItem.lease_owner,
+    StateItem.lease_expires_at,
+    StateItem.suspect,
+    StateItem.suspect_fence,
+]
+_NEXT_LIFE: list[Action] = [
+    StateItem.generation.set(StateItem.generation + 1),
+    StateItem.fence.set(StateItem.fence + 1),
+    *(attribute.remove() for attribute in _LEASE),
+    StateItem.strikes.remove(),
+    StateItem.not_before.remove(),
+]
+
+
+def disconnected() -> list[Action]:
+    """Every worker is locked out, nothing is scheduled or waited for."""
+    return [
+        *_NEXT_LIFE,
+        StateItem.status.set(MailboxStatus.DISCONNECTED),
+        StateItem.due_slot.remove(),
+        StateItem.due_key.remove(),
+        StateItem.waited_for.remove(),
+    ]
+
+
+def reconnected(mailbox_id: MailboxId, due_slot: str) -> list[Action]:
+    """Every worker of the life before is locked out; scheduled, with no failure on record."""
+    return [
+        *_NEXT_LIFE,
+        StateItem.status.set(MailboxStatus.ACTIVE),
+        StateItem.failures.set(0),
+        StateItem.inbound_error.remove(),
+        StateItem.outbound_error.remove(),
+        *_scheduled(mailbox_id, due_slot),
+    ]
+
+
+def leased(owner: str, now: datetime, seconds: int) -> list[Action]:
+    """One more in the fence, held until its time is over."""
+    return [
+        StateItem.fence.set(StateItem.fence + 1),
+        StateItem.lease_owner.set(owner),
+        StateItem.lease_expires_at.set(now + timedelta(seconds=seconds)),
+    ]
+
+
+def suspected(fence: int | None, suspect: str | None, strikes: dict[str, int]) -> list[Action]:
+    """Who is being read, under which lease."""
+    return [
+        set_or_remove(StateItem.suspect, suspect),
+        set_or_remove(StateItem.suspect_fence, fence),
+        set_or_remove(StateItem.strikes, strikes or None),
+    ]
+
+
+def found_nothing(now: datetime) -> list[Action]:
+    """The time, and no trouble any more."""
+    return [
+        StateItem.last_synced_at.set(now),
+        StateItem.failures.set(0),
+        StateItem.not_before.remove(),
+        StateItem.inbound_error.remove(),
+    ]
+
+
+def ended(mailbox_id: MailboxId, outcome: SyncOutcome) -> list[Action]:
+    """The lease is given back; a run that ended well strikes off what it survived."""
+    actions = [*failed(mailbox_id, outcome), *(attribute.remove() for attribute in _LEASE)]
+    if outcome.inbound_error is None:
+        actions += [StateItem.last_synced_at.set(outcome.now), StateItem.strikes.remove()]
+    return actions
+
+
+def failed(mailbox_id: MailboxId, outcome: SyncOutcome) -> list[Action]:
+    """What every outcome writes; of whoever held the lease nothing is touched."""
+    actions = [
+        StateItem.failures.set(outcome.failures),
+        set_or_remove(StateItem.not_before, outcome.not_before),
+        set_or_remove(StateItem.inbound_error, error_document(outcome.inbound_error)),
+        *_scheduled(mailbox_id, outcome.due_slot),
+    ]
+    if outcome.status is not None:
+        actions.append(StateItem.status.set(outcome.status))
+    if outcome.run is not None:
+        # Takes out this run's id and no other: one asked for meanwhile still waits.
+        actions.append(StateItem.waited_for.delete({outcome.run.id}))
+    return actions
+
+
+def set_or_remove(attribute: Attribute[Any], value: object) -> Action:
+    """Return the action after which the attribute is `value`, or absent for None."""
+    return attribute.remove() if value is None else attribute.set(value)
+
+
+def strike(
+    strikes: Mapping[str, int], *, survivor: str | None, suspect: str | None
+) -> tuple[int, dict[str, int]]:
+    """Take back the strike of a message that survived its reading and note the next one's.
+
+    Return how often `suspect` was noted before, and the strikes to keep. Taken back by one and not
+    struck off, so that a message given up in this run stays given up in the next.
+    """
+    kept = dict(strikes)
+    if survivor is not None and survivor != suspect and survivor in kept:
+        kept[survivor] -= 1
+        if not kept[survivor]:
+            del kept[survivor]
+    if suspect is None:
+        return 0, kept
+    before = kept.pop(suspect, 0)
+    kept[suspect] = before + 1
+    return before, dict(list(kept.items())[-MOST_STRIKES:])
+
+
+def _scheduled(mailbox_id: MailboxId, due_slot: str | None) -> list[Action]:
+    return [
+        set_or_remove(StateItem.due_slot, due_slot),
+        set_or_remove(StateItem.due_key, escape(mailbox_id) if due_slot else None),
+    ]

@@ -1,0 +1,399 @@
+"""Under which keys everything is found: one table, every key string and every item's shape.
+
+Each access pattern and the key that serves it; `t` is the tenant. The tenant leads every partition
+key and the partition key of `mailbox_date`. Whatever a caller or a mail server chose is escaped, so
+that no `#` can be smuggled into a key.
+
+| to …                                 | pk                       | sk |
+| ------------------------------------ | ------------------------ | --- |
+| get a mailbox; list a tenant's       | `{t}#mailboxes` | `mailbox#{id}#settings`, `mailbox#{id}#state` |
+| keep an account connected once       | `{t}#mailboxes`          | `identity#{hash}` |
+| know a user's primary mailbox        | `{t}#mailboxes`          | `primary#{user}` |
+| list the folders of a mailbox        | `{t}#mailbox#{id}`       | `folder#{folder}` |
+| recognise copies, compare a folder   | `{t}#mailbox#{id}`       | `copy#{provider message id}` |
+| read runs, newest first              | `{t}#mailbox#{id}`       | `run#{run}` |
+| read backfills, newest first         | `{t}#mailbox#{id}`       | `backfill#{backfill}` |
+| allow one open backfill              | `{t}#mailbox#{id}`       | `open-backfill` |
+| take a chunk, list released ones     | `{t}#mailbox#{id}`       | `chunk#{backfill}#{number:06}` |
+| read a message, its whole thread     | `{t}#thread#{thread}`    | `message#{message}` |
+| read an address's mail, newest first | `{t}#address#{address}`  | `at#{instant}#{message}` |
+| find the contacts of an address      | `{t}#address#{address}`  | `contact#{contact}` |
+| get a contact, list them             | `{t}#contacts`           | `{contact}` |
+| `due`: mailboxes of a minute         | `due_slot`: the slot     | `due_key`: the mailbox |
+| `due`: open backfills                | `open-backfills#{shard}` | `due_key`: the backfill |
+| `mailbox_date`: live copies by date  | `{t}#mailbox#{id}`       | `{instant}#{message}#{folder}` |
+
+`due` is sparse: only a scheduled mailbox and an open backfill have a slot; it holds `tenant_id`,
+`mailbox_id` and `not_before` and nothing readable. `mailbox_date` holds live copies only: a removed
+copy loses both its attributes. A folder's copies are one query because an id of a provider with
+folders starts with its folder's id.
+
+Items of which there are millions are written with short names, because a name is paid for in every
+item:
+
+| item | attributes |
+| --- | --- |
+| message | `d` packed content, `r` received (µs), `c` set of copies, `o` 1: its body is in S3 |
+| copy | `m` message id, `f` folder, `r` received, `g` flag bits, `n` flags version, `x` removed |
+| at | its keys alone |
+"""
+
+import hashlib
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import orjson
+from pynamodb.attributes import (
+    Attribute,
+    BinaryAttribute,
+    BooleanAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+    UnicodeSetAttribute,
+    UTCDateTimeAttribute,
+)
+from pynamodb.constants import STRING
+from pynamodb.models import Model
+
+from shared.domain.identity import thread_of
+from shared.domain.ids import (
+    Address,
+    BackfillId,
+    ContactId,
+    FolderId,
+    MailboxId,
+    MessageId,
+    ProviderMessageId,
+    RunId,
+    TenantId,
+    ThreadId,
+    UserId,
+)
+
+DUE_INDEX = "due"
+MAILBOX_DATE_INDEX = "mailbox_date"
+BACKFILL_SHARDS = 4
+
+MAILBOX_PREFIX = "mailbox#"
+SETTINGS_SUFFIX = "#settings"
+FOLDER_PREFIX = "folder#"
+RUN_PREFIX = "run#"
+BACKFILL_PREFIX = "backfill#"
+MESSAGE_PREFIX = "message#"
+AT_PREFIX = "at#"
+CONTACT_PREFIX = "contact#"
+
+_UNSAFE = re.compile("[%#\x00-\x1f\x7f\ud800-\udfff]")
+_ESCAPED = re.compile("((?:%[0-9A-F]{2})+)")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Key(NamedTuple):
+    """The primary key of an item."""
+
+    pk: str
+    sk: str
+
+
+def escape(text: str) -> str:
+    """Return `text` as a part of a key: it holds no `#`, and two texts never become one."""
+    return _UNSAFE.sub(
+        lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "surrogatepass")),
+        text,
+    )
+
+
+def unescape(part: str) -> str:
+    """Return the text that `escape` made `part` of."""
+    return _ESCAPED.sub(
+        lambda found: bytes.fromhex(found[0].replace("%", "")).decode("utf-8", "surrogatepass"),
+        part,
+    )
+
+
+def instant(at: datetime) -> str:
+    """Return `at` so that texts sort as instants do: UTC, microseconds, fixed width."""
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def microseconds(at: datetime) -> int:
+    """Return `at` in whole microseconds since 1970."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+def from_microseconds(number: int) -> datetime:
+    """Return the instant `microseconds` gave `number` for."""
+    return _EPOCH + timedelta(microseconds=number)
+
+
+# ---- keys ----
+
+
+def mailboxes_pk(tenant_id: TenantId) -> str:
+    """Where a tenant's mailboxes, identities and primaries are."""
+    return f"{escape(tenant_id)}#mailboxes"
+
+
+def mailbox_pk(tenant_id: TenantId, mailbox_id: MailboxId) -> str:
+    """Where what belongs to one mailbox is; also the partition key in `mailbox_date`."""
+    return f"{escape(tenant_id)}#mailbox#{escape(mailbox_id)}"
+
+
+def mailbox_sk(mailbox_id: MailboxId) -> str:
+    """What the sort keys of a mailbox's two items start with."""
+    return f"{MAILBOX_PREFIX}{escape(mailbox_id)}#"
+
+
+def settings_key(tenant_id: TenantId, mailbox_id: MailboxId) -> Key:
+    """Key of what people set."""
+    return Key(mailboxes_pk(tenant_id), f"{MAILBOX_PREFIX}{escape(mailbox_id)}{SETTINGS_SUFFIX}")
+
+
+def state_key(tenant_id: TenantId, mailbox_id: MailboxId) -> Key:
+    """Key of what runs change."""
+    return Key(mailboxes_pk(tenant_id), f"{MAILBOX_PREFIX}{escape(mailbox_id)}#state")
+
+
+def identity_key(tenant_id: TenantId, identity: str) -> Key:
+    """Key that makes an account's identity unique; a hash, so that no address is readable."""
+    digest = hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return Key(mailboxes_pk(tenant_id), f"identity#{digest}")
+
+
+def primary_key(tenant_id: TenantId, user_id: UserId) -> Key:
+    """Key of a user's primary mailbox."""
+    return Key(mailboxes_pk(tenant_id), f"primary#{escape(user_id)}")
+
+
+def folder_key(tenant_id: TenantId, mailbox_id: MailboxId, folder_id: FolderId) -> Key:
+    """Key of a folder's state."""
+    return Key(mailbox_pk(tenant_id, mailbox_id), FOLDER_PREFIX + escape(folder_id))
+
+
+def copy_key(tenant_id: TenantId, mailbox_id: MailboxId, name: ProviderMessageId) -> Key:
+    """Key of a copy."""
+    return Key(mailbox_pk(tenant_id, mailbox_id), copy_sk(name))
+
+
+def copy_sk(start: str) -> str:
+    """Sort key of a copy, or of all whose ids start with `start`."""
+    return f"copy#{escape(start)}"
+
+
+def run_key(tenant_id: TenantId, mailbox_id: MailboxId, run_id: RunId) -> Key:
+    """Key of an ended run."""
+    return Key(mailbox_pk(tenant_id, mailbox_id), RUN_PREFIX + escape(run_id))
+
+
+def backfill_key(tenant_id: TenantId, mailbox_id: MailboxId, backfill_id: BackfillId) -> Key:
+    """Key of a backfill."""
+    return Key(mailbox_pk(tenant_id, mailbox_id), BACKFILL_PREFIX + escape(backfill_id))
+
+
+def open_backfill_key(tenant_id: TenantId, mailbox_id: MailboxId) -> Key:
+    """Key of the one item that says which backfill is open."""
+    return Key(mailbox_pk(tenant_id, mailbox_id), "open-backfill")
+
+
+def chunk_key(
+    tenant_id: TenantId, mailbox_id: MailboxId, backfill_id: BackfillId, number: int
+) -> Key:
+    """Key of a chunk; sorts by number."""
+    return Key(mailbox_pk(tenant_id, mailbox_id), f"chunk#{escape(backfill_id)}#{number:06}")
+
+
+def thread_pk(tenant_id: TenantId, thread_id: ThreadId) -> str:
+    """Where a thread's messages are."""
+    return f"{escape(tenant_id)}#thread#{escape(thread_id)}"
+
+
+def message_key(tenant_id: TenantId, message_id: MessageId) -> Key | None:
+    """Key of a message, or None for a text that is no message id."""
+    thread_id = thread_of(message_id)
+    return Key(thread_pk(tenant_id, thread_id), MESSAGE_PREFIX + message_id) if thread_id else None
+
+
+def address_pk(tenant_id: TenantId, address: Address) -> str:
+    """Where an address's messages and contacts are."""
+    return f"{escape(tenant_id)}#address#{escape(address)}"
+
+
+def at_sk(at: datetime, message_id: MessageId) -> str:
+    """Sort key of an address's index entry."""
+    return f"{AT_PREFIX}{instant(at)}#{message_id}"
+
+
+def date_sk(at: datetime, message_id: MessageId, folder_id: str) -> str:
+    """Sort key of a live copy in `mailbox_date`."""
+    return f"{instant(at)}#{message_id}#{escape(folder_id)}"
+
+
+def contact_link_key(tenant_id: TenantId, address: Address, contact_id: ContactId) -> Key:
+    """Key that says a contact has an address."""
+    return Key(address_pk(tenant_id, address), CONTACT_PREFIX + escape(contact_id))
+
+
+def contacts_pk(tenant_id: TenantId) -> str:
+    """Where a tenant's contacts are."""
+    return f"{escape(tenant_id)}#contacts"
+
+
+def contact_key(tenant_id: TenantId, contact_id: ContactId) -> Key:
+    """Key of a contact."""
+    return Key(contacts_pk(tenant_id), escape(contact_id))
+
+
+def backfill_slots() -> list[str]:
+    """Return the slots of `due` under which open backfills stand."""
+    return [f"open-backfills#{shard}" for shard in range(BACKFILL_SHARDS)]
+
+
+def backfill_slot(backfill_id: BackfillId) -> str:
+    """Return the slot of one backfill."""
+    digest = hashlib.blake2b(backfill_id.encode("utf-8", "surrogatepass"), digest_size=2).digest()
+    return backfill_slots()[int.from_bytes(digest, "big") % BACKFILL_SHARDS]
+
+
+# ---- items ----
+
+
+class JsonAttribute(Attribute[Any]):
+    """A small JSON value, kept as text."""
+
+    attr_type = STRING
+
+    def serialize(self, value: Any) -> str:
+        """Return the compact text."""
+        return orjson.dumps(value).decode()
+
+    def deserialize(self, value: str) -> Any:
+        """Read the text."""
+        return orjson.loads(value)
+
+
+class Item(Model):
+    """What every item has."""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+
+
+class SettingsItem(Item):
+    """A mailbox's settings: changed by people, guarded by `version`."""
+
+    document = JsonAttribute()
+    version = NumberAttribute()
+    generation = NumberAttribute()
+    identity = UnicodeAttribute()
+
+
+class StateItem(Item):
+    """A mailbox's status, lease and errors: under 1 KB, so that an idle poll writes one unit."""
+
+    tenant_id = UnicodeAttribute()
+    mailbox_id = UnicodeAttribute()
+    status = UnicodeAttribute()
+    generation = NumberAttribute()
+    fence = NumberAttribute()
+    failures = NumberAttribute()
+    lease_owner = UnicodeAttribute(null=True)
+    lease_expires_at = UTCDateTimeAttribute(null=True)
+    suspect = UnicodeAttribute(null=True)
+    suspect_fence = NumberAttribute(null=True)
+    strikes = JsonAttribute(null=True)
+    due_slot = UnicodeAttribute(null=True)
+    due_key = UnicodeAttribute(null=True)
+    not_before = UTCDateTimeAttribute(null=True)
+    last_synced_at = UTCDateTimeAttribute(null=True)
+    waited_for = UnicodeSetAttribute(null=True)
+    inbound_error = JsonAttribute(null=True)
+    outbound_error = JsonAttribute(null=True)
+
+
+class PointerItem(Item):
+    """An identity or a primary: names a mailbox."""
+
+    mailbox_id = UnicodeAttribute()
+
+
+class FolderItem(Item):
+    """A folder's state."""
+
+    folder_id = UnicodeAttribute()
+    name = UnicodeAttribute()
+    role = UnicodeAttribute()
+    selectable = BooleanAttribute()
+    cursor = UnicodeAttribute(null=True)
+    gone_at = UTCDateTimeAttribute(null=True)
+
+
+class RunItem(Item):
+    """An ended run; `ledger` is packed."""
+
+    run_id = UnicodeAttribute()
+    reason = UnicodeAttribute()
+    started_at = UTCDateTimeAttribute()
+    ended_at = UTCDateTimeAttribute()
+    counts = JsonAttribute()
+    code = UnicodeAttribute(null=True)
+    backfill_id = UnicodeAttribute(null=True)
+    ledger = BinaryAttribute(legacy_encoding=False, null=True)
+
+
+class BackfillItem(Item):
+    """A backfill. `changed_at` tells our own repeated change of state from somebody else's."""
+
+    tenant_id = UnicodeAttribute()
+    mailbox_id = UnicodeAttribute()
+    backfill_id = UnicodeAttribute()
+    days = NumberAttribute()
+    since = UTCDateTimeAttribute()
+    state = UnicodeAttribute()
+    created_at = UTCDateTimeAttribute()
+    generation = NumberAttribute()
+    chunks = NumberAttribute()
+    released = NumberAttribute()
+    done = NumberAttribute()
+    planned = NumberAttribute()
+    counts = JsonAttribute()
+    started_at = UTCDateTimeAttribute(null=True)
+    ended_at = UTCDateTimeAttribute(null=True)
+    waiting_until = UTCDateTimeAttribute(null=True)
+    changed_at = UTCDateTimeAttribute(null=True)
+    code = UnicodeAttribute(null=True)
+    due_slot = UnicodeAttribute(null=True)
+    due_key = UnicodeAttribute(null=True)
+
+
+class OpenBackfillItem(Item):
+    """Says which backfill of a mailbox is open."""
+
+    backfill_id = UnicodeAttribute()
+
+
+class ChunkItem(Item):
+    """A chunk; `ids` is packed."""
+
+    number = NumberAttribute()
+    folder_id = UnicodeAttribute()
+    ids = BinaryAttribute(legacy_encoding=False)
+    state = UnicodeAttribute()
+    attempts = NumberAttribute()
+    lease_owner = UnicodeAttribute(null=True)
+    lease_expires_at = UTCDateTimeAttribute(null=True)
+    not_before = UTCDateTimeAttribute(null=True)
+    suspect = UnicodeAttribute(null=True)
+    suspect_attempt = NumberAttribute(null=True)
+    strikes = JsonAttribute(null=True)
+
+
+class ContactItem(Item):
+    """A contact."""
+
+    contact_id = UnicodeAttribute()
+    name = UnicodeAttribute()
+    addresses = JsonAttribute()
+    attributes = JsonAttribute()
+    updated_at = UTCDateTimeAttribute()
+    version = NumberAttribute()
