@@ -1,0 +1,110 @@
+"""Decides which settings to propose for an address: by its domain, from a table of known providers.
+
+Only the table is asked. Custom domains could be told by their MX record, but that would need a DNS
+client of its own beside the one guarded way to the network; people with such domains fill in the
+form themselves.
+"""
+
+import functools
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from shared.domain.addresses import canonical_address, domain_of
+from shared.domain.mail_server import Security, ServerSettings
+
+_TABLE = Path(__file__).with_name("presets.json")
+
+
+class UsernameForm(StrEnum):
+    """How the username follows from the address."""
+
+    ADDRESS = "address"
+    LOCAL_PART = "local_part"
+
+
+class AppPassword(StrEnum):
+    """When a provider wants an app password in place of the account's own."""
+
+    ALWAYS = "always"
+    WITH_TWO_FACTOR = "with_two_factor"
+    NO = "no"
+    IMPOSSIBLE = "impossible"
+    """No password of any kind is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPreset:
+    """Where one side (IMAP or SMTP) of a provider is."""
+
+    host: str
+    port: int
+    security: Security
+    username: UsernameForm
+
+    def settings_for(self, address: str) -> ServerSettings:
+        """Return the settings with the username that goes with `address`."""
+        is_local = self.username is UsernameForm.LOCAL_PART
+        username = address.rpartition("@")[0] if is_local else address
+        return ServerSettings(self.host, self.port, self.security, username)
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What is known of a provider; `notes` are for the person who connects."""
+
+    id: str
+    name: str
+    domains: frozenset[str]
+    imap: ServerPreset
+    smtp: ServerPreset
+    oauth_only: bool
+    app_password: AppPassword
+    app_password_page: str | None
+    notes: tuple[str, ...]
+    source: str
+
+
+def preset_for(address: str) -> Preset | None:
+    """Return the preset for the domain of `address`, or None for an unknown one."""
+    canonical = canonical_address(address)
+    return _by_domain().get(domain_of(canonical)) if canonical else None
+
+
+def presets() -> tuple[Preset, ...]:
+    """Return all presets."""
+    return _presets()
+
+
+@functools.cache
+def _presets() -> tuple[Preset, ...]:
+    table = json.loads(_TABLE.read_text(encoding="utf-8"))
+    return tuple(_preset(row) for row in table["presets"])
+
+
+@functools.cache
+def _by_domain() -> dict[str, Preset]:
+    return {domain: preset for preset in _presets() for domain in preset.domains}
+
+
+def _preset(row: dict[str, Any]) -> Preset:
+    return Preset(
+        id=row["id"],
+        name=row["name"],
+        domains=frozenset(row["domains"]),
+        imap=_server(row["imap"]),
+        smtp=_server(row["smtp"]),
+        oauth_only=row["oauth_only"],
+        app_password=AppPassword(row["app_password"]),
+        app_password_page=row["app_password_page"],
+        notes=tuple(row["notes"]),
+        source=row["source"],
+    )
+
+
+def _server(row: dict[str, Any]) -> ServerPreset:
+    return ServerPreset(
+        row["host"], row["port"], Security(row["security"]), UsernameForm(row["username"])
+    )
