@@ -13,8 +13,8 @@ MAX_ATTRIBUTES = 500
 """Of one element: parsers compare each with all before it."""
 _MAX_UNTRUSTED_OPEN = 2_000
 _MAX_REOPENED = 500_000
-_FLAT = 200
-"""This many tags can do no harm, however they nest."""
+_SHORT = 32 * 1024
+"""Characters within which a few hundred tags do no harm, whatever they are."""
 
 _ATTRIBUTE = (
     r"[\s/]*+[^\s/>][^\s/>=]*+"
@@ -55,7 +55,7 @@ def is_harmless(html: str) -> bool:
     """Return whether `html` can be parsed as a tree at a cost in proportion to its length."""
     if len(html) > MAX_HTML_CHARACTERS:
         return False
-    if len(html) < MAX_ATTRIBUTES * 4 and html.count("<") <= _FLAT:
+    if len(html) <= _SHORT and html.count("<") <= MAX_HTML_DEPTH:
         return True
     believed = _OPAQUE.search(html) is None
     open_elements: dict[str, int] = {}
