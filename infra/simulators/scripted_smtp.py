@@ -1,0 +1,269 @@
+"""Decides what a submission server answers on its worst day: refusals, broken TLS, faults.
+
+    with ScriptedSmtp("auth_app_password", certificates=certificates) as server:
+        ...  # connect to server.host, server.port
+
+With the scenario ``ok`` it takes any login and any mail; ``server.messages`` holds what came.
+Sources of the replies: RFC 3463, 4954 and 5321, and texts seen from the providers named.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from infra.simulators.faults import FAULTS
+from infra.simulators.wire import HungUpError, Recording, ScriptedServer, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from infra.local.certificates import CertificateSet, ServerCertificate
+    from infra.simulators.scripted_imap import Security
+
+REPLIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "greeting_busy": ("GREETING", ("421 4.7.0 Try again later, closing connection.",)),
+    "greeting_refused": ("GREETING", ("554 5.7.1 No SMTP service for your address here",)),
+    "auth_failed": (
+        "AUTH",
+        (
+            "535-5.7.8 Username and Password not accepted. For more information, go to",
+            "535 5.7.8  https://support.google.com/mail/?p=BadCredentials",
+        ),
+    ),
+    "auth_app_password": (
+        "AUTH",
+        (
+            "534-5.7.9 Application-specific password required. For more information, go to",
+            "534 5.7.9  https://support.google.com/mail/?p=InvalidSecondFactor",
+        ),
+    ),
+    "auth_web_login": (
+        "AUTH",
+        (
+            "534-5.7.14 <https://accounts.google.com/signin/continue> Please log in via your web",
+            "534 5.7.14 browser and then try again.",
+        ),
+    ),
+    "auth_disabled_tenant": (
+        "AUTH",
+        (
+            "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for"
+            + " the Tenant. Visit https://aka.ms/smtp_auth_disabled for more information.",
+        ),
+    ),
+    "auth_disabled_mailbox": (
+        "AUTH",
+        (
+            "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for"
+            + " the Mailbox. Visit https://aka.ms/smtp_auth_disabled for more information.",
+        ),
+    ),
+    "auth_needs_starttls": ("AUTH", ("530 5.7.0 Must issue a STARTTLS command first",)),
+    "auth_required": ("AUTH", ("530 5.7.57 Client not authenticated to send mail.",)),
+    "auth_temporary": ("AUTH", ("454 4.7.0 Temporary authentication failure",)),
+    "auth_rate_limited": ("AUTH", ("421 4.7.0 Too many login attempts, try again later.",)),
+    "auth_too_many_sessions": ("AUTH", ("432 4.3.2 Concurrent connections limit exceeded.",)),
+    "sender_refused": (
+        "MAIL",
+        ("550 5.7.60 SMTP; Client does not have permissions to send as this sender",),
+    ),
+    "daily_limit": ("MAIL", ("550 5.4.5 Daily user sending limit exceeded.",)),
+    "unknown_recipient": ("RCPT", ("550 5.1.1 The email account does not exist",)),
+    "recipient_full": ("RCPT", ("452 4.2.2 The recipient's inbox is out of storage space",)),
+    "recipient_temporary": ("RCPT", ("450 4.2.1 Try again later",)),
+    "too_big": ("DOT", ("552 5.3.4 Message too big for system",)),
+    "mailbox_full": ("DOT", ("552 5.2.2 Mailbox full",)),
+    "policy": ("DOT", ("554 5.7.1 Message rejected as spam by content filtering",)),
+    "data_temporary": ("DOT", ("451 4.3.0 Temporary system problem",)),
+}
+"""Where the reply comes (GREETING, EHLO, AUTH, MAIL, RCPT, DATA, DOT) and its lines."""
+
+TLS_SCENARIOS = frozenset(
+    {
+        "starttls_stripped",
+        "starttls_refused",
+        "starttls_temporary",
+        "starttls_injected",
+        "starttls_no_handshake",
+    }
+)
+SCENARIOS = frozenset({"ok", *REPLIES, *TLS_SCENARIOS, *FAULTS})
+_GOOD: Mapping[str, str] = {
+    "GREETING": "220 scripted.example ESMTP",
+    "MAIL": "250 2.1.0 OK",
+    "RCPT": "250 2.1.5 OK",
+    "DATA": "354 Go ahead",
+    "DOT": "250 2.0.0 OK, queued as 1",
+    "AUTH": "235 2.7.0 Accepted",
+    "RSET": "250 2.0.0 OK",
+    "NOOP": "250 2.0.0 OK",
+    "QUIT": "221 2.0.0 Bye",
+}
+_CLOSES = "421"
+_STILL_HERE = {"GREETING": b"220-Still here\r\n", "AUTH": b"235-Still here\r\n"}
+
+
+class ScriptedSmtp:
+    """A scripted submission server on a free loopback port; use it as a context manager.
+
+    Args:
+        scenario: one of SCENARIOS.
+        at: where a fault of FAULTS strikes: ``accept`` (before TLS and greeting), ``greeting``,
+            ``dot`` (after the message), or instead of the reply to the command of that name.
+        certificates: needed for ``tls`` and ``starttls``.
+        certificate: shown instead of the good one.
+        security: implicit TLS, STARTTLS offered, or neither.
+        host: the address listened on.
+    """
+
+    def __init__(
+        self,
+        scenario: str = "ok",
+        *,
+        at: str = "auth",
+        certificates: CertificateSet | None = None,
+        certificate: ServerCertificate | None = None,
+        security: Security = "tls",
+        host: str = "127.0.0.1",
+    ) -> None:
+        if scenario not in SCENARIOS:
+            raise ValueError(f"no such scenario: {scenario}")
+        shown = certificate or (certificates.good if certificates else None)
+        if security != "none" and shown is None:
+            raise ValueError(f"security {security} needs certificates")
+        self._scenario = scenario
+        self._at = at.upper() if scenario in FAULTS else ""
+        self._security = security
+        self._context = shown.server_context() if shown else None
+        self._server = ScriptedServer(self._converse, host=host)
+        self.host, self.port = self._server.host, self._server.port
+        self.messages: list[bytes] = []
+
+    def __enter__(self) -> Self:
+        self._server.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.__exit__(kind, error, trace)
+
+    @property
+    def recordings(self) -> list[Recording]:
+        """What each client sent, in the order they connected."""
+        return self._server.recordings
+
+    @property
+    def received(self) -> bytes:
+        """All that clients sent, TLS taken off."""
+        return b"".join(bytes(one.clear + one.secure) for one in self.recordings)
+
+    @property
+    def received_in_clear(self) -> bytes:
+        """What clients sent outside TLS."""
+        return b"".join(bytes(one.clear) for one in self.recordings)
+
+    @property
+    def commands(self) -> list[bytes]:
+        """Every line that clients sent, without its end."""
+        return self.received.replace(b"\r\n", b"\n").split(b"\n")[:-1]
+
+    # ---- the conversation ----
+
+    def _converse(self, wire: Wire) -> None:
+        self._fault_at("ACCEPT", wire)
+        if self._security == "tls" and self._context is not None:
+            wire.start_tls(self._context)
+        self._reply(wire, "GREETING")
+        while True:
+            line = wire.read_line()
+            name = line.split(b" ")[0].decode("ascii", "replace").upper()
+            if name in ("EHLO", "HELO"):
+                self._fault_at("EHLO", wire)
+                wire.send(self._features(wire))
+            elif name == "STARTTLS":
+                self._starttls(wire)
+            elif name == "AUTH":
+                self._auth(wire, line)
+            elif name == "DATA":
+                self._data(wire)
+            else:
+                self._reply(wire, name)
+                if name == "QUIT":
+                    return
+
+    def _fault_at(self, place: str, wire: Wire) -> None:
+        if place == self._at:
+            FAULTS[self._scenario](wire, _STILL_HERE.get(place, b"250-Still here\r\n"))
+            raise HungUpError
+
+    def _reply(self, wire: Wire, place: str) -> bool:
+        """Send the reply of that place; True when it was the good one."""
+        self._fault_at(place, wire)
+        where, lines = REPLIES.get(self._scenario, ("", ()))
+        if where != place:
+            good = _GOOD.get(place, "502 5.5.2 Command not recognized")
+            wire.send(good.encode() + b"\r\n")
+            return True
+        wire.send("".join(f"{line}\r\n" for line in lines).encode())
+        if lines[0].startswith(_CLOSES) or place == "GREETING":
+            wire.drop()
+        return False
+
+    def _features(self, wire: Wire) -> bytes:
+        features = ["scripted.example", "SIZE 35882577", "8BITMIME", "ENHANCEDSTATUSCODES"]
+        offered = self._security == "starttls" and not wire.is_secure
+        if offered and self._scenario != "starttls_stripped":
+            features.append("STARTTLS")
+        else:
+            features.append("AUTH PLAIN LOGIN")
+        lines = [f"250-{feature}" for feature in features[:-1]] + [f"250 {features[-1]}"]
+        return "".join(f"{line}\r\n" for line in lines).encode()
+
+    def _starttls(self, wire: Wire) -> None:
+        self._fault_at("STARTTLS", wire)
+        if self._security != "starttls" or self._context is None or wire.is_secure:
+            wire.send(b"503 5.5.1 STARTTLS not offered\r\n")
+            return
+        if self._scenario in ("starttls_stripped", "starttls_refused"):
+            wire.send(b"502 5.7.0 STARTTLS is not available\r\n")
+            return
+        if self._scenario == "starttls_temporary":
+            wire.send(b"454 4.7.0 TLS not available due to temporary reason\r\n")
+            return
+        ready = b"220 2.0.0 Ready to start TLS\r\n"
+        if self._scenario == "starttls_injected":
+            # One packet: what follows was never protected, and must not count as if it were.
+            ready += b"250-scripted.example\r\n250 AUTH PLAIN\r\n"
+        wire.send(ready)
+        if self._scenario == "starttls_no_handshake":
+            wire.send(b"220 Never mind, let us go on in clear\r\n")
+            wire.hold()
+        wire.start_tls(self._context)
+
+    def _auth(self, wire: Wire, line: bytes) -> None:
+        words = line.split(b" ")
+        if words[1:2] == [b"LOGIN"]:
+            if len(words) < 3:  # noqa: PLR2004 - AUTH, LOGIN and perhaps the name at once
+                wire.send(b"334 VXNlcm5hbWU6\r\n")
+                wire.read_line()
+            wire.send(b"334 UGFzc3dvcmQ6\r\n")
+            wire.read_line()
+        elif len(words) < 3:  # noqa: PLR2004 - AUTH, PLAIN and perhaps the credentials at once
+            wire.send(b"334 \r\n")
+            wire.read_line()
+        self._reply(wire, "AUTH")
+
+    def _data(self, wire: Wire) -> None:
+        if not self._reply(wire, "DATA"):
+            return
+        lines: list[bytes] = []
+        while (line := wire.read_line()) != b".":
+            lines.append(line.removeprefix(b"."))
+        # Kept before the reply: the connection may break exactly here (scenario at="dot").
+        self.messages.append(b"".join(line + b"\r\n" for line in lines))
+        self._reply(wire, "DOT")
