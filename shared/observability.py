@@ -7,6 +7,7 @@ dimension with a mailbox id would be a metric, and a bill, per mailbox.
 """
 
 import functools
+import traceback
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -16,8 +17,12 @@ from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from shared.domain.backfill import Backfill
+from shared.domain.errors import MailroomError
 from shared.domain.ledger import Counts
 from shared.domain.run import Run
+
+MOST_OF_A_CAUSE = 500
+_DEEPEST = 12
 
 
 class Metric(StrEnum):
@@ -28,7 +33,6 @@ class Metric(StrEnum):
     RUN_LASTED = "RunLasted"
     MAILBOX_LOOKED_AT = "MailboxLookedAt"
     MAILBOX_QUEUED = "MailboxQueued"
-    MAILBOX_PARKED = "MailboxParked"
     MAILBOX_CONNECTED = "MailboxConnected"
     MAILBOX_DISCONNECTED = "MailboxDisconnected"
     MESSAGE_STORED = "MessageStored"
@@ -37,7 +41,6 @@ class Metric(StrEnum):
     CHUNK_RELEASED_AGAIN = "ChunkReleasedAgain"
     BACKFILL_PLANNED = "BackfillPlanned"
     DEAD_LETTER_RECORDED = "DeadLetterRecorded"
-    CONNECTION_TEST_FAILED = "ConnectionTestFailed"
     REQUEST_FAILED = "RequestFailed"
     RECORD_FAILED = "RecordFailed"
 
@@ -54,16 +57,26 @@ def log_event(event: str, **facts: object) -> None:
 
 
 def log_trouble(event: str, error: BaseException, **facts: object) -> None:
-    """Log a failure with its traceback; the only place where an error's cause is written down."""
+    """Log a failure: its type, code and cause, and where it was raised.
+
+    The only place that writes a cause down. An exception that is not ours may quote what it choked
+    on (a password, a subject), so of those only the type and the places are kept.
+    """
     logger().error(
-        event, exc_info=error, extra={key: _plain(value) for key, value in facts.items()}
+        event,
+        extra={
+            **{key: _plain(value) for key, value in facts.items()},
+            "error": type(error).__name__,
+            "code": str(error.code) if isinstance(error, MailroomError) else "internal",
+            "cause": error.cause[:MOST_OF_A_CAUSE] if isinstance(error, MailroomError) else "",
+            "raised_at": _places(error),
+        },
     )
 
 
-def log_run(
-    run: Run, *, provider: str, duration_seconds: float, outcome: str | None = None
-) -> None:
+def log_run(run: Run, *, provider: str) -> None:
     """Log one ended run and count it."""
+    seconds = (run.ended_at - run.started_at).total_seconds()
     log_event(
         "run",
         tenant_id=run.tenant_id,
@@ -72,9 +85,9 @@ def log_run(
         run_id=run.id,
         backfill_id=run.backfill_id,
         reason=run.reason,
-        outcome=outcome or ("succeeded" if run.code is None else "failed"),
+        outcome="succeeded" if run.code is None else "failed",
         code=run.code,
-        duration_ms=round(duration_seconds * 1000),
+        duration_ms=round(seconds * 1000),
         counts=run.counts,
     )
     counts = {Metric.RUN_SUCCEEDED if run.code is None else Metric.RUN_FAILED: 1}
@@ -82,7 +95,7 @@ def log_run(
     counts[Metric.MESSAGE_UNREADABLE] = run.counts.unreadable
     dimensions = {"provider": provider, "kind": str(run.reason)}
     count(counts, **dimensions, code=str(run.code) if run.code else "none")
-    record_duration(Metric.RUN_LASTED, duration_seconds, **dimensions)
+    record_duration(Metric.RUN_LASTED, seconds, **dimensions)
 
 
 def log_backfill(event: str, backfill: Backfill) -> None:
@@ -127,6 +140,11 @@ def _metrics(**dimensions: str) -> EphemeralMetrics:
         if value:
             metrics.add_dimension(name, value)
     return metrics
+
+
+def _places(error: BaseException) -> list[str]:
+    frames = traceback.extract_tb(error.__traceback__)[-_DEEPEST:]
+    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 def _plain(value: object) -> Any:

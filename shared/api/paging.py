@@ -11,16 +11,25 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
 import orjson
 
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.ids import TenantId
+from shared.operations.page_through import entry_at_position, entry_to_position
+from shared.ports.stores import TimelineEntry
 
 _DIGEST_BYTES = 12
 _LONGEST_TOKEN = 2_000
 
 Position = Sequence[str | int | None]
+
+
+class _Bound(TypedDict):
+    tenant_id: TenantId
+    route: str
+    query: Mapping[str, object]
 
 
 def page_token(
@@ -68,3 +77,42 @@ def _digest(data: bytes, tenant_id: TenantId, route: str, query: Mapping[str, ob
     return hashlib.blake2b(
         data, digest_size=_DIGEST_BYTES, key=hashlib.blake2b(bound).digest()
     ).digest()
+
+
+class ListOf:
+    """One list of one tenant, for which tokens are written and read.
+
+    Query: what the list is filtered by.
+    """
+
+    def __init__(
+        self, tenant_id: TenantId, route: str, query: Mapping[str, object] | None = None
+    ) -> None:
+        self._bound: _Bound = {"tenant_id": tenant_id, "route": route, "query": query or {}}
+
+    def token(self, position: str | None) -> str | None:
+        """Return the token for a position that is an id, or None at the end."""
+        return None if position is None else page_token([position], **self._bound)
+
+    def text_position(self, token: str | None) -> str | None:
+        """Read what `token` wrote."""
+        match read_page_token(token, **self._bound):
+            case None:
+                return None
+            case [str(position)]:
+                return position
+            case _:
+                raise RequestError(ErrorCode.INVALID_PAGE_TOKEN)
+
+    def entry_token(self, entry: TimelineEntry | None) -> str | None:
+        """Return the token for a position in an index, or None at the end."""
+        if entry is None:
+            return None
+        return page_token(entry_to_position(entry), **self._bound)
+
+    def entry_position(self, token: str | None) -> TimelineEntry | None:
+        """Read what `entry_token` wrote."""
+        try:
+            return entry_at_position(read_page_token(token, **self._bound))
+        except ValueError as error:
+            raise RequestError(ErrorCode.INVALID_PAGE_TOKEN) from error

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Protocol
 
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.identity import thread_of
@@ -31,7 +32,22 @@ LINK_SECONDS = 300
 Long enough to start a download, short enough to be worthless when shared.
 """
 
-Sanitise = Callable[[str], str]
+
+class SafeHtml(Protocol):
+    """HTML that is safe to show."""
+
+    @property
+    def html(self) -> str:
+        """The HTML."""
+        ...
+
+    @property
+    def blocked_images(self) -> int:
+        """How many remote images were taken out."""
+        ...
+
+
+Sanitise = Callable[[str], SafeHtml]
 """Makes HTML as received safe to be shown."""
 
 
@@ -46,6 +62,7 @@ class OpenedMessage:
     """What they quoted at the end."""
     html: str | None = None
     """Sanitised."""
+    blocked_images: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +150,14 @@ def read_message(
         return OpenedMessage(view)
     text, quoted = split_quoted(body.text)
     # The one door through which HTML leaves: it is stored as received.
-    html = sanitise(body.html) if body.html else None
-    return OpenedMessage(view, text, quoted or None, html)
+    safe = sanitise(body.html) if body.html else None
+    return OpenedMessage(
+        view,
+        text,
+        quoted or None,
+        safe.html if safe else None,
+        safe.blocked_images if safe else 0,
+    )
 
 
 def link_attachment(

@@ -41,7 +41,7 @@ from shared.domain.message import (
     copy_ref,
 )
 from shared.ports.stores import NewCopy
-from tests.fakes.stores import World
+from tests.fakes.stores import InMemoryMessageStore, World
 
 START = datetime(2026, 2, 1, 9, 0, tzinfo=UTC)
 INBOX = FolderId("INBOX")
@@ -152,8 +152,6 @@ def store(
     later: timedelta = timedelta(0),
 ) -> Message:
     """Put a copy of a message into a mailbox."""
-    from tests.fakes.stores import InMemoryMessageStore
-
     name = ProviderMessageId(f"{folder}/{message.id}")
     copy = Copy(
         mailbox.id,

@@ -1,0 +1,1 @@
+"""The function `disconnect_mailbox`."""

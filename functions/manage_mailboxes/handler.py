@@ -1,0 +1,204 @@
+"""HTTP: settings, sync now, backfills, contacts.
+
+Writes the table and the queues; knows no secret.
+"""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from shared import wiring
+from shared.api.app import make_app, respond, viewer
+from shared.api.schemas.contacts import (
+    ContactResults,
+    ContactResultShown,
+    ContactShown,
+    PutContact,
+    PutContacts,
+)
+from shared.api.schemas.fields import BackfillIdText, IfMatch, MailboxIdText, version_wanted
+from shared.api.schemas.mailboxes import (
+    BackfillShown,
+    ChangeMailbox,
+    MailboxShown,
+    RunAsked,
+    StartBackfill,
+)
+from shared.domain.ids import BackfillId, ContactId, MailboxId
+from shared.operations.contacts import delete_contact, put_contact, put_contacts
+from shared.operations.mailbox_settings import change_settings, make_primary
+from shared.operations.read_mailboxes import get_mailbox
+from shared.operations.request_sync import request_sync
+from shared.operations.start_backfill import BackfillAction, change_backfill, start_backfill
+
+app = make_app()
+
+MailboxPath = Annotated[MailboxIdText, Path()]
+BackfillPath = Annotated[BackfillIdText, Path()]
+
+
+@app.patch("/v1/mailboxes/<mailbox_id>", summary="Change its settings", tags=["Mailboxes"])
+def change_mailbox(mailbox_id: MailboxPath, body: ChangeMailbox) -> MailboxShown:
+    """Change the settings that are named; those left out stay."""
+    change_settings(
+        viewer(app),
+        MailboxId(mailbox_id),
+        body.to_change(),
+        mailboxes=wiring.mailboxes(),
+        queues=wiring.queues(),
+        clock=wiring.clock(),
+    )
+    return _shown(mailbox_id)
+
+
+@app.put(
+    "/v1/mailboxes/<mailbox_id>/primary", summary="Make it the caller's primary", tags=["Mailboxes"]
+)
+def choose_primary_mailbox(mailbox_id: MailboxPath) -> MailboxShown:
+    """Make it the caller's primary mailbox."""
+    make_primary(viewer(app), MailboxId(mailbox_id), mailboxes=wiring.mailboxes())
+    return _shown(mailbox_id)
+
+
+@app.post(
+    "/v1/mailboxes/<mailbox_id>/sync",
+    summary="Sync now",
+    tags=["Sync"],
+    status_code=HTTPStatus.ACCEPTED,
+)
+def sync_mailbox_now(mailbox_id: MailboxPath) -> RunAsked:
+    """Ask for a run at once; one that already waits is not doubled."""
+    run_id = request_sync(
+        viewer(app),
+        MailboxId(mailbox_id),
+        mailboxes=wiring.mailboxes(),
+        queues=wiring.queues(),
+        clock=wiring.clock(),
+    )
+    return RunAsked(run_id=run_id)
+
+
+@app.post(
+    "/v1/mailboxes/<mailbox_id>/backfills",
+    summary="Import the last days",
+    tags=["Backfill"],
+    status_code=HTTPStatus.CREATED,
+)
+def begin_backfill(mailbox_id: MailboxPath, body: StartBackfill) -> BackfillShown:
+    """Begin to import; what is stored already is not fetched again."""
+    clock = wiring.clock()
+    backfill = start_backfill(
+        viewer(app),
+        MailboxId(mailbox_id),
+        body.days,
+        mailboxes=wiring.mailboxes(),
+        backfills=wiring.backfills(),
+        queues=wiring.queues(),
+        clock=clock,
+    )
+    return BackfillShown.of(backfill, clock.now())
+
+
+@app.post(
+    "/v1/mailboxes/<mailbox_id>/backfills/<backfill_id>/pause",
+    summary="Pause it",
+    tags=["Backfill"],
+)
+def pause_backfill(mailbox_id: MailboxPath, backfill_id: BackfillPath) -> BackfillShown:
+    """Release no further chunk until it is resumed."""
+    return _changed(mailbox_id, backfill_id, BackfillAction.PAUSE)
+
+
+@app.post(
+    "/v1/mailboxes/<mailbox_id>/backfills/<backfill_id>/resume",
+    summary="Go on with it",
+    tags=["Backfill"],
+)
+def resume_backfill(mailbox_id: MailboxPath, backfill_id: BackfillPath) -> BackfillShown:
+    """Go on where it was paused or failed."""
+    return _changed(mailbox_id, backfill_id, BackfillAction.RESUME)
+
+
+@app.post(
+    "/v1/mailboxes/<mailbox_id>/backfills/<backfill_id>/cancel",
+    summary="Cancel it",
+    tags=["Backfill"],
+)
+def cancel_backfill(mailbox_id: MailboxPath, backfill_id: BackfillPath) -> BackfillShown:
+    """End it for good; what was imported stays."""
+    return _changed(mailbox_id, backfill_id, BackfillAction.CANCEL)
+
+
+@app.post("/v1/contacts/batch", summary="Create or replace up to 100", tags=["Contacts"])
+def save_contacts(body: PutContacts) -> ContactResults:
+    """Create or replace contacts, each by itself.
+
+    The result names those that were refused, and why.
+    """
+    results = put_contacts(
+        viewer(app),
+        [one.to_new() for one in body.contacts],
+        contacts=wiring.contacts(),
+        clock=wiring.clock(),
+    )
+    return ContactResults(items=[ContactResultShown.of(result) for result in results])
+
+
+@app.put("/v1/contacts/<contact_id>", summary="Create or replace one", tags=["Contacts"])
+def save_contact(
+    contact_id: Annotated[str, Path()],
+    body: PutContact,
+    if_match: Annotated[IfMatch, Header(alias="if-match")] = None,
+) -> ContactShown:
+    """Create or replace a contact under the CRM's own id."""
+    contact = put_contact(
+        viewer(app),
+        body.to_new(unquote(contact_id)),
+        expected_version=version_wanted(if_match),
+        contacts=wiring.contacts(),
+        clock=wiring.clock(),
+    )
+    return ContactShown.of(contact)
+
+
+@app.delete(
+    "/v1/contacts/<contact_id>",
+    summary="Delete one; its mail stays",
+    tags=["Contacts"],
+    status_code=HTTPStatus.NO_CONTENT,
+)
+def remove_contact(contact_id: Annotated[str, Path()]) -> Response[None]:
+    """Delete a contact. Mail is not touched."""
+    delete_contact(viewer(app), ContactId(unquote(contact_id)), contacts=wiring.contacts())
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one HTTP API request."""
+    return respond(app, event, context)
+
+
+def _shown(mailbox_id: str) -> MailboxShown:
+    view = get_mailbox(
+        viewer(app), MailboxId(mailbox_id), mailboxes=wiring.mailboxes(), clock=wiring.clock()
+    )
+    return MailboxShown.of(view)
+
+
+def _changed(mailbox_id: str, backfill_id: str, action: BackfillAction) -> BackfillShown:
+    clock = wiring.clock()
+    backfill = change_backfill(
+        viewer(app),
+        MailboxId(mailbox_id),
+        BackfillId(backfill_id),
+        action,
+        mailboxes=wiring.mailboxes(),
+        backfills=wiring.backfills(),
+        queues=wiring.queues(),
+        clock=clock,
+    )
+    return BackfillShown.of(backfill, clock.now())

@@ -1,0 +1,44 @@
+"""SQS, one request: divide a backfill's window into chunks and release the first."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from shared import wiring
+from shared.observability import Metric, count, log_backfill, log_trouble
+from shared.operations.plan_backfill import plan_backfill
+from shared.ports.queues import PlanRequest
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Plan each backfill; name the records to be delivered again."""
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    return process_partial_response(event, _plan, processor, context)
+
+
+def _plan(record: SQSRecord) -> None:
+    try:
+        backfill = plan_backfill(
+            wiring.read_request(record.body, PlanRequest),
+            mailboxes=wiring.mailboxes(),
+            backfills=wiring.backfills(),
+            secrets=wiring.secrets(),
+            queues=wiring.queues(),
+            provider=wiring.provider(),
+            clock=wiring.clock(),
+            rng=wiring.rng(),
+        )
+    except Exception as error:  # boundary: logged here, then delivered again by itself
+        log_trouble("plan_failed", error)
+        count({Metric.RECORD_FAILED: 1}, kind="plan_backfill")
+        raise
+    if backfill is not None:
+        log_backfill("planned", backfill)
+        count({Metric.BACKFILL_PLANNED: 1})

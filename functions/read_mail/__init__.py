@@ -1,0 +1,1 @@
+"""The function `read_mail`."""

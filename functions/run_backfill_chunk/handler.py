@@ -1,0 +1,57 @@
+"""SQS, one request: import one chunk of a backfill."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from shared import wiring
+from shared.domain.mailbox import Provider
+from shared.observability import Metric, count, log_event, log_run, log_trouble
+from shared.operations.run_backfill_chunk import ChunkPorts, run_backfill_chunk
+from shared.ports.queues import ChunkRequest
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Run each chunk; name the records to be delivered again."""
+
+    def run(record: SQSRecord) -> None:
+        _run(record.body, context)
+
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    return process_partial_response(event, run, processor, context)
+
+
+def _run(body: str, context: LambdaContext) -> None:
+    try:
+        report = run_backfill_chunk(wiring.read_request(body, ChunkRequest), ports=_ports(context))
+    except Exception as error:  # boundary: logged here, then delivered again by itself
+        log_trouble("chunk_failed", error)
+        count({Metric.RECORD_FAILED: 1}, kind="backfill_chunk")
+        raise
+    log_event("chunk", outcome=report.kind, code=report.code)
+    if report.run is not None:
+        log_run(report.run, provider=Provider.IMAP)
+        count({Metric.CHUNK_FINISHED: 1}, provider=Provider.IMAP)
+
+
+def _ports(context: LambdaContext) -> ChunkPorts:
+    return ChunkPorts(
+        mailboxes=wiring.mailboxes(),
+        backfills=wiring.backfills(),
+        messages=wiring.messages(),
+        attachments=wiring.attachments(),
+        secrets=wiring.secrets(),
+        queues=wiring.queues(),
+        provider=wiring.provider(),
+        parser=wiring.parser(),
+        clock=wiring.clock(),
+        rng=wiring.rng(),
+        remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000,
+    )

@@ -1,0 +1,1 @@
+"""The function `schedule_sync`."""

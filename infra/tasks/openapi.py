@@ -1,0 +1,189 @@
+"""What the API promises: one OpenAPI file, made from the resolvers of all functions with routes.
+
+`python -m infra.tasks.openapi` writes shared/api/openapi.json; with `--check` it only says whether
+the file is true. The functions serve that file: making it anew would import every function.
+"""
+
+import argparse
+import ast
+import importlib
+import inspect
+import json
+import re
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = ROOT / "shared" / "api" / "openapi.json"
+HTTP_FUNCTIONS = ("connect_mailbox", "disconnect_mailbox", "manage_mailboxes", "read_mail")
+SCHEMAS = ROOT / "shared" / "api" / "schemas"
+PUBLIC = frozenset({("GET", "/v1/health"), ("GET", "/openapi.json"), ("GET", "/docs")})
+
+VERSION = "1.0.0"
+DESCRIPTION = """\
+Connect, sync, import and read customers' mailboxes.
+
+Every error is `application/problem+json` with a `code` from a closed set. Lists answer `items` and
+`next`; send `next` back to go on. An id that is unknown and one of another tenant are the same 404.
+Texts from mail (names, subjects, file names) are as their senders wrote them: escape them.
+"""
+PROBLEMS = {
+    "400": "The request is not valid; `errors` names the fields.",
+    "401": "There is no valid token, or it lacks a claim.",
+    "403": "Only an administrator may do this.",
+    "404": "There is no such thing, or none the caller may know of.",
+    "409": "Something stands against it: another change, a state, a login that has to be renewed.",
+    "422": "The mail servers refused the login, or may not be connected to.",
+    "503": "Try again after `Retry-After` seconds.",
+}
+
+_STATUS = {"200": "Done.", "201": "Made.", "202": "Taken on.", "204": "Done; there is no body."}
+
+
+def resolvers() -> Iterator[tuple[str, APIGatewayHttpResolver]]:
+    """Yield each function that has routes, with its resolver."""
+    for name in HTTP_FUNCTIONS:
+        yield name, importlib.import_module(f"functions.{name}.handler").app
+
+
+def contract() -> dict[str, Any]:
+    """Return the whole contract."""
+    paths: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
+    for name, app in resolvers():
+        part = json.loads(
+            app.get_openapi_json_schema(
+                title="Mailroom", version=VERSION, description=DESCRIPTION, openapi_version="3.1.0"
+            )
+        )
+        for route in (*app._static_routes, *app._dynamic_routes):  # noqa: SLF001 - it has no other list
+            method, path = str(route.method), re.sub(r"<(\w+)>", r"{\1}", route.path)
+            operation = part["paths"][path][method.lower()]
+            if method.lower() in paths.setdefault(path, {}):
+                raise SystemExit(f"{method} {path} is in two functions, the second is {name}")
+            operation["operationId"] = route.func.__name__
+            operation["description"] = inspect.getdoc(route.func)
+            paths[path][method.lower()] = _finished(method, path, operation)
+        schemas |= part.get("components", {}).get("schemas", {})
+    for unused in ("HTTPValidationError", "ResponseValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    problem = _problem_schema()
+    schemas |= problem.pop("$defs", {})
+    schemas["Problem"] = problem
+    _describe(schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Mailroom",
+            "version": VERSION,
+            "description": DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "security": [{"bearer": []}],
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+            },
+            "responses": {
+                status: {
+                    "description": text,
+                    "content": {
+                        "application/problem+json": {
+                            "schema": {"$ref": "#/components/schemas/Problem"}
+                        }
+                    },
+                }
+                for status, text in PROBLEMS.items()
+            },
+            "schemas": dict(sorted(schemas.items())),
+        },
+    }
+
+
+def text_of(document: dict[str, Any]) -> str:
+    """Return the file's text: the same for the same contract."""
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def main() -> int:
+    """Write the file, or with `--check` compare it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when it differs")
+    check = parser.parse_args().check
+    text = text_of(contract())
+    if not check:
+        TARGET.write_text(text, "utf-8")
+        print(f"{TARGET.relative_to(ROOT)}: {len(text)} characters")
+        return 0
+    if TARGET.exists() and TARGET.read_text("utf-8") == text:
+        return 0
+    print("shared/api/openapi.json is not what the functions say: run `uv run poe openapi`")
+    return 1
+
+
+def _finished(method: str, path: str, operation: dict[str, Any]) -> dict[str, Any]:
+    """Give an operation a stable name, its problem answers, and none of the validator's own."""
+    responses = operation["responses"]
+    responses.pop("422", None)
+    for status in _problems_of(method, path):
+        responses[status] = {"$ref": f"#/components/responses/{status}"}
+    operation["responses"] = dict(sorted(responses.items()))
+    for status, response in responses.items():
+        if "$ref" not in response:
+            response["description"] = _STATUS.get(status, "Done.")
+    if "204" in responses:
+        responses["204"].pop("content", None)
+    if path == "/docs":
+        responses["200"]["content"] = {"text/html": {"schema": {"type": "string"}}}
+    if path == "/openapi.json":
+        responses["200"]["content"] = {"application/json": {"schema": {"type": "object"}}}
+    if (method, path) in PUBLIC:
+        operation["security"] = []
+    return operation
+
+
+def _problems_of(method: str, path: str) -> Iterator[str]:
+    if (method, path) in PUBLIC:
+        return
+    yield from ("400", "401", "503")
+    if "{" in path:
+        yield "404"
+    if method != "GET":
+        yield from ("403", "409")
+    opens_sockets = path in {"/v1/mailboxes", "/v1/mailboxes/test"} or path.endswith("/reconnect")
+    if method == "POST" and opens_sockets:
+        yield "422"
+
+
+def _describe(schemas: dict[str, Any]) -> None:
+    """Put the text below each field of the schemas into the contract."""
+    for source in sorted(SCHEMAS.glob("*.py")):
+        for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef) and node.name in schemas:
+                _describe_fields(node, schemas[node.name].get("properties", {}))
+
+
+def _describe_fields(node: ast.ClassDef, properties: dict[str, Any]) -> None:
+    for field, text in pairwise(node.body):
+        match field, text:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(said))),
+            ) if name in properties:
+                properties[name]["description"] = inspect.cleandoc(said)
+
+
+def _problem_schema() -> dict[str, Any]:
+    from shared.api.schemas.problems import Problem  # noqa: PLC0415 - a task, not a function
+
+    return Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

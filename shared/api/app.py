@@ -1,0 +1,231 @@
+"""Which failure becomes which status code, and what every answer carries.
+
+Decided here and nowhere else.
+
+An error leaves as `application/problem+json` with a code and words of ours; its cause goes to the
+log. What is no error of ours is a bug: 500 `internal`, and nothing of it in the answer.
+"""
+
+import base64
+import binascii
+import math
+from collections.abc import Mapping
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+)
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from shared.api.field_errors import field_errors
+from shared.api.schemas.problems import FieldProblem, Problem
+from shared.api.schemas.verdicts import VerdictShown
+from shared.api.tenancy import viewer_of
+from shared.config import settings
+from shared.domain.errors import (
+    ConfigurationError,
+    ConflictError,
+    CursorExpiredError,
+    ErrorCode,
+    MailroomError,
+    ReconnectRequiredError,
+    RequestError,
+    RetryLaterError,
+    UnreadableMessageError,
+    explain,
+)
+from shared.domain.visibility import Viewer
+from shared.observability import Metric, count, log_trouble
+
+PROBLEM = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+"""What a caller is told to wait where the cause names no time of its own."""
+
+STATUS_BY_CLASS: Mapping[type[MailroomError], HTTPStatus] = {
+    ReconnectRequiredError: HTTPStatus.CONFLICT,
+    ConfigurationError: HTTPStatus.BAD_GATEWAY,
+    RetryLaterError: HTTPStatus.SERVICE_UNAVAILABLE,
+    CursorExpiredError: HTTPStatus.SERVICE_UNAVAILABLE,
+    UnreadableMessageError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ConflictError: HTTPStatus.CONFLICT,
+}
+STATUS_BY_CODE: Mapping[ErrorCode, HTTPStatus] = {
+    ErrorCode.INVALID_REQUEST: HTTPStatus.BAD_REQUEST,
+    ErrorCode.INVALID_PAGE_TOKEN: HTTPStatus.BAD_REQUEST,
+    ErrorCode.CONNECTION_TEST_FAILED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.HOST_NOT_ALLOWED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.PORT_NOT_ALLOWED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.WRONG_MAILBOX: HTTPStatus.CONFLICT,
+    ErrorCode.ADMIN_REQUIRED: HTTPStatus.FORBIDDEN,
+    ErrorCode.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.MAILBOX_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.MESSAGE_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.THREAD_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.CONTACT_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.BACKFILL_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.RUN_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.ATTACHMENT_NOT_FOUND: HTTPStatus.NOT_FOUND,
+}
+"""For `RequestError`, whose class alone does not say."""
+
+ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def make_app() -> APIGatewayHttpResolver:
+    """Return a resolver that validates, and answers every error as a problem."""
+    app = APIGatewayHttpResolver(
+        enable_validation=True, serializer=_to_json, json_body_deserializer=orjson.loads
+    )
+
+    def unknown_route(_: NotFoundError) -> Response[str]:
+        return _problem(app, RequestError(ErrorCode.NOT_FOUND))
+
+    def invalid(error: RequestValidationError) -> Response[str]:
+        fields = field_errors(error.errors())
+        return _problem(app, RequestError(ErrorCode.INVALID_REQUEST, fields=fields))
+
+    def not_json(_: RequestUnsupportedContentType) -> Response[str]:
+        fields = [("content-type", "This must be application/json.")]
+        error = RequestError(ErrorCode.INVALID_REQUEST, fields=fields)
+        return _problem(app, error, status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+
+    app.not_found(unknown_route)
+    app.exception_handler(RequestValidationError)(invalid)
+    app.exception_handler(RequestUnsupportedContentType)(not_json)
+    app.exception_handler(MailroomError)(partial(_problem, app))
+    app.exception_handler(Exception)(partial(_bug, app))
+    return app
+
+
+def respond(
+    app: APIGatewayHttpResolver, event: Mapping[str, Any], context: LambdaContext
+) -> dict[str, Any]:
+    """Answer one HTTP API event; adds the headers that every answer carries."""
+    answer = app.resolve(_readable(event), context)
+    answer["statusCode"] = int(answer["statusCode"])
+    answer["headers"] = {**ALWAYS, **answer.get("headers", {})}
+    return answer
+
+
+def viewer(app: APIGatewayHttpResolver) -> Viewer:
+    """Return who makes the present request."""
+    configured = settings()
+    return viewer_of(
+        app.current_event.raw_event,
+        tenant_claim=configured.tenant_claim,
+        roles_claim=configured.roles_claim,
+    )
+
+
+def status_of(error: MailroomError) -> HTTPStatus:
+    """Return the status code of an error."""
+    if isinstance(error, RequestError):
+        return STATUS_BY_CODE.get(error.code, HTTPStatus.BAD_REQUEST)
+    return next(
+        (status for kind, status in STATUS_BY_CLASS.items() if isinstance(error, kind)),
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+    )
+
+
+def _problem(
+    app: APIGatewayHttpResolver, error: MailroomError, *, status: HTTPStatus | None = None
+) -> Response[str]:
+    status = status or status_of(error)
+    words = explain(error.code)
+    problem = Problem(
+        status=status,
+        code=error.code,
+        detail=words.message,
+        acts=words.acts,
+        fix=words.fix,
+        request_id=_request_id(app),
+        errors=_fields(error),
+        **_verdicts(error),
+    )
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log_trouble("request_failed", error, request_id=problem.request_id)
+        count({Metric.REQUEST_FAILED: 1}, code=error.code)
+    return Response(
+        status_code=status,
+        content_type=PROBLEM,
+        body=problem.model_dump_json(exclude_none=True),
+        headers=_headers(error),
+    )
+
+
+def _bug(app: APIGatewayHttpResolver, error: Exception) -> Response[str]:
+    log_trouble("request_failed", error, request_id=_request_id(app))
+    count({Metric.REQUEST_FAILED: 1}, code=ErrorCode.INTERNAL)
+    words = explain(ErrorCode.INTERNAL)
+    problem = Problem(
+        status=HTTPStatus.INTERNAL_SERVER_ERROR,
+        code=ErrorCode.INTERNAL,
+        detail=words.message,
+        acts=words.acts,
+        fix=words.fix,
+        request_id=_request_id(app),
+    )
+    return Response(
+        status_code=HTTPStatus.INTERNAL_SERVER_ERROR,
+        content_type=PROBLEM,
+        body=problem.model_dump_json(exclude_none=True),
+    )
+
+
+def _headers(error: MailroomError) -> dict[str, str | list[str]]:
+    if isinstance(error, RetryLaterError):
+        wish = error.retry_after_seconds
+        return {"Retry-After": str(math.ceil(RETRY_AFTER_SECONDS if wish is None else wish))}
+    if error.code is ErrorCode.UNAUTHENTICATED:
+        return {"WWW-Authenticate": "Bearer"}
+    return {}
+
+
+def _fields(error: MailroomError) -> list[FieldProblem] | None:
+    if not isinstance(error, RequestError) or not error.fields:
+        return None
+    return [FieldProblem(field=field, message=message) for field, message in error.fields]
+
+
+def _verdicts(error: MailroomError) -> dict[str, VerdictShown]:
+    if error.code is not ErrorCode.CONNECTION_TEST_FAILED:
+        return {}
+    # Only a function that connects has this module loaded already.
+    from shared.operations.connect_mailbox import ConnectionTestFailedError  # noqa: PLC0415
+
+    if not isinstance(error, ConnectionTestFailedError):
+        return {}
+    return {"imap": VerdictShown.of(error.test.imap), "smtp": VerdictShown.of(error.test.smtp)}
+
+
+def _request_id(app: APIGatewayHttpResolver) -> str:
+    """Return the id that API Gateway's access log has too."""
+    context = app.current_event.raw_event.get("requestContext") or {}
+    return str(context.get("requestId") or app.lambda_context.aws_request_id)
+
+
+def _to_json(value: Any) -> str:
+    return orjson.dumps(value).decode("utf-8")
+
+
+def _readable(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the event with a body that is text; one that is not becomes text that is no JSON."""
+    readable = dict(event)
+    if readable.get("isBase64Encoded"):
+        try:
+            body = base64.b64decode(readable.get("body") or "", validate=True).decode("utf-8")
+        except (binascii.Error, UnicodeDecodeError):
+            body = "\0"
+        readable.update(body=body, isBase64Encoded=False)
+    return readable

@@ -1,0 +1,1 @@
+"""The contract: what the API takes and gives, and nothing of how it is done."""

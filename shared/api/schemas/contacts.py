@@ -1,0 +1,136 @@
+"""How contacts come in and are shown."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from shared.api.schemas.fields import AddressText, Given, Line, Shown
+from shared.domain.contact import MAX_ADDRESSES, Contact
+from shared.domain.errors import ErrorCode, MailroomError, RequestError, explain
+from shared.operations.contacts import (
+    MOST_ATTRIBUTE_NAME,
+    MOST_ATTRIBUTE_VALUE,
+    MOST_ATTRIBUTES,
+    MOST_IN_A_BATCH,
+    ContactResult,
+    NewContact,
+)
+
+AttributeName = Annotated[str, StringConstraints(min_length=1, max_length=MOST_ATTRIBUTE_NAME)]
+AttributeValue = Annotated[str, StringConstraints(max_length=MOST_ATTRIBUTE_VALUE)]
+Attributes = Annotated[dict[AttributeName, AttributeValue], Field(max_length=MOST_ATTRIBUTES)]
+
+
+class PutContact(Given):
+    """What a contact is to become; it replaces what is there."""
+
+    name: Annotated[Line, StringConstraints(min_length=1)] = Field(examples=["Ann Example"])
+    addresses: Annotated[list[AddressText], Field(max_length=MAX_ADDRESSES)] = Field(
+        default_factory=list, examples=[["ann@example.org"]]
+    )
+    attributes: Attributes = Field(default_factory=dict)
+
+    def to_new(self, contact_id: str) -> NewContact:
+        """Return what the operation takes."""
+        return NewContact(contact_id, self.name, self.addresses, self.attributes)
+
+
+class BatchContact(Given):
+    """One contact of a batch. It is checked by itself, so that it alone is refused."""
+
+    id: str
+    name: str
+    addresses: list[str] = Field(default_factory=list)
+    attributes: dict[str, str] = Field(default_factory=dict)
+
+    def to_new(self) -> NewContact:
+        """Return what the operation takes."""
+        return NewContact(self.id, self.name, self.addresses, self.attributes)
+
+
+class PutContacts(Given):
+    """Up to 100 contacts."""
+
+    contacts: Annotated[list[BatchContact], Field(min_length=1, max_length=MOST_IN_A_BATCH)]
+
+
+class ContactShown(Shown):
+    """A contact."""
+
+    id: str
+    name: str
+    addresses: list[str]
+    attributes: dict[str, str]
+    version: int
+    """Raised by every change; send it as `If-Match` to change only what you have read."""
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, contact: Contact) -> "ContactShown":
+        """Show a contact."""
+        return cls(
+            id=contact.id,
+            name=contact.name,
+            addresses=list(contact.addresses),
+            attributes=dict(contact.attributes),
+            version=contact.version,
+            updated_at=contact.updated_at,
+        )
+
+
+class ContactList(Shown):
+    """Contacts, in order of id."""
+
+    items: list[ContactShown]
+    next: str | None
+
+
+class RefusedField(Shown):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class ContactRefused(Shown):
+    """Why one contact of a batch was not taken."""
+
+    code: ErrorCode
+    message: str
+    errors: list[RefusedField]
+
+    @classmethod
+    def of(cls, error: MailroomError) -> "ContactRefused":
+        """Show an error in the words of its code."""
+        fields = error.fields if isinstance(error, RequestError) else ()
+        return cls(
+            code=error.code,
+            message=explain(error.code).message,
+            errors=[RefusedField(field=field, message=message) for field, message in fields],
+        )
+
+
+class ContactResultShown(Shown):
+    """How one contact of a batch fared: exactly one of `contact` and `error` is set."""
+
+    id: str
+    ok: bool
+    contact: ContactShown | None
+    error: ContactRefused | None
+
+    @classmethod
+    def of(cls, result: ContactResult) -> "ContactResultShown":
+        """Show a result."""
+        return cls(
+            id=result.id,
+            ok=result.error is None,
+            contact=ContactShown.of(result.contact) if result.contact else None,
+            error=ContactRefused.of(result.error) if result.error else None,
+        )
+
+
+class ContactResults(Shown):
+    """A result for each contact of a batch, in its order."""
+
+    items: list[ContactResultShown]

@@ -1,0 +1,129 @@
+"""What a text from a caller may hold, and how long it may be.
+
+Nothing that reaches a mail protocol holds a control character: CR, LF and NUL would end its line.
+"""
+
+import re
+import unicodedata
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from shared.domain.addresses import canonical_address
+from shared.domain.errors import ErrorCode, RequestError
+
+OUR_ERROR = "mailroom"
+"""The type of those validation errors whose message is ours."""
+
+
+def _refuse(message: str) -> PydanticCustomError:
+    return PydanticCustomError(OUR_ERROR, message)
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
+
+
+def _line(text: str) -> str:
+    if any(map(_is_control, text)):
+        raise _refuse("This must not hold control characters or line breaks.")
+    return text
+
+
+def _address(text: str) -> str:
+    if canonical_address(_line(text)) is None:
+        raise _refuse("This is not an e-mail address.")
+    return text
+
+
+def _note(text: str) -> str:
+    if any(_is_control(character) and character not in "\n\t" for character in text):
+        raise _refuse("This must not hold control characters.")
+    return text
+
+
+def _host(text: str) -> str:
+    if any(_is_control(character) or character in " /\\@?#%\"'<>" for character in text):
+        raise _refuse("This is not a host name.")
+    return text
+
+
+def _password(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not 1 <= len(text) <= _LONGEST_PASSWORD:
+        raise _refuse(f"From 1 to {_LONGEST_PASSWORD} characters.")
+    if any(map(_is_control, text)):
+        raise _refuse("This must not hold control characters or line breaks.")
+    return secret
+
+
+_LONGEST_PASSWORD = 1_000
+_stripped = StringConstraints(strip_whitespace=True, max_length=320)
+
+Line = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_line)
+]
+Note = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_note)]
+AddressText = Annotated[str, _stripped, AfterValidator(_address)]
+Username = Annotated[str, _stripped, StringConstraints(min_length=1), AfterValidator(_line)]
+Host = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=253),
+    AfterValidator(_host),
+]
+Password = Annotated[SecretStr, AfterValidator(_password)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_line)]
+FolderName = Annotated[
+    str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(_line)
+]
+
+
+def _of_known_form(not_found: ErrorCode) -> AfterValidator:
+    """Refuse an id that nothing of ours can have, as unknown, before a store makes a key of it."""
+
+    def check(text: str) -> str:
+        if not _OUR_ID.fullmatch(text):
+            raise RequestError(not_found)
+        return text
+
+    return AfterValidator(check)
+
+
+_OUR_ID = re.compile(r"[A-Za-z0-9]{1,64}")
+
+MailboxIdText = Annotated[str, _of_known_form(ErrorCode.MAILBOX_NOT_FOUND)]
+BackfillIdText = Annotated[str, _of_known_form(ErrorCode.BACKFILL_NOT_FOUND)]
+RunIdText = Annotated[str, _of_known_form(ErrorCode.RUN_NOT_FOUND)]
+MessageIdText = Annotated[str, _of_known_form(ErrorCode.MESSAGE_NOT_FOUND)]
+ThreadIdText = Annotated[str, _of_known_form(ErrorCode.THREAD_NOT_FOUND)]
+
+
+IfMatch = Annotated[str | None, StringConstraints(max_length=40)]
+"""The version a change is meant for, as `"3"` or `3`; `*` or nothing: whatever stands."""
+
+
+def version_wanted(if_match: str | None) -> int | None:
+    """Read an If-Match header; raises `RequestError(INVALID_REQUEST)`. `"0"` only creates."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    text = if_match.strip().removeprefix("W/").strip('"')
+    if not re.fullmatch(r"[0-9]{1,15}", text):
+        reason = 'The version that was read, such as "3".'
+        raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("if-match", reason)])
+    return int(text)
+
+
+class Given(BaseModel):
+    """Something a caller sends.
+
+    A field we do not know is refused, so that a typing error is not lost.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Shown(BaseModel):
+    """Something we answer with."""
+
+    model_config = ConfigDict(frozen=True)

@@ -1,0 +1,193 @@
+"""How messages, threads and attachments are shown. What a viewer may not see is null or empty."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import ConfigDict, Field
+
+from shared.api.schemas.fields import Shown
+from shared.domain.mailbox import Direction
+from shared.domain.message import Participant, ParticipantRole, StoredAttachment
+from shared.domain.visibility import Access
+from shared.operations.read_mail import AttachmentLink, OpenedMessage
+from shared.operations.show_messages import MessageView
+
+
+class AccessShown(StrEnum):
+    """How much of a message the caller is shown."""
+
+    METADATA = "metadata"
+    SUBJECT = "subject"
+    FULL = "full"
+
+
+_ACCESS = {
+    Access.METADATA: AccessShown.METADATA,
+    Access.SUBJECT: AccessShown.SUBJECT,
+    Access.FULL: AccessShown.FULL,
+}
+
+
+class ParticipantShown(Shown):
+    """Somebody on a message. The name is as they wrote it: escape it."""
+
+    address: str
+    name: str
+
+
+class CopyShown(Shown):
+    """Where a message is now.
+
+    Folder and flag are null in a mailbox that is not the caller's to open.
+    """
+
+    mailbox_id: str
+    folder_id: str | None
+    seen: bool | None
+
+
+class MessageShown(Shown):
+    """A message in a list."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    id: str
+    thread_id: str
+    internet_message_id: str | None
+    subject: str | None
+    sender: list[ParticipantShown] = Field(alias="from")
+    to: list[ParticipantShown]
+    cc: list[ParticipantShown]
+    direction: Direction
+    sent_at: datetime
+    received_at: datetime
+    snippet: str | None
+    contacts: list[str]
+    mailboxes: list[CopyShown]
+    has_attachments: bool
+    access: AccessShown
+
+    @classmethod
+    def of(cls, view: MessageView) -> "MessageShown":
+        """Show what a view holds."""
+        return cls(**_facts(view))
+
+
+class AttachmentShown(Shown):
+    """An attachment; `n` names it in its link's path. `missing` says why it cannot be had."""
+
+    n: int
+    filename: str
+    content_type: str
+    size: int
+    inline: bool
+    content_id: str | None
+    missing: str | None
+
+
+class WholeMessage(MessageShown):
+    """A message alone."""
+
+    text: str | None
+    """What the sender wrote."""
+    quoted_text: str | None
+    """What they quoted below it; `text` and this make up the whole."""
+    html: str | None
+    """The whole, made safe to show; remote pictures are left out unless asked for."""
+    blocked_images: int
+    """How many remote pictures were left out of `html`."""
+    attachments: list[AttachmentShown]
+    headers: dict[str, str]
+
+    @classmethod
+    def opened(cls, message: OpenedMessage) -> "WholeMessage":
+        """Show an opened message."""
+        parts = message.view.message.attachments
+        return cls(
+            **_facts(message.view),
+            text=message.text,
+            quoted_text=message.quoted_text,
+            html=message.html,
+            blocked_images=message.blocked_images,
+            attachments=[_attachment(n, part) for n, part in enumerate(parts)],
+            headers=dict(message.view.message.headers),
+        )
+
+
+class MessageList(Shown):
+    """Messages, newest first. A page may be empty and still have a next one."""
+
+    items: list[MessageShown]
+    next: str | None
+
+
+class ThreadShown(Shown):
+    """What the caller may see of a thread, oldest first."""
+
+    id: str
+    items: list[MessageShown]
+    next: None = None
+
+
+class AttachmentLinkShown(Shown):
+    """Where to download an attachment, until `expires_at`, without further login."""
+
+    url: str
+    expires_at: datetime
+    filename: str
+    content_type: str
+    size: int
+
+    @classmethod
+    def of(cls, link: AttachmentLink) -> "AttachmentLinkShown":
+        """Show a link."""
+        return cls(
+            url=link.url,
+            expires_at=link.expires_at,
+            filename=link.attachment.filename,
+            content_type=link.attachment.content_type,
+            size=link.attachment.size,
+        )
+
+
+def _facts(view: MessageView) -> dict[str, object]:
+    message = view.message
+    by_role: dict[ParticipantRole, list[ParticipantShown]] = {role: [] for role in ParticipantRole}
+    for one in message.participants:
+        by_role[one.role].append(_participant(one))
+    return {
+        "id": message.id,
+        "thread_id": message.thread_id,
+        "internet_message_id": message.internet_message_id,
+        "subject": message.subject if view.access >= Access.SUBJECT else None,
+        "sender": by_role[ParticipantRole.FROM],
+        "to": by_role[ParticipantRole.TO],
+        "cc": by_role[ParticipantRole.CC],
+        "direction": message.direction,
+        "sent_at": message.sent_at,
+        "received_at": message.received_at,
+        "snippet": message.snippet if view.access is Access.FULL else None,
+        "contacts": list(view.contacts),
+        "mailboxes": [
+            CopyShown(mailbox_id=copy.mailbox_id, folder_id=copy.folder_id, seen=copy.seen)
+            for copy in view.copies
+        ],
+        "has_attachments": view.has_attachments,
+        "access": _ACCESS[view.access],
+    }
+
+
+def _participant(one: Participant) -> ParticipantShown:
+    return ParticipantShown(address=one.address, name=one.name)
+
+
+def _attachment(number: int, part: StoredAttachment) -> AttachmentShown:
+    return AttachmentShown(
+        n=number,
+        filename=part.filename,
+        content_type=part.content_type,
+        size=part.size,
+        inline=part.inline,
+        content_id=part.content_id,
+        missing=part.missing,
+    )

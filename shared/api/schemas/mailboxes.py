@@ -1,0 +1,333 @@
+"""How mailboxes, their folders, runs and backfills are shown, and what changes them."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from shared.api.schemas.fields import AddressText, FolderName, Given, Id, Line, Note, Shown
+from shared.api.schemas.servers import ServerShown
+from shared.domain.backfill import MAX_DAYS, Backfill, BackfillState
+from shared.domain.errors import Acts, ErrorCode, explain
+from shared.domain.folders import FolderRole
+from shared.domain.ids import FolderId, UserId
+from shared.domain.mailbox import (
+    LatestError,
+    MailboxKind,
+    MailboxStatus,
+    Provider,
+    Purpose,
+    Visibility,
+)
+from shared.domain.run import Run, RunReason
+from shared.operations.mailbox_settings import SettingsChange
+from shared.operations.read_mailboxes import FolderView, MailboxView
+
+
+class LatestErrorShown(Shown):
+    """The trouble a mailbox is in: what, whose move it is, what to do, and since when."""
+
+    code: ErrorCode
+    message: str
+    acts: Acts
+    fix: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    count: int
+    next_retry_at: datetime | None
+    run_id: str | None
+
+    @classmethod
+    def of(cls, error: LatestError) -> "LatestErrorShown":
+        """Show an error in the words of its code."""
+        words = explain(error.code)
+        return cls(
+            code=error.code,
+            message=words.message,
+            acts=words.acts,
+            fix=words.fix,
+            first_seen_at=error.first_seen_at,
+            last_seen_at=error.last_seen_at,
+            count=error.count,
+            next_retry_at=error.next_retry_at,
+            run_id=error.run_id,
+        )
+
+
+class LatestErrors(Shown):
+    """One for each direction; null when all is well."""
+
+    inbound: LatestErrorShown | None
+    outbound: LatestErrorShown | None
+    push: LatestErrorShown | None = None
+
+
+class MailboxShown(Shown):
+    """A connected mailbox."""
+
+    id: str
+    provider: Provider
+    address: str
+    display_name: str
+    reply_to: str | None
+    kind: MailboxKind
+    purpose: Purpose
+    owner_user_id: str
+    status: MailboxStatus
+    is_primary: bool
+    active_folders: list[str] | None
+    """Ids of the folders that are synced; null is all but trash, spam and drafts."""
+    visibility: Visibility
+    create_contacts: bool
+    backfill_days: int
+    allow_untrusted_certificate: bool
+    connected_at: datetime
+    last_synced_at: datetime | None
+    next_run_at: datetime | None
+    latest_error: LatestErrors
+    completeness: None = None
+    sync_minutes: int
+    recovery_note: str | None
+    """Null, as `imap` and `smtp`, for those who may not change the mailbox."""
+    imap: ServerShown | None
+    smtp: ServerShown | None
+
+    @classmethod
+    def of(cls, view: MailboxView) -> "MailboxShown":
+        """Show a mailbox as its viewer may see it."""
+        box = view.mailbox
+        return cls(
+            id=box.id,
+            provider=box.provider,
+            address=box.address,
+            display_name=box.display_name,
+            reply_to=box.reply_to,
+            kind=box.kind,
+            purpose=box.purpose,
+            owner_user_id=box.owner_user_id,
+            status=box.status,
+            is_primary=view.is_primary,
+            active_folders=None if box.active_folders is None else list(box.active_folders),
+            visibility=box.visibility,
+            create_contacts=box.create_contacts,
+            backfill_days=box.backfill_days,
+            allow_untrusted_certificate=box.allow_untrusted_certificate,
+            connected_at=box.connected_at,
+            last_synced_at=view.run_state.last_synced_at,
+            next_run_at=view.next_run_at,
+            latest_error=LatestErrors(
+                inbound=LatestErrorShown.of(box.inbound_error) if box.inbound_error else None,
+                outbound=LatestErrorShown.of(box.outbound_error) if box.outbound_error else None,
+            ),
+            sync_minutes=box.sync_minutes,
+            recovery_note=box.recovery_note if view.may_change else None,
+            imap=ServerShown.of(box.imap) if box.imap and view.may_change else None,
+            smtp=ServerShown.of(box.smtp) if box.smtp and view.may_change else None,
+        )
+
+
+class MailboxList(Shown):
+    """Mailboxes."""
+
+    items: list[MailboxShown]
+    next: str | None = None
+
+
+class ChangeMailbox(Given):
+    """The settings to change; what is left out stays."""
+
+    display_name: Line | None = None
+    reply_to: AddressText | None = None
+    purpose: Purpose | None = None
+    visibility: Visibility | None = None
+    owner_user_id: Id | None = None
+    recovery_note: Note | None = None
+    active_folders: Annotated[list[FolderName], Field(max_length=1_000)] | None = None
+    """Null goes back to all but trash, spam and drafts."""
+    create_contacts: bool | None = None
+    sync_minutes: int | None = None
+
+    def to_change(self) -> SettingsChange:
+        """Return what the operation takes.
+
+        Null empties what can be empty and else is as left out.
+        """
+        may_be_null = {"reply_to", "active_folders"}
+        given = {
+            name: getattr(self, name)
+            for name in self.model_fields_set
+            if name in may_be_null or getattr(self, name) is not None
+        }
+        if given.get("active_folders") is not None:
+            given["active_folders"] = tuple(FolderId(name) for name in given["active_folders"])
+        if "owner_user_id" in given:
+            given["owner_user_id"] = UserId(given["owner_user_id"])
+        return SettingsChange(**given)
+
+
+class FolderShown(Shown):
+    """A folder of a mailbox, and whether it is synced."""
+
+    id: str
+    name: str
+    role: FolderRole
+    selectable: bool
+    active: bool
+
+    @classmethod
+    def of(cls, view: FolderView) -> "FolderShown":
+        """Show a folder."""
+        folder = view.folder
+        return cls(
+            id=folder.id,
+            name=folder.name,
+            role=folder.role,
+            selectable=folder.selectable,
+            active=view.active,
+        )
+
+
+class FolderList(Shown):
+    """Folders."""
+
+    items: list[FolderShown]
+    next: str | None = None
+
+
+class RunShown(Shown):
+    """One ended run. `listed` is the sum of what follows it, up to `failed`."""
+
+    id: str
+    mailbox_id: str
+    reason: RunReason
+    started_at: datetime
+    ended_at: datetime
+    listed: int
+    stored: int
+    already_stored: int
+    skipped: dict[str, int]
+    unreadable: int
+    gone: int
+    failed: int
+    flags_changed: int
+    removed: int
+    code: ErrorCode | None
+    message: str
+    backfill_id: str | None
+
+    @classmethod
+    def of(cls, run: Run) -> "RunShown":
+        """Show a run."""
+        counts = run.counts
+        return cls(
+            id=run.id,
+            mailbox_id=run.mailbox_id,
+            reason=run.reason,
+            started_at=run.started_at,
+            ended_at=run.ended_at,
+            listed=counts.listed,
+            stored=counts.stored,
+            already_stored=counts.already_stored,
+            skipped=dict(counts.skipped),
+            unreadable=counts.unreadable,
+            gone=counts.gone,
+            failed=counts.failed,
+            flags_changed=counts.flags_changed,
+            removed=counts.removed,
+            code=run.code,
+            message=explain(run.code).message if run.code else _summary(run),
+            backfill_id=run.backfill_id,
+        )
+
+
+class RunList(Shown):
+    """Runs, newest first."""
+
+    items: list[RunShown]
+    next: str | None
+
+
+class StartBackfill(Given):
+    """How far back to import."""
+
+    days: Annotated[int, Field(ge=1, le=MAX_DAYS, strict=True)]
+
+
+class BackfillShown(Shown):
+    """An import and how far it has come. `listed` is what its plan names."""
+
+    id: str
+    mailbox_id: str
+    days: int
+    since: datetime
+    state: BackfillState
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    listed: int
+    stored: int
+    already_stored: int
+    skipped: dict[str, int]
+    unreadable: int
+    gone: int
+    failed: int
+    percent: int
+    eta: datetime | None
+    waiting_until: datetime | None
+    code: ErrorCode | None
+    message: str | None
+
+    @classmethod
+    def of(cls, backfill: Backfill, now: datetime) -> "BackfillShown":
+        """Show a backfill as it stands at `now`."""
+        counts = backfill.counts
+        return cls(
+            id=backfill.id,
+            mailbox_id=backfill.mailbox_id,
+            days=backfill.days,
+            since=backfill.since,
+            state=backfill.state,
+            created_at=backfill.created_at,
+            started_at=backfill.started_at,
+            ended_at=backfill.ended_at,
+            listed=backfill.planned,
+            stored=counts.stored,
+            already_stored=counts.already_stored,
+            skipped=dict(counts.skipped),
+            unreadable=counts.unreadable,
+            gone=counts.gone,
+            failed=counts.failed,
+            percent=backfill.percent,
+            eta=backfill.eta(now),
+            waiting_until=backfill.waiting_until,
+            code=backfill.code,
+            message=explain(backfill.code).message if backfill.code else None,
+        )
+
+
+class BackfillList(Shown):
+    """Backfills, newest first."""
+
+    items: list[BackfillShown]
+    next: str | None = None
+
+
+class RunAsked(Shown):
+    """The run that was asked for; it can be read once it has ended."""
+
+    run_id: str
+
+
+def _summary(run: Run) -> str:
+    counts = run.counts
+    facts = [
+        (counts.stored, "stored"),
+        (counts.already_stored, "already there"),
+        (sum(counts.skipped.values()), "skipped"),
+        (counts.unreadable, "unreadable"),
+        (counts.gone, "gone before they were read"),
+        (counts.flags_changed, "marked anew"),
+        (counts.removed, "removed at the provider"),
+    ]
+    said = ", ".join(f"{number} {what}" for number, what in facts if number)
+    return f"Messages: {said}." if said else "Nothing new."

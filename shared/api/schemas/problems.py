@@ -1,0 +1,29 @@
+"""What every error looks like: RFC 9457, `application/problem+json`."""
+
+from pydantic import Field
+
+from shared.api.schemas.fields import Shown
+from shared.api.schemas.verdicts import VerdictShown
+from shared.domain.errors import Acts, ErrorCode
+
+
+class FieldProblem(Shown):
+    """What is wrong with one field."""
+
+    field: str = Field(examples=["imap.port"])
+    message: str = Field(examples=["From 1 to 65535."])
+
+
+class Problem(Shown):
+    """Why a request was not done. `code` is for programs, `detail` and `fix` are for people."""
+
+    status: int = Field(examples=[400])
+    code: ErrorCode = Field(examples=["invalid_request"])
+    detail: str = Field(examples=["The request is not valid."])
+    acts: Acts
+    fix: str = Field(examples=["See `errors` for the fields to correct."])
+    request_id: str = Field(examples=["JKJaXmPLvHcESHA="])
+    errors: list[FieldProblem] | None = None
+    imap: VerdictShown | None = None
+    """With `connection_test_failed`: the verdict on the IMAP side."""
+    smtp: VerdictShown | None = None

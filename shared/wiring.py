@@ -1,0 +1,222 @@
+"""Which adapter stands behind each port: the only module that knows them all.
+
+Everything is built on first use and once per process, and is imported only then: a function loads
+what it needs, so that reading a timeline never imports a mail provider and a poll never imports the
+parser's fallback.
+"""
+
+import functools
+import random
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from shared.config import settings
+from shared.domain.mailbox import Provider
+from shared.ports.clock import Clock
+from shared.ports.parser import MessageParser
+from shared.ports.provider import MailProvider, ServerTester
+from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest, WorkQueues
+from shared.ports.secrets import SecretStore
+from shared.ports.stores import (
+    AttachmentStore,
+    BackfillStore,
+    ContactStore,
+    MailboxStore,
+    MessageStore,
+    RunStore,
+)
+
+if TYPE_CHECKING:
+    from shared.aws.table import Table
+    from shared.operations.connect_mailbox import ConnectPolicy
+    from shared.operations.read_mail import Sanitise
+    from shared.providers.network import Network
+    from shared.providers.presets import Preset
+
+RequestT = TypeVar("RequestT", SyncRequest, PlanRequest, ChunkRequest)
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return the present instant in UTC."""
+        return datetime.now(UTC)
+
+
+@functools.cache
+def clock() -> Clock:
+    """Return the clock."""
+    return SystemClock()
+
+
+@functools.cache
+def rng() -> random.Random:
+    """Return the source of jitter."""
+    return random.SystemRandom()
+
+
+# ---- stores ----
+
+
+@functools.cache
+def mailboxes() -> MailboxStore:
+    """Return the store of mailboxes."""
+    from shared.aws.mailbox_store import DynamoMailboxStore
+
+    return DynamoMailboxStore(_table())
+
+
+@functools.cache
+def runs() -> RunStore:
+    """Return the store of runs."""
+    from shared.aws.run_store import DynamoRunStore
+
+    return DynamoRunStore(_table())
+
+
+@functools.cache
+def backfills() -> BackfillStore:
+    """Return the store of backfills."""
+    from shared.aws.backfill_store import DynamoBackfillStore
+
+    return DynamoBackfillStore(_table())
+
+
+@functools.cache
+def messages() -> MessageStore:
+    """Return the store of messages."""
+    from shared.aws.message_store import DynamoMessageStore
+
+    return DynamoMessageStore(_table(), bucket=settings().bucket)
+
+
+@functools.cache
+def attachments() -> AttachmentStore:
+    """Return the store of attachments."""
+    from shared.aws.attachment_store import S3AttachmentStore
+
+    return S3AttachmentStore(settings().bucket)
+
+
+@functools.cache
+def contacts() -> ContactStore:
+    """Return the store of contacts."""
+    from shared.aws.contact_store import DynamoContactStore
+
+    return DynamoContactStore(_table())
+
+
+@functools.cache
+def secrets() -> SecretStore:
+    """Return the store of secrets."""
+    from shared.aws.secret_store import SecretsManagerStore
+
+    return SecretsManagerStore(settings().secret_prefix)
+
+
+@functools.cache
+def queues() -> WorkQueues:
+    """Return the work queues this function may send to."""
+    from shared.aws.queues import SqsWorkQueues
+
+    return SqsWorkQueues(settings().queue_urls)
+
+
+def read_request(body: str, kind: type[RequestT]) -> RequestT:
+    """Return the request of one kind that a message holds; raises ValueError for anything else."""
+    request = read_any_request(body)
+    if not isinstance(request, kind):
+        # A ValueError, like every other text that is not what this queue holds.
+        raise ValueError(f"not expected here: {type(request).__name__}")  # noqa: TRY004
+    return request
+
+
+def read_any_request(body: str) -> SyncRequest | PlanRequest | ChunkRequest:
+    """Return the request a queue's message holds; raises ValueError for what is none."""
+    from shared.aws.queues import decode_request
+
+    return decode_request(body)
+
+
+# ---- mail ----
+
+
+@functools.cache
+def provider() -> MailProvider:
+    """Return the adapter of IMAP, the one provider there is."""
+    from shared.providers.registry import mail_provider
+
+    return mail_provider(Provider.IMAP, _network())
+
+
+@functools.cache
+def server_tester() -> ServerTester:
+    """Return what tries logins."""
+    from shared.providers import registry
+
+    return registry.server_tester(_network())
+
+
+@functools.cache
+def parser() -> MessageParser:
+    """Return the parser of messages."""
+    from shared.mime.parse import MimeParser
+
+    return MimeParser()
+
+
+def sanitiser(*, remote_images: bool) -> "Sanitise":
+    """Return what makes HTML safe to show."""
+    from shared.mime.sanitise import sanitise
+
+    return functools.partial(sanitise, remote_images=remote_images)
+
+
+def preset_for(address: str) -> "Preset | None":
+    """Return the preset of the provider of an address."""
+    from shared.providers.presets import preset_for as find
+
+    return find(address)
+
+
+@functools.cache
+def connect_policy() -> "ConnectPolicy":
+    """Return what the operator permits those who connect mailboxes."""
+    from shared.operations.connect_mailbox import ConnectPolicy
+
+    return ConnectPolicy(
+        allow_untrusted_certificates=settings().allow_untrusted_certificates,
+        allow_plaintext=settings().allow_plaintext,
+        sync_minutes=settings().sync_minutes,
+    )
+
+
+@functools.cache
+def _network() -> "Network":
+    from shared.providers.network import Network, NetworkPolicy
+
+    return Network(
+        NetworkPolicy(
+            allow_private_hosts=settings().allow_private_hosts,
+            extra_ports=settings().extra_mail_ports,
+            extra_ca_file=settings().extra_ca_file,
+            allow_untrusted_certificates=settings().allow_untrusted_certificates,
+            allow_plaintext=settings().allow_plaintext,
+        )
+    )
+
+
+@functools.cache
+def _table() -> "Table":
+    from shared.aws.table import Table
+
+    return Table(settings().table)
+
+
+def forget() -> None:
+    """Build everything again on next use; for tests, each of which is a deployment of its own."""
+    for value in list(globals().values()):
+        clear = getattr(value, "cache_clear", None)
+        if clear is not None:
+            clear()

@@ -1,0 +1,94 @@
+"""The contract file is what the functions say, and API Gateway has the same routes."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from functions.read_mail.handler import lambda_handler
+from infra.tasks.openapi import PUBLIC, TARGET, contract, text_of
+from tests.fakes.deployment import context, http_event
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def document():
+    return contract()
+
+
+def routes_of(document):
+    return {
+        (method.upper(), path)
+        for path, operations in document["paths"].items()
+        for method in operations
+    }
+
+
+def test_the_file_is_what_the_functions_say(document):
+    assert TARGET.read_text("utf-8") == text_of(document), "run `uv run poe openapi`"
+
+
+def test_api_gateway_has_the_same_routes(document):
+    text = (ROOT / "template.yaml").read_text()
+    event = r"Type: HttpApi, Properties: \{ApiId: !Ref Api, Method: (\w+), Path: (?:\"([^\"]+)\"|([^,}]+))"
+    found = [(method, quoted or bare) for method, quoted, bare in re.findall(event, text)]
+    assert sorted(found) == sorted(routes_of(document))
+
+
+def test_every_route_but_the_public_ones_needs_a_token(document):
+    assert document["security"] == [{"bearer": []}]
+    open_routes = {
+        (method.upper(), path)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if operation.get("security") == []
+    }
+    assert open_routes == PUBLIC
+
+
+def test_every_operation_has_a_name_of_its_own_and_says_what_it_does(document):
+    operations = [one for path in document["paths"].values() for one in path.values()]
+    names = [one["operationId"] for one in operations]
+    assert len(set(names)) == len(names)
+    assert all(one["summary"] and one["description"] and one["tags"] for one in operations)
+
+
+def test_every_reference_leads_somewhere(document):
+    text = text_of(document)
+    for kind, name in re.findall(r'"#/components/(\w+)/([\w-]+)"', text):
+        assert name in document["components"][kind], name
+
+
+def test_a_password_is_never_in_an_answer(document):
+    schemas = document["components"]["schemas"]
+    assert all(
+        "password" not in schema.get("properties", {})
+        for name, schema in schemas.items()
+        if name not in {"ImapServer", "SmtpServer"}
+    )
+    assert schemas["ImapServer"]["properties"]["password"]["writeOnly"] is True
+
+
+def test_the_contract_and_the_page_are_served(app):
+    served = app.handle(http_event("GET", "/openapi.json"))
+    assert (served.status, served.text) == (200, TARGET.read_text("utf-8"))
+    page = app.handle(http_event("GET", "/docs"))
+    assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    policy = page.headers["Content-Security-Policy"]
+    nonce = re.search(r"'nonce-([^']+)'", policy)[1]
+    assert policy.startswith("default-src 'none'")
+    scripts = re.findall(r"(?m)^<script([^>]*)>", page.text)
+    assert scripts
+    assert all(f'nonce="{nonce}"' in script for script in scripts)
+    assert not re.search(r"(?m)^<(?:script|link|img)[^>]+(?:src|href)=", page.text)
+    assert page.text.count("</script>") == len(scripts)
+    again = app.handle(http_event("GET", "/docs"))
+    assert nonce not in again.headers["Content-Security-Policy"]
+
+
+def test_the_page_travels_compressed_where_the_browser_can(app):
+    event = http_event("GET", "/docs", headers={"accept-encoding": "gzip"})
+    answer = lambda_handler(event, context())
+    assert answer["isBase64Encoded"] is True
+    assert len(answer["body"]) < 1_000_000

@@ -1,0 +1,313 @@
+"""Requests in, answers out, on in-memory stores: the contract of every read route."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.errors import ErrorCode
+from shared.domain.mailbox import LatestError, MailboxKind, Visibility
+from shared.domain.message import StoredAttachment
+from tests.fakes.deployment import http_event
+from tests.fakes.mail import SENT, START, add_contact, add_mailbox, message_of, store
+
+
+def test_health_needs_no_token(app):
+    answer = app.handle(http_event("GET", "/v1/health"))
+    assert (answer.status, answer.json) == (200, {"status": "ok"})
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_without_claims_nothing_is_read(app):
+    answer = app.handle(http_event("GET", "/v1/mailboxes"))
+    assert (answer.status, answer.json["code"]) == (401, "unauthenticated")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_mailbox_reads_as_the_contract_says(app):
+    add_mailbox(app.world, "MB1")
+    app.mailboxes.set_primary("acme", "ann", "MB1")
+    answer = app.ask("GET", "/v1/mailboxes/MB1")
+    assert answer.status == 200
+    body = answer.json
+    assert set(body) >= {
+        "id",
+        "provider",
+        "address",
+        "display_name",
+        "reply_to",
+        "kind",
+        "purpose",
+        "owner_user_id",
+        "status",
+        "is_primary",
+        "active_folders",
+        "visibility",
+        "create_contacts",
+        "backfill_days",
+        "allow_untrusted_certificate",
+        "connected_at",
+        "last_synced_at",
+        "next_run_at",
+        "latest_error",
+        "completeness",
+    }
+    assert body["is_primary"] is True
+    assert body["latest_error"] == {"inbound": None, "outbound": None, "push": None}
+    assert body["connected_at"] == "2026-02-01T09:00:00Z"
+    assert "password" not in answer.text
+
+
+def test_a_latest_error_says_whose_move_it_is(app):
+    box = add_mailbox(app.world, "MB1")
+    error = LatestError(ErrorCode.LOGIN_REJECTED, START, START, 2, None, START)
+    app.world.mailboxes["acme", "MB1"] = replace(box, inbound_error=error)
+    inbound = app.ask("GET", "/v1/mailboxes/MB1").json["latest_error"]["inbound"]
+    assert set(inbound) == {
+        "code",
+        "message",
+        "acts",
+        "fix",
+        "first_seen_at",
+        "last_seen_at",
+        "count",
+        "next_retry_at",
+        "run_id",
+    }
+    assert (inbound["code"], inbound["acts"], inbound["count"]) == ("login_rejected", "user", 2)
+
+
+def test_others_personal_mailboxes_are_hidden_but_from_administrators(app):
+    add_mailbox(app.world, "MINE")
+    add_mailbox(app.world, "BOBS", owner="bob")
+    add_mailbox(app.world, "TEAM", owner="bob", kind=MailboxKind.SHARED)
+    listed = [box["id"] for box in app.ask("GET", "/v1/mailboxes").json["items"]]
+    assert listed == ["MINE", "TEAM"]
+    assert app.ask("GET", "/v1/mailboxes/BOBS").status == 404
+    all_of_them = app.ask("GET", "/v1/mailboxes", roles="[admin]").json["items"]
+    assert [box["id"] for box in all_of_them] == ["BOBS", "MINE", "TEAM"]
+    assert app.ask("GET", "/v1/mailboxes/TEAM").json["recovery_note"] is None
+    assert app.ask("GET", "/v1/mailboxes/TEAM", roles=["admin"]).json["recovery_note"] == "ask Ann"
+
+
+def test_folders_say_which_are_synced(app):
+    add_mailbox(app.world, "MB1")
+    items = app.ask("GET", "/v1/mailboxes/MB1/folders").json["items"]
+    assert {item["id"]: item["active"] for item in items} == {
+        "INBOX": True, "Sent": True, "Trash": False, "Parent": False
+    }  # fmt: skip
+
+
+@pytest.fixture
+def mail(app):
+    """Cleo wrote to Ann's own mailbox, to Bob's and to a team's."""
+    ann = add_mailbox(app.world, "ANN", address="ann@ours.example")
+    bob = add_mailbox(app.world, "BOB", owner="bob", address="bob@ours.example")
+    add_contact(app.world, "crm:1", "cleo@client.example", "c.leo@client.example")
+    first = store(app.world, ann, message_of("a", minutes=1))
+    second = store(
+        app.world, bob, message_of("b", minutes=2, subject="Secret", to=("bob@ours.example",))
+    )
+    third = store(app.world, ann, message_of("c", minutes=3, sender="c.leo@client.example"))
+    return app, {"a": first.id, "b": second.id, "c": third.id}
+
+
+def test_a_timeline_holds_all_addresses_newest_first_and_cuts_down_what_is_others(mail):
+    app, ids = mail
+    items = app.ask("GET", "/v1/contacts/crm:1/messages").json["items"]
+    assert [item["id"] for item in items] == [ids["c"], ids["b"], ids["a"]]
+    bobs = items[1]
+    assert (bobs["access"], bobs["subject"], bobs["snippet"]) == ("metadata", None, None)
+    assert bobs["mailboxes"] == [{"mailbox_id": "BOB", "folder_id": None, "seen": None}]
+    assert items[0]["subject"] == "Offer"
+    assert items[0]["contacts"] == ["crm:1"]
+    assert items[0]["from"] == [{"address": "c.leo@client.example", "name": "Cleo"}]
+
+
+def test_an_administrator_sees_no_more_of_anothers_mail(mail):
+    app, ids = mail
+    items = app.ask("GET", "/v1/contacts/crm:1/messages", roles="admin").json["items"]
+    assert items[1]["subject"] is None
+    whole = app.ask("GET", f"/v1/messages/{ids['b']}", roles="admin").json
+    assert (whole["text"], whole["html"], whole["subject"]) == (None, None, None)
+    assert app.ask("GET", "/v1/messages?mailbox_id=BOB", roles="admin").json["items"] == []
+
+
+def test_a_message_of_another_that_is_with_no_contact_does_not_exist(mail):
+    app, ids = mail
+    del app.world.contacts["acme", "crm:1"]
+    assert app.ask("GET", f"/v1/messages/{ids['b']}").json["code"] == "message_not_found"
+    assert app.ask("GET", f"/v1/messages/{ids['a']}").status == 200
+
+
+def test_a_timeline_is_the_same_in_pages_of_any_size(mail):
+    app, ids = mail
+    for limit in (1, 2, 3):
+        found, token = [], None
+        while True:
+            query = {"limit": limit} | ({"next": token} if token else {})
+            page = app.ask("GET", "/v1/contacts/crm:1/messages", query=query).json
+            found += [item["id"] for item in page["items"]]
+            token = page["next"]
+            if token is None:
+                break
+        assert found == [ids["c"], ids["b"], ids["a"]], limit
+
+
+def test_a_message_that_only_a_lost_run_stored_is_not_shown(mail):
+    app, ids = mail
+    del app.world.copies["acme", "ANN"]
+    shown = [i["id"] for i in app.ask("GET", "/v1/contacts/crm:1/messages").json["items"]]
+    assert shown == [ids["b"]]
+    assert app.ask("GET", f"/v1/messages/{ids['a']}").status == 404
+
+
+def test_what_was_deleted_at_the_provider_stays_on_the_timeline_and_leaves_the_search(app):
+    ann = add_mailbox(app.world, "ANN")
+    add_contact(app.world, "c1", "cleo@client.example")
+    store(app.world, ann, message_of("gone"), removed=True)
+    timeline = app.ask("GET", "/v1/contacts/c1/messages").json["items"]
+    assert [item["mailboxes"] for item in timeline] == [[]]
+    assert app.ask("GET", "/v1/messages?mailbox_id=ANN").json["items"] == []
+    assert app.ask("GET", "/v1/messages?from=cleo@client.example").json["items"] == []
+
+
+def test_the_same_mail_in_two_mailboxes_is_one(app):
+    ann = add_mailbox(app.world, "ANN")
+    team = add_mailbox(app.world, "TEAM", kind=MailboxKind.SHARED, visibility=Visibility.FULL)
+    add_contact(app.world, "c1", "cleo@client.example")
+    mail = message_of("both")
+    store(app.world, ann, mail, seen=True)
+    store(app.world, team, mail, later=timedelta(seconds=120))
+    (item,) = app.ask("GET", "/v1/contacts/c1/messages").json["items"]
+    assert item["mailboxes"] == [
+        {"mailbox_id": "ANN", "folder_id": "INBOX", "seen": True},
+        {"mailbox_id": "TEAM", "folder_id": "INBOX", "seen": False},
+    ]
+    between = store(app.world, ann, message_of("between", minutes=1))
+    found, token = [], ""
+    while token is not None:
+        page = app.ask(
+            "GET", "/v1/messages", query={"limit": 1, **({"next": token} if token else {})}
+        ).json
+        found += [i["id"] for i in page["items"]]
+        token = page["next"]
+    assert found == [mail.id, between.id]
+
+
+def test_search_by_each_field(mail):
+    app, ids = mail
+
+    def found(target):
+        return [item["id"] for item in app.ask("GET", target).json["items"]]
+
+    assert found("/v1/messages") == [ids["c"], ids["a"]]
+    assert found("/v1/messages?from=CLEO@client.example") == [ids["a"]]
+    assert found("/v1/messages?to=ann@ours.example") == [ids["c"], ids["a"]]
+    assert found("/v1/messages?subject=oFF") == [ids["c"], ids["a"]]
+    assert found("/v1/messages?subject=nothing") == []
+    assert found("/v1/messages?since=2026-02-01T09:02:00Z") == [ids["c"]]
+    assert found("/v1/messages?until=2026-02-01T09:03:00Z") == [ids["a"]]
+    assert found("/v1/messages?mailbox_id=ANN&folder=Sent") == []
+    assert found("/v1/messages?mailbox_id=ANN&folder=INBOX") == [ids["c"], ids["a"]]
+
+
+def test_searching_does_not_read_a_subject_the_viewer_may_not_see(app):
+    team = add_mailbox(app.world, "TEAM", kind=MailboxKind.SHARED, owner="bob")
+    store(app.world, team, message_of("x", subject="Merger", bcc=("hidden@client.example",)))
+    assert len(app.ask("GET", "/v1/messages").json["items"]) == 1
+    assert app.ask("GET", "/v1/messages?subject=merger").json["items"] == []
+    assert app.ask("GET", "/v1/messages?to=hidden@client.example").json["items"] == []
+
+
+def test_a_whole_message_with_safe_html_and_quoted_text(app):
+    ann = add_mailbox(app.world, "ANN")
+    text = "Yes.\n\nOn Tue, Ann <ann@ours.example> wrote:\n> Shall we?\n"
+    parts = (StoredAttachment("offer.pdf", "application/pdf", 9, digest="d1"),)
+    mail = message_of("w", attachments=parts)
+    store(app.world, ann, mail, text=text, html='<p onclick="x()">Yes<script>1</script></p>')
+    body = app.ask("GET", f"/v1/messages/{mail.id}").json
+    assert body["text"] == "Yes.\n\n"
+    assert body["text"] + body["quoted_text"] == text
+    assert body["html"] == "<p>Yes</p>"
+    assert body["attachments"][0] == {
+        "n": 0, "filename": "offer.pdf", "content_type": "application/pdf", "size": 9,
+        "inline": False, "content_id": None, "missing": None,
+    }  # fmt: skip
+    assert body["headers"] == {"list-id": "none"}
+    link = app.ask("GET", f"/v1/messages/{mail.id}/attachments/0").json
+    assert link["url"].startswith("https://objects.invalid/acme/d1")
+    assert link["expires_at"] == "2026-03-01T12:05:00Z"
+    for n in ("1", "x", "-1", "99999999"):
+        assert app.ask("GET", f"/v1/messages/{mail.id}/attachments/{n}").status == 404
+
+
+def test_a_thread_is_oldest_first(app):
+    ann = add_mailbox(app.world, "ANN")
+    one = store(app.world, ann, message_of("one", thread="t", minutes=1))
+    two = store(app.world, ann, message_of("two", thread="t", minutes=2), folder=SENT)
+    body = app.ask("GET", f"/v1/threads/{one.thread_id}").json
+    assert [item["id"] for item in body["items"]] == [one.id, two.id]
+
+
+@pytest.mark.parametrize(
+    ("target", "field"),
+    [
+        ("/v1/messages?limit=0", "limit"),
+        ("/v1/messages?limit=x", "limit"),
+        ("/v1/messages?from=nobody", "from"),
+        ("/v1/messages?folder=INBOX", "mailbox_id"),
+        ("/v1/messages?since=yesterday", "since"),
+        ("/v1/messages?since=2026-02-01T09:00:00", "since"),
+        ("/v1/messages?since=2026-02-02T09:00:00Z&until=2026-02-01T09:00:00Z", "until"),
+    ],
+)
+def test_bad_input_names_its_field(app, target, field):
+    answer = app.ask("GET", target)
+    assert (answer.status, answer.json["code"]) == (400, "invalid_request")
+    assert [error["field"] for error in answer.json["errors"]] == [field]
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "swap tenant", "other query", "other list", "x"])
+def test_a_page_token_of_another_list_is_refused(mail, damage):
+    app, _ = mail
+    token = app.ask("GET", "/v1/messages?limit=1").json["next"]
+    tenant, target = "acme", "/v1/messages"
+    query = {"limit": 1, "next": token}
+    match damage:
+        case "flip":
+            query["next"] = ("A" if token[5] != "A" else "B").join((token[:5], token[6:]))
+        case "cut":
+            query["next"] = token[:-1]
+        case "swap tenant":
+            tenant = "other"
+        case "other query":
+            query["subject"] = "x"
+        case "other list":
+            target = "/v1/contacts/crm:1/messages"
+        case "x":
+            query["next"] = "é" * 5
+    answer = app.ask("GET", target, tenant=tenant, query=query)
+    if damage == "swap tenant":
+        assert answer.json["code"] == "invalid_page_token"
+    assert (answer.status, answer.json["code"]) == (400, "invalid_page_token")
+
+
+def test_a_preset_says_what_to_fill_in_and_what_is_needed_first(app):
+    known = app.ask("GET", "/v1/presets?address=ann@gmail.com").json
+    assert known["found"] is True
+    assert known["imap"] == {
+        "host": "imap.gmail.com",
+        "port": 993,
+        "security": "tls",
+        "username": "ann@gmail.com",
+    }
+    assert known["app_password"] == "always"
+    assert known["app_password_page"].startswith("https://")
+    unknown = app.ask("GET", "/v1/presets?address=ann@nowhere.example")
+    assert (unknown.status, unknown.json["found"], unknown.json["imap"]) == (200, False, None)
+    assert app.ask("GET", "/v1/presets?address=nobody").json["errors"][0]["field"] == "address"
+    assert app.ask("GET", "/v1/presets").json["errors"] == [
+        {"field": "address", "message": "This is required."}
+    ]

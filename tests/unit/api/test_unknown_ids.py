@@ -1,0 +1,96 @@
+"""Another tenant's id, one nobody has and one nobody could have: the same answer, byte for byte."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.tasks.openapi import contract
+from shared.domain.backfill import Backfill, BackfillState
+from shared.domain.ids import RunId
+from shared.domain.ledger import Counts
+from shared.domain.mailbox import MailboxKind, Visibility
+from shared.domain.message import StoredAttachment
+from shared.domain.run import Run, RunReason
+from tests.fakes.deployment import Deployment
+from tests.fakes.mail import START, add_contact, add_mailbox, message_of, store
+
+LOGIN = {"host": "imap.example.org", "username": "else", "password": "not-a-real-one"}
+BODIES = {
+    ("PATCH", "/v1/mailboxes/{mailbox_id}"): {"purpose": "sales"},
+    ("POST", "/v1/mailboxes/{mailbox_id}/reconnect"): {"imap": LOGIN, "smtp": LOGIN},
+    ("POST", "/v1/mailboxes/{mailbox_id}/backfills"): {"days": 7},
+}
+NOT_FOUND_NEVER = {("PUT", "/v1/contacts/{contact_id}")}
+"""Creates what is not there."""
+ROUTES = sorted(
+    (method.upper(), path)
+    for path, operations in contract()["paths"].items()
+    for method in operations
+    if "{" in path and (method.upper(), path) not in NOT_FOUND_NEVER
+)
+
+
+def fill(app):
+    """Give a tenant one of everything, all of it shared and open, and return the ids."""
+    box = add_mailbox(
+        app.world, "THEIRS", tenant="other", kind=MailboxKind.SHARED, visibility=Visibility.FULL
+    )
+    add_contact(app.world, "theirs", "cleo@client.example", tenant="other")
+    parts = (StoredAttachment("a.pdf", "application/pdf", 1, digest="d"),)
+    message = store(app.world, box, message_of("x", tenant="other", attachments=parts))
+    backfill = Backfill(
+        box.tenant_id, box.id, "BF1", 7, START, BackfillState.RUNNING, START, generation=1
+    )
+    app.backfills.create_backfill(backfill)
+    run = Run(box.tenant_id, box.id, RunId("RUN1"), RunReason.SCHEDULE, START, START, Counts())
+    app.world.runs[box.tenant_id, box.id] = {run.id: run}
+    return {
+        "mailbox_id": box.id, "contact_id": "theirs", "message_id": message.id,
+        "thread_id": message.thread_id, "backfill_id": "BF1", "run_id": "RUN1", "n": "0",
+    }  # fmt: skip
+
+
+def answer(app, method, path, ids, tenant):
+    target = re.sub(r"\{(\w+)\}", lambda found: ids[found[1]], path)
+    got = app.ask(method, target, body=BODIES.get((method, path)), tenant=tenant, roles="[admin]")
+    return got.status, got.text, got.headers
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES, ids=lambda value: value)
+def test_a_foreign_id_answers_as_an_unknown_one(app, method, path):
+    ids = fill(app)
+    before = repr(app.world)
+    foreign = answer(app, method, path, ids, "acme")
+    unknown = answer(app, method, path, dict.fromkeys(ids, "m" + "a" * 48) | {"n": "0"}, "acme")
+    assert foreign == unknown
+    assert foreign[0] == 404
+    assert repr(app.world) == before
+    assert not app.queues.syncs
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES, ids=lambda value: value)
+def test_the_same_id_is_found_by_its_own_tenant(app, method, path):
+    ids = fill(app)
+    status, text, _ = answer(app, method, path, ids, "other")
+    if path.endswith("/reconnect"):
+        assert status == 409, text
+    elif (method, path) == ("POST", "/v1/mailboxes/{mailbox_id}/backfills"):
+        assert status == 409, text  # one is open
+    else:
+        assert status < 300, text
+
+
+KEY_LIKE = st.text(alphabet="abAB01#/.%_:-~@+= \u00e9\u2028", min_size=1, max_size=12)
+
+
+@given(text=KEY_LIKE | st.text(alphabet="a0", min_size=65, max_size=3_000))
+@pytest.mark.parametrize(("method", "path"), ROUTES, ids=lambda value: value)
+def test_a_text_that_is_no_id_reaches_no_store(method, path, text):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        app = Deployment().install(monkeypatch)
+        ids = fill(app)
+        odd = dict.fromkeys(ids, text)
+        status, body, _ = answer(app, method, path, odd, "acme")
+        assert status == 404, body

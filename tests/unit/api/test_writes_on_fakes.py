@@ -1,0 +1,396 @@
+"""Settings, contacts, connecting and backfills through the handlers, on in-memory stores."""
+
+from dataclasses import replace
+
+import pytest
+
+from shared.api.app import STATUS_BY_CODE
+from shared.domain.errors import (
+    ConfigurationError,
+    ConflictError,
+    CursorExpiredError,
+    ErrorCode,
+    MailroomError,
+    ReconnectRequiredError,
+    RequestError,
+    RetryLaterError,
+    UnreadableMessageError,
+)
+from shared.domain.mail_server import Verdict
+from shared.domain.mailbox import MailboxKind, MailboxStatus
+from tests.fakes.deployment import http_event
+from tests.fakes.mail import FOLDERS, add_mailbox
+
+LOGIN = {"host": "imap.example.org", "username": "ann@ours.example", "password": "not-a-real-one"}
+CONNECT = {
+    "address": "Ann@Ours.example",
+    "imap": LOGIN,
+    "smtp": {**LOGIN, "host": "smtp.example.org"},
+    "backfill_days": 30,
+}
+
+
+class ScriptedServers:
+    def __init__(self, imap=None, smtp=None):
+        self.imap = imap or Verdict(folders=FOLDERS)
+        self.smtp = smtp or Verdict()
+        self.logins = []
+
+    def test_imap(self, login):
+        self.logins.append(login)
+        return self.imap
+
+    def test_smtp(self, login):
+        self.logins.append(login)
+        return self.smtp
+
+
+# ---- connect ----
+
+
+def test_connecting_answers_201_with_the_mailbox_and_no_password(app):
+    app.tester = ScriptedServers()
+    answer = app.ask("POST", "/v1/mailboxes", body=CONNECT)
+    assert answer.status == 201, answer.text
+    body = answer.json
+    assert (body["status"], body["address"], body["owner_user_id"]) == (
+        "active", "ann@ours.example", "ann"
+    )  # fmt: skip
+    assert answer.headers["Location"] == f"/v1/mailboxes/{body['id']}"
+    assert "not-a-real-one" not in answer.text
+    assert (len(app.queues.syncs), len(app.queues.plans)) == (1, 1)
+    login = app.tester.logins[0]
+    assert (login.server.port, login.server.security) == (993, "tls")
+
+
+def test_a_test_gives_a_verdict_on_each_side_and_stores_nothing(app):
+    app.tester = ScriptedServers(smtp=Verdict(ErrorCode.TLS_EXPIRED))
+    body = {"imap": LOGIN, "smtp": {**LOGIN, "username": "else"}}
+    answer = app.ask("POST", "/v1/mailboxes/test", body=body)
+    assert answer.status == 200
+    assert answer.json["imap"]["ok"] is True
+    assert answer.json["imap"]["folders"][0] == {
+        "id": "INBOX", "name": "Inbox", "role": "inbox", "selectable": True
+    }  # fmt: skip
+    assert answer.json["smtp"]["code"] == "tls_expired"
+    assert [warning["code"] for warning in answer.json["warnings"]] == ["accounts_differ"]
+    assert not app.world.mailboxes
+
+
+def test_connecting_with_a_failed_test_is_422_with_both_verdicts(app):
+    app.tester = ScriptedServers(imap=Verdict(ErrorCode.LOGIN_REJECTED))
+    answer = app.ask("POST", "/v1/mailboxes", body=CONNECT)
+    assert (answer.status, answer.json["code"]) == (422, "connection_test_failed")
+    assert answer.json["imap"]["code"] == "login_rejected"
+    assert answer.json["smtp"]["ok"] is True
+    assert not app.world.mailboxes
+    assert not app.secrets.secrets
+
+
+def test_only_an_administrator_connects_a_shared_mailbox(app):
+    app.tester = ScriptedServers()
+    shared = {**CONNECT, "kind": "shared"}
+    assert app.ask("POST", "/v1/mailboxes", body=shared).json["code"] == "admin_required"
+    assert app.ask("POST", "/v1/mailboxes", body=shared, roles="[admin]").status == 201
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"imap": {**LOGIN, "port": 0}}, "imap.port"),
+        ({"imap": {**LOGIN, "port": 65536}}, "imap.port"),
+        ({"imap": {**LOGIN, "port": "993"}}, "imap.port"),
+        ({"imap": {**LOGIN, "host": "a\r\nb"}}, "imap.host"),
+        ({"imap": {**LOGIN, "host": "user@host"}}, "imap.host"),
+        ({"imap": {**LOGIN, "host": "x" * 254}}, "imap.host"),
+        ({"imap": {**LOGIN, "username": "a\0b"}}, "imap.username"),
+        ({"imap": {**LOGIN, "password": "a\r\nLOGOUT"}}, "imap.password"),
+        ({"imap": {**LOGIN, "password": ""}}, "imap.password"),
+        ({"imap": {**LOGIN, "security": "ssl"}}, "imap.security"),
+        ({"imap": {**LOGIN, "hots": "x"}}, "imap.hots"),
+        ({"imap": {"host": "x", "username": "y"}}, "imap.password"),
+        ({"imap": "x"}, "imap"),
+        ({"backfill_days": 366}, "backfill_days"),
+        ({"backfill_days": -1}, "backfill_days"),
+        ({"address": "nobody"}, "address"),
+        ({"display_name": "a\nBcc: x"}, "display_name"),
+        ({"kind": "mine"}, "kind"),
+        ({"tenant_id": "other"}, "tenant_id"),
+    ],
+)
+def test_connecting_refuses_what_no_mail_server_should_be_told(app, change, field):
+    app.tester = ScriptedServers()
+    answer = app.ask("POST", "/v1/mailboxes", body={**CONNECT, **change})
+    assert (answer.status, answer.json["code"]) == (400, "invalid_request")
+    assert [error["field"] for error in answer.json["errors"]] == [field]
+    assert "not-a-real-one" not in answer.text
+    assert not app.tester.logins
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", "1", "null", '"x"', "\ud800", "[" * 5000, '{"imap":' * 2000]
+)
+def test_a_body_that_is_no_object_is_the_callers_mistake(app, body):
+    answer = app.ask("POST", "/v1/mailboxes", body=body)
+    assert (answer.status, answer.json["code"]) == (400, "invalid_request")
+
+
+def test_another_content_type_is_415(app):
+    answer = app.ask("POST", "/v1/mailboxes/test", body="x", headers={"content-type": "text/plain"})
+    assert (answer.status, answer.json["code"]) == (415, "invalid_request")
+
+
+@pytest.mark.parametrize("body", ["////", "!", "gA=="])
+def test_a_body_that_is_not_text_is_refused(app, body):
+    event = http_event("POST", "/v1/mailboxes/test", claims={"sub": "ann", "tenant_id": "acme"})
+    event.update(body=body, isBase64Encoded=True)
+    assert app.handle(event).status == 400
+
+
+def test_reconnecting_and_disconnecting(app):
+    app.tester = ScriptedServers()
+    mailbox_id = app.ask("POST", "/v1/mailboxes", body=CONNECT).json["id"]
+    preview = app.ask("GET", f"/v1/mailboxes/{mailbox_id}/disconnection").json
+    assert (preview["open_backfills"], preview["is_primary_of_owner"]) == (1, False)
+    gone = app.ask("DELETE", f"/v1/mailboxes/{mailbox_id}")
+    assert (gone.status, gone.text) == (204, "")
+    assert app.ask("DELETE", f"/v1/mailboxes/{mailbox_id}").status == 204
+    assert app.ask("GET", f"/v1/mailboxes/{mailbox_id}").json["status"] == "disconnected"
+    logins = {"imap": LOGIN, "smtp": LOGIN}
+    back = app.ask("POST", f"/v1/mailboxes/{mailbox_id}/reconnect", body=logins)
+    assert (back.status, back.json["status"]) == (200, "active")
+    other = {**LOGIN, "username": "somebody@else.example"}
+    wrong = app.ask(
+        "POST", f"/v1/mailboxes/{mailbox_id}/reconnect", body={"imap": other, "smtp": other}
+    )
+    assert (wrong.status, wrong.json["code"]) == (409, "wrong_mailbox")
+
+
+# ---- settings ----
+
+
+def test_settings_that_are_left_out_stay(app):
+    add_mailbox(app.world, "MB1")
+    answer = app.ask("PATCH", "/v1/mailboxes/MB1", body={"display_name": " Ann at work "})
+    assert (answer.status, answer.json["display_name"]) == (200, "Ann at work")
+    answer = app.ask(
+        "PATCH", "/v1/mailboxes/MB1", body={"reply_to": "a@ours.example", "purpose": "support"}
+    )
+    assert answer.json["display_name"] == "Ann at work"
+    assert app.ask("PATCH", "/v1/mailboxes/MB1", body={"reply_to": None}).json["reply_to"] is None
+    assert not app.queues.syncs
+
+
+def test_other_folders_or_another_cadence_ask_for_a_run(app):
+    add_mailbox(app.world, "MB1")
+    answer = app.ask("PATCH", "/v1/mailboxes/MB1", body={"active_folders": ["Sent", "Trash"]})
+    assert answer.json["active_folders"] == ["Sent", "Trash"]
+    app.ask("PATCH", "/v1/mailboxes/MB1", body={"sync_minutes": 15})
+    assert len({request.run_id for request in app.queues.syncs}) == 1
+    assert len(app.queues.syncs) == 2
+    answer = app.ask("PATCH", "/v1/mailboxes/MB1", body={"active_folders": None})
+    assert answer.json["active_folders"] is None
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"active_folders": ["Nowhere"]}, "active_folders"),
+        ({"active_folders": ["Parent"]}, "active_folders"),
+        ({"sync_minutes": 7}, "sync_minutes"),
+        ({"reply_to": "nobody"}, "reply_to"),
+        ({"status": "active"}, "status"),
+        ({"visibility": "all"}, "visibility"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(app, body, field):
+    add_mailbox(app.world, "MB1")
+    answer = app.ask("PATCH", "/v1/mailboxes/MB1", body=body)
+    assert (answer.status, answer.json["errors"][0]["field"]) == (400, field)
+
+
+def test_an_administrator_cannot_open_a_personal_mailbox_by_its_settings(app):
+    add_mailbox(app.world, "BOB", owner="bob")
+    for change in ({"visibility": "full"}, {"owner_user_id": "ann"}):
+        answer = app.ask("PATCH", "/v1/mailboxes/BOB", body=change, roles="[admin]")
+        assert answer.status == 400
+    assert (
+        app.ask("PATCH", "/v1/mailboxes/BOB", body={"purpose": "sales"}, roles="admin").status
+        == 200
+    )
+    assert (
+        app.ask("PATCH", "/v1/mailboxes/BOB", body={"visibility": "full"}, user="bob").status == 200
+    )
+
+
+def test_a_shared_mailbox_is_changed_by_administrators(app):
+    add_mailbox(app.world, "TEAM", kind=MailboxKind.SHARED)
+    assert app.ask("PATCH", "/v1/mailboxes/TEAM", body={"visibility": "full"}).status == 403
+    change = {"visibility": "full", "owner_user_id": "bob"}
+    answer = app.ask("PATCH", "/v1/mailboxes/TEAM", body=change, roles="[admin]")
+    assert (answer.json["visibility"], answer.json["owner_user_id"]) == ("full", "bob")
+
+
+def test_a_primary_is_each_users_own(app):
+    add_mailbox(app.world, "TEAM", kind=MailboxKind.SHARED)
+    assert app.ask("PUT", "/v1/mailboxes/TEAM/primary").json["is_primary"] is True
+    assert app.ask("GET", "/v1/mailboxes/TEAM", user="bob").json["is_primary"] is False
+    add_mailbox(app.world, "BOB", owner="bob")
+    assert app.ask("PUT", "/v1/mailboxes/BOB/primary", roles="admin").status == 403
+    add_mailbox(app.world, "OLD", status=MailboxStatus.DISCONNECTED)
+    assert app.ask("PUT", "/v1/mailboxes/OLD/primary").json["code"] == "wrong_state"
+
+
+def test_sync_now_is_202_and_not_doubled(app):
+    add_mailbox(app.world, "MB1")
+    first, second = (app.ask("POST", "/v1/mailboxes/MB1/sync") for _ in range(2))
+    assert first.status == 202
+    assert first.json == second.json
+
+
+def test_the_life_of_a_backfill(app):
+    add_mailbox(app.world, "MB1")
+    started = app.ask("POST", "/v1/mailboxes/MB1/backfills", body={"days": 30})
+    assert (started.status, started.json["state"]) == (201, "planning")
+    path = f"/v1/mailboxes/MB1/backfills/{started.json['id']}"
+    assert app.ask("GET", path).json == started.json
+    assert app.ask("GET", "/v1/mailboxes/MB1/backfills").json["items"] == [started.json]
+    assert app.ask("POST", f"{path}/pause").json["code"] == "wrong_state"
+    assert app.ask("POST", f"{path}/cancel").json["state"] == "cancelled"
+    assert app.ask("POST", f"{path}/resume").status == 409
+    for days in (0, 366, "30", 1.5, None):
+        answer = app.ask("POST", "/v1/mailboxes/MB1/backfills", body={"days": days})
+        assert (answer.status, answer.json["errors"][0]["field"]) == (400, "days")
+
+
+# ---- contacts ----
+
+
+def test_a_contact_comes_and_goes(app):
+    body = {"name": "Cleo", "addresses": ["Cleo@Client.example", "cleo@client.example"]}
+    put = app.ask("PUT", "/v1/contacts/crm:42@x", body=body)
+    assert (put.status, put.json["addresses"], put.json["version"]) == (
+        200,
+        ["cleo@client.example"],
+        1,
+    )
+    assert app.ask("GET", "/v1/contacts/crm%3A42%40x").json == put.json
+    assert (
+        app.ask("PUT", "/v1/contacts/crm:42@x", body=body, headers={"if-match": '"1"'}).json[
+            "version"
+        ]
+        == 2
+    )
+    late = {**body, "name": "Late"}
+    stale = app.ask("PUT", "/v1/contacts/crm:42@x", body=late, headers={"if-match": '"1"'})
+    assert (stale.status, stale.json["code"]) == (409, "version_conflict")
+    assert (
+        app.ask("PUT", "/v1/contacts/crm:42@x", body=body, headers={"if-match": "x"}).status == 400
+    )
+    assert app.ask("DELETE", "/v1/contacts/crm:42@x").status == 204
+    assert app.ask("DELETE", "/v1/contacts/crm:42@x").json["code"] == "contact_not_found"
+
+
+def test_a_batch_names_what_was_refused_and_takes_the_rest(app):
+    contacts = [
+        {"id": "a", "name": "A", "addresses": ["a@client.example"]},
+        {"id": "b#", "name": "B"},
+        {"id": "c", "name": "C", "addresses": ["nobody"]},
+        {"id": "a", "name": "again"},
+    ]
+    items = app.ask("POST", "/v1/contacts/batch", body={"contacts": contacts}).json["items"]
+    assert [item["ok"] for item in items] == [True, False, False, False]
+    assert [item["error"] and item["error"]["errors"][0]["field"] for item in items] == [
+        None, "id", "addresses.0", "id"
+    ]  # fmt: skip
+    assert len(app.world.contacts) == 1
+    many = [{"id": str(n), "name": "x"} for n in range(101)]
+    assert app.ask("POST", "/v1/contacts/batch", body={"contacts": many}).status == 400
+    assert app.ask("POST", "/v1/contacts/batch", body={"contacts": []}).status == 400
+
+
+def test_contacts_are_listed_in_pages(app):
+    for name in "abc":
+        app.ask("PUT", f"/v1/contacts/{name}", body={"name": name})
+    first = app.ask("GET", "/v1/contacts?limit=2").json
+    assert [item["id"] for item in first["items"]] == ["a", "b"]
+    second = app.ask("GET", "/v1/contacts", query={"limit": 2, "next": first["next"]}).json
+    assert [item["id"] for item in second["items"]] == ["c"]
+    assert second["next"] is None
+
+
+# ---- errors ----
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ReconnectRequiredError(ErrorCode.LOGIN_REJECTED, cause="secret /etc/x"), 409),
+        (ConfigurationError(ErrorCode.IMAP_DISABLED, cause="secret /etc/x"), 502),
+        (RetryLaterError(ErrorCode.STORE_THROTTLED, cause="secret /etc/x"), 503),
+        (CursorExpiredError(ErrorCode.CURSOR_EXPIRED, cause="secret /etc/x"), 503),
+        (UnreadableMessageError(ErrorCode.MESSAGE_MALFORMED, cause="secret /etc/x"), 422),
+        (ConflictError(ErrorCode.LEASE_HELD, cause="secret /etc/x"), 409),
+        (RequestError(ErrorCode.HOST_NOT_ALLOWED, cause="secret /etc/x"), 422),
+        (MailroomError(ErrorCode.INTERNAL, cause="secret /etc/x"), 500),
+        (RuntimeError("secret /etc/x"), 500),
+        (KeyError("secret /etc/x"), 500),
+    ],
+)
+def test_no_error_tells_its_cause(app, monkeypatch, error, status, caplog):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(app.mailboxes, "list_mailboxes", fail)
+    answer = app.ask("GET", "/v1/mailboxes")
+    assert answer.status == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert set(answer.json) == {"status", "code", "detail", "acts", "fix", "request_id"}
+    assert "secret" not in answer.text
+    assert ("Retry-After" in answer.headers) == isinstance(error, RetryLaterError)
+    logged = [str(vars(record)) for record in caplog.records]
+    assert ("secret" in str(logged)) == (isinstance(error, MailroomError) and status >= 500)
+
+
+def test_a_wish_of_the_provider_becomes_retry_after(app, monkeypatch):
+    def fail(*_, **__):
+        raise RetryLaterError(ErrorCode.RATE_LIMITED, retry_after_seconds=12.2)
+
+    monkeypatch.setattr(app.mailboxes, "list_mailboxes", fail)
+    assert app.ask("GET", "/v1/mailboxes").headers["Retry-After"] == "13"
+
+
+def test_every_code_has_one_status():
+    codes = list(ErrorCode)
+    requests = codes[codes.index(ErrorCode.INVALID_REQUEST) : codes.index(ErrorCode.INTERNAL)]
+    assert set(requests) == set(STATUS_BY_CODE)
+
+
+def test_an_unknown_route_is_a_problem_too(app):
+    answer = app.ask("GET", "/v1/nothing")
+    assert (answer.status, answer.json["code"]) == (404, "not_found")
+
+
+def test_roles_are_read_in_each_form(app):
+    add_mailbox(app.world, "BOB", owner="bob")
+    for roles, sees in [
+        ("admin", True), ("[admin]", True), ("[reader admin]", True), (["admin"], True),
+        ("administrator", False), ("[not-admin]", False), ("", False), (None, False), (7, False),
+    ]:  # fmt: skip
+        assert (app.ask("GET", "/v1/mailboxes/BOB", roles=roles).status == 200) == sees, roles
+
+
+def test_a_change_that_races_is_merged(app, monkeypatch):
+    add_mailbox(app.world, "MB1")
+    real = app.mailboxes.save_settings
+    calls = []
+
+    def race(mailbox):
+        if not calls:
+            calls.append(1)
+            real(replace(mailbox, display_name="theirs"))
+        return real(mailbox)
+
+    monkeypatch.setattr(app.mailboxes, "save_settings", race)
+    body = app.ask("PATCH", "/v1/mailboxes/MB1", body={"purpose": "billing"}).json
+    assert (body["display_name"], body["purpose"]) == ("theirs", "billing")
