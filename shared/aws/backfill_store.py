@@ -305,16 +305,13 @@ class DynamoBackfillStore:
             ChunkItem.suspect.remove(),
             ChunkItem.strikes.remove(),
         ]
-        sums = [
+        sums: list[Action] = [
             BackfillItem.done.set(after.done),
             BackfillItem.counts.set(counts_document(after.counts)),
         ]
         if is_over:
-            sums += [
-                BackfillItem.state.set(after.state),
-                BackfillItem.waiting_until.remove(),
-                *_closed(after.ended_at),
-            ]
+            sums += [BackfillItem.state.set(after.state), BackfillItem.waiting_until.remove()]
+            sums += _closed(after.ended_at)
         unchanged = (BackfillItem.done == stands.done) & (BackfillItem.state == stands.state)
         return [
             self.table.check_operation(

@@ -59,7 +59,7 @@ class Table:
         self._connection = Connection(
             connect_timeout_seconds=3,
             read_timeout_seconds=10,
-            max_pool_connections=20,
+            max_pool_connections=50,
             retry_configuration={"mode": "standard", "total_max_attempts": attempts},
         )
         self._connection.add_meta_table(

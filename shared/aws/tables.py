@@ -6,7 +6,7 @@ that no `#` can be smuggled into a key.
 
 | to …                                 | pk                       | sk |
 | ------------------------------------ | ------------------------ | --- |
-| get a mailbox; list a tenant's       | `{t}#mailboxes` | `mailbox#{id}#settings`, `mailbox#{id}#state` |
+| get a mailbox; list a tenant's | `{t}#mailboxes` | `mailbox#{id}#settings`, `mailbox#{id}#state` |
 | keep an account connected once       | `{t}#mailboxes`          | `identity#{hash}` |
 | know a user's primary mailbox        | `{t}#mailboxes`          | `primary#{user}` |
 | list the folders of a mailbox        | `{t}#mailbox#{id}`       | `folder#{folder}` |

@@ -1,0 +1,202 @@
+"""How attachments become objects without ever being whole in memory, and how they are served.
+
+The digest is known only at the end, so what is large goes to a name of its own first and is copied
+to its digest's name, inside S3; what is small is kept until it is known. The same content is stored
+once for each tenant.
+"""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from botocore.exceptions import ClientError
+
+from shared.aws.bodies import object_part
+from shared.aws.clients import Clients, clients_of_process
+from shared.aws.errors import is_missing, our_errors
+from shared.domain.errors import ErrorCode, UnreadableMessageError
+from shared.domain.ids import TenantId
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+PART_BYTES = 8 * 1024 * 1024
+"""What is held in memory at most; S3 takes parts of 5 MB and more."""
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_BYTES_OF_A_NAME = 180
+_FALLBACK_NAME = "attachment"
+# Shown as what they are: formats a browser never runs. SVG is not one of them.
+_SHOWN_TYPES = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
+_DECEPTIVE = re.compile(
+    # Controls, what turns the direction of writing, what is invisible, and every path separator.
+    '[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff/\\\\:*?"<>|]'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class S3AttachmentStore:
+    """The port `AttachmentStore`."""
+
+    bucket: str
+    clients: Clients = field(default_factory=clients_of_process)
+
+    def put(self, tenant_id: TenantId, slices: Iterable[bytes], *, limit: int) -> tuple[str, int]:
+        """Store the slices; nothing is left behind when they fail or are too many."""
+        hasher = hashlib.sha256()
+        size = 0
+
+        def measured() -> Iterator[bytes]:
+            nonlocal size
+            for piece in slices:
+                size += len(piece)
+                if size > limit:
+                    raise UnreadableMessageError(
+                        ErrorCode.MESSAGE_TOO_LARGE, cause="attachment past its limit"
+                    )
+                hasher.update(piece)
+                yield piece
+
+        parts = _in_parts(measured())
+        first = next(parts)
+        second = next(parts, None)
+        if second is None:
+            self._keep_small(_key(tenant_id, hasher.hexdigest()), first)
+        else:
+            temporary = _temporary_key(tenant_id)
+            self._upload(temporary, first, second, parts)
+            self._move(temporary, _key(tenant_id, hasher.hexdigest()))
+        return hasher.hexdigest(), size
+
+    def link(
+        self, tenant_id: TenantId, digest: str, *, filename: str, content_type: str, seconds: int
+    ) -> str:
+        """Sign a link to the one object; name and type are what we say, not what the mail said."""
+        kind = content_type.strip().lower()
+        with our_errors():
+            return self.clients.s3.generate_presigned_url(
+                "get_object",
+                Params={
+                    "Bucket": self.bucket,
+                    "Key": _key(tenant_id, digest),
+                    "ResponseContentDisposition": _disposition(filename),
+                    "ResponseContentType": (
+                        kind if kind in _SHOWN_TYPES else "application/octet-stream"
+                    ),
+                    "ResponseCacheControl": "private, no-store",
+                },
+                ExpiresIn=seconds,
+            )
+
+    def _keep_small(self, key: str, content: bytes) -> None:
+        if not self._exists(key):
+            with our_errors():
+                self.clients.s3.put_object(Bucket=self.bucket, Key=key, Body=content)
+
+    def _upload(self, key: str, first: bytes, second: bytes, rest: Iterator[bytes]) -> None:
+        """Upload in parts; what was uploaded is given up when anything fails on the way."""
+        with our_errors():
+            upload_id = self.clients.s3.create_multipart_upload(Bucket=self.bucket, Key=key)[
+                "UploadId"
+            ]
+        try:
+            with our_errors():
+                self.clients.s3.complete_multipart_upload(
+                    Bucket=self.bucket,
+                    Key=key,
+                    UploadId=upload_id,
+                    MultipartUpload={
+                        "Parts": list(self._upload_parts(key, upload_id, first, second, rest))
+                    },
+                )
+        except (
+            BaseException
+        ):  # boundary: whatever ends it, half an upload is paid for until given up
+            with our_errors():
+                self.clients.s3.abort_multipart_upload(
+                    Bucket=self.bucket, Key=key, UploadId=upload_id
+                )
+            raise
+
+    def _upload_parts(
+        self, key: str, upload_id: str, first: bytes, second: bytes, rest: Iterator[bytes]
+    ) -> "Iterator[CompletedPartTypeDef]":
+        for number, part in enumerate(_chain(first, second, rest), 1):
+            answer = self.clients.s3.upload_part(
+                Bucket=self.bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=part
+            )
+            yield {"PartNumber": number, "ETag": answer["ETag"]}
+
+    def _move(self, temporary: str, key: str) -> None:
+        try:
+            if not self._exists(key):
+                with our_errors():
+                    self.clients.s3.copy_object(
+                        Bucket=self.bucket,
+                        Key=key,
+                        CopySource={"Bucket": self.bucket, "Key": temporary},
+                    )
+        finally:
+            with our_errors():
+                self.clients.s3.delete_object(Bucket=self.bucket, Key=temporary)
+
+    def _exists(self, key: str) -> bool:
+        try:
+            with our_errors():
+                self.clients.s3.head_object(Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            if is_missing(error):
+                return False
+            raise
+        return True
+
+
+def _in_parts(slices: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the slices in parts of `PART_BYTES`, at least one, only the last of them smaller."""
+    kept = bytearray()
+    yielded = False
+    for piece in slices:
+        kept += piece
+        while len(kept) > PART_BYTES:
+            yield bytes(kept[:PART_BYTES])
+            del kept[:PART_BYTES]
+            yielded = True
+    if kept or not yielded:
+        yield bytes(kept)
+
+
+def _chain(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield second
+    yield from rest
+
+
+def _folder(tenant_id: TenantId) -> str:
+    return f"attachments/{object_part(tenant_id)}"
+
+
+def _temporary_key(tenant_id: TenantId) -> str:
+    # Swept by the bucket's lifecycle rule where a worker died between upload and copy.
+    return "/".join((_folder(tenant_id), "tmp", secrets.token_hex(16)))
+
+
+def _key(tenant_id: TenantId, digest: str) -> str:
+    if not _DIGEST.fullmatch(digest):
+        raise ValueError("not a digest")
+    return f"{_folder(tenant_id)}/{digest}"
+
+
+def _disposition(filename: str) -> str:
+    """Return the header that makes a browser save the object, under a name that hides nothing.
+
+    RFC 6266: the plain name for old clients, the encoded one for all others.
+    """
+    name = _DECEPTIVE.sub("_", filename).strip(" .") or _FALLBACK_NAME
+    while len(name.encode()) > _BYTES_OF_A_NAME:
+        stem, dot, ending = name.rpartition(".")
+        name = f"{stem[:-1]}.{ending}" if dot and len(stem) > 1 else name[:-1]
+    plain = "".join(letter if letter.isascii() and letter not in "%;" else "_" for letter in name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,0 +1,62 @@
+"""How AWS clients are made: each once, on first use, so that a function pays for those it needs.
+
+botocore alone, without boto3: its resources and transfer manager cost every cold start and are not
+used. The endpoint of a stack on one machine comes from `AWS_ENDPOINT_URL`, which botocore reads.
+"""
+
+import functools
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+import botocore.session
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
+
+
+class Clients:
+    """The clients beside the table's own."""
+
+    def __init__(self, *, attempts: int = 5) -> None:
+        """`attempts`: how often a request that was throttled or lost is sent in all."""
+        self._session = botocore.session.get_session()
+        # Creating a client is not thread-safe, and the first to need one may be a worker thread.
+        self._creating = threading.RLock()
+        self._config = Config(
+            connect_timeout=3,
+            read_timeout=20,
+            max_pool_connections=50,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            # Signature 2 cannot be used in newer regions, and its links cannot be limited as well.
+            signature_version="v4",
+        )
+
+    @cached_property
+    def s3(self) -> "S3Client":
+        """For bodies and attachments."""
+        config = self._config.merge(Config(signature_version="s3v4"))
+        with self._creating:
+            return cast("S3Client", self._session.create_client("s3", config=config))
+
+    @cached_property
+    def sqs(self) -> "SQSClient":
+        """For the three queues."""
+        with self._creating:
+            return cast("SQSClient", self._session.create_client("sqs", config=self._config))
+
+    @cached_property
+    def secrets_manager(self) -> "SecretsManagerClient":
+        """For grants."""
+        with self._creating:
+            client = self._session.create_client("secretsmanager", config=self._config)
+        return cast("SecretsManagerClient", client)
+
+
+@functools.cache
+def clients_of_process() -> Clients:
+    """Return the clients all stores of this process share."""
+    return Clients()

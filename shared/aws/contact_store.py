@@ -1,0 +1,169 @@
+"""How contacts and the addresses they are found by change together.
+
+An address knows its contacts by an item each in its own partition; a contact's addresses are
+written with it in one transaction, on condition that the contact is still the one that was read.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from pynamodb.expressions.condition import Condition
+
+from shared.aws.table import Table
+from shared.aws.tables import (
+    CONTACT_PREFIX,
+    ContactItem,
+    Item,
+    address_pk,
+    contact_key,
+    contact_link_key,
+    contacts_pk,
+    escape,
+    unescape,
+)
+from shared.domain.contact import Contact
+from shared.domain.errors import ConflictError, ErrorCode, StoreThrottledError
+from shared.domain.ids import Address, ContactId, TenantId
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+_TRIES = 5
+_READERS = 8
+MOST_CONTACTS_OF_AN_ADDRESS = 25
+"""So many are named where an address is ambiguous; bounds what one shared address can cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoContactStore:
+    """The port `ContactStore`."""
+
+    table: Table
+    _readers: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(_READERS, thread_name_prefix="contacts")
+    )
+
+    def put_contact(self, contact: Contact, *, expected_version: int | None) -> Contact:
+        """Write the contact and what changed of its addresses, together."""
+        for _ in range(_TRIES):
+            stands = self.get_contact(contact.tenant_id, contact.id)
+            version = stands.version if stands else 0
+            if expected_version not in {None, version}:
+                if stands and stands == replace(contact, version=(expected_version or 0) + 1):
+                    # Our own write, whose answer was lost.
+                    return stands
+                raise ConflictError(ErrorCode.VERSION_CONFLICT)
+            new = replace(contact, version=version + 1)
+            if not self.table.transact(
+                [
+                    self.table.put_operation(_item(new), _unchanged(stands)),
+                    *self._links(stands, new),
+                ]
+            ):
+                return new
+        raise StoreThrottledError(cause="contact changes too fast to be written")
+
+    def get_contact(self, tenant_id: TenantId, contact_id: ContactId) -> Contact | None:
+        """Read its item."""
+        item = self.table.get(ContactItem, contact_key(tenant_id, contact_id))
+        return _contact(tenant_id, item) if item else None
+
+    def list_contacts(
+        self, tenant_id: TenantId, *, after: ContactId | None, limit: int
+    ) -> list[Contact]:
+        """Read the tenant's partition from `after` on."""
+        start = escape(after) if after else " "
+        found = self.table.query(
+            contacts_pk(tenant_id), between=(start, "\U0010ffff"), page=limit + 1
+        )
+        items = (ContactItem.from_raw_data(raw) for raw in found)
+        contacts = (_contact(tenant_id, item) for item in items if item.contact_id != after)
+        return list(islice(contacts, limit))
+
+    def delete_contact(self, tenant_id: TenantId, contact_id: ContactId) -> bool:
+        """Delete the contact and its addresses' items, together."""
+        for _ in range(_TRIES):
+            stands = self.get_contact(tenant_id, contact_id)
+            if stands is None:
+                return False
+            delete = self.table.delete_operation(
+                contact_key(tenant_id, contact_id), _unchanged(stands)
+            )
+            if not self.table.transact([delete, *self._links(stands, None)]):
+                return True
+        raise StoreThrottledError(cause="contact changes too fast to be deleted")
+
+    def contacts_by_address(
+        self, tenant_id: TenantId, addresses: Sequence[Address]
+    ) -> dict[Address, list[ContactId]]:
+        """Read each address's partition, side by side."""
+        unique = list(dict.fromkeys(addresses))
+        found = self._readers.map(lambda address: self._contacts_of(tenant_id, address), unique)
+        return {
+            address: contacts for address, contacts in zip(unique, found, strict=True) if contacts
+        }
+
+    def _contacts_of(self, tenant_id: TenantId, address: Address) -> list[ContactId]:
+        found = self.table.query(
+            address_pk(tenant_id, address),
+            prefix=CONTACT_PREFIX,
+            consistent=False,
+            page=MOST_CONTACTS_OF_AN_ADDRESS,
+            attributes="sk",
+        )
+        return [
+            ContactId(unescape(raw["sk"]["S"].removeprefix(CONTACT_PREFIX)))
+            for raw in islice(found, MOST_CONTACTS_OF_AN_ADDRESS)
+        ]
+
+    def _links(
+        self, before: Contact | None, after: Contact | None
+    ) -> "list[TransactWriteItemTypeDef]":
+        """Return what makes the addresses' items those of `after`."""
+        had = set(before.addresses) if before else set()
+        has = set(after.addresses) if after else set()
+        contact = after or before
+        if contact is None:
+            return []
+        added = [contact_link_key(contact.tenant_id, address, contact.id) for address in has - had]
+        gone = [contact_link_key(contact.tenant_id, address, contact.id) for address in had - has]
+        return [
+            *(self.table.put_operation(Item(key.pk, key.sk)) for key in added),
+            *(self.table.delete_operation(key) for key in gone),
+        ]
+
+
+def _unchanged(stands: Contact | None) -> Condition:
+    if stands is None:
+        return ContactItem.version.does_not_exist()
+    same: Condition = ContactItem.version == stands.version
+    return same
+
+
+def _item(contact: Contact) -> ContactItem:
+    key = contact_key(contact.tenant_id, contact.id)
+    return ContactItem(
+        key.pk,
+        key.sk,
+        contact_id=contact.id,
+        name=contact.name,
+        addresses=contact.addresses,
+        attributes=dict(contact.attributes),
+        updated_at=contact.updated_at,
+        version=contact.version,
+    )
+
+
+def _contact(tenant_id: TenantId, item: ContactItem) -> Contact:
+    return Contact(
+        tenant_id=tenant_id,
+        id=ContactId(item.contact_id),
+        name=item.name,
+        addresses=tuple(Address(one) for one in item.addresses),
+        updated_at=item.updated_at,
+        attributes=dict(item.attributes),
+        version=int(item.version),
+    )

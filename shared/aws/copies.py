@@ -1,0 +1,177 @@
+"""What may happen to a copy, and that only whoever holds the fence makes it happen.
+
+Every write is a transaction that also checks the mailbox's fence. A copy that is already as it
+should be is left out, so that repeating a page writes nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
+
+from shared.aws.fences import stale, still_holds
+from shared.aws.message_items import copy_item, copy_of, flag_bits
+from shared.aws.table import MOST_IN_TRANSACTION, Raw, Table
+from shared.aws.tables import copy_key, copy_sk, mailbox_pk, microseconds, state_key, unescape
+from shared.domain.ids import FolderId, MailboxId, ProviderMessageId, TenantId
+from shared.domain.lease import Fence
+from shared.domain.message import Copy, Flags
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+_COPIES_IN_TRANSACTION = MOST_IN_TRANSACTION - 1
+"""Beside the check of the fence."""
+
+Writes = Mapping[ProviderMessageId, "TransactWriteItemTypeDef"]
+
+
+@dataclass(frozen=True, slots=True)
+class CopyItems:
+    """The copies of a table."""
+
+    table: Table
+
+    def add(self, fence: Fence, copies: Iterable[Copy]) -> frozenset[ProviderMessageId]:
+        """Add copies, reviving removed ones; return the ids that had no live copy before."""
+        wanted = {copy.provider_message_id: copy for copy in copies}
+        present = self._write(
+            fence, {name: self._addition(fence.tenant_id, copy) for name, copy in wanted.items()}
+        )
+        if not present:
+            return frozenset(wanted)
+        stored = self.read(fence.tenant_id, fence.mailbox_id, sorted(present))
+        removed = {name: copy for name, copy in stored.items() if copy.removed_at is not None}
+        revivals = {
+            name: self._revival(fence.tenant_id, wanted[name], copy)
+            for name, copy in removed.items()
+        }
+        lost = self._write(fence, revivals)
+        newer = {
+            name: wanted[name].flags
+            for name, copy in stored.items()
+            if name not in removed and wanted[name].flags.version > copy.flags.version
+        }
+        self.set_flags(fence, newer)
+        return frozenset(wanted) - present | (frozenset(removed) - lost)
+
+    def set_flags(self, fence: Fence, flags: Mapping[ProviderMessageId, Flags]) -> int:
+        """Write flags that differ and are not older; return how many copies changed."""
+        stored = self.read(fence.tenant_id, fence.mailbox_id, list(flags))
+        changes = {
+            name: self._change(
+                fence,
+                name,
+                "SET g = :g, n = :n",
+                "attribute_not_exists(x) AND n <= :n",
+                {
+                    ":g": {"N": str(flag_bits(flags[name]))},
+                    ":n": {"N": str(flags[name].version)},
+                },
+            )
+            for name, copy in stored.items()
+            if copy.removed_at is None
+            and copy.flags != flags[name]
+            and copy.flags.version <= flags[name].version
+        }
+        return len(changes) - len(self._write(fence, changes))
+
+    def remove(self, fence: Fence, ids: Sequence[ProviderMessageId], now: datetime) -> int:
+        """Mark live copies as removed; return how many there were."""
+        stored = self.read(fence.tenant_id, fence.mailbox_id, ids)
+        changes = {
+            name: self._change(
+                fence,
+                name,
+                "SET x = :x REMOVE mailbox_pk, date_sk",
+                "attribute_not_exists(x)",
+                {":x": {"N": str(microseconds(now))}},
+            )
+            for name, copy in stored.items()
+            if copy.removed_at is None
+        }
+        return len(changes) - len(self._write(fence, changes))
+
+    def read(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, ids: Sequence[ProviderMessageId]
+    ) -> dict[ProviderMessageId, Copy]:
+        """Return those of `ids` that have a copy, live or removed, consistently read."""
+        names = {copy_key(tenant_id, mailbox_id, name): name for name in ids}
+        by_sk = {key.sk: name for key, name in names.items()}
+        found: dict[ProviderMessageId, Copy] = {}
+        for raw in self.table.get_many(list(names)):
+            name = by_sk[raw["sk"]["S"]]
+            found[name] = copy_of(mailbox_id, name, raw)
+        return found
+
+    def live_in_folder(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, folder_id: FolderId
+    ) -> dict[ProviderMessageId, Copy]:
+        """Return a folder's live copies, consistently read: their ids start with the folder's."""
+        start = copy_sk("")
+        found: dict[ProviderMessageId, Copy] = {}
+        for raw in self.table.query(mailbox_pk(tenant_id, mailbox_id), prefix=copy_sk(folder_id)):
+            if "x" not in raw and raw["f"]["S"] == folder_id:
+                name = ProviderMessageId(unescape(raw["sk"]["S"].removeprefix(start)))
+                found[name] = copy_of(mailbox_id, name, raw)
+        return found
+
+    def _write(self, fence: Fence, writes: Writes) -> frozenset[ProviderMessageId]:
+        """Write in transactions that check the fence; return the ids whose condition failed."""
+        check = self.table.check_operation(
+            state_key(fence.tenant_id, fence.mailbox_id), still_holds(fence)
+        )
+        refused: set[ProviderMessageId] = set()
+        names = list(writes)
+        for start in range(0, len(names), _COPIES_IN_TRANSACTION):
+            left = names[start : start + _COPIES_IN_TRANSACTION]
+            while left:
+                failed = self.table.transact([check, *(writes[name] for name in left)])
+                if 0 in failed:
+                    raise stale("fence")
+                if not failed:
+                    break
+                refused.update(name for at, name in enumerate(left, 1) if at in failed)
+                left = [name for at, name in enumerate(left, 1) if at not in failed]
+        return frozenset(refused)
+
+    def _addition(self, tenant_id: TenantId, copy: Copy) -> "TransactWriteItemTypeDef":
+        return {
+            "Put": {
+                "TableName": self.table.name,
+                "Item": copy_item(tenant_id, copy),
+                "ConditionExpression": "attribute_not_exists(pk)",
+            }
+        }
+
+    def _revival(
+        self, tenant_id: TenantId, wanted: Copy, stored: Copy
+    ) -> "TransactWriteItemTypeDef":
+        item = copy_item(tenant_id, wanted)
+        if stored.flags.version > wanted.flags.version:
+            item["g"] = {"N": str(flag_bits(stored.flags))}
+            item["n"] = {"N": str(stored.flags.version)}
+        return {
+            "Put": {
+                "TableName": self.table.name,
+                "Item": item,
+                "ConditionExpression": "attribute_exists(x)",
+            }
+        }
+
+    def _change(
+        self, fence: Fence, name: ProviderMessageId, update: str, condition: str, values: Raw
+    ) -> "TransactWriteItemTypeDef":
+        key = copy_key(fence.tenant_id, fence.mailbox_id, name)
+        return cast(
+            "TransactWriteItemTypeDef",
+            {
+                "Update": {
+                    "TableName": self.table.name,
+                    "Key": {"pk": {"S": key.pk}, "sk": {"S": key.sk}},
+                    "UpdateExpression": update,
+                    "ConditionExpression": f"attribute_exists(pk) AND {condition}",
+                    "ExpressionAttributeValues": values,
+                }
+            },
+        )

@@ -1,0 +1,230 @@
+"""How messages and copies are packed into items, and how large an item can get.
+
+A message's item holds its metadata and, while that stays small, its body, packed as one. Whatever a
+stranger sends, the item stays far below the 400 KB that DynamoDB takes.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from shared.aws.packing import pack, unpack
+from shared.aws.table import Raw
+from shared.aws.tables import copy_key, date_sk, from_microseconds, mailbox_pk, microseconds
+from shared.domain.ids import (
+    Address,
+    FolderId,
+    MailboxId,
+    MessageId,
+    ProviderMessageId,
+    TenantId,
+    ThreadId,
+)
+from shared.domain.mailbox import Direction
+from shared.domain.message import (
+    Body,
+    Copy,
+    Flags,
+    Message,
+    Participant,
+    ParticipantRole,
+    StoredAttachment,
+)
+
+LARGEST_INLINE_BYTES = 4_096
+"""A packed body past this goes to S3: up to here units of writing cost less than an object."""
+LARGEST_CONTENT_BYTES = 200_000
+MOST_PARTICIPANTS = 1_000
+MOST_COPIES = 2_000
+"""Copies one message remembers; each is listed by its own mailbox all the same."""
+_MOST_REFERENCES = 200
+_MOST_ATTACHMENTS = 500
+_MOST_HEADERS = 50
+_LONGEST_TEXT = 4_000
+_LONGEST_NAME = 500
+
+_SEEN, _FLAGGED, _ANSWERED, _DRAFT = 1, 2, 4, 8
+
+
+@dataclass(frozen=True, slots=True)
+class PackedMessage:
+    """A message's content ready to be written; `body` is set when it has to be an object."""
+
+    content: bytes
+    body: bytes | None
+
+
+def pack_message(message: Message, body: Body) -> PackedMessage:
+    """Pack a message, its body inline while both are small."""
+    document = _fitted(message)
+    together = pack({**document, "b": [body.text, body.html]})
+    if len(together) <= LARGEST_INLINE_BYTES:
+        return PackedMessage(together, None)
+    packed_body = pack([body.text, body.html])
+    if len(packed_body) <= LARGEST_INLINE_BYTES:
+        return PackedMessage(together, None)
+    return PackedMessage(pack(document), packed_body)
+
+
+def message_of(raw: Raw) -> Message:
+    """Return the message an item holds."""
+    document: dict[str, Any] = unpack(raw["d"]["B"])
+    return Message(
+        id=MessageId(document["i"]),
+        thread_id=ThreadId(document["t"]),
+        internet_message_id=document.get("m"),
+        in_reply_to=document.get("y"),
+        references=tuple(document.get("r", ())),
+        subject=document["s"],
+        direction=Direction(document["d"]),
+        sent_at=from_microseconds(document["w"]),
+        received_at=from_microseconds(int(raw["r"]["N"])),
+        participants=tuple(
+            Participant(ParticipantRole(role), Address(address), name)
+            for role, address, name in document.get("p", ())
+        ),
+        snippet=document["n"],
+        attachments=tuple(StoredAttachment(*fields) for fields in document.get("a", ())),
+        headers=document.get("h", {}),
+        defects=tuple(document.get("f", ())),
+        truncated=document.get("c", False),
+        copies=frozenset(raw.get("c", {}).get("SS", ())),
+    )
+
+
+def inline_body(raw: Raw) -> Body | None:
+    """Return the body an item holds, or None when it is an object."""
+    document: dict[str, Any] = unpack(raw["d"]["B"])
+    return Body(*document["b"]) if "b" in document else None
+
+
+def body_of(packed: bytes) -> Body:
+    """Return the body an object holds."""
+    text, html = unpack(packed)
+    return Body(text, html)
+
+
+def copy_item(tenant_id: TenantId, copy: Copy) -> Raw:
+    """Return the item of a copy; a live one stands in the index by date."""
+    key = copy_key(tenant_id, copy.mailbox_id, copy.provider_message_id)
+    raw: Raw = {
+        "pk": {"S": key.pk},
+        "sk": {"S": key.sk},
+        "m": {"S": copy.message_id},
+        "f": {"S": copy.folder_id},
+        "r": {"N": str(microseconds(copy.received_at))},
+        "g": {"N": str(flag_bits(copy.flags))},
+        "n": {"N": str(copy.flags.version)},
+    }
+    if copy.removed_at is not None:
+        raw["x"] = {"N": str(microseconds(copy.removed_at))}
+    else:
+        raw["mailbox_pk"] = {"S": mailbox_pk(tenant_id, copy.mailbox_id)}
+        raw["date_sk"] = {"S": date_sk(copy.received_at, copy.message_id, copy.folder_id)}
+    return raw
+
+
+def copy_of(mailbox_id: MailboxId, name: ProviderMessageId, raw: Raw) -> Copy:
+    """Return the copy an item holds."""
+    removed = raw.get("x")
+    return Copy(
+        mailbox_id=mailbox_id,
+        folder_id=FolderId(raw["f"]["S"]),
+        provider_message_id=name,
+        message_id=MessageId(raw["m"]["S"]),
+        received_at=from_microseconds(int(raw["r"]["N"])),
+        flags=flags_of(int(raw["g"]["N"]), int(raw["n"]["N"])),
+        removed_at=from_microseconds(int(removed["N"])) if removed else None,
+    )
+
+
+def flag_bits(flags: Flags) -> int:
+    """Return the flags as one number; their version is kept beside it."""
+    return (
+        _SEEN * flags.seen
+        | _FLAGGED * flags.flagged
+        | _ANSWERED * flags.answered
+        | _DRAFT * flags.draft
+    )
+
+
+def flags_of(bits: int, version: int) -> Flags:
+    """Return the flags that `flag_bits` gave `bits` for."""
+    return Flags(
+        seen=bool(bits & _SEEN),
+        flagged=bool(bits & _FLAGGED),
+        answered=bool(bits & _ANSWERED),
+        draft=bool(bits & _DRAFT),
+        version=version,
+    )
+
+
+def _fitted(message: Message) -> dict[str, Any]:
+    """Return the metadata, shortened and marked as truncated where it would not fit."""
+    kept = replace(
+        message,
+        internet_message_id=_short(message.internet_message_id),
+        in_reply_to=_short(message.in_reply_to),
+        references=tuple(one[:_LONGEST_TEXT] for one in message.references[-_MOST_REFERENCES:]),
+        subject=message.subject[:_LONGEST_TEXT],
+        snippet=message.snippet[:_LONGEST_TEXT],
+        participants=tuple(
+            replace(one, name=one.name[:_LONGEST_NAME])
+            for one in message.participants[:MOST_PARTICIPANTS]
+        ),
+        attachments=tuple(
+            replace(one, filename=one.filename[:_LONGEST_NAME])
+            for one in message.attachments[:_MOST_ATTACHMENTS]
+        ),
+        defects=message.defects[:_MOST_HEADERS],
+        headers={
+            name: value[:_LONGEST_TEXT]
+            for name, value in list(message.headers.items())[:_MOST_HEADERS]
+        },
+    )
+    while len(pack(_document(kept))) > LARGEST_CONTENT_BYTES:
+        kept = replace(
+            kept,
+            references=kept.references[-len(kept.references) // 2 :],
+            participants=kept.participants[: len(kept.participants) // 2],
+            attachments=kept.attachments[: len(kept.attachments) // 2],
+            headers={},
+        )
+    if kept != message:
+        kept = replace(kept, truncated=True)
+    return _document(kept)
+
+
+def _document(message: Message) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "v": 1,
+        "i": message.id,
+        "t": message.thread_id,
+        "s": message.subject,
+        "d": message.direction,
+        "w": microseconds(message.sent_at),
+        "n": message.snippet,
+    }
+    optional = {
+        "m": message.internet_message_id,
+        "y": message.in_reply_to,
+        "r": message.references,
+        "p": [(one.role, one.address, one.name) for one in message.participants],
+        "a": [
+            (one.filename, one.content_type, one.size, one.inline, one.content_id, one.digest)
+            + ((one.missing,) if one.missing else ())
+            for one in message.attachments
+        ],
+        "h": dict(message.headers),
+        "f": message.defects,
+        "c": message.truncated,
+    }
+    # `is not None` and not truth alone: an empty Message-ID is not an absent one.
+    return document | {
+        name: value
+        for name, value in optional.items()
+        if value or (value is not None and value == "")
+    }
+
+
+def _short(text: str | None) -> str | None:
+    return text if text is None else text[:_LONGEST_TEXT]

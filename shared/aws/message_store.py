@@ -1,0 +1,295 @@
+"""In which order a message becomes visible, and which writes each step costs.
+
+1. its content: one `UpdateItem` each, the first writer's content stays (an object first where it is
+   large), side by side
+2. its index entries: keys alone, in batches
+3. its copies: last, in transactions that also check the fence, so that a worker that was overtaken
+   shows nothing; a message is shown only where a copy of it exists
+
+The index entry bears the time the message was first received at, read back in step 1, so that a
+second copy received later makes no second entry.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, cast
+
+from shared.aws.bodies import BodyObjects
+from shared.aws.clients import Clients, clients_of_process
+from shared.aws.copies import CopyItems
+from shared.aws.message_items import (
+    MOST_COPIES,
+    MOST_PARTICIPANTS,
+    PackedMessage,
+    body_of,
+    copy_of,
+    inline_body,
+    message_of,
+    pack_message,
+)
+from shared.aws.table import Table
+from shared.aws.tables import (
+    AT_PREFIX,
+    MAILBOX_DATE_INDEX,
+    MESSAGE_PREFIX,
+    Key,
+    address_pk,
+    at_sk,
+    copy_key,
+    date_sk,
+    from_microseconds,
+    instant,
+    mailbox_pk,
+    message_key,
+    microseconds,
+    thread_pk,
+    unescape,
+)
+from shared.domain.ids import (
+    Address,
+    FolderId,
+    MailboxId,
+    MessageId,
+    ProviderMessageId,
+    TenantId,
+    ThreadId,
+)
+from shared.domain.lease import Fence
+from shared.domain.message import Body, Copy, Flags, Message, copy_ref
+from shared.ports.stores import NewCopy, TimelineEntry
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
+
+_WRITERS = 8
+_MOST_MESSAGES_AT_ONCE = 100
+_LONGEST_THREAD = 500
+_FIRST, _LAST = " ", "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoMessageStore:
+    """The port `MessageStore`."""
+
+    table: Table
+    bucket: str
+    clients: Clients = field(default_factory=clients_of_process)
+    _writers: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(_WRITERS, thread_name_prefix="messages")
+    )
+
+    # ---- storing ----
+
+    def save(self, fence: Fence, new: Sequence[NewCopy]) -> frozenset[ProviderMessageId]:
+        """Write contents, then index entries, then copies."""
+        if not new:
+            return frozenset()
+        # Packing holds the interpreter, sending does not: only the latter gains by threads.
+        packed = [pack_message(item.message, item.body) for item in new]
+        received = list(
+            self._writers.map(
+                lambda pair: self._write_content(fence.tenant_id, *pair),
+                zip(new, packed, strict=True),
+            )
+        )
+        self._write_index(fence.tenant_id, zip(new, received, strict=True))
+        return self._copies.add(fence, [item.copy for item in new])
+
+    def _write_content(self, tenant_id: TenantId, new: NewCopy, packed: PackedMessage) -> datetime:
+        """Write what is not there yet; return when the message was first received."""
+        message = new.message
+        key = _key(tenant_id, message.id)
+        if packed.body is not None:
+            self._bodies.put(tenant_id, message.id, packed.body)
+        ref = copy_ref(new.copy.mailbox_id, new.copy.provider_message_id)
+        received = microseconds(message.received_at)
+        before = self.table.update_raw(
+            {
+                "Key": {"pk": {"S": key.pk}, "sk": {"S": key.sk}},
+                "UpdateExpression": (
+                    "SET d = if_not_exists(d, :d), r = if_not_exists(r, :r)"
+                    + (", o = if_not_exists(o, :o)" if packed.body is not None else "")
+                    + " ADD c :c"
+                ),
+                "ConditionExpression": "attribute_not_exists(c) OR size(c) < :most",
+                "ExpressionAttributeValues": {
+                    ":d": {"B": packed.content},
+                    ":r": {"N": str(received)},
+                    ":c": {"SS": [ref]},
+                    ":most": {"N": str(MOST_COPIES)},
+                    **({":o": {"N": "1"}} if packed.body is not None else {}),
+                },
+                "ReturnValues": "ALL_OLD",
+            }
+        )
+        if before is None:
+            before = self.table.get_raw(key) or {}
+        return from_microseconds(int(before["r"]["N"])) if "r" in before else message.received_at
+
+    def _write_index(self, tenant_id: TenantId, new: Iterable[tuple[NewCopy, datetime]]) -> None:
+        keys = {
+            Key(address_pk(tenant_id, address), at_sk(received, item.message.id))
+            for item, received in new
+            for address in item.index_addresses[:MOST_PARTICIPANTS]
+        }
+        requests: list[WriteRequestTypeDef] = [
+            {"PutRequest": {"Item": {"pk": {"S": key.pk}, "sk": {"S": key.sk}}}}
+            for key in sorted(keys)
+        ]
+        batches = [requests[start : start + 25] for start in range(0, len(requests), 25)]
+        for _ in self._writers.map(self.table.write_many, batches):
+            pass
+
+    # ---- copies ----
+
+    @property
+    def _bodies(self) -> BodyObjects:
+        return BodyObjects(self.bucket, self.clients)
+
+    @property
+    def _copies(self) -> CopyItems:
+        return CopyItems(self.table)
+
+    def copies(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, folder_id: FolderId
+    ) -> dict[ProviderMessageId, Copy]:
+        """Read a folder's copies in one query."""
+        return self._copies.live_in_folder(tenant_id, mailbox_id, folder_id)
+
+    def which_are_stored(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, ids: Sequence[ProviderMessageId]
+    ) -> frozenset[ProviderMessageId]:
+        """Read the copies' items, consistently."""
+        found = self._copies.read(tenant_id, mailbox_id, ids)
+        return frozenset(name for name, copy in found.items() if copy.removed_at is None)
+
+    def set_flags(self, fence: Fence, flags: Mapping[ProviderMessageId, Flags]) -> int:
+        """Write what differs and is not older."""
+        return self._copies.set_flags(fence, flags)
+
+    def remove_copies(
+        self, fence: Fence, ids: Iterable[ProviderMessageId], *, now: datetime
+    ) -> int:
+        """Mark live copies and take them out of the index by date."""
+        return self._copies.remove(fence, list(ids), now)
+
+    # ---- reading ----
+
+    def get_messages(
+        self, tenant_id: TenantId, ids: Sequence[MessageId]
+    ) -> dict[MessageId, Message]:
+        """Read items by key; a text that is no message id names none."""
+        if len(ids) > _MOST_MESSAGES_AT_ONCE:
+            raise ValueError(f"at most {_MOST_MESSAGES_AT_ONCE} messages at once")
+        keys = [key for name in ids if (key := message_key(tenant_id, name))]
+        found = (message_of(raw) for raw in self.table.get_many(keys, consistent=False))
+        return {message.id: message for message in found}
+
+    def get_body(self, tenant_id: TenantId, message_id: MessageId) -> Body | None:
+        """Read the item, then the object where the body is one."""
+        key = message_key(tenant_id, message_id)
+        raw = self.table.get_raw(key, consistent=False) if key else None
+        if raw is None:
+            return None
+        body = inline_body(raw)
+        if body is None:
+            body = body_of(self._bodies.get(tenant_id, message_id))
+        return body
+
+    def copies_of(
+        self, tenant_id: TenantId, messages: Sequence[Message]
+    ) -> dict[MessageId, list[Copy]]:
+        """Read the copies the messages remember."""
+        asked: dict[Key, tuple[MailboxId, ProviderMessageId]] = {}
+        for message in messages:
+            for ref in message.copies:
+                mailbox_id, _, name = ref.partition("/")
+                place = MailboxId(mailbox_id), ProviderMessageId(name)
+                asked[copy_key(tenant_id, *place)] = place
+        found: dict[str, Copy] = {}
+        for raw in self.table.get_many(list(asked), consistent=False):
+            mailbox_id, name = asked[Key(raw["pk"]["S"], raw["sk"]["S"])]
+            found[copy_ref(mailbox_id, name)] = copy_of(mailbox_id, name, raw)
+        return {
+            message.id: [found[ref] for ref in sorted(message.copies) if ref in found]
+            for message in messages
+        }
+
+    def thread(self, tenant_id: TenantId, thread_id: ThreadId) -> list[Message]:
+        """Read the thread's partition."""
+        found = self.table.query(
+            thread_pk(tenant_id, thread_id), prefix=MESSAGE_PREFIX, consistent=False
+        )
+        messages = [message_of(raw) for raw in islice(found, _LONGEST_THREAD)]
+        return sorted(messages, key=lambda message: (message.received_at, message.id))
+
+    def by_address(
+        self,
+        tenant_id: TenantId,
+        address: Address,
+        *,
+        before: TimelineEntry | None,
+        limit: int,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[TimelineEntry]:
+        """Read the address's partition backwards."""
+        # An entry of a folder comes after one of none, so the one of none is still to come.
+        end = at_sk(before.at, before.message_id) if before else AT_PREFIX + _LAST
+        excluded = end if before and not before.folder_id else None
+        upper = min(end, AT_PREFIX + instant(until)) if until else end
+        found = self.table.query(
+            address_pk(tenant_id, address),
+            between=(AT_PREFIX + (instant(since) if since else _FIRST), upper),
+            newest_first=True,
+            consistent=False,
+            page=limit + 1,
+            attributes="sk",
+        )
+        sort_keys = (cast("str", raw["sk"]["S"]) for raw in found)
+        entries = (_entry(sk.removeprefix(AT_PREFIX)) for sk in sort_keys if sk != excluded)
+        return list(islice(entries, limit))
+
+    def by_mailbox(
+        self,
+        tenant_id: TenantId,
+        mailbox_id: MailboxId,
+        *,
+        before: TimelineEntry | None,
+        limit: int,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[TimelineEntry]:
+        """Read the index by date backwards."""
+        end = date_sk(before.at, before.message_id, before.folder_id or "") if before else _LAST
+        upper = min(end, instant(until)) if until else end
+        found = self.table.query(
+            mailbox_pk(tenant_id, mailbox_id),
+            index=(MAILBOX_DATE_INDEX, "mailbox_pk", "date_sk"),
+            between=(instant(since) if since else _FIRST, upper),
+            newest_first=True,
+            page=limit + 1,
+            attributes="date_sk",
+        )
+        sort_keys = (cast("str", raw["date_sk"]["S"]) for raw in found)
+        entries = (_entry(sk) for sk in sort_keys if before is None or sk != end)
+        return list(islice(entries, limit))
+
+
+def _key(tenant_id: TenantId, message_id: MessageId) -> Key:
+    key = message_key(tenant_id, message_id)
+    if key is None:
+        raise ValueError(f"{message_id!r} is no message id")
+    return key
+
+
+def _entry(text: str) -> TimelineEntry:
+    at, message_id, *folder = text.split("#")
+    return TimelineEntry(
+        datetime.fromisoformat(at),
+        MessageId(message_id),
+        FolderId(unescape(folder[0])) if folder else None,
+    )

@@ -1,0 +1,86 @@
+"""How a mailbox's grant is kept in Secrets Manager: one secret each, gone at once when deleted.
+
+The name holds a hash of the tenant, so that names can be matched by a policy and say nothing.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+
+from botocore.exceptions import ClientError
+
+from shared.aws.clients import Clients, clients_of_process
+from shared.aws.errors import is_missing, is_taken, our_errors
+from shared.domain.errors import StoreThrottledError
+from shared.domain.ids import MailboxId, TenantId
+from shared.domain.secret import Secret
+
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsManagerStore:
+    """The port `SecretStore`."""
+
+    prefix: str
+    clients: Clients = field(default_factory=clients_of_process)
+
+    def put(self, tenant_id: TenantId, mailbox_id: MailboxId, secret: Secret) -> None:
+        """Write a new version, or create the secret; whichever fits what is there."""
+        name = self._name(tenant_id, mailbox_id)
+        for _ in range(_TRIES):
+            try:
+                with our_errors():
+                    self.clients.secrets_manager.put_secret_value(
+                        SecretId=name, SecretString=secret.reveal()
+                    )
+                    return
+            except ClientError as error:
+                if not is_missing(error):
+                    raise
+            try:
+                with our_errors():
+                    self.clients.secrets_manager.create_secret(
+                        Name=name, SecretString=secret.reveal()
+                    )
+                    return
+            except ClientError as error:
+                # Created meanwhile, or an older one of that name is still being deleted.
+                if not (is_taken(error) or is_missing(error)):
+                    raise
+        raise StoreThrottledError(cause="a secret of that name is being deleted")
+
+    def get(self, tenant_id: TenantId, mailbox_id: MailboxId) -> Secret | None:
+        """Read the current version."""
+        try:
+            with our_errors():
+                answer = self.clients.secrets_manager.get_secret_value(
+                    SecretId=self._name(tenant_id, mailbox_id), VersionStage="AWSCURRENT"
+                )
+        except ClientError as error:
+            if is_missing(error):
+                return None
+            raise
+        return Secret(answer["SecretString"])
+
+    def delete(self, tenant_id: TenantId, mailbox_id: MailboxId) -> None:
+        """Delete without the days of grace: a password nobody gave us leave to keep."""
+        try:
+            with our_errors():
+                self.clients.secrets_manager.delete_secret(
+                    SecretId=self._name(tenant_id, mailbox_id), ForceDeleteWithoutRecovery=True
+                )
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+
+    def _name(self, tenant_id: TenantId, mailbox_id: MailboxId) -> str:
+        return secret_name(self.prefix, tenant_id, mailbox_id)
+
+
+def secret_name(prefix: str, tenant_id: TenantId, mailbox_id: MailboxId) -> str:
+    """Return the name of a mailbox's secret."""
+    tenant = hashlib.blake2b(tenant_id.encode("utf-8", "surrogatepass"), digest_size=8)
+    if not (mailbox_id.isascii() and mailbox_id.isalnum()):
+        # Ours are ULIDs; any other text could name another mailbox's secret.
+        raise ValueError("not a mailbox id")
+    return f"{prefix}/mailbox/{tenant.hexdigest()}/{mailbox_id}"
