@@ -31,6 +31,8 @@ from shared.providers import addresses
 
 MAIL_PORTS = frozenset({143, 465, 587, 993, 2525})
 """IMAP and submission. Not 25: that is for servers among themselves, and clouds block it."""
+LOGIN_BYTES = 1 << 20
+"""What a server may send before it is trusted with a session: a flood must not fill the memory."""
 _LONGEST_NAME = 253
 _NAME = re.compile(
     r"(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_](?:[a-z0-9_-]{0,62}))*"
@@ -86,6 +88,7 @@ class Connection:
         self._exchange_ends_at = ends_at
         self._reader = io.BufferedReader(_Raw(self._receive), _BUFFER_BYTES)
         self._taken = 0
+        self._allowance: int | None = LOGIN_BYTES
         self.address = address
         """The address connected to."""
         self.encrypted = False
@@ -95,9 +98,13 @@ class Connection:
         self.bytes_out = 0
 
     def set_session_limits(self, *, seconds: float, stall_seconds: float) -> None:
-        """Let the stream last `seconds` from now and be silent `stall_seconds` at a time."""
+        """Let the stream last `seconds` from now and be silent `stall_seconds` at a time.
+
+        To be called after a login; the cap on bytes received ends too.
+        """
         self._ends_at = self._exchange_ends_at = self._monotonic() + seconds
         self._stall_seconds = stall_seconds
+        self._allowance = None
 
     def begin_exchange(self, seconds: float) -> None:
         """Bound what follows, up to the next call, by `seconds`: a host may drip bytes."""
@@ -172,6 +179,8 @@ class Connection:
         except OSError as error:
             raise _stream_error(error) from error
         self.bytes_in += count
+        if self._allowance is not None and self.bytes_in > self._allowance:
+            raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="a flood before the login")
         return count
 
 

@@ -74,8 +74,8 @@ def _words(pattern: str) -> re.Pattern[str]:
 
 
 _TOO_MANY = _words(
-    r"(too many|maximum number of|exceeded.{0,20}number of).{0,30}(connection|session|login)s?\b"
-    r"(?!.{0,20}(fail|attempt))"
+    r"(too many|maximum number of|exceeded.{0,20}number of).{0,30}"
+    r"(connections?|sessions?|simultaneous logins?)\b"
 )
 _SLOW_DOWN = _words(
     r"bandwidth limits|rate limit|too many (failed|login attempts|attempts|requests|commands)"
@@ -136,9 +136,10 @@ SMTP_LOGIN: tuple[SmtpRow, ...] = (
     SmtpRow(_retry(ErrorCode.TOO_MANY_CONNECTIONS), replies=frozenset({432})),
     SmtpRow(
         _retry(ErrorCode.RATE_LIMITED),
-        replies=frozenset({421, 450, 451, 452, 454}),
+        replies=frozenset({421, 450, 451, 452}),
         enhanced=re.compile(r"\b4\.7\.\d+"),
     ),
+    SmtpRow(_retry(ErrorCode.RATE_LIMITED), words=_SLOW_DOWN),
     SmtpRow(_retry(ErrorCode.RATE_LIMITED), words=_words(r"sending limit exceeded")),
     SmtpRow(_retry(ErrorCode.MAILBOX_FULL), enhanced=re.compile(r"\b[45]\.2\.2\b")),
     SmtpRow(

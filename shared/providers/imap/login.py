@@ -79,6 +79,12 @@ def _log_in(login: ServerLogin, network: Network, connection: Connection) -> Ses
         capabilities = frozenset(client.capabilities())
     except imaplib.IMAP4.error as error:
         raise _meaning(dialogue, error) from error
+    except RetryLaterError as error:
+        said = grammar.status_text(dialogue.last_line)
+        if error.code is ErrorCode.CONNECTION_DROPPED and said and said.kind == "BYE":
+            # imaplib does not heed a BYE where it waits to go on with AUTHENTICATE.
+            raise errors.from_imap_login(said) from error
+        raise
     except (ValueError, KeyError, IndexError) as error:
         # imaplib reads lines it does not expect with no more care than this.
         raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=str(error)) from error

@@ -90,6 +90,9 @@ class OpenFolders:
         if self.has_qresync and not self._has_enabled:
             # Possible only before the first folder is selected (RFC 5161, 3.1).
             commands.append(b"ENABLE QRESYNC")
+        if self.session.can(b"ID") and not self._has_enabled:
+            # 163.com opens no folder to a program that has not said its name (RFC 2971).
+            commands.append(b'ID ("name" "Mailroom")')
         self._has_enabled = True
         return [*commands, b"EXAMINE " + grammar.quoted(raw)]
 
