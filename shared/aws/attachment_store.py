@@ -13,11 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from botocore.exceptions import ClientError
-
 from shared.aws.bodies import object_part
 from shared.aws.clients import Clients, clients_of_process
-from shared.aws.errors import is_missing, our_errors
+from shared.aws.errors import our_errors
 from shared.domain.errors import ErrorCode, UnreadableMessageError
 from shared.domain.ids import TenantId
 
@@ -64,11 +62,11 @@ class S3AttachmentStore:
         first = next(parts)
         second = next(parts, None)
         if second is None:
-            self._keep_small(_key(tenant_id, hasher.hexdigest()), first)
+            self._keep(_key(tenant_id, hasher.hexdigest()), first)
         else:
             temporary = _temporary_key(tenant_id)
             self._upload(temporary, first, second, parts)
-            self._move(temporary, _key(tenant_id, hasher.hexdigest()))
+            self._copy(temporary, _key(tenant_id, hasher.hexdigest()))
         return hasher.hexdigest(), size
 
     def link(
@@ -91,10 +89,9 @@ class S3AttachmentStore:
                 ExpiresIn=seconds,
             )
 
-    def _keep_small(self, key: str, content: bytes) -> None:
-        if not self._exists(key):
-            with our_errors():
-                self.clients.s3.put_object(Bucket=self.bucket, Key=key, Body=content)
+    def _keep(self, key: str, content: bytes) -> None:
+        with our_errors():
+            self.clients.s3.put_object(Bucket=self.bucket, Key=key, Body=content)
 
     def _upload(self, key: str, first: bytes, second: bytes, rest: Iterator[bytes]) -> None:
         """Upload in parts; what was uploaded is given up when anything fails on the way."""
@@ -130,28 +127,14 @@ class S3AttachmentStore:
             )
             yield {"PartNumber": number, "ETag": answer["ETag"]}
 
-    def _move(self, temporary: str, key: str) -> None:
-        try:
-            if not self._exists(key):
-                with our_errors():
-                    self.clients.s3.copy_object(
-                        Bucket=self.bucket,
-                        Key=key,
-                        CopySource={"Bucket": self.bucket, "Key": temporary},
-                    )
-        finally:
-            with our_errors():
-                self.clients.s3.delete_object(Bucket=self.bucket, Key=temporary)
-
-    def _exists(self, key: str) -> bool:
-        try:
-            with our_errors():
-                self.clients.s3.head_object(Bucket=self.bucket, Key=key)
-        except ClientError as error:
-            if is_missing(error):
-                return False
-            raise
-        return True
+    def _copy(self, temporary: str, key: str) -> None:
+        # The first one is left to the bucket's lifecycle rule: a worker needs no right to delete.
+        with our_errors():
+            self.clients.s3.copy_object(
+                Bucket=self.bucket,
+                Key=key,
+                CopySource={"Bucket": self.bucket, "Key": temporary},
+            )
 
 
 def _in_parts(slices: Iterable[bytes]) -> Iterator[bytes]:
@@ -174,19 +157,15 @@ def _chain(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes
     yield from rest
 
 
-def _folder(tenant_id: TenantId) -> str:
-    return f"attachments/{object_part(tenant_id)}"
-
-
 def _temporary_key(tenant_id: TenantId) -> str:
-    # Swept by the bucket's lifecycle rule where a worker died between upload and copy.
-    return "/".join((_folder(tenant_id), "tmp", secrets.token_hex(16)))
+    # No tenant's folder is called so: `object_part` leaves no dot.
+    return f"attachments/.uploads/{object_part(tenant_id)}/{secrets.token_hex(16)}"
 
 
 def _key(tenant_id: TenantId, digest: str) -> str:
     if not _DIGEST.fullmatch(digest):
         raise ValueError("not a digest")
-    return f"{_folder(tenant_id)}/{digest}"
+    return f"attachments/{object_part(tenant_id)}/{digest}"
 
 
 def _disposition(filename: str) -> str:
