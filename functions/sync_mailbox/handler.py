@@ -19,7 +19,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from shared import wiring
 from shared.domain.mailbox import Provider
 from shared.observability import Metric, count, log_event, log_run, log_trouble
-from shared.operations.sync_mailbox import SyncReport, sync_mailbox
+from shared.operations.outcomes import SyncReport
+from shared.operations.sync_mailbox import sync_mailbox
 from shared.ports.queues import SyncRequest
 
 AT_ONCE = 32

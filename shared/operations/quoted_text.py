@@ -1,7 +1,6 @@
 """Where the text a person wrote ends and the mail they answered begins."""
 
 import re
-from itertools import pairwise
 
 _QUOTED = re.compile(r"^\s?>")
 # "On Tue, 3 Mar 2026 at 10:15, Ann <ann@example.org> wrote:" in the languages met most, on one line
@@ -11,6 +10,7 @@ _SAYS_WHO = re.compile(
     r".{0,200}:\s*$",
     re.IGNORECASE,
 )
+_BEGINS = re.compile(r"^\s*(?:On|Am|Le|El|Em|Il|Op|Den|Dnia|W dniu)\b")
 _SEPARATOR = re.compile(
     r"^\s*-{2,}\s*"
     r"(?:original message|ursprüngliche nachricht|message d'origine|mensaje original)"
@@ -45,11 +45,10 @@ def _first_quoted(lines: list[str]) -> int | None:
 
 
 def _with_attribution(lines: list[str], start: int) -> int:
+    """Return where the words "On …, Ann wrote:" above the quote begin, or `start` without them."""
     above = [index for index in range(max(0, start - 3), start) if lines[index].strip()]
-    for index in reversed(above):
-        if _SAYS_WHO.match(lines[index]):
-            return index
-    for first, second in pairwise(above):
-        if _SAYS_WHO.match(lines[first].rstrip() + " " + lines[second].strip()):
-            return first
-    return start
+    if not above or not _SAYS_WHO.match(lines[above[-1]]):
+        return start
+    last = above[-1]
+    continued = last - 1 in above and not _BEGINS.match(lines[last])
+    return last - 1 if continued and _BEGINS.match(lines[last - 1]) else last

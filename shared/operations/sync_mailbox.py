@@ -13,29 +13,25 @@ is stored is recognised. A worker that lost its lease is refused at every write.
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.domain.cursor import Cursor
 from shared.domain.errors import (
-    ConflictError,
     CursorExpiredError,
     ErrorCode,
     MailroomError,
     RetryLaterError,
     StoreThrottledError,
 )
-from shared.domain.failure import Drop, RetryAt, Stop, decide
 from shared.domain.folders import Folder, is_active
 from shared.domain.ids import FolderId, ProviderMessageId, RunId, new_ulid
 from shared.domain.lease import Lease
-from shared.domain.ledger import Ledger
-from shared.domain.mailbox import FolderState, LatestError, Mailbox, MailboxStatus
+from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus
 from shared.domain.message import Flags
-from shared.domain.run import Run, RunReason
-from shared.domain.schedule import slot_of
+from shared.domain.run import RunReason
 from shared.operations import access
 from shared.operations.ingest import MARGIN_SECONDS, Ingest
+from shared.operations.outcomes import SyncReport, SyncRun, fail, succeed
 from shared.ports.clock import Clock
 from shared.ports.parser import MessageParser
 from shared.ports.provider import ChangePage, Look, MailProvider, MailSession
@@ -46,7 +42,6 @@ from shared.ports.stores import (
     MailboxRecord,
     MailboxStore,
     MessageStore,
-    SyncOutcome,
 )
 
 LEASE_SECONDS = 180
@@ -54,41 +49,6 @@ LEASE_SECONDS = 180
 PAGE_SIZE = 250
 MESSAGES_PER_RUN = 1_000
 """What one run takes in at most; the rest follows at once in another run."""
-
-
-@dataclass(frozen=True, slots=True)
-class SyncReport:
-    """What a sync run did, for the log: `run` is None where nothing was to be recorded."""
-
-    kind: str
-    """`idle`, `done`, `failed` or `dropped`."""
-    run: Run | None = None
-    code: ErrorCode | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class _Run:
-    """One run under way: its ports and what it has reached."""
-
-    request: SyncRequest
-    record: MailboxRecord
-    mailboxes: MailboxStore
-    messages: MessageStore
-    attachments: AttachmentStore
-    parser: MessageParser
-    clock: Clock
-    remaining_seconds: Callable[[], float]
-    started_at: datetime
-    run_id: RunId
-    ledger: Ledger = field(default_factory=Ledger)
-    cursors: dict[FolderId, FolderState] = field(default_factory=dict)
-    more: bool = False
-    lease: Lease | None = None
-    folder_error: RetryLaterError | None = None
-
-    @property
-    def mailbox(self) -> Mailbox:
-        return self.record.mailbox
 
 
 def sync_mailbox(
@@ -117,7 +77,7 @@ def sync_mailbox(
     if _must_wait(record, request, now):
         return SyncReport("dropped")
     waiting_id = request.run_id or record.run_state.requested_run_id
-    run = _Run(
+    run = SyncRun(
         request=request,
         record=record,
         mailboxes=mailboxes,
@@ -138,8 +98,8 @@ def sync_mailbox(
         # Our own trouble is not the mailbox's: no latest error, the queue delivers again.
         raise
     except MailroomError as error:
-        return _fail(run, error, rng)
-    return _succeed(run, queues, rng)
+        return fail(run, error, rng)
+    return succeed(run, queues, rng)
 
 
 def _must_wait(record: MailboxRecord, request: SyncRequest, now: datetime) -> bool:
@@ -156,7 +116,7 @@ def _must_wait(record: MailboxRecord, request: SyncRequest, now: datetime) -> bo
     return error is not None and error.code is ErrorCode.RATE_LIMITED
 
 
-def _look_and_sync(run: _Run, session: MailSession, *, somebody_waits: bool) -> bool:
+def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) -> bool:
     """Return False for a poll that found nothing and was ended by the small write."""
     mailbox = run.mailbox
     states = {
@@ -199,7 +159,7 @@ def _look_and_sync(run: _Run, session: MailSession, *, somebody_waits: bool) -> 
 
 
 def _sync_folder(
-    run: _Run,
+    run: SyncRun,
     session: MailSession,
     lease: Lease,
     folder: Folder,
@@ -239,7 +199,7 @@ def _sync_folder(
 
 
 def _next_page(
-    run: _Run, session: MailSession, folder: Folder, cursor: Cursor | None
+    run: SyncRun, session: MailSession, folder: Folder, cursor: Cursor | None
 ) -> ChangePage:
     """List what follows `cursor`.
 
@@ -262,7 +222,7 @@ def _next_page(
 
 
 def _forget_gone_folders(
-    run: _Run, lease: Lease, look: Look, states: dict[FolderId, FolderState]
+    run: SyncRun, lease: Lease, look: Look, states: dict[FolderId, FolderState]
 ) -> None:
     """Mark what was in a deleted or renamed folder as removed from it; the messages stay."""
     listed = {folder.id for folder in look.folders}
@@ -275,115 +235,13 @@ def _forget_gone_folders(
         run.cursors[folder_id] = FolderState(state.folder, None, gone_at=now)
 
 
-def _succeed(run: _Run, queues: WorkQueues, rng: random.Random) -> SyncReport:
-    """Write the outcome.
-
-    Where there is more to do, or somebody asked meanwhile, the next run is queued.
-    """
-    if run.lease is None:
-        message = "a run that changed something holds a lease"
-        raise AssertionError(message)
-    if run.folder_error is not None:
-        return _fail(run, run.folder_error, rng)
-    mailbox = run.mailbox
-    ended = _run_record(run, None)
-    outcome = SyncOutcome(
-        cursors=run.cursors,
-        now=ended.ended_at,
-        run=ended,
-        due_slot=slot_of(mailbox.id, mailbox.sync_minutes),
-    )
-    try:
-        run.mailboxes.finish_run(run.lease.fence, outcome)
-    except ConflictError:
-        return SyncReport("dropped")
-    if run.more:
-        next_run = SyncRequest(mailbox.tenant_id, mailbox.id, RunReason.CONTINUED)
-        queues.send_syncs([next_run])
-    elif (after := run.mailboxes.get(mailbox.tenant_id, mailbox.id)) and (
-        after.run_state.requested_run_id not in {None, run.run_id}
-    ):
-        queues.send_syncs(
-            [
-                SyncRequest(
-                    mailbox.tenant_id,
-                    mailbox.id,
-                    RunReason.REQUESTED,
-                    after.run_state.requested_run_id,
-                )
-            ]
-        )
-    return SyncReport("done", ended)
-
-
-def _fail(run: _Run, error: MailroomError, rng: random.Random) -> SyncReport:
-    """Turn a failure into the mailbox's latest error.
-
-    Cursors of what was completed before it are kept.
-    """
-    mailbox = run.mailbox
-    now = run.clock.now()
-    failures = run.record.run_state.failures
-    decision = decide(error, failures_before=failures, now=now, rng=rng)
-    status: MailboxStatus | None = None
-    not_before: datetime | None = None
-    due_slot: str | None = slot_of(mailbox.id, mailbox.sync_minutes)
-    match decision:
-        case Drop():
-            return SyncReport("dropped", code=error.code)
-        case Stop():
-            status, due_slot = MailboxStatus.RECONNECT_REQUIRED, None
-        case RetryAt(at=at):
-            not_before = at
-    ended = _run_record(run, error.code)
-    earlier = mailbox.inbound_error or LatestError(error.code, now, now, 0)
-    outcome = SyncOutcome(
-        cursors=run.cursors,
-        now=now,
-        run=ended,
-        status=status,
-        inbound_error=earlier.again(
-            error.code, now=now, run_id=run.run_id, next_retry_at=not_before
-        ),
-        failures=failures + 1,
-        not_before=not_before,
-        due_slot=due_slot,
-    )
-    try:
-        if run.lease is None:
-            run.mailboxes.fail_without_lease(run.record, replace(outcome, cursors={}))
-        else:
-            run.mailboxes.finish_run(run.lease.fence, outcome)
-    except ConflictError:
-        return SyncReport("dropped", code=error.code)
-    return SyncReport("failed", ended, error.code)
-
-
-def _run_record(run: _Run, code: ErrorCode | None) -> Run:
-    for name in run.ledger.unsettled:
-        # Listed and not reached: the cursor did not pass it, so the next run lists it again.
-        run.ledger.forget(name)
-    counts = run.ledger.counts()
-    return Run(
-        tenant_id=run.mailbox.tenant_id,
-        mailbox_id=run.mailbox.id,
-        id=run.run_id,
-        reason=run.request.reason,
-        started_at=run.started_at,
-        ended_at=run.clock.now(),
-        counts=counts,
-        code=code,
-        ledger={fate: tuple(ids) for fate, ids in run.ledger.entries().items()},
-    )
-
-
-def _careful_marker(run: _Run, lease: Lease) -> Callable[[ProviderMessageId | None], int] | None:
+def _careful_marker(run: SyncRun, lease: Lease) -> Callable[[ProviderMessageId | None], int] | None:
     if not lease.previous_run_died:
         return None
     return lambda name: run.mailboxes.mark_suspect(lease, name)
 
 
-def _known_copies(run: _Run, folder: Folder) -> Callable[[], dict[ProviderMessageId, Flags]]:
+def _known_copies(run: SyncRun, folder: Folder) -> Callable[[], dict[ProviderMessageId, Flags]]:
     def known() -> dict[ProviderMessageId, Flags]:
         copies = run.messages.copies(run.mailbox.tenant_id, run.mailbox.id, folder.id)
         return {name: copy.flags for name, copy in copies.items()}

@@ -1,0 +1,163 @@
+"""How a sync run ends: one conditional write of cursors, the run and the latest error."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from shared.domain.errors import ConflictError, ErrorCode, MailroomError, RetryLaterError
+from shared.domain.failure import Drop, RetryAt, Stop, decide
+from shared.domain.ids import FolderId, RunId
+from shared.domain.lease import Lease
+from shared.domain.ledger import Ledger
+from shared.domain.mailbox import FolderState, LatestError, Mailbox, MailboxStatus
+from shared.domain.run import Run, RunReason
+from shared.domain.schedule import slot_of
+from shared.ports.clock import Clock
+from shared.ports.parser import MessageParser
+from shared.ports.queues import SyncRequest, WorkQueues
+from shared.ports.stores import (
+    AttachmentStore,
+    MailboxRecord,
+    MailboxStore,
+    MessageStore,
+    SyncOutcome,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a sync run did, for the log: `run` is None where nothing was to be recorded."""
+
+    kind: str
+    """`idle`, `done`, `failed` or `dropped`."""
+    run: Run | None = None
+    code: ErrorCode | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class SyncRun:
+    """One run under way: its ports and what it has reached."""
+
+    request: SyncRequest
+    record: MailboxRecord
+    mailboxes: MailboxStore
+    messages: MessageStore
+    attachments: AttachmentStore
+    parser: MessageParser
+    clock: Clock
+    remaining_seconds: Callable[[], float]
+    started_at: datetime
+    run_id: RunId
+    ledger: Ledger = field(default_factory=Ledger)
+    cursors: dict[FolderId, FolderState] = field(default_factory=dict)
+    more: bool = False
+    lease: Lease | None = None
+    folder_error: RetryLaterError | None = None
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """The mailbox as it was when the run began."""
+        return self.record.mailbox
+
+
+def succeed(run: SyncRun, queues: WorkQueues, rng: random.Random) -> SyncReport:
+    """Write the outcome.
+
+    Where there is more to do, or somebody asked meanwhile, the next run is queued.
+    """
+    if run.lease is None:
+        message = "a run that changed something holds a lease"
+        raise AssertionError(message)
+    if run.folder_error is not None:
+        return fail(run, run.folder_error, rng)
+    mailbox = run.mailbox
+    ended = _run_record(run, None)
+    outcome = SyncOutcome(
+        cursors=run.cursors,
+        now=ended.ended_at,
+        run=ended,
+        due_slot=slot_of(mailbox.id, mailbox.sync_minutes),
+    )
+    try:
+        run.mailboxes.finish_run(run.lease.fence, outcome)
+    except ConflictError:
+        return SyncReport("dropped")
+    if run.more:
+        next_run = SyncRequest(mailbox.tenant_id, mailbox.id, RunReason.CONTINUED)
+        queues.send_syncs([next_run])
+    elif (after := run.mailboxes.get(mailbox.tenant_id, mailbox.id)) and (
+        after.run_state.requested_run_id not in {None, run.run_id}
+    ):
+        queues.send_syncs(
+            [
+                SyncRequest(
+                    mailbox.tenant_id,
+                    mailbox.id,
+                    RunReason.REQUESTED,
+                    after.run_state.requested_run_id,
+                )
+            ]
+        )
+    return SyncReport("done", ended)
+
+
+def fail(run: SyncRun, error: MailroomError, rng: random.Random) -> SyncReport:
+    """Turn a failure into the mailbox's latest error.
+
+    Cursors of what was completed before it are kept.
+    """
+    mailbox = run.mailbox
+    now = run.clock.now()
+    failures = run.record.run_state.failures
+    decision = decide(error, failures_before=failures, now=now, rng=rng)
+    status: MailboxStatus | None = None
+    not_before: datetime | None = None
+    due_slot: str | None = slot_of(mailbox.id, mailbox.sync_minutes)
+    match decision:
+        case Drop():
+            return SyncReport("dropped", code=error.code)
+        case Stop():
+            status, due_slot = MailboxStatus.RECONNECT_REQUIRED, None
+        case RetryAt(at=at):
+            not_before = at
+    ended = _run_record(run, error.code)
+    earlier = mailbox.inbound_error or LatestError(error.code, now, now, 0)
+    outcome = SyncOutcome(
+        cursors=run.cursors,
+        now=now,
+        run=ended,
+        status=status,
+        inbound_error=earlier.again(
+            error.code, now=now, run_id=run.run_id, next_retry_at=not_before
+        ),
+        failures=failures + 1,
+        not_before=not_before,
+        due_slot=due_slot,
+    )
+    try:
+        if run.lease is None:
+            run.mailboxes.fail_without_lease(run.record, replace(outcome, cursors={}))
+        else:
+            run.mailboxes.finish_run(run.lease.fence, outcome)
+    except ConflictError:
+        return SyncReport("dropped", code=error.code)
+    return SyncReport("failed", ended, error.code)
+
+
+def _run_record(run: SyncRun, code: ErrorCode | None) -> Run:
+    for name in run.ledger.unsettled:
+        # Listed and not reached: the cursor did not pass it, so the next run lists it again.
+        run.ledger.forget(name)
+    counts = run.ledger.counts()
+    return Run(
+        tenant_id=run.mailbox.tenant_id,
+        mailbox_id=run.mailbox.id,
+        id=run.run_id,
+        reason=run.request.reason,
+        started_at=run.started_at,
+        ended_at=run.clock.now(),
+        counts=counts,
+        code=code,
+        ledger={fate: tuple(ids) for fate, ids in run.ledger.entries().items()},
+    )
