@@ -68,7 +68,7 @@ def log_trouble(event: str, error: BaseException, **facts: object) -> None:
             **{key: _plain(value) for key, value in facts.items()},
             "error": type(error).__name__,
             "code": str(error.code) if isinstance(error, MailroomError) else "internal",
-            "cause": error.cause[:MOST_OF_A_CAUSE] if isinstance(error, MailroomError) else "",
+            "cause": _cause(error)[:MOST_OF_A_CAUSE],
             "raised_at": _places(error),
         },
     )
@@ -167,3 +167,11 @@ def _plain(value: object) -> Any:
             return value.isoformat()
         case _:
             return value
+
+
+def _cause(error: BaseException) -> str:
+    """Return our own cause, or the code of an AWS error; never a message, which may quote data."""
+    if isinstance(error, MailroomError):
+        return error.cause
+    answer = getattr(error, "response", None)
+    return str(answer.get("Error", {}).get("Code", "")) if isinstance(answer, dict) else ""

@@ -88,7 +88,7 @@ def messages() -> MessageStore:
     """Return the store of messages."""
     from shared.aws.message_store import DynamoMessageStore
 
-    return DynamoMessageStore(_table(), bucket=settings().bucket)
+    return DynamoMessageStore(_table(), settings().bucket)
 
 
 @functools.cache

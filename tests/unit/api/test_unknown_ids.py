@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from infra.tasks.openapi import contract
 from shared.domain.backfill import Backfill, BackfillState
-from shared.domain.ids import RunId
+from shared.domain.ids import BackfillId, RunId
 from shared.domain.ledger import Counts
 from shared.domain.mailbox import MailboxKind, Visibility
 from shared.domain.message import StoredAttachment
@@ -41,7 +41,14 @@ def fill(app):
     parts = (StoredAttachment("a.pdf", "application/pdf", 1, digest="d"),)
     message = store(app.world, box, message_of("x", tenant="other", attachments=parts))
     backfill = Backfill(
-        box.tenant_id, box.id, "BF1", 7, START, BackfillState.RUNNING, START, generation=1
+        box.tenant_id,
+        box.id,
+        BackfillId("BF1"),
+        7,
+        START,
+        BackfillState.RUNNING,
+        START,
+        generation=1,
     )
     app.backfills.create_backfill(backfill)
     run = Run(box.tenant_id, box.id, RunId("RUN1"), RunReason.SCHEDULE, START, START, Counts())

@@ -383,7 +383,7 @@ def test_roles_are_read_in_each_form(app):
 def test_a_change_that_races_is_merged(app, monkeypatch):
     add_mailbox(app.world, "MB1")
     real = app.mailboxes.save_settings
-    calls = []
+    calls: list[int] = []
 
     def race(mailbox):
         if not calls:

@@ -1,0 +1,12 @@
+import pytest
+from moto import mock_aws
+
+from tests.fakes.clock import FixedClock
+from tests.functions.moto_stack import Stack, forget
+
+
+@pytest.fixture
+def stack(monkeypatch):
+    with mock_aws():
+        yield Stack(clock=FixedClock()).start(monkeypatch)
+    forget()

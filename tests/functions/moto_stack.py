@@ -1,0 +1,155 @@
+"""The real handlers and the real AWS adapters, on moto; only the mail server is a fake in memory."""
+
+from dataclasses import dataclass, field
+from email.utils import format_datetime
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+
+from functions.maintain_mailboxes.handler import lambda_handler as maintain_mailboxes
+from functions.plan_backfill.handler import lambda_handler as plan_backfill
+from functions.record_dead_letter.handler import lambda_handler as record_dead_letter
+from functions.run_backfill_chunk.handler import lambda_handler as run_backfill_chunk
+from functions.schedule_sync.handler import lambda_handler as schedule_sync
+from functions.sync_mailbox.handler import lambda_handler as sync_mailbox
+from shared import config, wiring
+from shared.aws import clients
+from shared.domain.mail_server import Verdict
+from tests.fakes.deployment import Deployment, context
+from tests.fakes.mail import FOLDERS
+from tests.fakes.provider import FakeMailServer
+from tests.infra.template_text import translated
+
+WORKERS = {"sync": sync_mailbox, "plan": plan_backfill, "chunk": run_backfill_chunk}
+
+
+def sqs_event(*bodies: str) -> dict[str, Any]:
+    """Return what the event source mapping hands over."""
+    return {
+        "Records": [
+            {
+                "messageId": f"message-{number}",
+                "receiptHandle": "x",
+                "body": body,
+                "attributes": {"ApproximateReceiveCount": "1"},
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:eu-central-1:000000000000:queue",
+                "awsRegion": "eu-central-1",
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+@dataclass
+class Stack(Deployment):
+    """The product on moto: `ask` for requests, `work` for the queues, `tick` for the schedules."""
+
+    server: FakeMailServer = field(
+        default_factory=lambda: FakeMailServer.with_folders("INBOX", "Sent", "Trash")
+    )
+    queue_urls: dict[str, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+
+    def start(self, monkeypatch: Any) -> "Stack":
+        resources = translated()["Resources"]
+        table = resources["Table"]["Properties"]
+        boto3.client("dynamodb").create_table(
+            TableName="mailroom-test",
+            **{
+                name: table[name]
+                for name in (
+                    "BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes",
+                )
+            },
+        )  # fmt: skip
+        boto3.client("s3").create_bucket(
+            Bucket="mailroom-test", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+        )
+        sqs = boto3.client("sqs")
+        self.queue_urls = {
+            name: sqs.create_queue(QueueName=f"mailroom-test-{name}")["QueueUrl"]
+            for name in WORKERS
+        }
+        settings = {
+            "MAILROOM_TABLE": "mailroom-test",
+            "MAILROOM_BUCKET": "mailroom-test",
+            "MAILROOM_SECRET_PREFIX": "mailroom-test",
+        } | {f"MAILROOM_{name.upper()}_QUEUE_URL": url for name, url in self.queue_urls.items()}
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        forget()
+        tester = SimpleNamespace(
+            test_imap=lambda _: Verdict(folders=FOLDERS), test_smtp=lambda _: Verdict()
+        )
+        monkeypatch.setattr(wiring, "clock", lambda: self.clock)
+        monkeypatch.setattr(wiring, "provider", lambda: self.server)
+        monkeypatch.setattr(wiring, "server_tester", lambda: tester)
+        return self
+
+    def bodies(self, queue: str) -> list[str]:
+        """Take what waits in a queue."""
+        sqs = boto3.client("sqs")
+        taken: list[str] = []
+        while True:
+            answer = sqs.receive_message(QueueUrl=self.queue_urls[queue], MaxNumberOfMessages=10)
+            messages = answer.get("Messages", [])
+            if not messages:
+                return taken
+            for message in messages:
+                taken.append(message["Body"])
+                sqs.delete_message(
+                    QueueUrl=self.queue_urls[queue], ReceiptHandle=message["ReceiptHandle"]
+                )
+
+    def work(self) -> int:
+        """Have the workers empty the queues; return how many requests there were."""
+        done = 0
+        while any(waiting := {name: self.bodies(name) for name in WORKERS}.values()):
+            for name, bodies in zip(WORKERS, waiting, strict=True):
+                if bodies:
+                    answer = WORKERS[name](sqs_event(*bodies), context())
+                    assert answer == {"batchItemFailures": []}, name
+                    done += len(bodies)
+        return done
+
+    def tick(self) -> Any:
+        """Let a minute pass."""
+        self.clock.advance(minutes=1)
+        return schedule_sync({"time": self.clock.at.isoformat()}, context())
+
+    def sweep(self) -> Any:
+        return maintain_mailboxes({}, context())
+
+    def bury(self, *bodies: str) -> Any:
+        return record_dead_letter(sqs_event(*bodies), context())
+
+    def deliver(self, number: int, *, folder: str = "INBOX", **headers: str) -> int:
+        """Have a mail arrive at the provider."""
+        at = self.clock.at
+        lines = {
+            "From": "Cleo <cleo@client.example>",
+            "To": "ann@ours.example",
+            "Subject": f"Mail {number}",
+            "Date": format_datetime(at),
+            "Message-ID": f"<{number}@client.example>",
+        } | headers
+        text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        return self.server.deliver(folder, f"{text}\r\nText {number}\r\n".encode(), at)
+
+    def connect(self, **changes: Any) -> str:
+        """Connect Ann's mailbox and return its id."""
+        login = {"host": "imap.example.org", "username": "ann", "password": "not-a-real-one"}
+        body = {"address": "ann@ours.example", "imap": login, "smtp": login, **changes}
+        answer = self.ask("POST", "/v1/mailboxes", body=body)
+        assert answer.status == 201, answer.text
+        mailbox_id: str = answer.json["id"]
+        return mailbox_id
+
+
+def forget() -> None:
+    wiring.forget()
+    config.settings.cache_clear()
+    clients.clients_of_process.cache_clear()

@@ -1,0 +1,136 @@
+"""Connected, imported, kept in sync, read by contact, disconnected: event in, answer out, through every function."""
+
+import json
+
+import boto3
+import pytest
+
+from functions.schedule_sync.handler import lambda_handler as schedule_sync
+from functions.sync_mailbox.handler import lambda_handler as sync_mailbox
+from shared.aws.queues import encode_sync
+from shared.domain.ids import MailboxId, TenantId
+from shared.domain.run import RunReason
+from shared.ports.queues import SyncRequest
+from tests.fakes.deployment import context
+from tests.functions.moto_stack import sqs_event
+
+
+def subjects(stack, target):
+    return [item["subject"] for item in stack.ask("GET", target).json["items"]]
+
+
+def test_the_main_job(stack):
+    for number in range(5):
+        stack.deliver(number)
+        stack.clock.advance(minutes=1)
+    mailbox_id = stack.connect(backfill_days=30)
+    stack.work()
+    put = stack.ask(
+        "PUT", "/v1/contacts/crm-1", body={"name": "Cleo", "addresses": ["cleo@client.example"]}
+    )
+    assert put.status == 200
+    timeline = "/v1/contacts/crm-1/messages"
+    assert subjects(stack, timeline) == [f"Mail {number}" for number in (4, 3, 2, 1, 0)]
+    (backfill,) = stack.ask("GET", f"/v1/mailboxes/{mailbox_id}/backfills").json["items"]
+    assert (backfill["state"], backfill["percent"], backfill["stored"]) == ("done", 100, 5)
+
+    # new mail arrives by the schedule, a deletion follows, both within a cycle
+    uid = stack.deliver(5)
+    queued = sum(stack.tick()["queued"] for _ in range(5))
+    assert queued == 1
+    stack.work()
+    assert subjects(stack, timeline)[0] == "Mail 5"
+    stack.server.delete("INBOX", uid)
+    run_id = stack.ask("POST", f"/v1/mailboxes/{mailbox_id}/sync").json["run_id"]
+    stack.work()
+    assert stack.ask("GET", f"/v1/mailboxes/{mailbox_id}/runs/{run_id}").json["removed"] == 1
+    newest = stack.ask("GET", timeline).json["items"][0]
+    assert (newest["subject"], newest["mailboxes"]) == ("Mail 5", [])
+    assert "Mail 5" not in subjects(stack, f"/v1/messages?mailbox_id={mailbox_id}")
+
+    # read one, its thread, and search
+    items = stack.ask("GET", f"/v1/messages?mailbox_id={mailbox_id}&subject=mail 3").json["items"]
+    (found,) = items
+    whole = stack.ask("GET", f"/v1/messages/{found['id']}").json
+    assert whole["text"].strip() == "Text 3"
+    thread = stack.ask("GET", f"/v1/threads/{found['thread_id']}").json
+    assert [item["id"] for item in thread["items"]] == [found["id"]]
+    assert stack.ask("GET", f"/v1/messages/{found['id']}", tenant="other").status == 404
+
+    # history stays after disconnecting, and late work changes nothing
+    late = stack.ask("POST", f"/v1/mailboxes/{mailbox_id}/sync")
+    assert late.status == 202
+    assert stack.ask("DELETE", f"/v1/mailboxes/{mailbox_id}").status == 204
+    stack.deliver(6)
+    stack.work()
+    assert len(subjects(stack, timeline)) == 6
+    assert boto3.client("secretsmanager").list_secrets()["SecretList"] == []
+    assert sum(stack.tick()["queued"] for _ in range(5)) == 0
+
+
+def test_pages_agree_with_the_whole_on_the_real_store(stack):
+    for number in range(23):
+        stack.deliver(number, From=f"c{number % 3}@client.example")
+        if number % 4 == 0:
+            stack.clock.advance(minutes=1)
+    mailbox_id = stack.connect(backfill_days=30)
+    stack.work()
+    addresses = [f"c{number}@client.example" for number in range(3)]
+    stack.ask("PUT", "/v1/contacts/c", body={"name": "C", "addresses": addresses})
+    for target in (
+        "/v1/contacts/c/messages",
+        "/v1/messages",
+        f"/v1/messages?mailbox_id={mailbox_id}",
+    ):
+        whole = [
+            item["id"] for item in stack.ask("GET", target, query={"limit": 100}).json["items"]
+        ]
+        assert len(set(whole)) == 23
+        found, token = [], None
+        while True:
+            page = stack.ask(
+                "GET", target, query={"limit": 4} | ({"next": token} if token else {})
+            ).json
+            found += [item["id"] for item in page["items"]]
+            token = page["next"]
+            if token is None:
+                break
+        assert found == whole, target
+
+
+def test_only_the_record_that_raised_is_delivered_again(stack):
+    mailbox_id = stack.connect()
+    stack.bodies("sync")
+    good = encode_sync(SyncRequest(TenantId("acme"), MailboxId(mailbox_id), RunReason.SCHEDULE))
+    for bad in (
+        "not json",
+        json.dumps({"v": 9, "kind": "sync"}),
+        json.dumps({"v": 1, "kind": "x"}),
+    ):
+        answer = sync_mailbox(sqs_event(good, bad), context())
+        assert answer == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
+    assert sync_mailbox(sqs_event("{}"), context())["batchItemFailures"]
+
+
+def test_a_dead_letter_becomes_a_latest_error(stack):
+    mailbox_id = stack.connect()
+    stack.work()
+    body = encode_sync(SyncRequest(TenantId("acme"), MailboxId(mailbox_id), RunReason.SCHEDULE))
+    assert stack.bury(body, "not json") == {"batchItemFailures": []}
+    inbound = stack.ask("GET", f"/v1/mailboxes/{mailbox_id}").json["latest_error"]["inbound"]
+    assert (inbound["code"], inbound["acts"]) == ("internal", "operator")
+
+
+def test_the_sweeper_sends_again_what_was_lost(stack):
+    stack.deliver(1)
+    stack.connect(backfill_days=7)
+    assert len(stack.bodies("plan")) == 1
+    stack.clock.advance(minutes=10)
+    assert stack.sweep() == {"sent": 1}
+    stack.work()
+    assert subjects(stack, "/v1/messages") == ["Mail 1"]
+
+
+@pytest.mark.parametrize("event", [{}, {"time": "x"}, {"time": "2026-03-01T12:00:00"}])
+def test_a_tick_without_a_time_serves_the_present_minute(stack, event):
+    assert schedule_sync(event, context()) == {"queued": 0}

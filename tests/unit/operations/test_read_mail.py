@@ -1,0 +1,208 @@
+"""What each viewer is shown of a message, and where it comes from."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.errors import ErrorCode, RequestError
+from shared.domain.ids import ContactId, MailboxId, MessageId, TenantId, ThreadId, UserId
+from shared.domain.mailbox import MailboxKind, Visibility
+from shared.domain.message import ParticipantRole, StoredAttachment
+from shared.domain.visibility import Access, Viewer
+from shared.mime.sanitise import Sanitised
+from shared.operations.quoted_text import split_quoted
+from shared.operations.read_mail import link_attachment, read_message, read_thread, read_timeline
+from shared.operations.search_mail import MOST_MAILBOXES, Search, search_mail
+from shared.operations.show_messages import redact
+from tests.fakes.clock import FixedClock
+from tests.fakes.mail import add_contact, add_mailbox, message_of, store
+from tests.fakes.stores import (
+    InMemoryAttachmentStore,
+    InMemoryContactStore,
+    InMemoryMailboxStore,
+    InMemoryMessageStore,
+    World,
+)
+
+ANN = Viewer(TenantId("acme"), UserId("ann"))
+BOB = Viewer(TenantId("acme"), UserId("bob"))
+ADMIN = Viewer(TenantId("acme"), UserId("root"), is_admin=True)
+PART = StoredAttachment("a.pdf", "application/pdf", 3, digest="d")
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def ports(world) -> Any:
+    return {
+        "mailboxes": InMemoryMailboxStore(world),
+        "messages": InMemoryMessageStore(world),
+        "contacts": InMemoryContactStore(world),
+    }
+
+
+def safe(html):
+    return Sanitised(f"safe:{html}", 2)
+
+
+@pytest.mark.parametrize("access", [Access.METADATA, Access.SUBJECT, Access.FULL])
+def test_redaction_leaves_what_the_level_names_and_no_more(access):
+    message = message_of("a", bcc=("secret@x.example",), attachments=(PART,))
+    left = redact(message, access)
+    assert (left.subject != "") == (access >= Access.SUBJECT)
+    full = access is Access.FULL
+    assert bool(left.snippet) == full
+    assert bool(left.attachments) == full
+    assert bool(left.headers) == full
+    roles = {one.role for one in left.participants}
+    assert (ParticipantRole.BCC in roles) == full
+    assert left.id == message.id
+
+
+@pytest.mark.parametrize("visibility", list(Visibility))
+@pytest.mark.parametrize("viewer", [ANN, BOB, ADMIN], ids=["owner", "other", "admin"])
+def test_a_personal_mailboxs_mail_with_a_contact_is_shown_at_its_level(world, viewer, visibility):
+    box = add_mailbox(world, "A", visibility=visibility)
+    add_contact(world, "c", "cleo@client.example")
+    message = store(world, box, message_of("a", attachments=(PART,)), text="words")
+    opened = read_message(viewer, message.id, sanitise=safe, **ports(world))
+    expected = Access.FULL if viewer is ANN else Access[visibility.name]
+    assert opened.view.access is expected
+    assert (opened.text == "words") == (expected is Access.FULL)
+    assert (opened.html == "safe:<p>Hello</p>") == (expected is Access.FULL)
+    assert opened.view.has_attachments
+    page = read_timeline(viewer, ContactId("c"), before=None, limit=10, **ports(world))
+    assert [view.access for view in page.items] == [expected]
+
+
+def test_the_most_open_mailbox_that_holds_it_decides(world):
+    personal = add_mailbox(world, "A", owner="bob")
+    team = add_mailbox(world, "T", owner="bob", kind=MailboxKind.SHARED, visibility=Visibility.FULL)
+    message = message_of("a")
+    store(world, personal, message)
+    with pytest.raises(RequestError):
+        read_message(ANN, message.id, sanitise=safe, **ports(world))
+    store(world, team, message)
+    assert read_message(ANN, message.id, sanitise=safe, **ports(world)).text == "Hello"
+
+
+def test_a_thread_shows_each_message_at_its_own_level(world):
+    mine = add_mailbox(world, "A")
+    bobs = add_mailbox(world, "B", owner="bob")
+    add_contact(world, "c", "cleo@client.example")
+    first = store(world, mine, message_of("1", thread="t", minutes=1))
+    store(world, bobs, message_of("2", thread="t", minutes=2))
+    store(world, bobs, message_of("3", thread="t", minutes=3, sender="x@else.example", to=()))
+    views = read_thread(ANN, first.thread_id, **ports(world))
+    assert [view.access for view in views] == [Access.FULL, Access.METADATA]
+    with pytest.raises(RequestError) as caught:
+        read_thread(ANN, ThreadId("t" + "a" * 24), **ports(world))
+    assert caught.value.code is ErrorCode.THREAD_NOT_FOUND
+
+
+def test_a_message_without_html_or_body(world):
+    box = add_mailbox(world, "A")
+    message = store(world, box, message_of("a"), html=None)
+    opened = read_message(ANN, message.id, sanitise=safe, **ports(world))
+    assert (opened.html, opened.blocked_images, opened.quoted_text) == (None, 0, None)
+    world.bodies.clear()
+    assert read_message(ANN, message.id, sanitise=safe, **ports(world)).text is None
+
+
+@pytest.mark.parametrize("name", ["x", "m" + "a" * 48, "t" + "a" * 24, "m#" + "a" * 47])
+def test_an_id_of_no_message_is_unknown(world, name):
+    with pytest.raises(RequestError) as caught:
+        read_message(ANN, MessageId(name), sanitise=safe, **ports(world))
+    assert caught.value.code is ErrorCode.MESSAGE_NOT_FOUND
+
+
+def test_an_attachment_needs_full_access_and_content(world):
+    box = add_mailbox(world, "T", kind=MailboxKind.SHARED, visibility=Visibility.SUBJECT)
+    missing = replace(PART, digest=None, missing="message_too_large")
+    message = store(world, box, message_of("a", attachments=(PART, missing)))
+    rest: Any = {"attachments": InMemoryAttachmentStore(world), "clock": FixedClock()}
+
+    def code_of(number):
+        with pytest.raises(RequestError) as caught:
+            link_attachment(ANN, message.id, number, **ports(world), **rest)
+        return caught.value.code
+
+    assert code_of(0) is ErrorCode.ATTACHMENT_NOT_FOUND
+    world.mailboxes["acme", "T"] = replace(box, visibility=Visibility.FULL)
+    assert code_of(1) is ErrorCode.ATTACHMENT_NOT_FOUND
+    link = link_attachment(ANN, message.id, 0, **ports(world), **rest)
+    assert (link.expires_at - FixedClock().now()).total_seconds() == 300
+
+
+# ---- search ----
+
+
+def search(world, viewer=ANN, **what):
+    return search_mail(viewer, Search(**what), before=None, limit=50, **ports(world))
+
+
+def test_a_search_by_our_own_address_reads_the_mailboxes(world):
+    ann = add_mailbox(world, "A", address="ann@ours.example")
+    bob = add_mailbox(world, "B", owner="bob", address="bob@ours.example")
+    mail = message_of("a", sender="ann@ours.example", to=("bob@ours.example",))
+    store(world, ann, mail)
+    store(world, bob, mail)
+    assert [view.message.id for view in search(world, sender="ann@ours.example").items] == [mail.id]
+    assert [view.message.id for view in search(world, recipient="bob@ours.example").items] == [
+        mail.id
+    ]
+    assert search(world, sender="bob@ours.example").items == ()
+
+
+def test_a_search_without_a_mailbox_to_open_finds_nothing(world):
+    add_mailbox(world, "B", owner="bob")
+    assert search(world).items == ()
+    assert search(world, ADMIN, mailbox_id=MailboxId("B")).items == ()
+    with pytest.raises(RequestError) as caught:
+        search(world, mailbox_id=MailboxId("B"))
+    assert caught.value.code is ErrorCode.MAILBOX_NOT_FOUND
+
+
+def test_with_very_many_mailboxes_one_must_be_named(world):
+    for number in range(MOST_MAILBOXES + 1):
+        add_mailbox(world, f"S{number}", kind=MailboxKind.SHARED)
+    with pytest.raises(RequestError) as caught:
+        search(world)
+    assert caught.value.fields[0][0] == "mailbox_id"
+    assert search(world, mailbox_id=MailboxId("S1")).items == ()
+    assert search(world, sender="cleo@client.example").items == ()
+
+
+# ---- quoted text ----
+
+
+@given(
+    st.lists(st.sampled_from(["> a", ">", "hello", "", "Ann wrote:", "-- ", "On x,"]), max_size=9)
+)
+def test_no_letter_is_lost_by_splitting(lines):
+    text = "\n".join(lines)
+    own, quoted = split_quoted(text)
+    assert own + quoted == text
+    assert own.strip() or not quoted
+
+
+@pytest.mark.parametrize(
+    ("text", "own"),
+    [
+        ("Yes\n\nOn Tue, Ann <a@x.example> wrote:\n> Shall we?\n", "Yes\n\n"),
+        ("Ja\nAm 3. März schrieb Ann:\n> Sollen wir?\n>\n> Gruss", "Ja\n"),
+        ("Oui\n\nLe mar. 3 mars 2026, Ann\n<a@x.example> a écrit :\n\n> On y va ?", "Oui\n\n"),
+        ("Yes\n-----Original Message-----\nFrom: Ann\n\nHello", "Yes\n"),
+        ("> you asked\nanswer\n> and this\nanother", None),
+        ("> only a quote", None),
+        ("no quote at all", None),
+        ("Yes\n> Shall we?\n", "Yes\n"),
+    ],
+)
+def test_what_was_written_and_what_was_quoted(text, own):
+    assert split_quoted(text)[0] == (text if own is None else own)

@@ -1,0 +1,56 @@
+"""Settings name the variable that is wrong, and nothing is asked for before it is needed."""
+
+import pytest
+
+from shared.config import SettingError, Settings
+
+
+def test_what_is_set_is_read():
+    read = Settings(
+        {
+            "MAILROOM_TABLE": " t ",
+            "MAILROOM_BUCKET": "b",
+            "MAILROOM_SECRET_PREFIX": "mailroom-dev/",
+            "MAILROOM_SYNC_QUEUE_URL": "s",
+            "MAILROOM_CHUNK_QUEUE_URL": "c",
+            "MAILROOM_ALLOW_PRIVATE_HOSTS": "True",
+            "MAILROOM_EXTRA_MAIL_PORTS": "1143, 1025",
+            "MAILROOM_EXTRA_CA_FILE": "ca.pem",
+            "MAILROOM_SYNC_MINUTES": "15",
+            "MAILROOM_TENANT_CLAIM": "org",
+            "MAILROOM_ROLES_CLAIM": "groups",
+        }
+    )
+    assert (read.table, read.bucket, read.secret_prefix) == ("t", "b", "mailroom-dev")
+    assert read.queue_urls == {"sync": "s", "chunk": "c"}
+    assert (read.allow_private_hosts, read.allow_plaintext) == (True, False)
+    assert (read.extra_mail_ports, read.extra_ca_file) == (frozenset({1143, 1025}), "ca.pem")
+    assert (read.sync_minutes, read.tenant_claim, read.roles_claim) == (15, "org", "groups")
+
+
+def test_what_is_left_out_has_a_default():
+    read = Settings({})
+    assert (read.extra_mail_ports, read.extra_ca_file, read.sync_minutes) == (frozenset(), None, 5)
+    assert (read.tenant_claim, read.roles_claim) == ("tenant_id", "roles")
+    assert not read.allow_untrusted_certificates
+
+
+@pytest.mark.parametrize("name", ["table", "bucket", "secret_prefix"])
+def test_what_is_missing_is_named(name):
+    with pytest.raises(SettingError, match=f"MAILROOM_{name.upper()} is not set"):
+        getattr(Settings({}), name)
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "value"),
+    [
+        ("allow_plaintext", "MAILROOM_ALLOW_PLAINTEXT", "yes"),
+        ("sync_minutes", "MAILROOM_SYNC_MINUTES", "0"),
+        ("sync_minutes", "MAILROOM_SYNC_MINUTES", "often"),
+        ("extra_mail_ports", "MAILROOM_EXTRA_MAIL_PORTS", "1143,x"),
+        ("extra_mail_ports", "MAILROOM_EXTRA_MAIL_PORTS", "65536"),
+    ],
+)
+def test_what_is_wrong_is_named(name, variable, value):
+    with pytest.raises(SettingError, match=variable):
+        getattr(Settings({variable: value}), name)
