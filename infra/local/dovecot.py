@@ -2,7 +2,7 @@
 
 Mail, ports and passwords stay in that folder, so a server that was stopped or killed comes back
 on the same ports with the same mail, UIDs and UIDVALIDITY. Nothing outside it is touched, save a
-short link in the temporary folder while the server runs from a path Dovecot cannot use.
+folder for the sockets in /tmp while the server runs from a path that is too long for Dovecot.
 
 A trap for tests: Dovecot takes a connection whose two addresses are equal for a secure one. A
 client that connects to 127.0.0.1 may log in without TLS; one that connects to 127.0.0.2 may not.
@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -31,6 +29,7 @@ from typing import TYPE_CHECKING, Self
 from infra.local.certificates import CertificateSet, ServerCertificate, ensure_certificates
 from infra.local.dovecot_install import ensure_installed, version_of
 from infra.local.dovecot_mail import StoredMail
+from infra.local.dovecot_place import command_line, place_of
 from infra.local.dovecot_settings import DovecotSettings, MailFormat, accounts_here, render
 from infra.local.mail_ports import choose_ports, loopback_addresses
 
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
 
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
-_LONGEST_HOME = 70  # leaves room for `/run/token-login/imap-urlauth` in a socket's 104 bytes
-_CANNOT_HOLD = frozenset(" \t%#\"'<>{}$\\")
 
 
 class DovecotError(Exception):
@@ -86,7 +83,7 @@ class DovecotServer:
         self._certificate = certificate
         self._mail_format: MailFormat = mail_format
         self._max_connections = max_connections
-        self._home = self.root if _usable(self.root) else _alias_of(self.root)
+        self._place = place_of(self.root)
 
     def __enter__(self) -> Self:
         self.start()
@@ -119,9 +116,18 @@ class DovecotServer:
         return path.read_text(errors="replace") if path.exists() else ""
 
     @property
+    def pid(self) -> int | None:
+        """Of the master process, while one of this very instance is alive, whoever started it."""
+        try:
+            pid = int((self._place.run / "master.pid").read_text())
+        except (OSError, ValueError):
+            return None
+        return pid if self._is_ours(pid) else None
+
+    @property
     def is_running(self) -> bool:
         """Whether a process of this very instance is alive, whoever started it."""
-        return self._pid() is not None
+        return self.pid is not None
 
     def start(self) -> None:
         """Start, replacing an instance that an earlier, killed run left behind.
@@ -137,7 +143,7 @@ class DovecotServer:
         for user in self.users:
             self._write_user(user)
         self._write("dovecot.conf", render(self._settings(ports), version_of(program)))
-        command = [str(program), "-c", str(self._home / "dovecot.conf")]
+        command = [str(program), "-c", str(self._place.home / "dovecot.conf")]
         # Into a file: the daemon keeps what it inherits open, so a pipe would never end.
         with tempfile.TemporaryFile("w+") as said:
             done = subprocess.run(
@@ -155,7 +161,7 @@ class DovecotServer:
 
     def stop(self) -> None:
         """Stop this instance if it runs; its mail and ports stay."""
-        pid = self._pid()
+        pid = self.pid
         if pid is not None:
             os.kill(pid, signal.SIGTERM)
             deadline = time.monotonic() + STOP_SECONDS
@@ -164,8 +170,7 @@ class DovecotServer:
                 time.sleep(0.02)
             if self._is_ours(pid):
                 os.kill(pid, signal.SIGKILL)
-        if self._home != self.root:
-            self._home.unlink(missing_ok=True)
+        self._place.tidy()
 
     # ---- users ----
 
@@ -211,10 +216,11 @@ class DovecotServer:
         certificate = self._certificate
         if certificate is None:
             good = self.certificates.good
-            folder = self._home / "certificates"
+            folder = self._place.home / "certificates"
             certificate = ServerCertificate(folder / good.certificate.name, folder / good.key.name)
         return DovecotSettings(
-            home=self._home,
+            home=self._place.home,
+            run=self._place.run,
             addresses=self.addresses,
             starttls_port=ports.starttls,
             tls_port=ports.tls,
@@ -224,13 +230,12 @@ class DovecotServer:
         )
 
     def _lay_out(self) -> None:
-        for name in ("run", "state", "mail", "users"):
+        self._place.prepare()
+        for name in ("state", "mail", "users"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         self._give_to_mail_account(self.root / "mail")
         # Left by a kill, its number may be anybody's by now, and Dovecot would refuse to start.
-        (self.root / "run" / "master.pid").unlink(missing_ok=True)
-        if self._home != self.root:
-            _link(self._home, self.root)
+        (self._place.run / "master.pid").unlink(missing_ok=True)
 
     def _give_to_mail_account(self, folder: Path) -> None:
         accounts = accounts_here()
@@ -263,16 +268,9 @@ class DovecotServer:
         home.mkdir(mode=0o700, exist_ok=True)
         self._give_to_mail_account(home)
 
-    def _pid(self) -> int | None:
-        try:
-            pid = int((self.root / "run" / "master.pid").read_text())
-        except (OSError, ValueError):
-            return None
-        return pid if self._is_ours(pid) else None
-
     def _is_ours(self, pid: int) -> bool:
         # After a reboot the number may belong to anybody: only our own command line counts.
-        return str(self._home / "dovecot.conf") in _command_line(pid)
+        return str(self._place.home / "dovecot.conf") in command_line(pid)
 
     def _greets(self, port: int) -> bool:
         try:
@@ -280,35 +278,6 @@ class DovecotServer:
                 return True
         except OSError:
             return False
-
-
-def _usable(root: Path) -> bool:
-    text = str(root)
-    return len(text.encode()) <= _LONGEST_HOME and text.isascii() and not _CANNOT_HOLD & set(text)
-
-
-def _alias_of(root: Path) -> Path:
-    digest = hashlib.sha256(str(root).encode()).hexdigest()[:12]
-    return Path("/tmp") / f"mailroom-dovecot-{digest}"  # noqa: S108 - short on every system
-
-
-def _link(alias: Path, root: Path) -> None:
-    with contextlib.suppress(FileExistsError):
-        alias.symlink_to(root)
-    if alias.lstat().st_uid != os.geteuid() or not alias.is_symlink() or alias.readlink() != root:
-        raise DovecotError(f"{alias} is in the way and is not ours; delete it.")
-
-
-def _command_line(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except FileNotFoundError:
-        if Path("/proc/self").exists():
-            return ""
-    answer = subprocess.run(
-        ["ps", "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False
-    )
-    return answer.stdout
 
 
 def main() -> None:

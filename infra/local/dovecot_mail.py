@@ -32,23 +32,39 @@ class StoredMailError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredMail:
-    """One user's mailbox on a server that trusts TLS context ``tls`` can verify."""
+    """One user's mailbox on an IMAP server.
+
+    Attributes:
+        host: where it listens.
+        port: of implicit TLS, or of STARTTLS when ``starttls`` is set.
+        user: logs in.
+        password: of that user.
+        tls: trusts the server.
+        starttls: whether TLS begins inside a clear connection.
+    """
 
     host: str
     port: int
     user: str
     password: str
     tls: ssl.SSLContext
+    starttls: bool = False
 
     @contextmanager
     def session(self) -> Iterator[Any]:
         """Yield a logged-in ``IMAPClient``; logs out at the end."""
         client = IMAPClient(
-            self.host, self.port, ssl=True, ssl_context=self.tls, timeout=SECONDS, use_uid=True
+            self.host,
+            self.port,
+            ssl=not self.starttls,
+            ssl_context=None if self.starttls else self.tls,
+            timeout=SECONDS,
         )
         client.normalise_times = False
         client._imap.debug = 0  # noqa: SLF001 - imapclient logs every line at 5: three times slower
         try:
+            if self.starttls:
+                client.starttls(self.tls)
             # LOGIN would hold only ASCII; PLAIN holds any password.
             client.plain_login(self.user, self.password)
             yield client

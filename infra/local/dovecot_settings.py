@@ -55,7 +55,8 @@ class DovecotSettings:
     """What one instance needs to know.
 
     Attributes:
-        home: folder of this instance, absolute, with no space and short enough for socket names.
+        home: folder of this instance, absolute and with no space; may be a link.
+        run: folder of its sockets, absolute, short (a socket's name has 104 bytes) and no link.
         addresses: listened on.
         starttls_port: plain IMAP that asks for STARTTLS.
         tls_port: IMAP over implicit TLS.
@@ -65,6 +66,7 @@ class DovecotSettings:
     """
 
     home: Path
+    run: Path
     addresses: tuple[str, ...]
     starttls_port: int
     tls_port: int
@@ -160,7 +162,7 @@ def _shared_by_both(settings: DovecotSettings, accounts: Accounts) -> str:
         if name not in ("imap-login", "anvil")
     )
     auth_user = "root" if accounts.privileged else accounts.internal
-    return f"""base_dir = {home}/run
+    return f"""base_dir = {settings.run}
 state_dir = {home}/state
 log_path = {home}/dovecot.log
 instance_name = mailroom

@@ -95,8 +95,8 @@ _ANSWERS: Mapping[str, bytes] = {
     ),
     "SEARCH": b"* SEARCH 1\r\n",
     "FETCH": (
-        b'* 1 FETCH (UID 1 FLAGS () INTERNALDATE "21-Nov-2026 10:00:00 +0000" RFC822.SIZE 16'
-        b" BODY[] {16}\r\nSubject: hi\r\n\r\nhi)\r\n"
+        b'* 1 FETCH (UID 1 FLAGS () INTERNALDATE "21-Nov-2026 10:00:00 +0000" RFC822.SIZE 17'
+        b" BODY[] {17}\r\nSubject: hi\r\n\r\nhi)\r\n"
     ),
     "NAMESPACE": b'* NAMESPACE (("" "/")) NIL NIL\r\n',
     "ID": b'* ID ("name" "scripted")\r\n',

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from infra.local.certificates import CertificateSet, ServerCertificate
     from infra.simulators.scripted_imap import Security
 
+_DISABLED = (
+    "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the {}."
+    " Visit https://aka.ms/smtp_auth_disabled for more information."
+)
 REPLIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "greeting_busy": ("GREETING", ("421 4.7.0 Try again later, closing connection.",)),
     "greeting_refused": ("GREETING", ("554 5.7.1 No SMTP service for your address here",)),
@@ -47,17 +51,11 @@ REPLIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     ),
     "auth_disabled_tenant": (
         "AUTH",
-        (
-            "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for"
-            + " the Tenant. Visit https://aka.ms/smtp_auth_disabled for more information.",
-        ),
+        (_DISABLED.format("Tenant"),),
     ),
     "auth_disabled_mailbox": (
         "AUTH",
-        (
-            "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for"
-            + " the Mailbox. Visit https://aka.ms/smtp_auth_disabled for more information.",
-        ),
+        (_DISABLED.format("Mailbox"),),
     ),
     "auth_needs_starttls": ("AUTH", ("530 5.7.0 Must issue a STARTTLS command first",)),
     "auth_required": ("AUTH", ("530 5.7.57 Client not authenticated to send mail.",)),
