@@ -84,6 +84,8 @@ def contract() -> dict[str, Any]:
             "description": DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        # Beside this document: the API may stand below a path.
+        "servers": [{"url": "."}],
         "security": [{"bearer": []}],
         "paths": dict(sorted(paths.items())),
         "components": {
