@@ -317,7 +317,7 @@ class Network:
 
 def _canonical_name(host: str) -> str:
     """Return `host` in ASCII lower case without a final dot; raises for what is no host name."""
-    host = host.strip().removesuffix(".")
+    host = host.strip(" ").removesuffix(".")
     if not host or len(host) > _LONGEST_NAME:
         raise RetryLaterError(ErrorCode.HOST_NOT_FOUND, cause="empty or too long")
     if host.isascii():

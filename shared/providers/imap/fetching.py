@@ -107,6 +107,7 @@ class _Fetching:
         extra = b" MODSEQ" if open_folders.has_modseq else b""
         extra += b" X-GM-THRID" if open_folders.session.can(b"X-GM-EXT-1") else b""
         self._items = _ITEMS % extra
+        self._by_uid: dict[int, _Wanted] = {}
 
     def all_of(self, wanted: Sequence[_Wanted]) -> Iterator[FetchedMessage | MissingMessage]:
         """Yield all of `wanted`; those not delivered are asked for once more, each alone."""
@@ -125,6 +126,8 @@ class _Fetching:
 
     def _once(self, wanted: Sequence[_Wanted]) -> Iterator[FetchedMessage | _Wanted]:
         """Yield each of `wanted` as fetched, or as itself where it was not delivered."""
+        self._wire.drain()
+        self._by_uid = {one.uid: one for one in wanted}
         starts = range(0, len(wanted), UIDS_PER_FETCH)
         groups = [wanted[start : start + UIDS_PER_FETCH] for start in starts]
         asked = self._send_metadata(groups[0]) if groups else None
@@ -188,7 +191,7 @@ class _Fetching:
         return self._wire.send([b"UID FETCH " + uids + b" " + items for uids, items in fetches])
 
     def _take(self, group: Sequence[_Wanted], answers: Sequence[Answer]) -> None:
-        by_uid = {one.uid: one for one in group}
+        # Any message of this call: a response may come with the end of an earlier command.
         for answer in answers:
             for response in answer.untagged:
                 try:
@@ -196,7 +199,7 @@ class _Fetching:
                 except grammar.GrammarError:
                     # One message's answer cannot be read: it counts as not delivered.
                     continue
-                one = by_uid.get(grammar.number(items.get(b"UID")) or 0)
+                one = self._by_uid.get(grammar.number(items.get(b"UID")) or 0)
                 if one is not None:
                     one.items.update({key.partition(b"<")[0]: items[key] for key in items})
             answer.untagged.clear()

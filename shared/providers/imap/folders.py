@@ -128,7 +128,7 @@ def read_folders(answers: Sequence[Answer]) -> tuple[ListedFolder, ...]:
     listed: dict[FolderId, tuple[bytes, bytes, frozenset[bytes]]] = {}
     for response in (*untagged(answers, b"LIST"), *untagged(answers, b"XLIST")):
         # `*`, the word LIST, attributes, delimiter, name
-        _star, _word, attributes, delimiter, raw, *_rest = (*grammar.parse(response), None, None)
+        attributes, delimiter, raw = (*grammar.parse(response), None, None, None)[2:5]
         if not isinstance(raw, bytes) or not isinstance(attributes, list):
             continue
         flags = frozenset(flag.lower() for flag in attributes if isinstance(flag, bytes))

@@ -109,8 +109,9 @@ class _Listing:
     raw: bytes
     position: Position
     status: FolderStatus
-    first: list[Answer]
-    changed_since: Answer | None
+    answers: list[Answer]
+    knows_changes: bool
+    """Whether the server was asked for flags (and deletions) since the position, and answered."""
     since: datetime | None
 
     @property
@@ -199,9 +200,9 @@ def _begin(
             % (last_uid, position.modseq, modifier)
         )
     answers = open_folders.wire.exchange(commands)
-    status = open_folders.take_status(raw, answers[0])
-    uidvalidity = open_folders.take_selection(raw, answers[1 : 1 + len(select)], select)
-    searched = answers[1 + len(select)].require_ok()
+    status = open_folders.take_status(raw, answers)
+    uidvalidity = open_folders.take_selection(raw, answers[1:], select)
+    answers[1 + len(select)].require_ok()
     if status.uidvalidity != uidvalidity or (position and position.uidvalidity != uidvalidity):
         if position is None:
             raise RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE, cause="UIDVALIDITY is unsteady")
@@ -214,8 +215,8 @@ def _begin(
         raw=raw,
         position=begun,
         status=status,
-        first=[searched],
-        changed_since=answers[-1] if asked_changes else None,
+        answers=answers,
+        knows_changes=asked_changes and answers[-1].ok,
         since=since,
     )
 
@@ -239,7 +240,7 @@ def _next_uids(listing: _Listing, limit: int | None) -> list[int]:
         command = _search(listing.open_folders, (low, high), floor)
         answers = [listing.open_folders.wire.exchange([command])[0].require_ok()]
         return _found_uids(answers, low, high)
-    found = _found_uids(listing.first, low, min(high, listing.top))
+    found = _found_uids(listing.answers, low, min(high, listing.top))
     while high < listing.top and (limit is None or len(found) <= limit):
         span = span * 4 if len(found) < FIRST_WINDOW // 4 else FIRST_WINDOW
         low, high = high + 1, min(high + span, listing.top)
@@ -325,13 +326,12 @@ def _changes_of_known(
 ) -> tuple[dict[ProviderMessageId, Flags], list[ProviderMessageId], bool]:
     """Return flags and removals among what was listed before, and whether all was compared."""
     position, status = listing.position, listing.status
-    told = listing.changed_since
-    trustworthy = told is not None and told.ok and status.modseq >= position.modseq > 0
-    if told is None or not trustworthy or position.is_due(status, now):
+    is_trustworthy = listing.knows_changes and status.modseq >= position.modseq > 0
+    if not is_trustworthy or position.is_due(status, now):
         return *_compare(listing, known), True
-    flags = _changed_flags(listing, told)
+    flags = _changed_flags(listing)
     if listing.open_folders.has_qresync:
-        return flags, _vanished(listing, told, known), False
+        return flags, _vanished(listing, known), False
     # Nothing is ever added below the position, so an equal count means that nothing went away.
     left = status.messages - len(new_uids)
     if left == position.messages and not position.catching_up:
@@ -339,9 +339,9 @@ def _changes_of_known(
     return flags, _missing(listing, known()), False
 
 
-def _changed_flags(listing: _Listing, told: Answer) -> dict[ProviderMessageId, Flags]:
+def _changed_flags(listing: _Listing) -> dict[ProviderMessageId, Flags]:
     flags: dict[ProviderMessageId, Flags] = {}
-    for response in told.untagged:
+    for response in (one for answer in listing.answers for one in answer.untagged):
         read = _uid_and_items(response)
         if read and read[0] <= listing.position.last_uid and b"FLAGS" in read[1]:
             name = message_id(listing.folder, listing.status.uidvalidity, read[0])
@@ -349,11 +349,11 @@ def _changed_flags(listing: _Listing, told: Answer) -> dict[ProviderMessageId, F
     return flags
 
 
-def _vanished(listing: _Listing, told: Answer, known: KnownCopies) -> list[ProviderMessageId]:
+def _vanished(listing: _Listing, known: KnownCopies) -> list[ProviderMessageId]:
     """Return what `VANISHED` names, of the part of the folder that was listed before."""
     uids: set[int] = set()
     low, high = 1, listing.position.last_uid
-    sets = [response[0].split()[-1] for response in untagged([told], b"VANISHED")]
+    sets = [response[0].split()[-1] for response in untagged(listing.answers, b"VANISHED")]
     if not sets:
         return []
     held: frozenset[int] | None = None

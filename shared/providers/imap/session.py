@@ -74,7 +74,8 @@ class OpenFolders:
         found: dict[bytes, grammar.Value] = {}
         for response in untagged(answers, b"STATUS"):
             try:
-                _star, _word, raw, items, *_rest = (*grammar.parse(response), None, None)
+                # `*`, the word STATUS, name, items
+                raw, items = (*grammar.parse(response), None, None)[2:4]
             except grammar.GrammarError:
                 continue
             if isinstance(raw, bytes):
@@ -105,9 +106,10 @@ class OpenFolders:
         """
         if not commands:
             return self._selected_uidvalidity
-        answer = answers[len(commands) - 1]
+        answer = answers[len(commands) - 1]  # EXAMINE is the last of them
         if not answer.ok:
             raise _not_selected(answer)
+        # Also those of other commands: responses are not bound to the command that caused them.
         lines = (response[0] for one in answers for response in one.untagged)
         found = [int(match[1]) for line in lines if (match := _UIDVALIDITY.match(line))]
         if not found or not found[-1]:
@@ -122,14 +124,16 @@ class OpenFolders:
 
     def status(self, raw: bytes) -> FolderStatus:
         """Return a folder's status; one round trip."""
-        answers = self.wire.exchange([self.status_command(raw)])
-        return self.take_status(raw, answers[0])
+        return self.take_status(raw, self.wire.exchange([self.status_command(raw)]))
 
-    def take_status(self, raw: bytes, answer: Answer) -> FolderStatus:
-        """Read the answer to one STATUS command; raises `folder_unavailable` for a refusal."""
-        if not answer.ok:
-            raise _not_selected(answer)
-        found = self.read_statuses([answer])
+    def take_status(self, raw: bytes, answers: Sequence[Answer]) -> FolderStatus:
+        """Read what the STATUS command brought that comes first among those of `answers`.
+
+        Raises `RetryLaterError` (`folder_unavailable`) where it was refused.
+        """
+        if not answers[0].ok:
+            raise _not_selected(answers[0])
+        found = self.read_statuses(answers)
         # One command has one answer, so a name spelled differently is still this folder.
         return read_status(found.get(raw, next(iter(found.values()), None)))
 

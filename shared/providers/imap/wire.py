@@ -1,7 +1,9 @@
 """Decides how commands and answers travel: many commands in one write, answers read under caps.
 
 One write and one wait is a round trip however many commands it carries; that is what makes an idle
-poll cheap. Sizes are judged before they are read, because a server may announce three gigabytes.
+poll cheap. A server may work on commands written together at once, and Dovecot does: the responses
+to one may arrive before the end of another, so they are told apart by what they say. Sizes are
+judged before they are read, because a server may announce three gigabytes.
 """
 
 import itertools
@@ -91,6 +93,7 @@ class Wire:
 
         With `on_untagged` the untagged responses go there one by one and are not kept.
         """
+        self.drain()
         return self.collect(self.send(commands, on_untagged=on_untagged))
 
     def send(self, commands: Iterable[bytes], *, on_untagged: OnUntagged | None = None) -> Pending:
@@ -114,6 +117,11 @@ class Wire:
         while not pending.is_read:
             self._read(self._outstanding.popleft())
         return pending.answers
+
+    def drain(self) -> None:
+        """Read all answers still outstanding, so that the next ones belong to the next command."""
+        while self._outstanding:
+            self._read(self._outstanding.popleft())
 
     def logout(self) -> None:
         """Say goodbye and close, without waiting for the answer."""

@@ -1,0 +1,59 @@
+import pytest
+
+from shared.domain.mail_server import Security, ServerSettings
+from shared.domain.mailbox import Provider
+from shared.providers import presets, registry
+from shared.providers.network import MAIL_PORTS, Network, NetworkPolicy
+from shared.providers.presets import AppPassword
+
+
+def test_a_known_address_gets_its_settings():
+    preset = presets.preset_for("Ann@GMX.de")
+    assert preset is not None
+    assert preset.imap.settings_for("ann@gmx.de") == ServerSettings(
+        "imap.gmx.net", 993, Security.TLS, "ann@gmx.de"
+    )
+
+
+def test_the_username_is_the_local_part_where_the_provider_wants_it():
+    preset = presets.preset_for("ann@icloud.com")
+    assert preset is not None
+    assert preset.imap.settings_for("ann@icloud.com").username == "ann"
+    assert preset.smtp.settings_for("ann@icloud.com").username == "ann@icloud.com"
+    assert preset.smtp.security is Security.STARTTLS
+
+
+def test_microsoft_takes_no_password():
+    preset = presets.preset_for("ann@outlook.com")
+    assert preset is not None
+    assert preset.oauth_only
+    assert preset.app_password is AppPassword.IMPOSSIBLE
+
+
+@pytest.mark.parametrize("address", ["ann@own-domain.example", "no address", "", "@gmx.de"])
+def test_an_unknown_address_has_no_preset(address):
+    assert presets.preset_for(address) is None
+
+
+def test_every_preset_can_be_connected_to():
+    assert len(presets.presets()) == 34
+    for preset in presets.presets():
+        assert {preset.imap.port, preset.smtp.port} <= MAIL_PORTS
+        assert preset.imap.security is not Security.NONE
+        assert preset.domains
+        assert preset.source.startswith("ispdb/")
+        assert preset.app_password_page is None or preset.app_password_page.startswith("https://")
+
+
+def test_no_domain_belongs_to_two_providers():
+    domains = [domain for preset in presets.presets() for domain in preset.domains]
+    assert len(domains) == len(set(domains))
+
+
+def test_the_registry_names_an_adapter_for_imap_only_so_far():
+    network = Network(NetworkPolicy())
+    assert callable(registry.mail_provider(Provider.IMAP, network).open)
+    assert callable(registry.server_tester(network).test_imap)
+    for missing in (Provider.GMAIL, Provider.OUTLOOK):
+        with pytest.raises(NotImplementedError):
+            registry.mail_provider(missing, network)
