@@ -109,9 +109,7 @@ class S3AttachmentStore:
                         "Parts": list(self._upload_parts(key, upload_id, first, second, rest))
                     },
                 )
-        except (
-            BaseException
-        ):  # boundary: whatever ends it, half an upload is paid for until given up
+        except BaseException:  # boundary: half an upload is paid for until it is given up
             with our_errors():
                 self.clients.s3.abort_multipart_upload(
                     Bucket=self.bucket, Key=key, UploadId=upload_id

@@ -1,0 +1,102 @@
+"""Every store port over the fakes, and over AWS as moto plays it, with the table of our own template."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from moto import mock_aws
+
+from infra.local.expand import load
+from shared.aws.attachment_store import S3AttachmentStore
+from shared.aws.backfill_store import DynamoBackfillStore
+from shared.aws.clients import Clients
+from shared.aws.contact_store import DynamoContactStore
+from shared.aws.mailbox_store import DynamoMailboxStore
+from shared.aws.message_store import DynamoMessageStore
+from shared.aws.run_store import DynamoRunStore
+from shared.aws.table import Raw, Table
+from shared.ports.stores import (
+    AttachmentStore,
+    BackfillStore,
+    ContactStore,
+    MailboxStore,
+    MessageStore,
+    RunStore,
+)
+from tests.fakes.stores import (
+    InMemoryAttachmentStore,
+    InMemoryBackfillStore,
+    InMemoryContactStore,
+    InMemoryMailboxStore,
+    InMemoryMessageStore,
+    InMemoryRunStore,
+    World,
+)
+
+TABLE, BUCKET = "mailroom-test", "mailroom-test-bucket"
+REGION = "eu-central-1"
+
+
+@dataclass
+class Stores:
+    """One backend's stores; `table` and `clients` are set for AWS alone."""
+
+    mailboxes: MailboxStore
+    runs: RunStore
+    backfills: BackfillStore
+    messages: MessageStore
+    attachments: AttachmentStore
+    contacts: ContactStore
+    table: Table | None = None
+    clients: Clients | None = None
+
+    def items(self) -> list[Raw]:
+        """Every item of the table."""
+        if self.table is None:
+            return []
+        pages = self.table.client.get_paginator("scan").paginate(TableName=self.table.name)
+        return [item for page in pages for item in page["Items"]]
+
+
+def in_memory() -> Stores:
+    world = World()
+    return Stores(
+        InMemoryMailboxStore(world),
+        InMemoryRunStore(world),
+        InMemoryBackfillStore(world),
+        InMemoryMessageStore(world),
+        InMemoryAttachmentStore(world),
+        InMemoryContactStore(world),
+    )
+
+
+@contextmanager
+def on_aws() -> Iterator[Stores]:
+    with mock_aws():
+        table = Table(TABLE, attempts=1, sleep=lambda _: None)
+        clients = Clients(attempts=1)
+        table.client.create_table(TableName=TABLE, **table_definition())
+        clients.s3.create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+        yield Stores(
+            DynamoMailboxStore(table),
+            DynamoRunStore(table),
+            DynamoBackfillStore(table),
+            DynamoMessageStore(table, BUCKET, clients),
+            S3AttachmentStore(BUCKET, clients),
+            DynamoContactStore(table),
+            table,
+            clients,
+        )
+
+
+@cache
+def table_definition() -> dict:
+    """What `template.yaml` says of the table, as CreateTable takes it."""
+    template = load(Path(__file__).resolve().parents[2] / "template.yaml")
+    table = template["Resources"]["Table"]["Properties"]
+    wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+    return {name: table[name] for name in wanted}
