@@ -5,23 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.certificates import CertificateSet, ensure_certificates
 from shared.domain.mail_server import ImapGrant, Security, ServerLogin, ServerSettings
 from shared.domain.secret import Secret
 from shared.providers.imap.adapter import ImapProvider, Patience
 from shared.providers.network import Network, NetworkPolicy
+from tests.mail_servers import (  # noqa: F401  # fixtures
+    certificates,
+    dovecot,
+    mail_user,
+    pymap_user,
+    smtp_server,
+)
 
 ALL_PORTS = frozenset(range(1, 65_536))
 USER, PASSWORD = "alice@mail.example", "correct horse"
 
 
 @pytest.fixture(scope="session")
-def certificates(tmp_path_factory) -> CertificateSet:
-    return ensure_certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="session")
-def network(certificates) -> Network:
+def network(certificates) -> Network:  # noqa: F811
     return Network(loopback_policy(certificates.authority))
 
 
