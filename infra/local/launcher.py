@@ -11,8 +11,6 @@ another, and a message taken off the queue whose work is not in the table is los
 - Each save is a folder of its own; one rename of the link `current` makes it valid. Files equal
   to the last save's are hard links to them.
 - No save is taken while a deployment runs: restored from there, it would never end.
-- What functions log goes to a file of bounded size. Ministack would keep a log stream per call in
-  its state for ever, and so make every save and every start slower than the one before.
 - When its standard input closes, whoever started it is gone: it saves and ends.
 
 Uses private names of ministack 1.5.33, which is pinned; tests/infra/test_local_stack.py proves
@@ -30,16 +28,14 @@ import threading
 import time
 import warnings
 from collections.abc import Awaitable, Callable, MutableMapping
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
 import ministack.app as emulator  # type: ignore[import-not-found]
 from hypercorn.asyncio import serve  # type: ignore[import-not-found]
 from hypercorn.config import Config  # type: ignore[import-not-found]
-from ministack.core import lambda_runtime  # type: ignore[import-not-found]
-from ministack.services import lambda_svc  # type: ignore[import-not-found]
 
+from infra.local import corrections
 from infra.local.generations import Generations
 
 Scope = MutableMapping[str, Any]
@@ -57,8 +53,6 @@ RETRY_SECONDS = 0.1
 
 SAVE_PATH = "/_mailroom/save"
 """A request to this path is answered once everything is saved."""
-
-LOG_BYTES = 10_000_000
 
 COPY_TIMEOUT_SECONDS = 120.0
 """A copy that takes longer caught a lock some other thread held; the next one will not."""
@@ -210,24 +204,6 @@ def _deploying() -> bool:
     return any(str(record.get("StackStatus")).endswith("_IN_PROGRESS") for record in records)
 
 
-class FunctionLog:
-    """Where functions' output goes: a file, and what came before it in up to two more."""
-
-    def __init__(self, file: Path) -> None:
-        self._log = logging.Logger("functions")  # noqa: LOG001 - alone, so that no other handler sees it
-        handler = RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=2)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-        self._log.addHandler(handler)
-
-    def __call__(
-        self, function: dict[str, Any], _request: str, text: str, *_more: Any, **_named: Any
-    ) -> None:
-        """Write what one call of `function` printed, a line each, with the function's name."""
-        config = function.get("config") or function
-        for line in (text or "").splitlines():
-            self._log.info("%s %s", config.get("FunctionName"), line)
-
-
 def _when_orphaned(stop: Callable[[], None]) -> None:
     """Call `stop` when standard input closes."""
     while os.read(0, 1):
@@ -267,13 +243,9 @@ def main() -> None:
     given = parser.parse_args()
     generations = Generations(given.root / "state")
     generations.prepare()
-    script = lambda_runtime._PYTHON_WORKER_SCRIPT  # noqa: SLF001
-    lambda_runtime._detect_runtime_binary = lambda _runtime: (  # noqa: SLF001
-        given.functions_python,
-        script,
-    )
-    vars(lambda_svc)["_emit_lambda_logs"] = FunctionLog(given.root / "logs" / "functions.log")
-    vars(lambda_svc)["_emit_lambda_metrics"] = lambda *_given, **_named: None
+    corrections.run_functions_with(given.functions_python)
+    corrections.log_functions_to(given.root / "logs" / "functions.log")
+    corrections.authorise_batches_as_single_calls()
     emulator.save_all = lambda _services: save_last(generations)
     asyncio.run(_serve(int(os.environ["GATEWAY_PORT"]), generations))
 

@@ -186,12 +186,13 @@ def test_a_start_ends_what_a_killed_run_left_behind(stack):
 
 
 def test_a_function_may_do_what_its_role_permits_and_no_more(stack):
-    def call_table(read):
-        payload = json.dumps({"read": read})
+    def ask(**event):
+        payload = json.dumps(event)
         answer = stack.client("lambda").invoke(
             FunctionName=stack.outputs["StoreFunctionName"], Payload=payload
         )
         return json.load(answer["Payload"])
 
-    assert "errorMessage" not in call_table(read=False)
-    assert "not authorized to perform: dynamodb:Scan" in call_table(read=True)["errorMessage"]
+    assert "errorMessage" not in ask(send="from a batch")
+    assert until(lambda: "from a batch" in stored(stack))
+    assert "not authorized to perform: dynamodb:Scan" in ask(read=True)["errorMessage"]

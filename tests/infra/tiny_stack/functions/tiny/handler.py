@@ -7,6 +7,7 @@ import os
 import boto3
 
 dynamodb = boto3.client("dynamodb")
+sqs = boto3.client("sqs")
 
 
 def answer(event, _context):
@@ -25,6 +26,9 @@ def store(event, _context):
     """Put an item for each message; a tick of the schedule brings none."""
     if event.get("read"):
         dynamodb.scan(TableName=os.environ["TABLE"])
+    if event.get("send"):
+        entries = [{"Id": "0", "MessageBody": event["send"]}]
+        sqs.send_message_batch(QueueUrl=os.environ["QUEUE_URL"], Entries=entries)
     for record in event.get("Records", []):
         item = {"pk": {"S": record["body"]}}
         dynamodb.put_item(TableName=os.environ["TABLE"], Item=item)

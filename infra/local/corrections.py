@@ -1,0 +1,71 @@
+"""What ministack does unlike AWS and is put right while it runs, each with its reason.
+
+Runs in ministack's interpreter and replaces private names of ministack 1.5.33, which is pinned.
+"""
+
+import logging
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+from ministack.core import iam_actions, lambda_runtime  # type: ignore[import-not-found]
+from ministack.services import lambda_svc  # type: ignore[import-not-found]
+
+LOG_BYTES = 10_000_000
+
+_SINGLE_CALLS = {
+    "SendMessageBatch": "SendMessage",
+    "DeleteMessageBatch": "DeleteMessage",
+    "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
+}
+
+
+def run_functions_with(interpreter: str) -> None:
+    """Run functions in an environment of their own.
+
+    Ministack would run them in its own, and what they forgot to lock would be found there.
+    """
+    script = lambda_runtime._PYTHON_WORKER_SCRIPT  # noqa: SLF001
+    vars(lambda_runtime)["_detect_runtime_binary"] = lambda _runtime: (interpreter, script)
+
+
+def log_functions_to(file: Path) -> None:
+    """Write what functions print to a file of bounded size, and keep no metrics of their calls.
+
+    Ministack would keep a log stream per call in its state for ever, and so make every save and
+    every start slower than the one before.
+    """
+    vars(lambda_svc)["_emit_lambda_logs"] = _FunctionLog(file)
+    vars(lambda_svc)["_emit_lambda_metrics"] = lambda *_given, **_named: None
+
+
+def authorise_batches_as_single_calls() -> None:
+    """Let `sqs:SendMessage` permit SendMessageBatch, and so on, as AWS does.
+
+    Ministack asks a policy for `sqs:SendMessageBatch`, an action that AWS does not know.
+    """
+    action_of = iam_actions._action_from_target  # noqa: SLF001
+
+    def corrected(headers: dict[str, str]) -> str | None:
+        action: str | None = action_of(headers)
+        return _SINGLE_CALLS.get(action or "", action)
+
+    vars(iam_actions)["_action_from_target"] = corrected
+
+
+class _FunctionLog:
+    """Where functions' output goes: a file, and what came before it in up to two more."""
+
+    def __init__(self, file: Path) -> None:
+        self._log = logging.Logger("functions")  # noqa: LOG001 - alone, so that no other handler sees it
+        handler = RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=2)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        self._log.addHandler(handler)
+
+    def __call__(
+        self, function: dict[str, Any], _request: str, text: str, *_more: Any, **_named: Any
+    ) -> None:
+        """Write what one call of `function` printed, a line each, with the function's name."""
+        config = function.get("config") or function
+        for line in (text or "").splitlines():
+            self._log.info("%s %s", config.get("FunctionName"), line)

@@ -1,0 +1,342 @@
+"""The contract of `MessageStore`."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.errors import ConflictError, ErrorCode
+from shared.domain.ids import MessageId, ThreadId
+from shared.domain.lease import Fence
+from shared.domain.message import Body, Flags, StoredAttachment, copy_ref
+from shared.ports.stores import TimelineEntry
+from tests.fakes.values import (
+    ADA,
+    BOB,
+    BOX,
+    INBOX,
+    NOW,
+    OTHER_BOX,
+    OTHER_TENANT,
+    SENT,
+    TENANT,
+    a_new_copy,
+    connected,
+    later,
+    lease_of,
+    name,
+)
+
+LARGE = "".join(chr(33 + n * n % 89) + chr(65 + n * 7 % 57) for n in range(30_000))
+
+
+@pytest.fixture
+def fence(stores) -> Fence:
+    return lease_of(stores.mailboxes, connected(stores.mailboxes)).fence
+
+
+def passed(stores, fence) -> Fence:
+    """The same fence, after another worker took over."""
+    record = stores.mailboxes.get(fence.tenant_id, fence.mailbox_id)
+    lease_of(stores.mailboxes, record, "another", later(1000))
+    return fence
+
+
+def state_of(stores, *new):
+    """All that can be read about some copies and their messages."""
+    messages = stores.messages.get_messages(TENANT, [one.message.id for one in new])
+    return (
+        messages,
+        stores.messages.copies_of(TENANT, list(messages.values())),
+        [stores.messages.copies(TENANT, BOX, folder) for folder in (INBOX, SENT)],
+        stores.messages.by_mailbox(TENANT, BOX, before=None, limit=99),
+        stores.messages.by_address(TENANT, ADA, before=None, limit=99),
+    )
+
+
+# ---- storing ----
+
+
+def test_a_stored_message_is_read_back_whole(stores, fence):
+    new = a_new_copy(
+        attachments=(
+            StoredAttachment("a.pdf", "application/pdf", 9, digest="0" * 64),
+            StoredAttachment("b.png", "image/png", 7, True, "cid", missing="message_too_large"),
+        ),
+        defects=("charset",),
+        truncated=True,
+        internet_message_id="",
+        body=Body("Grüße \U0001f600", "<p>Grüße</p>"),
+    )
+    assert stores.messages.save(fence, [new]) == {new.copy.provider_message_id}
+    message = new.message
+    assert stores.messages.get_messages(TENANT, [message.id]) == {message.id: message}
+    assert stores.messages.get_body(TENANT, message.id) == new.body
+    assert stores.messages.copies_of(TENANT, [message]) == {message.id: [new.copy]}
+    assert stores.messages.copies(TENANT, BOX, INBOX) == {new.copy.provider_message_id: new.copy}
+
+
+def test_a_message_without_the_optional_is_read_back_whole(stores, fence):
+    new = a_new_copy(
+        internet_message_id=None, in_reply_to=None, references=(), headers={}, participants=()
+    )
+    stores.messages.save(fence, [new])
+    found = stores.messages.get_messages(TENANT, [new.message.id])
+    assert found == {new.message.id: new.message}
+
+
+def test_a_large_body_is_read_back_whole(stores, fence):
+    new = a_new_copy(body=Body(LARGE, f"<b>{LARGE}</b>"))
+    stores.messages.save(fence, [new])
+    assert stores.messages.get_body(TENANT, new.message.id) == new.body
+
+
+def test_saving_nothing_is_nothing(stores, fence):
+    assert stores.messages.save(fence, []) == frozenset()
+
+
+def test_saving_again_changes_nothing(stores, fence):
+    new = [a_new_copy(str(n), addresses=(ADA, BOB)) for n in range(5)]
+    assert len(stores.messages.save(fence, new)) == 5
+    before = state_of(stores, *new)
+    assert stores.messages.save(fence, new) == frozenset()
+    assert stores.messages.save(fence, [*new, a_new_copy("6")]) == {name("6")}
+    stores.messages.remove_copies(fence, [name("6")], now=NOW)
+    after = state_of(stores, *new)
+    assert after[:4] == before[:4]
+
+
+def test_more_copies_than_a_transaction_holds_are_all_stored(stores, fence):
+    new = [a_new_copy(str(n), mail="one", addresses=()) for n in range(120)]
+    assert len(stores.messages.save(fence, new)) == 120
+    assert len(stores.messages.copies(TENANT, BOX, INBOX)) == 120
+    assert stores.messages.save(fence, new) == frozenset()
+
+
+def test_the_same_mail_in_two_places_is_one_message_with_two_copies(stores, fence):
+    connected(stores.mailboxes, id=OTHER_BOX, address="second@acme.example")
+    first = a_new_copy("1", mail="x")
+    second = a_new_copy("2", mail="x", mailbox_id=OTHER_BOX, received_at=later(30))
+    stores.messages.save(fence, [first])
+    stores.messages.save(Fence(TENANT, OTHER_BOX, 2), [second])
+    message_id = first.message.id
+    assert message_id == second.message.id
+    message = stores.messages.get_messages(TENANT, [message_id])[message_id]
+    refs = {copy_ref(BOX, name("1")), copy_ref(OTHER_BOX, name("2"))}
+    assert message == replace(first.message, copies=frozenset(refs))
+    assert stores.messages.copies_of(TENANT, [message])[message_id] == [first.copy, second.copy]
+    entries = stores.messages.by_address(TENANT, ADA, before=None, limit=9)
+    assert entries == [TimelineEntry(NOW, message_id)]
+    listed = stores.messages.by_mailbox(TENANT, OTHER_BOX, before=None, limit=9)
+    assert listed == [TimelineEntry(later(30), message_id, INBOX)]
+
+
+def test_a_passed_fence_shows_no_message_anywhere(stores, fence):
+    new = a_new_copy()
+    passed(stores, fence)
+    with pytest.raises(ConflictError) as caught:
+        stores.messages.save(fence, [new])
+    assert caught.value.code is ErrorCode.STALE_WRITE
+    assert stores.messages.copies(TENANT, BOX, INBOX) == {}
+    assert stores.messages.by_mailbox(TENANT, BOX, before=None, limit=9) == []
+    assert stores.messages.copies_of(TENANT, [new.message]) == {new.message.id: []}
+
+
+def test_a_fence_of_the_generation_alone_lets_a_chunk_run_beside_sync(stores, fence):
+    passed(stores, fence)
+    chunk = replace(fence, fence=None)
+    assert stores.messages.save(chunk, [a_new_copy()]) == {name("1")}
+    with pytest.raises(ConflictError):
+        stores.messages.save(replace(chunk, generation=9), [a_new_copy("2")])
+
+
+def test_a_copy_that_has_newer_flags_keeps_them(stores, fence):
+    new = a_new_copy(flags=Flags(seen=True, version=5))
+    stores.messages.save(fence, [new])
+
+    def flags_after(flags):
+        saved = stores.messages.save(fence, [replace(new, copy=replace(new.copy, flags=flags))])
+        assert saved == frozenset()
+        return stores.messages.copies(TENANT, BOX, INBOX)[name("1")].flags
+
+    assert flags_after(Flags(version=4)) == new.copy.flags
+    assert flags_after(Flags(flagged=True, version=6)) == Flags(flagged=True, version=6)
+
+
+def test_a_removed_copy_that_is_saved_lives_again(stores, fence):
+    new = a_new_copy(flags=Flags(seen=True, version=5))
+    stores.messages.save(fence, [new])
+    stores.messages.remove_copies(fence, [name("1")], now=later(9))
+    older = replace(new, copy=replace(new.copy, flags=Flags(version=4)))
+    assert stores.messages.save(fence, [older]) == {name("1")}
+    assert stores.messages.copies(TENANT, BOX, INBOX) == {name("1"): new.copy}
+    listed = stores.messages.by_mailbox(TENANT, BOX, before=None, limit=9)
+    assert listed == [TimelineEntry(NOW, new.message.id, INBOX)]
+
+
+# ---- copies ----
+
+
+def test_what_is_stored_is_what_has_a_live_copy(stores, fence):
+    stores.messages.save(fence, [a_new_copy(str(n)) for n in range(3)])
+    stores.messages.remove_copies(fence, [name("2")], now=NOW)
+    asked = [name(str(n)) for n in range(130)]
+    assert stores.messages.which_are_stored(TENANT, BOX, asked) == {name("0"), name("1")}
+    assert stores.messages.which_are_stored(TENANT, OTHER_BOX, asked) == frozenset()
+    assert stores.messages.which_are_stored(TENANT, BOX, []) == frozenset()
+
+
+def test_copies_are_those_of_the_folder(stores, fence):
+    alike = type(INBOX)(INBOX + "2")
+    new = [a_new_copy("1"), a_new_copy("2", folder_id=SENT), a_new_copy("3", folder_id=alike)]
+    stores.messages.save(fence, new)
+    for one in new:
+        found = stores.messages.copies(TENANT, BOX, one.copy.folder_id)
+        assert found == {one.copy.provider_message_id: one.copy}
+
+
+def test_flags_are_written_where_they_differ_and_are_not_older(stores, fence):
+    versions = {"same": 5, "older": 5, "newer": 5, "removed": 5, "none": 0}
+    stores.messages.save(
+        fence, [a_new_copy(text, flags=Flags(version=v)) for text, v in versions.items()]
+    )
+    stores.messages.remove_copies(fence, [name("removed")], now=NOW)
+    wanted = {
+        name("same"): Flags(version=5),
+        name("older"): Flags(seen=True, version=4),
+        name("newer"): Flags(True, True, True, True, version=6),
+        name("removed"): Flags(seen=True, version=6),
+        name("none"): Flags(seen=True),
+        name("unknown"): Flags(seen=True, version=6),
+    }
+    assert stores.messages.set_flags(fence, wanted) == 2
+    assert stores.messages.set_flags(fence, wanted) == 0
+    copies = stores.messages.copies(TENANT, BOX, INBOX)
+    assert {pmid: copy.flags for pmid, copy in copies.items()} == {
+        name("same"): Flags(version=5),
+        name("older"): Flags(version=5),
+        name("newer"): wanted[name("newer")],
+        name("none"): Flags(seen=True),
+    }
+
+
+def test_removed_copies_leave_the_mailbox_and_the_message_stays(stores, fence):
+    new = a_new_copy()
+    stores.messages.save(fence, [new, a_new_copy("2")])
+    gone = [name("1"), name("unknown")]
+    assert stores.messages.remove_copies(fence, gone, now=later(9)) == 1
+    assert stores.messages.remove_copies(fence, gone, now=later(10)) == 0
+    assert set(stores.messages.copies(TENANT, BOX, INBOX)) == {name("2")}
+    assert len(stores.messages.by_mailbox(TENANT, BOX, before=None, limit=9)) == 1
+    assert stores.messages.get_body(TENANT, new.message.id) == new.body
+    assert stores.messages.copies_of(TENANT, [new.message])[new.message.id] == [
+        replace(new.copy, removed_at=later(9))
+    ]
+
+
+def test_a_passed_fence_changes_no_copy(stores, fence):
+    stores.messages.save(fence, [a_new_copy()])
+    before = stores.messages.copies(TENANT, BOX, INBOX)
+    passed(stores, fence)
+    flags = {name("1"): Flags(flagged=True, version=9)}
+    for write in (
+        lambda: stores.messages.set_flags(fence, flags),
+        lambda: stores.messages.remove_copies(fence, [name("1")], now=NOW),
+    ):
+        with pytest.raises(ConflictError) as caught:
+            write()
+        assert caught.value.code is ErrorCode.STALE_WRITE
+    assert stores.messages.copies(TENANT, BOX, INBOX) == before
+
+
+# ---- reading ----
+
+
+def test_messages_that_do_not_exist_are_left_out(stores, fence):
+    new = a_new_copy()
+    stores.messages.save(fence, [new])
+    strange = [MessageId("nonsense"), MessageId("#"), MessageId(""), MessageId("m" + "a" * 48)]
+    assert set(stores.messages.get_messages(TENANT, [*strange, new.message.id])) == {new.message.id}
+    assert stores.messages.get_messages(TENANT, []) == {}
+    assert all(stores.messages.get_body(TENANT, one) is None for one in strange)
+    with pytest.raises(ValueError, match="100"):
+        stores.messages.get_messages(TENANT, strange * 26)
+
+
+def test_a_thread_is_read_oldest_first(stores, fence):
+    new = [
+        a_new_copy("1", mail="root", received_at=later(0)),
+        a_new_copy("2", mail="late", root="root", received_at=later(20)),
+        a_new_copy("3", mail="early", root="root", received_at=later(10)),
+        a_new_copy("4", mail="else"),
+    ]
+    stores.messages.save(fence, new)
+    thread_id = new[0].message.thread_id
+    found = stores.messages.thread(TENANT, thread_id)
+    assert [message.id for message in found] == [new[n].message.id for n in (0, 2, 1)]
+    assert stores.messages.thread(TENANT, ThreadId("t" + "a" * 24)) == []
+    assert stores.messages.thread(OTHER_TENANT, thread_id) == []
+
+
+def test_an_address_is_read_newest_first_page_by_page(stores, fence):
+    new = [a_new_copy(str(n), received_at=later(n // 2), addresses=(ADA, BOB)) for n in range(9)]
+    stores.messages.save(fence, new)
+    entries = sorted(
+        (TimelineEntry(one.message.received_at, one.message.id) for one in new),
+        key=lambda entry: (entry.at, entry.message_id),
+        reverse=True,
+    )
+    read, before = [], None
+    while page := stores.messages.by_address(TENANT, ADA, before=before, limit=2):
+        read += page
+        before = page[-1]
+    assert read == entries
+    assert stores.messages.by_address(TENANT, BOB, before=None, limit=99) == entries
+    assert stores.messages.by_address(OTHER_TENANT, ADA, before=None, limit=99) == []
+
+
+def test_indexes_are_read_from_since_on_and_before_until(stores, fence):
+    stores.messages.save(fence, [a_new_copy(str(n), received_at=later(n)) for n in range(5)])
+    for read in (
+        lambda **bounds: stores.messages.by_address(TENANT, ADA, limit=9, **bounds),
+        lambda **bounds: stores.messages.by_mailbox(TENANT, BOX, limit=9, **bounds),
+    ):
+        all_of_it = read(before=None)
+        assert read(before=None, since=later(1), until=later(3)) == all_of_it[2:4]
+        assert read(before=all_of_it[2], since=later(1), until=later(4)) == all_of_it[3:4]
+        assert read(before=all_of_it[0], until=later(2)) == all_of_it[3:]
+        assert read(before=None, since=later(3), until=later(1)) == []
+        just_after = later(1) + timedelta(microseconds=1)
+        assert read(before=None, since=just_after, until=later(2)) == []
+
+
+def test_a_mailbox_is_read_newest_first_page_by_page_with_folders(stores, fence):
+    new = [
+        a_new_copy("1", mail="x", folder_id=folder, received_at=later(5))
+        for folder in (INBOX, SENT)
+    ]
+    new += [a_new_copy(str(n), received_at=later(n)) for n in range(2, 6)]
+    stores.messages.save(fence, new)
+    entries = sorted(
+        (
+            TimelineEntry(one.copy.received_at, one.copy.message_id, one.copy.folder_id)
+            for one in new
+        ),
+        key=lambda entry: (entry.at, entry.message_id, entry.folder_id),
+        reverse=True,
+    )
+    read, before = [], None
+    while page := stores.messages.by_mailbox(TENANT, BOX, before=before, limit=1):
+        read += page
+        before = page[-1]
+    assert read == entries
+
+
+def test_an_index_goes_on_after_a_place_of_another_index(stores, fence):
+    new = a_new_copy()
+    stores.messages.save(fence, [new])
+    in_folder = TimelineEntry(NOW, new.message.id, INBOX)
+    plain = TimelineEntry(NOW, new.message.id)
+    assert stores.messages.by_address(TENANT, ADA, before=in_folder, limit=9) == [plain]
+    assert stores.messages.by_address(TENANT, ADA, before=plain, limit=9) == []
+    assert stores.messages.by_mailbox(TENANT, BOX, before=plain, limit=9) == []
