@@ -6,6 +6,8 @@ import sys
 
 from hypothesis import settings
 
+pytest_plugins = ("tests.mail_servers",)
+
 # Nothing may pick up an account, a profile or a region from the person who runs the tests.
 for name in [name for name in os.environ if name.startswith(("AWS_", "MAILROOM_"))]:
     if name != "AWS_CA_BUNDLE":

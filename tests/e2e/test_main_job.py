@@ -8,7 +8,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from infra.local.smtp_server import DemoSmtpServer
+from infra.local.smtp_server import SubmissionServer
 
 PASSWORD = "not-a-real-password"
 ADDRESS = "ada@mailroom.test"
@@ -53,12 +53,26 @@ class Life:
 
     def logins(self, password=PASSWORD):
         return {
-            "imap": {"host": "127.0.0.1", "port": self.dovecot.ports.tls, "security": "tls", "username": self.user, "password": password},
-            "smtp": {"host": "127.0.0.1", "port": self.smtp.port, "security": "tls", "username": self.user, "password": password},
+            "imap": {
+                "host": "127.0.0.1",
+                "port": self.dovecot.ports.tls,
+                "security": "tls",
+                "username": self.user,
+                "password": password,
+            },
+            "smtp": {
+                "host": "127.0.0.1",
+                "port": self.smtp.port,
+                "security": "tls",
+                "username": self.user,
+                "password": password,
+            },
         }
 
     def connect(self, days=30):
-        answer = self.api("POST", "/v1/mailboxes", {**self.logins(), "address": self.user, "backfill_days": days})
+        answer = self.api(
+            "POST", "/v1/mailboxes", {**self.logins(), "address": self.user, "backfill_days": days}
+        )
         assert answer.status == 201, answer.body
         self.mailbox_id = answer.body["id"]
         return answer.body
@@ -75,7 +89,10 @@ class Life:
     def messages(self, query=""):
         found, token = [], ""
         while token is not None:
-            page = self.api("GET", f"/v1/messages?mailbox_id={self.mailbox_id}&limit=100{query}{token and '&next=' + token}").body
+            page = self.api(
+                "GET",
+                f"/v1/messages?mailbox_id={self.mailbox_id}&limit=100{query}{token and '&next=' + token}",
+            ).body
             found += page["items"]
             token = page["next"]
         return found
@@ -87,12 +104,15 @@ class Life:
         answer = self.api("POST", f"/v1/mailboxes/{self.mailbox_id}/sync")
         assert answer.status == 202, answer.body
         path = f"/v1/mailboxes/{self.mailbox_id}/runs/{answer.body['run_id']}"
-        return until(lambda: (run := self.api("GET", path)).status == 200 and run.body, what="the run asked for")
+        return until(
+            lambda: (run := self.api("GET", path)).status == 200 and run.body,
+            what="the run asked for",
+        )
 
 
 @pytest.fixture(scope="session")
 def smtp(stack, dovecot):
-    with DemoSmtpServer(dovecot, port=stack.spare_ports[0]) as server:
+    with SubmissionServer(dovecot, port=stack.spare_ports[0]) as server:
         yield server
 
 
@@ -138,7 +158,11 @@ def test_new_mail_arrives_at_once_after_sync_now_and_follows_moves_and_deletions
 
     by_subject = {message["subject"]: message for message in life.messages()}
     inbox, archive = (
-        next(f["id"] for f in life.api("GET", f"/v1/mailboxes/{life.mailbox_id}/folders").body["items"] if f["role"] == role)
+        next(
+            f["id"]
+            for f in life.api("GET", f"/v1/mailboxes/{life.mailbox_id}/folders").body["items"]
+            if f["role"] == role
+        )
         for role in ("inbox", "archive")
     )
     first, second, *_ = life.server.uids()
@@ -173,13 +197,27 @@ def test_a_contact_added_later_gets_the_mail_already_stored_and_a_thread_reads_i
         "INBOX",
         [
             (mail(1, now - timedelta(hours=3), to=other).as_bytes(), (), now - timedelta(hours=3)),
-            (mail(3, now - timedelta(hours=1), reply_to=1, to=other, text="third\n\n> second\n").as_bytes(), (), now - timedelta(hours=1)),
+            (
+                mail(
+                    3, now - timedelta(hours=1), reply_to=1, to=other, text="third\n\n> second\n"
+                ).as_bytes(),
+                (),
+                now - timedelta(hours=1),
+            ),
             (mail(9, now, sender="news@list.example").as_bytes(), (), now),
         ],
     )
     life.server.append_many(
         "Sent",
-        [(mail(2, now - timedelta(hours=2), sender=life.user, to=CUSTOMER, reply_to=1).as_bytes(), (), now - timedelta(hours=2))],
+        [
+            (
+                mail(
+                    2, now - timedelta(hours=2), sender=life.user, to=CUSTOMER, reply_to=1
+                ).as_bytes(),
+                (),
+                now - timedelta(hours=2),
+            )
+        ],
     )
     life.connect()
     life.imported()
@@ -198,7 +236,9 @@ def test_a_contact_added_later_gets_the_mail_already_stored_and_a_thread_reads_i
     assert life.api("GET", "/v1/contacts/kim/messages").body["items"] == []
 
 
-@pytest.mark.parametrize("query", ["&subject=message%201", "&from=kim%40customer.example&subject=Message%201"])
+@pytest.mark.parametrize(
+    "query", ["&subject=message%201", "&from=kim%40customer.example&subject=Message%201"]
+)
 def test_search_finds_by_sender_and_subject(life, now, query):
     fill(life, now, 3)
     life.connect()
@@ -212,7 +252,11 @@ def test_killing_the_stack_in_mid_import_loses_and_doubles_nothing(life, now):
     until(lambda: 0 < life.backfill()["percent"] < 100, what="an import under way")
     life.stack.kill9()
     life.stack.start()
-    backfill = until(lambda: (b := life.backfill())["state"] == "done" and b, seconds=600, what="the import after the kill")
+    backfill = until(
+        lambda: (b := life.backfill())["state"] == "done" and b,
+        seconds=600,
+        what="the import after the kill",
+    )
     expected = sorted(f"Message {number}" for number in range(1500))
     assert life.subjects() == expected
     assert backfill["listed"] == 1500
@@ -232,11 +276,15 @@ def test_a_wrong_password_is_named_nothing_is_stored_and_reconnect_heals_a_chang
     life.imported()
     life.dovecot.add_user(life.user, "a-new-false-password")
     life.api("POST", f"/v1/mailboxes/{life.mailbox_id}/sync")
-    parked = until(lambda: (m := life.mailbox())["status"] == "reconnect_required" and m, what="the parking")
+    parked = until(
+        lambda: (m := life.mailbox())["status"] == "reconnect_required" and m, what="the parking"
+    )
     assert parked["latest_error"]["inbound"]["code"] == "login_rejected"
     assert parked["latest_error"]["inbound"]["acts"] == "user"
     life.server_password = "a-new-false-password"
-    healed = life.api("POST", f"/v1/mailboxes/{life.mailbox_id}/reconnect", life.logins("a-new-false-password"))
+    healed = life.api(
+        "POST", f"/v1/mailboxes/{life.mailbox_id}/reconnect", life.logins("a-new-false-password")
+    )
     assert healed.status == 200, healed.body
     assert healed.body["id"] == life.mailbox_id
     assert healed.body["latest_error"]["inbound"] is None
@@ -277,7 +325,9 @@ def test_another_tenant_finds_nothing(life, now):
         assert answer.status == 404
         if unknown is not None:
             same = {key: value for key, value in answer.body.items() if key != "request_id"}
-            assert same == {key: value for key, value in unknown.body.items() if key != "request_id"}
+            assert same == {
+                key: value for key, value in unknown.body.items() if key != "request_id"
+            }
     assert stranger("GET", f"/v1/messages?mailbox_id={life.mailbox_id}").status == 404
     assert stranger("GET", "/v1/mailboxes").body["items"] == []
 

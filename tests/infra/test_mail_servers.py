@@ -27,8 +27,6 @@ from infra.simulators import faults, scripted_imap, scripted_smtp
 from infra.simulators.scripted_imap import ScriptedImap
 from infra.simulators.scripted_smtp import ScriptedSmtp
 
-pytest_plugins = ("tests.mail_servers",)
-
 NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 LONG_AGO = dt.datetime(2020, 2, 29, 23, 59, 58, tzinfo=dt.UTC)
 

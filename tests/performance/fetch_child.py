@@ -105,9 +105,7 @@ def _chunks(session: ImapSession) -> Iterator[tuple[Folder, Sequence[ProviderMes
     now = datetime.now(UTC)
     nothing: dict[str, Cursor | None] = {}
     for folder in session.look(nothing, lambda folder: folder.selectable, now=now).folders:
-        ids = session.list_window(
-            folder, since=_SINCE, upto=session.baseline(folder, now=now)
-        )
+        ids = session.list_window(folder, since=_SINCE, upto=session.baseline(folder, now=now))
         for start in range(0, len(ids), CHUNK_SIZE):
             yield folder, ids[start : start + CHUNK_SIZE]
 

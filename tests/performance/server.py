@@ -40,9 +40,7 @@ class MeasuredMailbox:
 
     def login(self) -> ServerLogin:
         """Return the login, by TLS, as production has it."""
-        return ServerLogin(
-            ServerSettings(HOST, self.port, Security.TLS, OWNER), Secret(PASSWORD)
-        )
+        return ServerLogin(ServerSettings(HOST, self.port, Security.TLS, OWNER), Secret(PASSWORD))
 
     def provider(self) -> ImapProvider:
         """Return the adapter that the functions use, permitted to reach this machine."""

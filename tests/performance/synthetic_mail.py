@@ -20,10 +20,7 @@ LAST_DAY = datetime(2026, 11, 1, tzinfo=UTC)
 DAYS = 730
 _CORRESPONDENTS = 1_500
 _PARAGRAPHS = 1_500
-_SYLLABLES = (
-    "al an ar be ca co da de di el en er es fi ga ha in ka la le li lo ma me mi mo na ne ni no or "
-    "pa pe po ra re ri ro sa se si so ta te ti to tra un ur va ve vi vo za"
-).split()
+_SYLLABLES = ["al", "an", "ar", "be", "ca", "co", "da", "de", "di", "el", "en", "er", "es", "fi", "ga", "ha", "in", "ka", "la", "le", "li", "lo", "ma", "me", "mi", "mo", "na", "ne", "ni", "no", "or", "pa", "pe", "po", "ra", "re", "ri", "ro", "sa", "se", "si", "so", "ta", "te", "ti", "to", "tra", "un", "ur", "va", "ve", "vi", "vo", "za"]
 _ACCENTED = ("für", "größe", "señal", "déjà", "naïve", "žluť", "ölçü", "über", "día", "façade")
 _ROW = (
     '<tr><td style="padding:8px 12px;font-family:Arial,Helvetica,sans-serif;font-size:14px;'
@@ -143,7 +140,9 @@ def _header(
         )
     lines.append(f'From: "{sender.partition("@")[0].title()} Example" <{sender}>')
     lines.append(f"To: <{receiver}>")
-    copied = [f"colleague{rng.randint(1, 40)}@mailroom.test" for _ in range(rng.choice((0, 0, 1, 3)))]
+    copied = [
+        f"colleague{rng.randint(1, 40)}@mailroom.test" for _ in range(rng.choice((0, 0, 1, 3)))
+    ]
     if copied:
         lines.append("Cc: " + ",\r\n ".join(copied))
     lines += [f"Subject: {'Re: ' if root else ''}{subject}", f"Date: {date}"]
