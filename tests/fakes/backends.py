@@ -75,8 +75,7 @@ def in_memory() -> Stores:
 @contextmanager
 def on_aws() -> Iterator[Stores]:
     with mock_aws():
-        table = Table(TABLE, attempts=1, sleep=lambda _: None)
-        clients = Clients(attempts=1)
+        table, clients = _table(), _clients()
         table.client.create_table(TableName=TABLE, **table_definition())
         clients.s3.create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
@@ -91,6 +90,17 @@ def on_aws() -> Iterator[Stores]:
             table,
             clients,
         )
+
+
+@cache
+def _table() -> Table:
+    # Made once: moto answers whatever client there is, and making one takes a second.
+    return Table(TABLE, attempts=1, sleep=lambda _: None)
+
+
+@cache
+def _clients() -> Clients:
+    return Clients(attempts=1)
 
 
 @cache
