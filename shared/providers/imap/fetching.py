@@ -138,7 +138,7 @@ class _Fetching:
             pending = self._send(batches[0].fetches) if batches else None
             asked = self._send_metadata(groups[position]) if position < len(groups) else None
             yield from (one for one in group if b"RFC822.SIZE" not in one.items)
-            for batch, following in zip(batches, [*batches[1:], None], strict=True):
+            for batch, following in zip(batches, [*batches, None][1:], strict=True):
                 if pending is not None:
                     self._take(batch.group, self._wire.collect(pending))
                 pending = self._send(following.fetches) if following else None
