@@ -68,6 +68,8 @@ def _connect(api: HttpApi, servers: MailServers, say: Say) -> str:
             "display_name": "Ada of the Demo",
             "kind": "shared",
             "purpose": "sales",
+            # The whole team may read it; a shared mailbox shows no more than its level.
+            "visibility": "full",
             "backfill_days": _DAYS,
         },
     )
