@@ -8,8 +8,6 @@ from email.utils import format_datetime
 
 import pytest
 
-from infra.local.smtp_server import SubmissionServer
-
 PASSWORD = "not-a-real-password"
 ADDRESS = "ada@mailroom.test"
 CUSTOMER = "kim@customer.example"
@@ -62,7 +60,7 @@ class Life:
             },
             "smtp": {
                 "host": "127.0.0.1",
-                "port": self.smtp.port,
+                "port": self.smtp.ports.tls,
                 "security": "tls",
                 "username": self.user,
                 "password": password,
@@ -110,17 +108,11 @@ class Life:
         )
 
 
-@pytest.fixture(scope="session")
-def smtp(stack, dovecot):
-    with SubmissionServer(dovecot, port=stack.spare_ports[0]) as server:
-        yield server
-
-
 @pytest.fixture
-def life(stack, dovecot, smtp, request):
+def life(stack, dovecot, submission, request):
     user = f"{request.node.name.replace('_', '-')[5:40].strip('-')}@mailroom.test"
     dovecot.add_user(user, PASSWORD)
-    return Life(stack, dovecot, smtp, stack.as_user(f"tenant-{user}", "ada", "admin"), user)
+    return Life(stack, dovecot, submission, stack.as_user(f"tenant-{user}", "ada", "admin"), user)
 
 
 @pytest.fixture

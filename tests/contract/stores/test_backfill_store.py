@@ -52,7 +52,7 @@ def fence() -> Fence:
 def finish(stores, backfill, chunk, run_id="01RUN", **counts):
     sums = Counts(listed=2, stored=1, skipped={"before_floor": 1}, **counts)
     run = a_run(run_id, reason=RunReason.BACKFILL, backfill_id=backfill.id, counts=sums)
-    return stores.backfills.finish_chunk(fenced or fence(), backfill, chunk, run, now=later(at))
+    return stores.backfills.finish_chunk(fence(), backfill, chunk, run, now=later(10))
 
 
 def read(stores, backfill):
