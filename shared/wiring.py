@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from shared.config import settings
 from shared.domain.mailbox import Provider
+from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.parser import MessageParser
 from shared.ports.provider import MailProvider, ServerTester
@@ -19,7 +20,6 @@ from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest, WorkQueu
 from shared.ports.secrets import SecretStore
 from shared.ports.stores import (
     AttachmentStore,
-    BackfillStore,
     ContactStore,
     MailboxStore,
     MessageStore,

@@ -8,7 +8,8 @@ bug or a broken deployment and stays what it is, so that the queue retries it an
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ConnectionError as NotConnectedError
 
 from shared.domain.errors import StoreThrottledError
 
@@ -57,7 +58,7 @@ def our_errors() -> Iterator[None]:
         if code_of(error) in _BUSY or status >= _LEAST_SERVER_FAULT:
             raise StoreThrottledError(cause=code_of(error)) from error
         raise
-    except HTTPClientError as error:
+    except (HTTPClientError, NotConnectedError, IncompleteReadError) as error:
         # No connection, none free, no answer in time, or one cut short.
         raise StoreThrottledError(cause=type(error).__name__) from error
 

@@ -29,11 +29,12 @@ from shared.domain.run import RunReason
 from shared.domain.schedule import slot_of
 from shared.domain.visibility import Viewer
 from shared.operations import access
+from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.provider import ServerTester
 from shared.ports.queues import PlanRequest, SyncRequest, WorkQueues
 from shared.ports.secrets import SecretStore
-from shared.ports.stores import BackfillStore, MailboxStore
+from shared.ports.stores import MailboxStore
 
 
 @dataclass(frozen=True, slots=True)

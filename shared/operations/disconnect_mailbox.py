@@ -12,9 +12,10 @@ from shared.domain.mailbox import Mailbox
 from shared.domain.permissions import require_change
 from shared.domain.visibility import Viewer
 from shared.operations.connect_mailbox import identity_of
+from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.secrets import SecretStore
-from shared.ports.stores import BackfillStore, MailboxStore
+from shared.ports.stores import MailboxStore
 
 
 @dataclass(frozen=True, slots=True)

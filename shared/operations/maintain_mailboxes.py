@@ -6,9 +6,10 @@ from shared.domain.backfill import RELEASING, Backfill, BackfillState, Chunk
 from shared.domain.errors import ConflictError
 from shared.domain.mailbox import MailboxStatus
 from shared.operations.release_chunks import chunk_request, release_chunks
+from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.queues import PlanRequest, WorkQueues
-from shared.ports.stores import BackfillStore, MailboxStore
+from shared.ports.stores import MailboxStore
 
 PLANNING_TAKES = timedelta(minutes=6)
 """A plan older than its function may run has lost its request, or its mailbox had to be reconnected

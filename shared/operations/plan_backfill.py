@@ -29,11 +29,12 @@ from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus
 from shared.domain.run import RunReason
 from shared.operations import access
 from shared.operations.release_chunks import release_chunks
+from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.provider import MailProvider, MailSession
 from shared.ports.queues import PlanRequest, SyncRequest, WorkQueues
 from shared.ports.secrets import SecretStore
-from shared.ports.stores import BackfillStore, MailboxStore
+from shared.ports.stores import MailboxStore
 
 
 def plan_backfill(

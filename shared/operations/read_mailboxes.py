@@ -18,8 +18,13 @@ from shared.domain.permissions import may_change, may_see, require_sight
 from shared.domain.run import Run
 from shared.domain.schedule import next_run_at
 from shared.domain.visibility import Viewer
+from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
-from shared.ports.stores import BackfillStore, MailboxRecord, MailboxStore, RunStore
+from shared.ports.stores import (
+    MailboxRecord,
+    MailboxStore,
+    RunStore,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,14 @@ from shared.domain.ledger import Counts
 from shared.domain.mailbox import LatestError, MailboxStatus
 from shared.domain.run import Run, RunReason
 from shared.domain.schedule import slot_of
+from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest
-from shared.ports.stores import BackfillStore, MailboxRecord, MailboxStore, SyncOutcome
+from shared.ports.stores import (
+    MailboxRecord,
+    MailboxStore,
+    SyncOutcome,
+)
 
 RETRY_AFTER = timedelta(hours=1)
 

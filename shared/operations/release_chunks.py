@@ -6,8 +6,8 @@ twice is taken once.
 """
 
 from shared.domain.backfill import Backfill, release_up_to
+from shared.ports.backfills import BackfillStore
 from shared.ports.queues import ChunkRequest, WorkQueues
-from shared.ports.stores import BackfillStore
 
 IN_FLIGHT = 2
 """Sessions a backfill holds beside the one of live sync.

@@ -24,12 +24,17 @@ from shared.domain.run import Run, RunReason
 from shared.operations import access
 from shared.operations.ingest import Ingest
 from shared.operations.release_chunks import chunk_request, release_chunks
+from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.parser import MessageParser
 from shared.ports.provider import MailProvider
 from shared.ports.queues import ChunkRequest, WorkQueues
 from shared.ports.secrets import SecretStore
-from shared.ports.stores import AttachmentStore, BackfillStore, MailboxStore, MessageStore
+from shared.ports.stores import (
+    AttachmentStore,
+    MailboxStore,
+    MessageStore,
+)
 
 LEASE_SECONDS = 330
 """Longer than the function may run."""

@@ -17,9 +17,10 @@ from shared.domain.mailbox import MailboxStatus
 from shared.domain.permissions import require_change
 from shared.domain.visibility import Viewer
 from shared.operations.release_chunks import chunk_request, release_chunks
+from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.queues import PlanRequest, WorkQueues
-from shared.ports.stores import BackfillStore, MailboxStore
+from shared.ports.stores import MailboxStore
 
 
 class BackfillAction(StrEnum):

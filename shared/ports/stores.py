@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.domain.backfill import Backfill, BackfillState, Chunk
 from shared.domain.contact import Contact
-from shared.domain.errors import ErrorCode
 from shared.domain.ids import (
     Address,
-    BackfillId,
     ContactId,
     FolderId,
     MailboxId,
@@ -200,119 +197,6 @@ class RunStore(Protocol):
         ...
 
 
-class BackfillStore(Protocol):
-    """Backfills and their chunks."""
-
-    def create_backfill(self, backfill: Backfill) -> None:
-        """Add a backfill in state planning.
-
-        Raises `ConflictError(WRONG_STATE)` while the mailbox has another open one.
-        """
-        ...
-
-    def get_backfill(
-        self, tenant_id: TenantId, mailbox_id: MailboxId, backfill_id: BackfillId
-    ) -> Backfill | None:
-        """Return one, consistently read."""
-        ...
-
-    def list_backfills(self, tenant_id: TenantId, mailbox_id: MailboxId) -> list[Backfill]:
-        """Return all of a mailbox, newest first."""
-        ...
-
-    def open_backfills(self) -> Iterator[Backfill]:
-        """Yield every backfill that is not over, of all tenants.
-
-        From a sparse index, never a scan.
-        """
-        ...
-
-    def put_chunks(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
-        """Write the chunks of a backfill that is still planning.
-
-        Those of an earlier attempt are replaced.
-        """
-        ...
-
-    def start_backfill(self, backfill: Backfill) -> Backfill:
-        """Turn planning into running (or done when `chunks` is 0) with the plan's sums.
-
-        A backfill that is past planning is returned as it stands.
-        """
-        ...
-
-    def set_backfill_state(
-        self,
-        backfill: Backfill,
-        state: BackfillState,
-        *,
-        now: datetime,
-        code: ErrorCode | None = None,
-    ) -> Backfill:
-        """Change state where the stored state is still `backfill.state`.
-
-        Raises `ConflictError(WRONG_STATE)`.
-        """
-        ...
-
-    def set_waiting(self, backfill: Backfill, until: datetime | None) -> None:
-        """Say that the provider makes us wait until then (None: no longer).
-
-        Lost races do not matter.
-        """
-        ...
-
-    def raise_released(self, backfill: Backfill, released: int) -> Backfill:
-        """Set `released` where it is still `backfill.released`.
-
-        Return what stands now, whoever won.
-        """
-        ...
-
-    def get_chunk(
-        self, tenant_id: TenantId, mailbox_id: MailboxId, backfill_id: BackfillId, number: int
-    ) -> Chunk | None:
-        """Return one, consistently read."""
-        ...
-
-    def open_chunks(self, backfill: Backfill) -> list[Chunk]:
-        """Return released chunks that are not done."""
-        ...
-
-    def take_chunk(
-        self, backfill: Backfill, number: int, *, owner: str, now: datetime, seconds: int
-    ) -> Chunk:
-        """Lease a chunk and count the attempt.
-
-        A lease past its time is taken over; then `previous_run_died`. Raises
-        `ConflictError(LEASE_HELD)`, or `WRONG_STATE` when the chunk is done.
-        """
-        ...
-
-    def mark_chunk_suspect(
-        self, backfill: Backfill, chunk: Chunk, provider_message_id: ProviderMessageId | None
-    ) -> int:
-        """As `MailboxStore.mark_suspect`, for a leased chunk."""
-        ...
-
-    def give_back_chunk(
-        self, backfill: Backfill, chunk: Chunk, *, not_before: datetime | None
-    ) -> None:
-        """Drop the lease without finishing, to be taken again after `not_before`."""
-        ...
-
-    def finish_chunk(
-        self, fence: Fence, backfill: Backfill, chunk: Chunk, run: Run, *, now: datetime
-    ) -> Backfill:
-        """In one transaction.
-
-        Chunk done, run recorded, `done` and counts of the backfill raised, state done with the last
-        chunk. Exactly once per chunk: raises `ConflictError(WRONG_STATE)` for a chunk that is done.
-        Fenced.
-        """
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class NewCopy:
     """A message with the copy to be stored and the external addresses it is found under."""
@@ -471,7 +355,6 @@ class ContactStore(Protocol):
 
 __all__ = [
     "AttachmentStore",
-    "BackfillStore",
     "ContactStore",
     "Counts",
     "DueMailbox",

@@ -10,15 +10,12 @@ leave as errors of the domain.
 import functools
 import io
 import ipaddress
-import re
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import idna
 
 from shared.domain.errors import (
     ConfigurationError,
@@ -28,15 +25,12 @@ from shared.domain.errors import (
     RetryLaterError,
 )
 from shared.providers import addresses
+from shared.providers.host_names import canonical_name
 
 MAIL_PORTS = frozenset({143, 465, 587, 993, 2525})
 """IMAP and submission. Not 25: that is for servers among themselves, and clouds block it."""
 LOGIN_BYTES = 1 << 20
 """What a server may send before it is trusted with a session: a flood must not fill the memory."""
-_LONGEST_NAME = 253
-_NAME = re.compile(
-    r"(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_](?:[a-z0-9_-]{0,62}))*"
-)
 _BUFFER_BYTES = 65_536
 _EXPIRED = 10
 """OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED."""
@@ -271,7 +265,7 @@ class Network:
         return context
 
     def _allowed_addresses(self, host: str, port: int, seconds: float) -> tuple[str, list[str]]:
-        name = _canonical_name(host)
+        name = canonical_name(host)
         try:
             literal = addresses.literal_address(name)
         except ValueError as error:
@@ -313,26 +307,6 @@ class Network:
             except OSError as error:
                 failure = RetryLaterError(ErrorCode.CONNECTION_FAILED, cause=str(error))
         raise failure or RetryLaterError(ErrorCode.CONNECTION_TIMED_OUT, cause="no time left")
-
-
-def _canonical_name(host: str) -> str:
-    """Return `host` in ASCII lower case without a final dot; raises for what is no host name."""
-    host = host.strip(" ").removesuffix(".")
-    if not host or len(host) > _LONGEST_NAME:
-        raise RetryLaterError(ErrorCode.HOST_NOT_FOUND, cause="empty or too long")
-    if host.isascii():
-        name = host.lower()
-    else:
-        try:
-            name = idna.encode(host, uts46=True).decode("ascii")
-        except (idna.IDNAError, UnicodeError) as error:
-            raise RetryLaterError(ErrorCode.HOST_NOT_FOUND, cause="not a host name") from error
-        if name[-1:].isdigit():
-            # ①②⑦.0.0.1 becomes an address only by mapping: nobody means well with that.
-            raise RequestError(ErrorCode.HOST_NOT_ALLOWED, cause="an address in other digits")
-    if ":" not in name and not _NAME.fullmatch(name):
-        raise RetryLaterError(ErrorCode.HOST_NOT_FOUND, cause="not a host name")
-    return name
 
 
 def _system_addresses(name: str, port: int) -> list[str]:

@@ -9,20 +9,13 @@ from shared.domain.mail_server import ImapGrant, Security, ServerLogin, ServerSe
 from shared.domain.secret import Secret
 from shared.providers.imap.adapter import ImapProvider, Patience
 from shared.providers.network import Network, NetworkPolicy
-from tests.mail_servers import (  # noqa: F401  # fixtures
-    certificates,
-    dovecot,
-    mail_user,
-    pymap_user,
-    smtp_server,
-)
 
 ALL_PORTS = frozenset(range(1, 65_536))
 USER, PASSWORD = "alice@mail.example", "correct horse"
 
 
 @pytest.fixture(scope="session")
-def network(certificates) -> Network:  # noqa: F811
+def network(certificates) -> Network:
     return Network(loopback_policy(certificates.authority))
 
 

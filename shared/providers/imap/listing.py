@@ -7,19 +7,18 @@ windows, so that no answer grows with the mailbox.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.cursor import Cursor
 from shared.domain.errors import CursorExpiredError, ErrorCode, RetryLaterError
 from shared.domain.folders import Folder
-from shared.domain.ids import FolderId, ProviderMessageId
+from shared.domain.ids import ProviderMessageId
 from shared.domain.message import Flags
-from shared.ports.provider import ChangePage, KnownCopies, Look
+from shared.ports.provider import ChangePage, KnownCopies
 from shared.providers.imap import grammar
-from shared.providers.imap.folders import ListedFolder
-from shared.providers.imap.position import LARGEST_UID, FolderStatus, Position, read_status
+from shared.providers.imap.position import LARGEST_UID, FolderStatus, Position
 from shared.providers.imap.session import OpenFolders, message_id, read_fetch, uid_of
 from shared.providers.imap.wire import Answer, untagged
 
@@ -30,74 +29,6 @@ _COMMANDS_PER_WRITE = 100
 _MOST_VANISHED = 10_000
 """Above so many vanished UIDs we name only those we hold."""
 _SEEN, _FLAGGED, _ANSWERED, _DRAFT = b"\\seen", b"\\flagged", b"\\answered", b"\\draft"
-
-
-def look(
-    open_folders: OpenFolders,
-    cursors: Mapping[FolderId, Cursor | None],
-    is_active: Callable[[Folder], bool],
-    *,
-    now: datetime,
-) -> Look:
-    """List the folders and compare the active ones with their cursors; one round trip.
-
-    The names are in the cursors, so every status is asked for together with the list.
-    """
-    positions = {key: _readable(cursor) for key, cursor in cursors.items() if cursor}
-    expected = [one.name.encode("latin-1") for one in positions.values() if one]
-    commands = [open_folders.list_command(), *map(open_folders.status_command, expected)]
-    answers: list[Answer] = []
-    for start in range(0, len(commands), _COMMANDS_PER_WRITE):
-        answers += open_folders.wire.exchange(commands[start : start + _COMMANDS_PER_WRITE])
-    listed = open_folders.take_listing(answers)
-    statuses = open_folders.read_statuses(answers)
-    if expected and not statuses:
-        # One refusal is a folder's trouble; all of them are the server's, and not an idle mailbox.
-        answers[1].require_ok()
-    active = [one for one in listed if one.folder.selectable and is_active(one.folder)]
-    changed = frozenset(
-        one.folder.id
-        for one in active
-        if _has_changed(one, positions.get(one.folder.id), statuses, now)
-    )
-    return Look(tuple(one.folder for one in listed), changed)
-
-
-def _readable(cursor: Cursor) -> Position | None:
-    try:
-        return Position.of(cursor)
-    except CursorExpiredError:
-        return None
-
-
-def _has_changed(
-    listed: ListedFolder,
-    position: Position | None,
-    statuses: Mapping[bytes, grammar.Value],
-    now: datetime,
-) -> bool:
-    if position is None:
-        return True
-    name = b"INBOX" if listed.raw.upper() == b"INBOX" else listed.raw
-    if name not in statuses:
-        # Listed and refused at once: a phantom. It is left as it is, and asked again next time.
-        return False
-    try:
-        return position.differs(read_status(statuses[name]), now)
-    except RetryLaterError:
-        return True
-
-
-def baseline(open_folders: OpenFolders, folder: Folder, *, now: datetime) -> Cursor:
-    """Return the folder's position at this instant."""
-    raw = open_folders.name_of(folder)
-    status = open_folders.status(raw)
-    last_uid = status.last_uid
-    if not last_uid and status.messages:
-        open_folders.select(raw)
-        last_uid = max(_listed_uids(open_folders, [b"*"], b"(UID)"), default=0)
-    begun = Position(raw.decode("latin-1"), status.uidvalidity, last_uid)
-    return begun.reached(status, last_uid=last_uid, compared_at=int(now.timestamp())).cursor()
 
 
 @dataclass(slots=True)
@@ -294,7 +225,8 @@ def _received(listing: _Listing, uids: Sequence[int]) -> list[tuple[int, datetim
     return sorted(found.items())
 
 
-def _listed_uids(open_folders: OpenFolders, sets: Sequence[bytes], items: bytes) -> list[int]:
+def listed_uids(open_folders: OpenFolders, sets: Sequence[bytes], items: bytes) -> list[int]:
+    """Return the UIDs the server tells of for these sets."""
     return [uid for uid, _items in _fetched(open_folders, sets, items)]
 
 

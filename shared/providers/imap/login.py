@@ -59,7 +59,7 @@ def open_session(
     )
     try:
         return _log_in(login, network, connection), connection
-    except BaseException:
+    except BaseException:  # boundary: whatever ended it, the socket is closed and it goes on
         connection.close()
         raise
 

@@ -147,7 +147,7 @@ class Wire:
         try:
             for answer in pending.answers:
                 self._read_until_done(pending, answer)
-        except BaseException:
+        except BaseException:  # boundary: noted, and it goes on
             # What is left on the wire belongs to nobody; the session cannot go on.
             self._is_broken = True
             raise

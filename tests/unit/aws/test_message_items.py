@@ -1,0 +1,86 @@
+"""No mail, however hostile, makes an item that DynamoDB would refuse."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from shared.aws.message_items import (
+    LARGEST_CONTENT_BYTES,
+    LARGEST_INLINE_BYTES,
+    body_of,
+    flag_bits,
+    flags_of,
+    inline_body,
+    message_of,
+    pack_message,
+)
+from shared.domain.message import Body, Flags, Participant, ParticipantRole, StoredAttachment
+from tests.fakes.values import a_new_copy
+
+
+def noise(length: int) -> str:
+    """Text that does not shrink when it is compressed."""
+    rng = random.Random(length)
+    return "".join(chr(rng.randrange(0x4E00, 0x9000)) for _ in range(length))
+
+
+def read_back(packed, message):
+    raw = {"d": {"B": packed.content}, "r": {"N": "0"}, "c": {"SS": sorted(message.copies)}}
+    return raw, message_of(raw)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"subject": noise(1_000_000)},
+        {"snippet": noise(500_000)},
+        {"references": tuple(noise(300) for _ in range(20_000))},
+        {"internet_message_id": noise(900_000), "in_reply_to": noise(900_000)},
+        {"headers": {f"x-{n}": noise(5_000) for n in range(200)}},
+        {
+            "participants": tuple(
+                Participant(ParticipantRole.TO, f"{noise(60)}@{n}.example", noise(2_000))
+                for n in range(3_000)
+            )
+        },
+        {"attachments": tuple(StoredAttachment(noise(4_000), "a/b", 1) for _ in range(3_000))},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_monstrous_message_is_cut_marked_and_still_read(changes):
+    new = a_new_copy(**changes)
+    packed = pack_message(new.message, new.body)
+    assert len(packed.content) <= LARGEST_CONTENT_BYTES
+    _, message = read_back(packed, new.message)
+    assert message.truncated
+    assert message.id == new.message.id
+    assert message.thread_id == new.message.thread_id
+
+
+def test_an_ordinary_message_is_not_cut():
+    new = a_new_copy()
+    raw, message = read_back(pack_message(new.message, new.body), new.message)
+    assert replace(message, received_at=new.message.received_at) == new.message
+    assert inline_body(raw) == new.body
+
+
+@pytest.mark.parametrize("length", [0, 1, 10, 1_000, 1_300, 1_400, 5_000, 2_000_000])
+def test_a_body_is_inline_while_it_is_small_and_an_object_after(length):
+    new = a_new_copy(body=Body(noise(length), "<p>x</p>"))
+    packed = pack_message(new.message, new.body)
+    raw, _ = read_back(packed, new.message)
+    if packed.body is None:
+        assert inline_body(raw) == new.body
+        assert len(packed.content) <= LARGEST_INLINE_BYTES + 1_000
+    else:
+        assert inline_body(raw) is None
+        assert body_of(packed.body) == new.body
+        assert len(packed.body) > LARGEST_INLINE_BYTES
+
+
+@pytest.mark.parametrize("bits", range(16))
+def test_flags_are_read_back(bits):
+    flags = flags_of(bits, 2**63 - 1)
+    assert flag_bits(flags) == bits
+    assert flags == Flags(bool(bits & 1), bool(bits & 2), bool(bits & 4), bool(bits & 8), 2**63 - 1)

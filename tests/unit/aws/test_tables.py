@@ -1,0 +1,112 @@
+"""Keys: nothing is smuggled, the tenant leads, texts sort as what they stand for."""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.aws import tables
+from shared.domain.ids import MessageId
+from tests.fakes.backends import table_definition
+
+ANY_TEXT = st.text(alphabet=st.characters(), min_size=1, max_size=30) | st.sampled_from(
+    ["#", "a#b", "..", "%", "%23", "a%23mailboxes", "\ud800", "\x00", "İ", "𝒜"]
+)
+INSTANTS = st.integers(0, 7_000_000_000 * 10**6).map(tables.from_microseconds)
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+MESSAGE_ID = MessageId("m" + "a" * 48)
+
+KEYS = [
+    tables.settings_key,
+    tables.state_key,
+    tables.identity_key,
+    tables.primary_key,
+    lambda t, a: tables.folder_key(t, a, a),
+    lambda t, a: tables.copy_key(t, a, a),
+    lambda t, a: tables.run_key(t, a, a),
+    lambda t, a: tables.backfill_key(t, a, a),
+    tables.open_backfill_key,
+    lambda t, a: tables.chunk_key(t, a, a, 7),
+    lambda t, _: tables.message_key(t, MESSAGE_ID),
+    lambda t, a: tables.contact_link_key(t, a, a),
+    tables.contact_key,
+    lambda t, a: tables.Key(tables.address_pk(t, a), tables.at_sk(AT, MESSAGE_ID)),
+]
+
+
+@given(ANY_TEXT)
+def test_a_part_of_a_key_holds_no_separator_and_is_read_back(text):
+    part = tables.escape(text)
+    assert "#" not in part
+    part.encode()
+    assert tables.unescape(part) == text
+
+
+@given(ANY_TEXT, ANY_TEXT)
+def test_two_texts_are_never_one_part(one, other):
+    assert (tables.escape(one) == tables.escape(other)) is (one == other)
+
+
+@given(ANY_TEXT, ANY_TEXT, ANY_TEXT)
+def test_every_key_starts_with_its_tenant_and_with_no_other(tenant, other, text):
+    for key_of in KEYS:
+        key = key_of(tenant, text)
+        assert key.pk.startswith(tables.escape(tenant) + "#")
+        if tenant != other:
+            assert key != key_of(other, text)
+            assert not key.pk.startswith(tables.escape(other) + "#")
+
+
+@given(ANY_TEXT, ANY_TEXT, ANY_TEXT)
+def test_two_kinds_of_item_never_share_a_key(tenant, one, other):
+    keys = [key_of(tenant, one) for key_of in KEYS]
+    assert len(set(keys)) == len(keys)
+    if one != other:
+        changed = {key_of(tenant, other) for key_of in KEYS} & set(keys)
+        assert {key.sk.partition("#")[0] for key in changed} <= {"message"}
+
+
+@given(INSTANTS, INSTANTS)
+def test_instants_sort_as_time_does(one, other):
+    assert (tables.instant(one) < tables.instant(other)) is (one < other)
+    assert datetime.fromisoformat(tables.instant(one)) == one
+    elsewhere = one.astimezone(timezone(timedelta(hours=-7)))
+    assert tables.instant(elsewhere) == tables.instant(one)
+    assert tables.from_microseconds(tables.microseconds(elsewhere)) == one
+
+
+def test_a_text_that_is_no_message_id_has_no_key():
+    for strange in ("", "m", "#", "t" + "a" * 48, "m" + "#" * 48):
+        assert tables.message_key("t", MessageId(strange)) is None
+
+
+def test_the_template_has_the_indexes_and_keys_the_stores_use():
+    table = table_definition()
+    keys = [key["AttributeName"] for key in table["KeySchema"]]
+    indexes = {
+        index["IndexName"]: (
+            [key["AttributeName"] for key in index["KeySchema"]],
+            sorted(index["Projection"].get("NonKeyAttributes", [])),
+        )
+        for index in table["GlobalSecondaryIndexes"]
+    }
+    assert keys == ["pk", "sk"]
+    assert indexes == {
+        tables.DUE_INDEX: (["due_slot", "due_key"], ["mailbox_id", "not_before", "tenant_id"]),
+        tables.MAILBOX_DATE_INDEX: (["mailbox_pk", "date_sk"], []),
+    }
+    items = set(tables.StateItem.get_attributes()) & set(tables.BackfillItem.get_attributes())
+    assert {"due_slot", "due_key", "mailbox_id", "tenant_id"} <= items
+
+
+def test_keys_are_spelled_nowhere_else():
+    folder = Path(tables.__file__).parent
+    spelled = re.compile(r'f?"[^"\n]*[a-z}]#[^"\n]*"')
+    found = {
+        path.name: spelled.findall(path.read_text())
+        for path in folder.glob("*.py")
+        if path.name != "tables.py"
+    }
+    assert not {name: texts for name, texts in found.items() if texts}
