@@ -1,5 +1,6 @@
 """The main job over HTTP on the local stack: connect, import, sync, read by contact, disconnect, reconnect."""
 
+import hashlib
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -110,7 +111,7 @@ class Life:
 
 @pytest.fixture
 def life(stack, dovecot, submission, request):
-    user = f"{request.node.name.replace('_', '-')[5:40].strip('-')}@mailroom.test"
+    user = f"user-{hashlib.sha256(request.node.name.encode()).hexdigest()[:12]}@mailroom.test"
     dovecot.add_user(user, PASSWORD)
     return Life(stack, dovecot, submission, stack.as_user(f"tenant-{user}", "ada", "admin"), user)
 

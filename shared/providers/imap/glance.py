@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from shared.domain.cursor import Cursor
-from shared.domain.errors import CursorExpiredError, RetryLaterError
+from shared.domain.errors import CursorExpiredError, ErrorCode, RetryLaterError
 from shared.domain.folders import Folder
 from shared.domain.ids import FolderId
 from shared.ports.provider import Look
@@ -38,10 +38,12 @@ def look(
         answers += open_folders.wire.exchange(commands[start : start + _COMMANDS_PER_WRITE])
     listed = open_folders.take_listing(answers)
     statuses = open_folders.read_statuses(answers)
-    if expected and not statuses:
-        # One refusal is a folder's trouble; all of them are the server's, and not an idle mailbox.
-        answers[1].require_ok()
     active = [one for one in listed if one.folder.selectable and is_active(one.folder)]
+    asked = [one.raw for one in active if one.raw in expected]
+    if asked and not statuses:
+        # One refusal is a folder's trouble; all of them are the server's, and not an idle mailbox.
+        answers[1 + expected.index(asked[0])].require_ok()
+        raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="no status came")
     changed = frozenset(
         one.folder.id
         for one in active

@@ -7,6 +7,7 @@ windows, so that no answer grows with the mailbox.
 """
 
 import functools
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -24,8 +25,6 @@ from shared.providers.imap.wire import Answer, untagged
 
 FIRST_WINDOW = 50_000
 """How many UIDs the first SEARCH spans; later ones grow while they find little."""
-_COMMANDS_PER_WRITE = 100
-"""More could fill both sides' buffers before either reads."""
 _MOST_VANISHED = 10_000
 """Above so many vanished UIDs we name only those we hold."""
 _SEEN, _FLAGGED, _ANSWERED, _DRAFT = b"\\seen", b"\\flagged", b"\\answered", b"\\draft"
@@ -289,13 +288,17 @@ def _vanished(listing: _Listing, known: KnownCopies) -> list[ProviderMessageId]:
     if not sets:
         return []
     held: frozenset[int] | None = None
-    for text in sets:
-        for uid in grammar.expand_set(text, low, high):
+    try:
+        for uid in itertools.chain.from_iterable(
+            grammar.expand_set(text, low, high) for text in sets
+        ):
             if len(uids) >= _MOST_VANISHED and held is None:
                 held = frozenset(_uids_of(listing, known()))
                 uids &= held
             if held is None or uid in held:
                 uids.add(uid)
+    except grammar.GrammarError as error:
+        raise _violation(str(error)) from error
     return [message_id(listing.folder, listing.status.uidvalidity, uid) for uid in sorted(uids)]
 
 

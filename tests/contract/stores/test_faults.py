@@ -408,3 +408,31 @@ def test_every_read_that_decides_is_consistent(aws):
         aws.contacts.get_contact(TENANT, a_contact().id)
     assert len(asked) == 8
     assert all(b'"ConsistentRead": true' in body for _, body in asked)
+
+
+def reconnect(stores, record):
+    return lambda: stores.mailboxes.reconnect(record.mailbox, identity_of(record.mailbox), SLOT)
+
+
+def finish_chunk(stores, record):
+    backfill = start_backfill(stores, record)()
+    chunk = stores.backfills.take_chunk(backfill, 0, owner="w", now=NOW, seconds=60)
+    fence = Fence(TENANT, BOX, record.mailbox.generation)
+    run = a_run(backfill_id=backfill.id)
+    return lambda: stores.backfills.finish_chunk(fence, backfill, chunk, run, now=later(5))
+
+
+@pytest.mark.parametrize("flow", [reconnect, finish_chunk], ids=lambda flow: flow.__name__)
+def test_what_may_happen_once_happens_once_though_its_answer_was_lost(aws, flow):
+    call = prepared(aws, flow)
+    call()
+    undisturbed = picture(aws)
+    fresh(aws)
+    call = prepared(aws, flow)
+    with failing(aws, lost, after=True), pytest.raises(StoreThrottledError):
+        call()
+    assert picture(aws) == undisturbed
+    with pytest.raises(ConflictError) as caught:
+        call()
+    assert caught.value.code in {ErrorCode.STALE_WRITE, ErrorCode.WRONG_STATE}
+    assert picture(aws) == undisturbed

@@ -113,8 +113,8 @@ def test_any_pile_of_syntax_is_read(tokens):
 
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_what_was_written_is_what_is_read(subject, text):
-    import email.message  # noqa: PLC0415
-    import email.policy  # noqa: PLC0415
+    import email.message
+    import email.policy
 
     message = email.message.EmailMessage(policy=email.policy.SMTP)
     visible = " ".join("".join(c for c in subject if c.isprintable()).split())

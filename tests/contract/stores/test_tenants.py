@@ -1,0 +1,124 @@
+"""Nothing crosses a tenant, whatever tenants, users, contacts and mail servers call themselves."""
+
+from dataclasses import replace
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.aws.tables import escape
+from shared.domain.mailbox import RunState
+from shared.ports.stores import SyncOutcome
+from tests.fakes.backends import BUCKET, on_aws
+from tests.fakes.values import (
+    ADA,
+    BOB,
+    BOX,
+    NOW,
+    OTHER_TENANT,
+    SLOT,
+    TENANT,
+    a_backfill,
+    a_contact,
+    a_folder,
+    a_mailbox,
+    a_new_copy,
+    a_run,
+    connected,
+    lease_of,
+    some_chunks,
+)
+
+TRICKY = ["acme", "acme#mailboxes", "acme%23mailboxes", "acme#", "..", "../acme", "ACME", "аcme"]
+NAMES = st.sampled_from(TRICKY) | st.text(
+    st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12
+)
+
+
+def fill(stores, tenant, text) -> None:
+    """Write at least one of everything, with `text` wherever a stranger chooses the name."""
+    record = connected(stores.mailboxes, tenant_id=tenant)
+    lease = lease_of(stores.mailboxes, record)
+    copies = [
+        a_new_copy(text, tenant_id=tenant, folder_id=text, addresses=(ADA, f"{text}@x.example")),
+        a_new_copy("2", tenant_id=tenant),
+    ]
+    stores.messages.save(lease.fence, copies)
+    outcome = SyncOutcome({text: a_folder(text)}, NOW, a_run(text, tenant_id=tenant), due_slot=SLOT)
+    stores.mailboxes.finish_run(lease.fence, outcome)
+    stores.mailboxes.set_primary(tenant, text, BOX)
+    backfill = a_backfill(text, tenant_id=tenant)
+    stores.backfills.create_backfill(backfill)
+    stores.backfills.put_chunks(backfill, some_chunks(backfill, 2))
+    stores.contacts.put_contact(
+        a_contact(text, BOB, f"{text}@x.example", tenant_id=tenant), expected_version=None
+    )
+    stores.attachments.put(tenant, iter([b"abc"]), limit=9)
+
+
+def seen_by(stores, tenant, text):
+    """Everything a tenant can read."""
+    messages = {
+        entry.message_id: entry
+        for entry in stores.messages.by_mailbox(tenant, BOX, before=None, limit=99)
+    }
+    found = stores.messages.get_messages(tenant, list(messages))
+    return [
+        stores.mailboxes.list_mailboxes(tenant),
+        stores.mailboxes.folders(tenant, BOX),
+        stores.mailboxes.primary(tenant, text),
+        stores.runs.list_runs(tenant, BOX, limit=9, before=None),
+        stores.backfills.list_backfills(tenant, BOX),
+        stores.backfills.get_chunk(tenant, BOX, text, 0),
+        messages,
+        found,
+        stores.messages.copies_of(tenant, list(found.values())),
+        stores.messages.copies(tenant, BOX, text),
+        stores.messages.by_address(tenant, ADA, before=None, limit=99),
+        stores.messages.by_address(tenant, f"{text}@x.example", before=None, limit=99),
+        stores.contacts.list_contacts(tenant, after=None, limit=99),
+        stores.contacts.contacts_by_address(tenant, [ADA, BOB, f"{text}@x.example"]),
+    ]
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@given(NAMES, NAMES, NAMES)
+def test_two_tenants_never_see_or_change_each_other(one, other, text):
+    with on_aws() as stores:
+        fill(stores, one, text)
+        before = seen_by(stores, one, text)
+        assert all(before)
+        if one == other:
+            return
+        assert not any(seen_by(stores, other, text))
+        fill(stores, other, text)
+        assert seen_by(stores, one, text) == before
+        for due in (stores.mailboxes.due(SLOT), stores.backfills.open_backfills()):
+            assert sorted(found.tenant_id for found in due) == sorted([one, other])
+        for item in stores.items():
+            starts = {
+                item[name]["S"].split("#")[0] for name in ("pk", "mailbox_pk") if name in item
+            }
+            assert len(starts) == 1
+            assert starts <= {escape(one), escape(other)}
+        keys = [o["Key"] for o in stores.clients.s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
+        assert len({key.split("/")[1] for key in keys}) == 2
+
+
+def test_the_same_mail_of_two_tenants_is_two_messages(stores):
+    made = []
+    for tenant in (TENANT, OTHER_TENANT):
+        record = connected(stores.mailboxes, tenant_id=tenant)
+        new = a_new_copy(tenant_id=tenant)
+        stores.messages.save(lease_of(stores.mailboxes, record).fence, [new])
+        made.append(new.message.id)
+    assert len(set(made)) == 2
+    assert stores.messages.get_messages(TENANT, made[1:]) == {}
+    assert stores.messages.get_body(OTHER_TENANT, made[0]) is None
+
+
+def test_a_tenants_identity_of_a_mailbox_is_written_nowhere_in_the_indexes(aws):
+    mailbox = a_mailbox(tenant_id=TENANT)
+    aws.mailboxes.create(mailbox, replace(RunState(), due_slot=SLOT), "imap:sales@acme.example")
+    (due,) = aws.table.query(SLOT, index=("due", "due_slot", "due_key"))
+    assert set(due) == {"pk", "sk", "due_slot", "due_key", "tenant_id", "mailbox_id"}
+    assert "sales" not in str(due)
