@@ -46,11 +46,11 @@ def measure(messages: int, pairs: int) -> Figures:
     with measured_mailbox(messages) as mailbox:
         # Once unmeasured: the server fills its caches for both.
         _ours(mailbox, "fetch")
-        _mbsync(mailbox)
+        mbsync(mailbox)
         ours: list[Figures] = []
         theirs: list[Figures] = []
         for _ in range(pairs):
-            theirs.append(_mbsync(mailbox))
+            theirs.append(mbsync(mailbox))
             ours.append(_ours(mailbox, "pack"))
         stages = {stage: _ours(mailbox, stage) for stage in STAGES[:-1]}
     mine, other = _medians(ours), _medians(theirs)
@@ -121,7 +121,8 @@ def _ours(mailbox: MeasuredMailbox, stage: str) -> Figures:
     return figures
 
 
-def _mbsync(mailbox: MeasuredMailbox) -> Figures:
+def mbsync(mailbox: MeasuredMailbox) -> Figures:
+    """Download the mailbox once and return what it took."""
     # Where there is memory to write to, the disk does not count against it.
     memory = Path("/dev/shm")
     target = (memory if memory.is_dir() else HOME) / f"mailroom-mbsync-{os.getpid()}"

@@ -1,0 +1,89 @@
+"""Decides what the benchmark prints: one table, results as ratios of what ran beside them.
+
+    python -m tests.performance [fetch] [idle] [units] [imports] [e2e] [--messages N] [--pairs N]
+
+All parts but `e2e`, which starts a whole stack, run when none is named. The figures also go to
+`.local/performance/latest.json`, a part at a time, so that one part can be measured anew alone.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.performance import end_to_end, fetch, idle, imports, units
+from tests.performance.server import HOME
+
+MESSAGES = 20_000
+PARTS = ("fetch", "idle", "units", "imports", "e2e")
+_IDLE_PAIRS = 25
+_FEWER = {"units": 400, "e2e": 2_000}
+"""Parts whose figures a message need fewer messages, because each is slow."""
+
+Rows = list[tuple[str, str, str]]
+
+
+def main() -> None:
+    """Measure the named parts and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"of: {', '.join(PARTS)}")
+    parser.add_argument("--messages", type=int, help="in the mailbox of each part")
+    parser.add_argument("--pairs", type=int, default=3, help="interleaved runs of `fetch`")
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    parts = options.parts or [part for part in PARTS if part != "e2e"]
+    if {"fetch", "e2e"} & set(parts) and not shutil.which("mbsync"):
+        parser.error(
+            "mbsync is not here (Debian: apt-get install isync; macOS: brew install isync)"
+        )
+    rows: Rows = []
+    for part in parts:
+        print(f"Measuring {part}", file=sys.stderr)
+        messages = options.messages or _FEWER.get(part, MESSAGES)
+        figures, described = _measured(part, messages, options.pairs)
+        _keep(part, figures)
+        rows += [("", "", ""), (part, f"{messages:,} messages", "aim")] + described
+    _print(rows[1:])
+
+
+def _measured(part: str, messages: int, pairs: int) -> tuple[dict[str, Any], Rows]:
+    runs: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[dict[str, Any]], Rows]]] = {
+        "fetch": (lambda: fetch.measure(messages, pairs), fetch.rows),
+        "idle": (lambda: idle.measure(messages, _IDLE_PAIRS), idle.rows),
+        "units": (lambda: units.measure(messages), units.rows),
+        "imports": (imports.measure, imports.rows),
+        "e2e": (lambda: end_to_end.measure(messages), end_to_end.rows),
+    }
+    measure, describe = runs[part]
+    figures = measure()
+    return figures, describe(figures)
+
+
+def _keep(part: str, figures: dict[str, Any]) -> None:
+    HOME.mkdir(parents=True, exist_ok=True)
+    latest = HOME / "latest.json"
+    known = json.loads(latest.read_text()) if latest.exists() else {}
+    known[part] = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}",
+        "python": platform.python_version(),
+        "load_before": os.getloadavg()[0],
+        "figures": figures,
+    }
+    latest.write_text(json.dumps(known, indent=2) + "\n")
+
+
+def _print(rows: Rows) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    for what, figure, aim in rows:
+        print(f"{what:<{widths[0]}}  {figure:<{widths[1]}}  {aim}".rstrip())
+
+
+if __name__ == "__main__":
+    main()
