@@ -12,12 +12,14 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.performance import end_to_end, fetch, idle, imports, units
 from tests.performance.server import HOME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MESSAGES = 20_000
 PARTS = ("fetch", "idle", "units", "imports", "e2e")
@@ -48,7 +50,7 @@ def main() -> None:
         messages = options.messages or _FEWER.get(part, MESSAGES)
         figures, described = _measured(part, messages, options.pairs)
         _keep(part, figures)
-        rows += [("", "", ""), (part, f"{messages:,} messages", "aim")] + described
+        rows += [("", "", ""), (part, f"{messages:,} messages", "aim"), *described]
     _print(rows[1:])
 
 

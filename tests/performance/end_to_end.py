@@ -47,7 +47,7 @@ def measure(messages: int) -> Figures:
             ports=(imap.ports.tls, imap.ports.starttls, smtp.ports.tls, smtp.ports.starttls),
             authority=authority,
         )
-        stack = Stack(paths, mail=access)
+        stack: Any = Stack(paths, mail=access)
         try:
             stack.start()
             api = stack.as_user("bench", "bench", "admin")

@@ -13,21 +13,23 @@ import json
 import pstats
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 from shared.aws.message_items import pack_message
 from shared.domain.backfill import CHUNK_SIZE
 from shared.domain.cursor import Cursor
 from shared.domain.folders import Folder
-from shared.domain.ids import MailboxId, ProviderMessageId, TenantId, UserId
+from shared.domain.ids import FolderId, MailboxId, ProviderMessageId, TenantId, UserId
 from shared.domain.lease import Fence
 from shared.domain.ledger import Ledger
 from shared.domain.mailbox import Mailbox, MailboxKind, MailboxStatus, Provider, Purpose
 from shared.domain.message import FetchedMessage
 from shared.mime.parse import MimeParser
 from shared.operations.ingest import Ingest
+from shared.ports.stores import AttachmentStore, MessageStore, NewCopy
 from shared.providers.imap.adapter import ImapSession
 from tests.performance.memory import peak_megabytes
 from tests.performance.server import MeasuredMailbox
@@ -54,11 +56,13 @@ class PackAndDrop:
     def __init__(self) -> None:
         self.bytes = 0
 
-    def which_are_stored(self, tenant_id, mailbox_id, ids) -> frozenset[ProviderMessageId]:
+    def which_are_stored(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, ids: Sequence[ProviderMessageId]
+    ) -> frozenset[ProviderMessageId]:
         """Say that nothing is."""
         return frozenset()
 
-    def save(self, fence, new) -> frozenset[ProviderMessageId]:
+    def save(self, fence: Fence, new: Sequence[NewCopy]) -> frozenset[ProviderMessageId]:
         """Pack each message and forget it."""
         for item in new:
             packed = pack_message(item.message, item.body)
@@ -69,7 +73,7 @@ class PackAndDrop:
 class LeftThere:
     """An `AttachmentStore` that reads no attachment, so that none is fetched."""
 
-    def put(self, tenant_id, slices, *, limit) -> tuple[str, int]:
+    def put(self, tenant_id: TenantId, slices: Iterable[bytes], *, limit: int) -> tuple[str, int]:
         """Name it by nothing."""
         return "digest", 0
 
@@ -82,8 +86,8 @@ def take_in(session: ImapSession, stage: str) -> dict[str, int]:
         fence=Fence(MAILBOX.tenant_id, MAILBOX.id, 1),
         session=session,
         parser=parser,
-        messages=store,
-        attachments=LeftThere(),
+        messages=cast("MessageStore", store),
+        attachments=cast("AttachmentStore", LeftThere()),
         ledger=ledger,
         remaining_seconds=lambda: 900.0,
     )
@@ -103,7 +107,7 @@ def take_in(session: ImapSession, stage: str) -> dict[str, int]:
 
 def _chunks(session: ImapSession) -> Iterator[tuple[Folder, Sequence[ProviderMessageId]]]:
     now = datetime.now(UTC)
-    nothing: dict[str, Cursor | None] = {}
+    nothing: dict[FolderId, Cursor | None] = {}
     for folder in session.look(nothing, lambda folder: folder.selectable, now=now).folders:
         ids = session.list_window(folder, since=_SINCE, upto=session.baseline(folder, now=now))
         for start in range(0, len(ids), CHUNK_SIZE):

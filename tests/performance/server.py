@@ -7,12 +7,13 @@ filled anew only when another number of messages is asked for.
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from infra.local.dovecot import DovecotServer
+from infra.local.dovecot_mail import Stored
 from infra.local.paths import REPOSITORY
 from shared.domain.mail_server import ImapGrant, Security, ServerLogin, ServerSettings
 from shared.domain.secret import Secret
@@ -81,7 +82,7 @@ def measured_mailbox(messages: int) -> Iterator[MeasuredMailbox]:
 
 
 def _fill(server: DovecotServer, messages: int) -> int:
-    waiting: dict[str, list[tuple[bytes, Sequence[str], object]]] = {name: [] for name in FOLDERS}
+    waiting: dict[str, list[Stored]] = {name: [] for name in FOLDERS}
     held = dict.fromkeys(FOLDERS, 0)
     total = 0
     mail = server.mail(OWNER)

@@ -10,7 +10,7 @@ half when not.
 
 import os
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from math import ceil
 from typing import Any
@@ -47,7 +47,7 @@ class Meter:
     def reset(self) -> None:
         """Begin at nothing."""
         self.written: Counter[str] = Counter()
-        self.read: Counter[str] = Counter()
+        self.read: defaultdict[str, float] = defaultdict(float)
 
     def _before(self, params: Any, model: Any, context: Any, **_: Any) -> None:
         if getattr(self._asking, "busy", False):

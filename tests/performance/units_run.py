@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,8 @@ from shared.domain.secret import Secret
 from shared.mime.parse import MimeParser
 from shared.operations.access import keep_grant
 from shared.operations.ingest import Ingest
-from shared.operations.sync_mailbox import SyncReport, sync_mailbox
+from shared.operations.outcomes import SyncReport
+from shared.operations.sync_mailbox import sync_mailbox
 from shared.ports.queues import SyncRequest
 from tests.fakes.backends import TABLE, Stores, on_aws, table_definition
 from tests.fakes.clock import FixedClock
@@ -157,5 +158,5 @@ def _session(server: FakeMailServer) -> Any:
         return session
 
 
-def _each(units: Counter[str], count: int) -> dict[str, float]:
+def _each(units: Mapping[str, float], count: int) -> dict[str, float]:
     return {name: value / count for name, value in units.items() if value}
