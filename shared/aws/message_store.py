@@ -30,6 +30,7 @@ from shared.aws.message_items import (
     message_of,
     pack_message,
 )
+from shared.aws.side_by_side import side_by_side
 from shared.aws.table import Table
 from shared.aws.tables import (
     AT_PREFIX,
@@ -89,11 +90,10 @@ class DynamoMessageStore:
             return frozenset()
         # Packing holds the interpreter, sending does not: only the latter gains by threads.
         packed = [pack_message(item.message, item.body) for item in new]
-        received = list(
-            self._writers.map(
-                lambda pair: self._write_content(fence.tenant_id, *pair),
-                zip(new, packed, strict=True),
-            )
+        received = side_by_side(
+            self._writers,
+            lambda pair: self._write_content(fence.tenant_id, *pair),
+            zip(new, packed, strict=True),
         )
         self._write_index(fence.tenant_id, zip(new, received, strict=True))
         return self._copies.add(fence, [item.copy for item in new])
@@ -140,8 +140,7 @@ class DynamoMessageStore:
             for key in sorted(keys)
         ]
         batches = [requests[start : start + 25] for start in range(0, len(requests), 25)]
-        for _ in self._writers.map(self.table.write_many, batches):
-            pass
+        side_by_side(self._writers, self.table.write_many, batches)
 
     # ---- copies ----
 

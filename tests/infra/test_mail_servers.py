@@ -169,7 +169,7 @@ def test_pymap_is_a_server_without_condstore(pymap_user):
         client.select_folder("INBOX", readonly=True)
         (uid,) = client.search("ALL")
         assert client.fetch([uid], ["INTERNALDATE"])[uid][b"INTERNALDATE"] == LONG_AGO
-    assert mail.uid_validity() > 2**31
+    assert 0 < mail.uid_validity() < 2**32
 
 
 # ---- scripts ----

@@ -119,6 +119,7 @@ class _Fetching:
                 yield one
         for again in missed:
             again.items.clear()
+            again.is_unreadable = False
             # Alone, so that a message the server cannot read does not take others with it.
             for one in self._once([again]):
                 reason = "unreadable" if again.is_unreadable else "gone"
@@ -133,14 +134,14 @@ class _Fetching:
         asked = self._send_metadata(groups[0]) if groups else None
         for position, group in enumerate(groups, start=1):
             if asked is not None:
-                self._take(group, self._wire.collect(asked))
+                self._collect(asked, group)
             batches = self._batches(group)
             pending = self._send(batches[0].fetches) if batches else None
             asked = self._send_metadata(groups[position]) if position < len(groups) else None
             yield from (one for one in group if b"RFC822.SIZE" not in one.items)
             for batch, following in zip(batches, [*batches, None][1:], strict=True):
                 if pending is not None:
-                    self._take(batch.group, self._wire.collect(pending))
+                    self._collect(pending, batch.group)
                 pending = self._send(following.fetches) if following else None
                 for one in batch.group:
                     yield self._finished(one)
@@ -152,8 +153,7 @@ class _Fetching:
         small = [one for one in found if one.size <= WHOLE_BYTES]
         large = [one for one in found if one.size > WHOLE_BYTES]
         if large:
-            structures = self._send([(_uids(large), b"(UID BODYSTRUCTURE)")])
-            self._take(large, self._wire.collect(structures))
+            self._collect(self._send([(_uids(large), b"(UID BODYSTRUCTURE)")]), large)
         for one in large:
             one.make_plan()
         whole = [_Batch(some, [(_uids(some), b"(UID BODY.PEEK[])")]) for some in _by_bytes(small)]
@@ -188,26 +188,28 @@ class _Fetching:
     def _send(self, fetches: Sequence[tuple[bytes, bytes]]) -> Pending:
         # The caller may have read from another folder between two batches.
         self._open_folders.select(self.raw)
-        return self._wire.send([b"UID FETCH " + uids + b" " + items for uids, items in fetches])
+        commands = [b"UID FETCH " + uids + b" " + items for uids, items in fetches]
+        return self._wire.send(commands, on_untagged=self._take)
 
-    def _take(self, group: Sequence[_Wanted], answers: Sequence[Answer]) -> None:
-        # Any message of this call: a response may come with the end of an earlier command.
-        for answer in answers:
-            for response in answer.untagged:
-                try:
-                    items = read_fetch(response) or {}
-                except grammar.GrammarError:
-                    # One message's answer cannot be read: it counts as not delivered.
-                    continue
-                one = self._by_uid.get(grammar.number(items.get(b"UID")) or 0)
-                if one is not None:
-                    one.items.update({key.partition(b"<")[0]: items[key] for key in items})
-            answer.untagged.clear()
+    def _collect(self, pending: Pending, group: Sequence[_Wanted]) -> None:
+        """Wait for the answers to `pending`, which asked for `group`."""
+        for answer in self._wire.collect(pending):
             if answer.refusal.kind == "NO":
                 for one in group:
                     one.is_unreadable = True
             else:
                 answer.require_ok()
+
+    def _take(self, response: list[bytes]) -> None:
+        """Note what one response says of one message, whichever command it came with."""
+        try:
+            items = read_fetch(response) or {}
+        except grammar.GrammarError:
+            # One message's answer cannot be read: it counts as not delivered.
+            return
+        one = self._by_uid.get(grammar.number(items.get(b"UID")) or 0)
+        if one is not None:
+            one.items.update({key.partition(b"<")[0]: items[key] for key in items})
 
 
 def _uids(group: Sequence[_Wanted]) -> bytes:

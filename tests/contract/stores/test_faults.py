@@ -87,6 +87,11 @@ def remove(stores, record):
     return lambda: stores.messages.remove_copies(fence, [name("1"), name("2")], now=later(5))
 
 
+def revive(stores, record):
+    remove(stores, record)()
+    return save(stores, record)
+
+
 def finish_run(stores, record):
     lease = lease_of(stores.mailboxes, record)
     stores.mailboxes.request_run(TENANT, BOX, RunId("01R"))
@@ -168,6 +173,7 @@ FLOWS = [
     save,
     set_flags,
     remove,
+    revive,
     finish_run,
     finish_idle,
     fail_without_lease,

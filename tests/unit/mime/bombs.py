@@ -1,8 +1,6 @@
 """Messages made to cost a parser minutes or gigabytes, and a run over all of them in a process of its own."""
 
 import json
-import resource
-import sys
 import time
 from datetime import UTC, datetime
 
@@ -10,6 +8,7 @@ from shared.domain.errors import UnreadableMessageError
 from shared.domain.ids import ProviderMessageId
 from shared.domain.message import FetchedMessage, Flags
 from shared.mime.parse import MimeParser
+from tests.performance.memory import peak_megabytes
 
 MEGABYTE = 1024 * 1024
 HEAD = b"From: a@b.example\r\nMessage-ID: <x@b.example>\r\n"
@@ -135,9 +134,7 @@ def main() -> None:
         except UnreadableMessageError as error:
             outcome = f"{error.code} {error.cause}"
         seconds = time.process_time() - began
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        # Bytes on macOS, kilobytes elsewhere.
-        megabytes = peak // (MEGABYTE if sys.platform == "darwin" else 1024)
+        megabytes = peak_megabytes()
         found[name] = {"seconds": seconds, "megabytes": megabytes, "outcome": outcome}
         del raw, message
     print(json.dumps(found))
