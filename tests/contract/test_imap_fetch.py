@@ -180,6 +180,20 @@ def test_parts_and_other_folders_may_be_read_between_two_messages(world, monkeyp
     assert sorted(got) == sorted(names)
 
 
+def test_two_readings_of_one_folder_at_once_lose_nothing(world, monkeypatch):
+    monkeypatch.setattr(fetching, "UIDS_PER_FETCH", 2)
+    world.stored.append_many("INBOX", [(mail(n), (), None) for n in range(12)])
+    with world.session() as session:
+        folder, names = names_in(world, session)
+        odd, even = session.fetch(folder, names[::2]), session.fetch(folder, names[1::2])
+        before = session.round_trips
+        got = [one.raw for pair in zip(odd, even, strict=True) for one in pair]
+        cost = session.round_trips - before
+    assert got == [mail(n) for n in range(12)]
+    # Metadata and bodies of six pairs; nothing had to be asked for again.
+    assert cost == 12
+
+
 def test_a_listing_that_is_left_early_does_not_confuse_what_follows(world):
     for number in range(5):
         world.stored.deliver(mail(number))

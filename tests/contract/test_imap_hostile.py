@@ -27,6 +27,7 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 INBOX = Folder(folder_id(b"INBOX"), "INBOX", FolderRole.INBOX)
 WITH_CONDSTORE = CAPABILITIES + " CONDSTORE"
 WITH_QRESYNC = CAPABILITIES + " CONDSTORE QRESYNC"
+MEGABYTE = 1 << 20
 EXAMINED = b"* 1 EXISTS\r\n* OK [UIDVALIDITY 7] UIDs valid\r\n"
 
 
@@ -290,7 +291,7 @@ def test_a_vast_vanished_names_only_what_we_hold(opened):
     assert page.removed == tuple(held)
 
 
-@pytest.mark.parametrize("odd", [b"* 1 FETCH (UID 1 FLAGS (\r\n"])
+@pytest.mark.parametrize("odd", [b"* VANISHED (EARLIER) 1:x\r\n", b"* 1 FETCH (UID 1 FLAGS (\r\n"])
 def test_an_unreadable_answer_is_a_violation_and_no_bug(opened, odd):
     error = failure(
         opened,
@@ -397,6 +398,31 @@ def test_a_batch_the_server_refuses_loses_only_what_it_does_not_deliver(opened):
     assert got == {name(1): MissingMessage(name(1), "unreadable")}
 
 
+@pytest.mark.parametrize("code", [b"UNAVAILABLE", b"INUSE", b"LIMIT", b"THROTTLED"])
+def test_a_batch_refused_for_now_loses_nothing(opened, code):
+    error = failure(
+        opened,
+        lambda session: list(session.fetch(INBOX, [name(1)])),
+        refuses={"FETCH": b"NO [" + code + b"] later"},
+    )
+    assert isinstance(error, RetryLaterError)
+
+
+def test_flags_that_change_while_bodies_come_are_the_newest(opened):
+    answer = whole(1) + b"* 1 FETCH (FLAGS (\\Seen) UID 1 MODSEQ (9))\r\n"
+    one = fetched(opened, fetch=answer)[name(1)]
+    assert one.raw == b"Subject: hi\r\n\r\nhi"
+    assert one.flags == Flags(seen=True, version=9)
+
+
+def test_bodies_nobody_asked_for_are_not_gathered(opened):
+    body = b"x" * MEGABYTE
+    pieces = (b" BODY[%d] {%d}\r\n%b" % (n, len(body), body) for n in range(1, 16))
+    answer = b"* 1 FETCH (UID 1" + b"".join(pieces) + b")\r\n"
+    error = failure(opened, lambda session: list(session.fetch(INBOX, [name(1)])), fetch=answer * 5)
+    assert error.code is ErrorCode.PROTOCOL_VIOLATION
+
+
 def test_a_missing_date_of_receipt_becomes_the_beginning_of_time(opened):
     answer = whole(1).replace(b'INTERNALDATE "21-Nov-2026 10:00:00 +0000" ', b"")
     one = fetched(opened, fetch=answer)[name(1)]
@@ -458,6 +484,11 @@ def test_a_part_that_cannot_be_read_is_never_an_empty_one(opened, refusal, kind,
 def test_a_part_of_an_older_numbering_is_gone(opened):
     error = failure(opened, lambda session: list(session.read_part(INBOX, name(1, 6), "2", "")))
     assert error.code is ErrorCode.MESSAGE_GONE
+
+
+def test_a_bye_in_the_middle_is_temporary(opened):
+    error = failure(opened, look, refuses={"STATUS": b"* BYE Too many connections"})
+    assert error.code is ErrorCode.TOO_MANY_CONNECTIONS
 
 
 # ---- the wire ----

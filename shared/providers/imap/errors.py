@@ -23,6 +23,8 @@ from shared.domain.errors import (
 from shared.providers.imap.grammar import StatusText
 
 _CAUSE_CHARACTERS = 300
+PASSES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "THROTTLED"})
+"""Codes that say nothing of what was asked for, only that now is not the time."""
 _CREDENTIALS = frozenset({"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED"})
 
 

@@ -16,10 +16,10 @@ from shared.domain.errors import ErrorCode, RetryLaterError, UnreadableMessageEr
 from shared.domain.folders import Folder
 from shared.domain.ids import ProviderMessageId
 from shared.domain.message import FetchedMessage, FetchedPart, MissingMessage
-from shared.providers.imap import grammar, structure
+from shared.providers.imap import errors, grammar, structure
 from shared.providers.imap.listing import read_flags
 from shared.providers.imap.session import OpenFolders, read_fetch, uid_of
-from shared.providers.imap.wire import Answer, Pending
+from shared.providers.imap.wire import LARGEST_ANSWER, Answer, Pending
 
 UIDS_PER_FETCH = 200
 """Some servers hang up on longer sets."""
@@ -31,6 +31,7 @@ SALVAGE_BYTES = 1 << 20
 """A message whose structure cannot be read is fetched whole up to this size."""
 HEADER_BYTES = 256 << 10
 SLICE_BYTES = 1 << 20
+_OBJECT_BYTES = 20
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE%s)"
 
@@ -44,6 +45,8 @@ class _Wanted:
     items: dict[bytes, grammar.Value] = field(default_factory=dict)
     plan: structure.Plan | None = None
     is_unreadable: bool = False
+    held_bytes: int = 0
+    """What the server sent of it and we still hold."""
 
     @property
     def size(self) -> int:
@@ -108,6 +111,7 @@ class _Fetching:
         extra += b" X-GM-THRID" if open_folders.session.can(b"X-GM-EXT-1") else b""
         self._items = _ITEMS % extra
         self._by_uid: dict[int, _Wanted] = {}
+        self._held_bytes = 0
 
     def all_of(self, wanted: Sequence[_Wanted]) -> Iterator[FetchedMessage | MissingMessage]:
         """Yield all of `wanted`; those not delivered are asked for once more, each alone."""
@@ -118,7 +122,6 @@ class _Fetching:
             else:
                 yield one
         for again in missed:
-            again.items.clear()
             again.is_unreadable = False
             # Alone, so that a message the server cannot read does not take others with it.
             for one in self._once([again]):
@@ -138,14 +141,18 @@ class _Fetching:
             batches = self._batches(group)
             pending = self._send(batches[0].fetches) if batches else None
             asked = self._send_metadata(groups[position]) if position < len(groups) else None
-            yield from (one for one in group if b"RFC822.SIZE" not in one.items)
+            for one in group:
+                if b"RFC822.SIZE" not in one.items:
+                    self._forget(one)
+                    yield one
             for batch, following in zip(batches, [*batches, None][1:], strict=True):
                 if pending is not None:
                     self._collect(pending, batch.group)
                 pending = self._send(following.fetches) if following else None
                 for one in batch.group:
-                    yield self._finished(one)
-                    one.items.clear()
+                    finished = self._finished(one)
+                    self._forget(one)
+                    yield finished
 
     def _batches(self, group: Sequence[_Wanted]) -> list[_Batch]:
         """Divide what is known to be there by size: whole, or in parts."""
@@ -194,7 +201,7 @@ class _Fetching:
     def _collect(self, pending: Pending, group: Sequence[_Wanted]) -> None:
         """Wait for the answers to `pending`, which asked for `group`."""
         for answer in self._wire.collect(pending):
-            if answer.refusal.kind == "NO":
+            if answer.refusal.kind == "NO" and answer.refusal.code not in errors.PASSES:
                 for one in group:
                     one.is_unreadable = True
             else:
@@ -208,8 +215,23 @@ class _Fetching:
             # One message's answer cannot be read: it counts as not delivered.
             return
         one = self._by_uid.get(grammar.number(items.get(b"UID")) or 0)
-        if one is not None:
-            one.items.update({key.partition(b"<")[0]: items[key] for key in items})
+        if one is None:
+            return
+        one.items.update({key.partition(b"<")[0]: items[key] for key in items})
+        # Outside literals every byte may become an object of its own.
+        size = sum(map(len, response[1::2])) + _OBJECT_BYTES * sum(map(len, response[::2]))
+        one.held_bytes += size
+        self._held_bytes += size
+        if self._held_bytes > LARGEST_ANSWER:
+            # Two batches are far less: it sends what nobody asked for.
+            raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="bodies without end")
+
+    def _forget(self, one: _Wanted) -> None:
+        """Let go of what came of a message; what is still to come of it is dropped."""
+        self._by_uid.pop(one.uid, None)
+        self._held_bytes -= one.held_bytes
+        one.held_bytes = 0
+        one.items.clear()
 
 
 def _uids(group: Sequence[_Wanted]) -> bytes:

@@ -62,6 +62,7 @@ class Pending:
 
     answers: list[Answer]
     on_untagged: OnUntagged | None
+    """Gets the untagged responses one by one; without it they are kept in the answers."""
     is_read: bool = False
 
 
@@ -94,10 +95,17 @@ class Wire:
         With `on_untagged` the untagged responses go there one by one and are not kept.
         """
         self.drain()
-        return self.collect(self.send(commands, on_untagged=on_untagged))
+        return self.collect(self._send(commands, on_untagged))
 
-    def send(self, commands: Iterable[bytes], *, on_untagged: OnUntagged | None = None) -> Pending:
-        """Write `commands` and return without waiting."""
+    def send(self, commands: Iterable[bytes], *, on_untagged: OnUntagged) -> Pending:
+        """Write `commands` and return without waiting.
+
+        Whatever is read until they are answered also goes to `on_untagged`: with several commands
+        under way nothing says which of them brought a response. Keep what you know, drop the rest.
+        """
+        return self._send(commands, on_untagged)
+
+    def _send(self, commands: Iterable[bytes], on_untagged: OnUntagged | None) -> Pending:
         lines: list[bytes] = []
         answers: list[Answer] = []
         for command in commands:
@@ -113,7 +121,7 @@ class Wire:
         return pending
 
     def collect(self, pending: Pending) -> list[Answer]:
-        """Wait for the answers to `pending`; those written before it are read first and kept."""
+        """Wait for the answers to `pending`; those of commands written before it are read first."""
         while not pending.is_read:
             self._read(self._outstanding.popleft())
         return pending.answers
@@ -156,6 +164,9 @@ class Wire:
     def _read_until_done(self, pending: Pending, answer: Answer) -> None:
         kept = 0
         prefix = answer.tag + b" "
+        under_way = (pending, *self._outstanding)
+        # Two batches of one fetch share a handler, which then gets a response once.
+        handlers = {one.on_untagged: None for one in under_way if one.on_untagged}
         while answer.status is None:
             response = self.read_response()
             line = response[0]
@@ -168,8 +179,9 @@ class Wire:
             elif line[2:5].upper() == b"BYE":
                 status = grammar.status_text(line)
                 raise errors.from_imap_command(status or grammar.StatusText("BYE"))
-            elif pending.on_untagged is not None:
-                pending.on_untagged(response)
+            elif handlers:
+                for handle in handlers:
+                    handle(response)
             else:
                 kept += sum(map(len, response))
                 if kept > LARGEST_ANSWER:
