@@ -7,7 +7,7 @@ stranger sends, the item stays far below the 400 KB that DynamoDB takes.
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.aws.packing import pack, unpack
+from shared.aws.packing import pack, unpack, unpacked_size
 from shared.aws.table import Raw
 from shared.aws.tables import copy_key, date_sk, from_microseconds, mailbox_pk, microseconds
 from shared.domain.ids import (
@@ -32,6 +32,8 @@ from shared.domain.message import (
 
 LARGEST_INLINE_BYTES = 4_096
 """A packed body past this goes to S3: up to here units of writing cost less than an object."""
+_LIKELY_INLINE_CHARACTERS = 14_000
+"""Text and HTML shrink to between a quarter and a third, so up to here most are inline."""
 LARGEST_CONTENT_BYTES = 200_000
 MOST_PARTICIPANTS = 1_000
 MOST_COPIES = 2_000
@@ -56,12 +58,15 @@ class PackedMessage:
 def pack_message(message: Message, body: Body) -> PackedMessage:
     """Pack a message, its body inline while both are small."""
     document = _fitted(message)
-    together = pack({**document, "b": [body.text, body.html]})
-    if len(together) <= LARGEST_INLINE_BYTES:
-        return PackedMessage(together, None)
-    packed_body = pack([body.text, body.html])
+    texts = [body.text, body.html]
+    # Packing is most of what storing costs the processor, so what is tried first is what will do.
+    if len(body.text) + len(body.html or "") <= _LIKELY_INLINE_CHARACTERS:
+        together = pack({**document, "b": texts})
+        if len(together) <= LARGEST_INLINE_BYTES:
+            return PackedMessage(together, None)
+    packed_body = pack(texts)
     if len(packed_body) <= LARGEST_INLINE_BYTES:
-        return PackedMessage(together, None)
+        return PackedMessage(pack({**document, "b": texts}), None)
     return PackedMessage(pack(document), packed_body)
 
 
@@ -168,7 +173,7 @@ def _fitted(message: Message) -> dict[str, Any]:
         subject=message.subject[:_LONGEST_TEXT],
         snippet=message.snippet[:_LONGEST_TEXT],
         participants=tuple(
-            replace(one, name=one.name[:_LONGEST_NAME])
+            one if len(one.name) <= _LONGEST_NAME else replace(one, name=one.name[:_LONGEST_NAME])
             for one in message.participants[:MOST_PARTICIPANTS]
         ),
         attachments=tuple(
@@ -181,7 +186,8 @@ def _fitted(message: Message) -> dict[str, Any]:
             for name, value in list(message.headers.items())[:_MOST_HEADERS]
         },
     )
-    while len(pack(_document(kept))) > LARGEST_CONTENT_BYTES:
+    document = _document(kept)
+    while _is_too_large(document):
         kept = replace(
             kept,
             references=kept.references[-len(kept.references) // 2 :],
@@ -189,9 +195,14 @@ def _fitted(message: Message) -> dict[str, Any]:
             attachments=kept.attachments[: len(kept.attachments) // 2],
             headers={},
         )
-    if kept != message:
-        kept = replace(kept, truncated=True)
-    return _document(kept)
+        document = _document(kept)
+    return document if kept == message else _document(replace(kept, truncated=True))
+
+
+def _is_too_large(document: dict[str, Any]) -> bool:
+    # Nearly every document is far below even before it is packed, and packing it to see costs more.
+    size = unpacked_size(document)
+    return size > LARGEST_CONTENT_BYTES // 2 and len(pack(document)) > LARGEST_CONTENT_BYTES
 
 
 def _document(message: Message) -> dict[str, Any]:

@@ -35,6 +35,11 @@ def pack(value: Any) -> bytes:
     return _FORM + _codecs.compressor.compress(orjson.dumps(value))
 
 
+def unpacked_size(value: Any) -> int:
+    """Return the bytes of a JSON value before it is packed."""
+    return len(orjson.dumps(value))
+
+
 def unpack(data: bytes) -> Any:
     """Return what `pack` was given; raises `UnknownFormError` for another form."""
     if data[:1] != _FORM:
