@@ -95,13 +95,13 @@ def take_in(session: ImapSession, stage: str) -> dict[str, int]:
     for folder, ids in _chunks(session):
         if stage == "pack":
             ingest.take_in(folder, ids)
-            messages = ledger.counts().stored
             continue
         for fetched in session.fetch(folder, ids):
             if isinstance(fetched, FetchedMessage):
                 messages += 1
                 if stage == "parse":
                     parser.parse(fetched)
+    messages += ledger.counts().stored
     return {"messages": messages, "packed_bytes": store.bytes}
 
 
