@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import pytest
 
+from infra.simulators.faults import FAULTS
 from infra.simulators.scripted_imap import CAPABILITIES, ScriptedImap
 from shared.domain.cursor import Cursor
 from shared.domain.errors import (
@@ -20,6 +21,7 @@ from shared.domain.errors import (
 from shared.domain.folders import Folder, FolderRole
 from shared.domain.ids import ProviderMessageId
 from shared.domain.message import FetchedMessage, Flags, MissingMessage
+from shared.providers.imap.adapter import ImapProvider, Patience
 from shared.providers.imap.folders import folder_id
 from shared.providers.imap.wire import LARGEST_LITERAL, LONGEST_LINE
 
@@ -46,7 +48,7 @@ class Refusing(ScriptedImap):
 
 
 @pytest.fixture
-def opened(certificates, impatient, grant_for):
+def opened(certificates, network, grant_for):
     """Give a session with a server that answers as told, and the server."""
 
     @contextmanager
@@ -56,7 +58,11 @@ def opened(certificates, impatient, grant_for):
             scenario, at=at, certificates=certificates, capabilities=capabilities, answers=given
         )
         server.refuses = {name.upper(): text for name, text in (refuses or {}).items()}
-        with server, impatient.open(grant_for(server)) as session:
+        # Only where a server falls silent is it worth giving up soon; a busy machine is slow too.
+        ends = scenario in FAULTS
+        patience = Patience(stall=0.5, session=5.0) if ends else Patience(session=60.0)
+        provider = ImapProvider(network, patience=patience)
+        with server, provider.open(grant_for(server)) as session:
             yield session, server
 
     return open_with

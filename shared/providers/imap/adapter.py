@@ -12,7 +12,7 @@ from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.mail_server import ImapGrant, ServerLogin, Verdict
 from shared.domain.message import FetchedMessage, MissingMessage
 from shared.ports.provider import ChangePage, KnownCopies, Look
-from shared.providers.imap import fetching, glance, listing, smtp
+from shared.providers.imap import errors, fetching, glance, listing, smtp
 from shared.providers.imap.login import open_session
 from shared.providers.imap.session import OpenFolders
 from shared.providers.network import Network
@@ -52,10 +52,12 @@ class ImapSession:
         """Bytes sent since the connection was opened, without TLS."""
         return self._open_folders.wire.bytes_out
 
+    @errors.unreadable_is_a_violation()
     def folders(self) -> tuple[Folder, ...]:
         """List all folders."""
         return tuple(one.folder for one in self._open_folders.list_folders())
 
+    @errors.unreadable_is_a_violation()
     def look(
         self,
         cursors: Mapping[FolderId, Cursor | None],
@@ -66,10 +68,12 @@ class ImapSession:
         """See `MailSession.look`."""
         return glance.look(self._open_folders, cursors, is_active, now=now)
 
+    @errors.unreadable_is_a_violation()
     def baseline(self, folder: Folder, *, now: datetime) -> Cursor:
         """See `MailSession.baseline`."""
         return glance.baseline(self._open_folders, folder, now=now)
 
+    @errors.unreadable_is_a_violation()
     def changes(
         self,
         folder: Folder,
@@ -85,6 +89,7 @@ class ImapSession:
             self._open_folders, folder, cursor, known, since=since, limit=limit, now=now
         )
 
+    @errors.unreadable_is_a_violation()
     def list_window(
         self, folder: Folder, *, since: datetime, upto: Cursor
     ) -> tuple[ProviderMessageId, ...]:
@@ -95,15 +100,17 @@ class ImapSession:
         self, folder: Folder, ids: Sequence[ProviderMessageId]
     ) -> Iterator[FetchedMessage | MissingMessage]:
         """See `MailSession.fetch`."""
-        return fetching.fetch(self._open_folders, folder, ids)
+        with errors.unreadable_is_a_violation():
+            yield from fetching.fetch(self._open_folders, folder, ids)
 
     def read_part(
         self, folder: Folder, provider_message_id: ProviderMessageId, section: str, encoding: str
     ) -> Iterator[bytes]:
         """See `MailSession.read_part`; a leaf that is gone raises `UnreadableMessageError`."""
-        return fetching.read_part(
-            self._open_folders, folder, provider_message_id, section, encoding
-        )
+        with errors.unreadable_is_a_violation():
+            yield from fetching.read_part(
+                self._open_folders, folder, provider_message_id, section, encoding
+            )
 
 
 class ImapProvider:

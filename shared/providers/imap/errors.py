@@ -8,7 +8,8 @@ Sources: RFC 5530 and 3501 for IMAP codes, RFC 4954 and 3463 for SMTP; texts as 
 
 import re
 import smtplib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from imapclient import exceptions as imap_exceptions
@@ -20,7 +21,7 @@ from shared.domain.errors import (
     ReconnectRequiredError,
     RetryLaterError,
 )
-from shared.providers.imap.grammar import StatusText
+from shared.providers.imap.grammar import GrammarError, StatusText
 
 _CAUSE_CHARACTERS = 300
 PASSES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "THROTTLED"})
@@ -197,6 +198,18 @@ def from_imap_command(status: StatusText) -> MailroomError:
     if status.kind == "NO":
         return RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE, cause=cause)
     return _unusable(status, cause)
+
+
+@contextmanager
+def unreadable_is_a_violation() -> Iterator[None]:
+    """Raise `protocol_violation` where an answer breaks the grammar.
+
+    The adapter's one door: further in, only what can go on without the answer heeds it.
+    """
+    try:
+        yield
+    except GrammarError as error:
+        raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=_cause(str(error))) from error
 
 
 def from_smtp_reply(reply: int, text: str) -> MailroomError:

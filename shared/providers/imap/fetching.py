@@ -326,10 +326,7 @@ def read_part(
 
 def _slice(answer: Answer, uid: int) -> bytes:
     for response in answer.untagged:
-        try:
-            items = read_fetch(response) or {}
-        except grammar.GrammarError as error:
-            raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=str(error)) from error
+        items = read_fetch(response) or {}
         if grammar.number(items.get(b"UID")) == uid:
             for key, value in items.items():
                 if key.startswith(b"BODY["):

@@ -108,7 +108,8 @@ def readable_name(raw: bytes) -> str:
     if not raw.isascii():
         return raw.decode("utf-8", "replace")
     try:
-        return str(decode_utf7(raw))
+        # UTF-7 can spell half a pair of surrogates, which no store and no answer can hold.
+        return str(decode_utf7(raw)).encode("utf-8", "replace").decode("utf-8")
     except ValueError:
         return raw.decode("ascii")
 

@@ -10,7 +10,7 @@ from shared.domain.ids import FolderId
 from shared.ports.provider import Look
 from shared.providers.imap import grammar
 from shared.providers.imap.folders import ListedFolder
-from shared.providers.imap.listing import listed_uids
+from shared.providers.imap.listing import highest_uid
 from shared.providers.imap.position import Position, read_status
 from shared.providers.imap.session import OpenFolders
 from shared.providers.imap.wire import Answer
@@ -84,6 +84,6 @@ def baseline(open_folders: OpenFolders, folder: Folder, *, now: datetime) -> Cur
     last_uid = status.last_uid
     if not last_uid and status.messages:
         open_folders.select(raw)
-        last_uid = max(listed_uids(open_folders, [b"*"], b"(UID)"), default=0)
+        last_uid = highest_uid(open_folders)
     begun = Position(raw.decode("latin-1"), status.uidvalidity, last_uid)
     return begun.reached(status, last_uid=last_uid, compared_at=int(now.timestamp())).cursor()

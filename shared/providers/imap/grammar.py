@@ -18,16 +18,22 @@ Value = bytes | None | list["Value"]
 
 _DEEPEST = 50
 """Lists nested deeper than this are dropped: MIME that deep is an attack or a broken server."""
+_MOST_TOKENS = 250_000
+"""In one response; a message of two thousand parts has a quarter of them."""
+_LONGEST_TEXT = 1_000
+"""Characters of a status text that are read."""
 _TOKEN = re.compile(
     rb"[ \t]*(?:"
     rb"(?P<paren>[()])"
     rb'|"(?P<quoted>[^"\\]*(?:\\.[^"\\]*)*)"'
     rb"|(?P<literal>\{[0-9]+\+?\})\Z"
-    rb'|(?P<atom>(?:[^\s()"\[]+|\[[^\]]*\]|\[)+)'
+    # A bracket within brackets ends the look for their end: a million of them would take hours.
+    rb'|(?P<atom>(?:[^\s()"\[]+|\[[^\[\]]*\]|\[)+)'
     rb")",
     re.DOTALL,
 )
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_NUMBER = re.compile(rb"(?<!\S)[0-9]{1,10}(?!\S)")
 _CONTROLS = re.compile(rb"[\r\n\0]")
 _INTERNALDATE = re.compile(
     rb"\s*(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d{2}):(\d{2}):(\d{2}) ([+-])(\d{2})(\d{2})\s*\Z"
@@ -62,7 +68,8 @@ def status_text(line: bytes) -> StatusText | None:
     if match is None:
         return None
     kind, code, _data, text = match.groups(b"")
-    return StatusText(kind.decode().upper(), code.decode().upper(), text.decode("utf-8", "replace"))
+    said = text[: 4 * _LONGEST_TEXT].decode("utf-8", "replace")[:_LONGEST_TEXT]
+    return StatusText(kind.decode().upper(), code.decode().upper(), said)
 
 
 def refuse_controls(argument: bytes) -> None:
@@ -84,7 +91,9 @@ def parse(response: Response) -> list[Value]:
     values: list[Value] = []
     stack = [values]
     too_deep = 0
-    for token in _tokens(response):
+    for count, token in enumerate(_tokens(response)):
+        if count >= _MOST_TOKENS:
+            raise GrammarError("more tokens than any answer has")
         if token == b"(":
             if len(stack) > _DEEPEST:
                 too_deep += 1
@@ -207,16 +216,41 @@ def _runs(uids: Iterable[int]) -> Iterator[tuple[int, int]]:
         yield first, last
 
 
-def expand_set(text: Value, low: int, high: int) -> Iterator[int]:
-    """Yield the numbers of a sequence set that lie from `low` to `high`; raises `GrammarError`."""
+def numbers(line: bytes) -> Iterator[int]:
+    """Yield the words of a line that are numbers of UID's length."""
+    return (int(match[0]) for match in _NUMBER.finditer(line))
+
+
+Span = tuple[int, int]
+"""The first and the last number of a run."""
+
+
+def read_set(text: Value, low: int, high: int) -> list[Span]:
+    """Return what a sequence set names from `low` to `high`, as spans; raises `GrammarError`.
+
+    The spans overlap as the server's do: a short text may name billions of numbers many times.
+    """
     if not isinstance(text, bytes):
-        return
+        raise GrammarError("not a sequence set")
+    spans: list[Span] = []
     for piece in text.split(b","):
         first_text, colon, last_text = piece.partition(b":")
         first = number(first_text)
         last = number(last_text) if colon else first
         if first is None or last is None:
             raise GrammarError("not a sequence set")
-        if first > last:
-            first, last = last, first
-        yield from range(max(first, low), min(last, high) + 1)
+        span = (max(min(first, last), low), min(max(first, last), high))
+        if span[0] <= span[1]:
+            spans.append(span)
+    return spans
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Return the same numbers as spans in ascending order that do not touch."""
+    found: list[Span] = []
+    for first, last in sorted(spans):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(found[-1][1], last))
+        else:
+            found.append((first, last))
+    return found

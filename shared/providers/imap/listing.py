@@ -6,9 +6,9 @@ something to find. Everything goes by UID; message numbers shift under our hands
 windows, so that no answer grows with the mailbox.
 """
 
+import bisect
 import functools
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -25,6 +25,8 @@ from shared.providers.imap.wire import Answer, untagged
 
 FIRST_WINDOW = 50_000
 """How many UIDs the first SEARCH spans; later ones grow while they find little."""
+_MOST_UIDS = 2_000_000
+"""In one listing; a number of four billion costs a liar ten bytes."""
 _MOST_VANISHED = 10_000
 """Above so many vanished UIDs we name only those we hold."""
 _SEEN, _FLAGGED, _ANSWERED, _DRAFT = b"\\seen", b"\\flagged", b"\\answered", b"\\draft"
@@ -178,6 +180,7 @@ def _next_uids(listing: _Listing, limit: int | None) -> list[int]:
         answers = listing.open_folders.wire.exchange([command])
         answers[0].require_ok()
         found += _found_uids(answers, low, high)
+        _refuse_too_many(len(found))
     return found
 
 
@@ -186,17 +189,25 @@ def _found_uids(answers: Sequence[Answer], low: int, high: int) -> list[int]:
     found: set[int] = set()
     for response in untagged(answers, b"SEARCH"):
         # Cyrus answers an empty search with `(MODSEQ n)`: only bare numbers are results.
-        numbers = (grammar.number(text) for text in response[0].split(b"(")[0].split()[2:])
-        found.update(uid for uid in numbers if uid and low <= uid <= high)
+        numbers = grammar.numbers(response[0].partition(b"(")[0])
+        found.update(uid for uid in numbers if low <= uid <= high)
     for response in untagged(answers, b"ESEARCH"):
-        try:
-            words = grammar.parse(response)
-            at = words.index(b"ALL") if b"ALL" in words else None
-            if at is not None:
-                found.update(grammar.expand_set(words[at + 1], low, high))
-        except (grammar.GrammarError, IndexError) as error:
-            raise _violation(str(error)) from error
+        words = [*grammar.parse(response), None]
+        if b"ALL" in words:
+            spans = grammar.merged(grammar.read_set(words[words.index(b"ALL") + 1], low, high))
+            _refuse_too_many(_count(spans))
+            found.update(uid for first, last in spans for uid in range(first, last + 1))
+    _refuse_too_many(len(found))
     return sorted(found)
+
+
+def _count(spans: Sequence[grammar.Span]) -> int:
+    return sum(last - first + 1 for first, last in spans)
+
+
+def _refuse_too_many(count: int) -> None:
+    if count > _MOST_UIDS:
+        raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=f"{count} messages in a folder")
 
 
 def _received_since(listing: _Listing, uids: Sequence[int]) -> list[ProviderMessageId]:
@@ -216,40 +227,33 @@ def _received(listing: _Listing, uids: Sequence[int]) -> list[tuple[int, datetim
     """Return when each of `uids` was received, ascending, without those meanwhile gone."""
     wanted = frozenset(uids)
     found: dict[int, datetime | None] = {}
-    for uid, items in _fetched(
-        listing.open_folders, list(grammar.sequence_sets(uids)), b"(UID INTERNALDATE)"
-    ):
-        if uid in wanted and b"INTERNALDATE" in items:
-            found[uid] = grammar.internal_date(items[b"INTERNALDATE"])
+
+    def take(response: list[bytes]) -> None:
+        read = _uid_and_items(response)
+        if read and read[0] in wanted and b"INTERNALDATE" in read[1]:
+            found[read[0]] = grammar.internal_date(read[1][b"INTERNALDATE"])
+
+    listing.open_folders.fetch_each(grammar.sequence_sets(uids), b"(UID INTERNALDATE)", take)
     return sorted(found.items())
 
 
-def listed_uids(open_folders: OpenFolders, sets: Sequence[bytes], items: bytes) -> list[int]:
-    """Return the UIDs the server tells of for these sets."""
-    return [uid for uid, _items in _fetched(open_folders, sets, items)]
-
-
-def _fetched(
-    open_folders: OpenFolders, sets: Sequence[bytes], items: bytes
-) -> Iterator[tuple[int, dict[bytes, grammar.Value]]]:
-    """Yield UID and items of each FETCH response; small items only, as they are all kept."""
-    kept: list[tuple[int, dict[bytes, grammar.Value]]] = []
+def highest_uid(open_folders: OpenFolders) -> int:
+    """Return the highest UID in the selected folder, 0 where it is empty; one round trip."""
+    highest = 0
 
     def take(response: list[bytes]) -> None:
-        if (read := _uid_and_items(response)) is not None:
-            kept.append(read)
+        nonlocal highest
+        read = _uid_and_items(response)
+        highest = max(highest, read[0] if read else 0)
 
-    open_folders.fetch_each(sets, items, take)
-    yield from kept
+    open_folders.fetch_each([b"*"], b"(UID)", take)
+    return highest
 
 
 def _uid_and_items(response: list[bytes]) -> tuple[int, dict[bytes, grammar.Value]] | None:
-    try:
-        items = read_fetch(response)
-    except grammar.GrammarError as error:
-        raise _violation(str(error)) from error
+    items = read_fetch(response)
     uid = grammar.number(items.get(b"UID")) if items else None
-    return (uid, items) if uid and items else None
+    return (uid, items) if uid and uid <= LARGEST_UID and items else None
 
 
 def _changes_of_known(
@@ -282,24 +286,22 @@ def _changed_flags(listing: _Listing) -> dict[ProviderMessageId, Flags]:
 
 def _vanished(listing: _Listing, known: KnownCopies) -> list[ProviderMessageId]:
     """Return what `VANISHED` names, of the part of the folder that was listed before."""
-    uids: set[int] = set()
     low, high = 1, listing.position.last_uid
-    sets = [response[0].split()[-1] for response in untagged(listing.answers, b"VANISHED")]
-    if not sets:
-        return []
-    held: frozenset[int] | None = None
-    try:
-        for uid in itertools.chain.from_iterable(
-            grammar.expand_set(text, low, high) for text in sets
-        ):
-            if len(uids) >= _MOST_VANISHED and held is None:
-                held = frozenset(_uids_of(listing, known()))
-                uids &= held
-            if held is None or uid in held:
-                uids.add(uid)
-    except grammar.GrammarError as error:
-        raise _violation(str(error)) from error
-    return [message_id(listing.folder, listing.status.uidvalidity, uid) for uid in sorted(uids)]
+    spans = grammar.merged(
+        span
+        for response in untagged(listing.answers, b"VANISHED")
+        for span in grammar.read_set(response[0].split()[-1], low, high)
+    )
+    if _count(spans) > _MOST_VANISHED:
+        held = sorted(_uids_of(listing, known()))
+        uids = (
+            uid
+            for first, last in spans
+            for uid in held[bisect.bisect_left(held, first) : bisect.bisect_right(held, last)]
+        )
+    else:
+        uids = (uid for first, last in spans for uid in range(first, last + 1))
+    return [message_id(listing.folder, listing.status.uidvalidity, uid) for uid in uids]
 
 
 def _missing(listing: _Listing, held: Mapping[ProviderMessageId, Flags]) -> list[ProviderMessageId]:
@@ -377,7 +379,3 @@ def read_flags(items: Mapping[bytes, grammar.Value]) -> Flags:
         draft=_DRAFT in words,
         version=version or 0,
     )
-
-
-def _violation(cause: str) -> RetryLaterError:
-    return RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=cause)

@@ -38,12 +38,12 @@ class OpenFolders:
         return folders.list_command(self.session.capabilities)
 
     def take_listing(self, answers: Sequence[Answer]) -> Sequence[ListedFolder]:
-        """Return the folders of a listing; a failed or empty one raises, it never means none."""
+        """Return the folders of a listing; a failed or empty one raises, it never means none.
+
+        Raises `GrammarError` too.
+        """
         answers[0].require_ok()
-        try:
-            listed = folders.read_folders(answers)
-        except grammar.GrammarError as error:
-            raise _violation(str(error)) from error
+        listed = folders.read_folders(answers)
         if not listed:
             raise RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE, cause="no folder listed")
         self._names.update((one.folder.id, one.raw) for one in listed)
@@ -172,7 +172,3 @@ def uid_of(identifier: ProviderMessageId, uidvalidity: int) -> int | None:
 def _not_selected(answer: Answer) -> RetryLaterError:
     error_text = f"{answer.refusal.kind} [{answer.refusal.code}] {answer.refusal.text[:200]}"
     return RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE, cause=error_text)
-
-
-def _violation(cause: str) -> RetryLaterError:
-    return RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=cause)

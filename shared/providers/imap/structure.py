@@ -14,7 +14,7 @@ LARGEST_TEXT = 1 << 20
 MOST_TEXTS = 20
 MOST_LEAVES = 2_000
 _LONGEST_FILENAME = 1_000
-_CONTINUED = re.compile(rb"(?P<name>.+?)\*(?P<number>\d+)?(?P<encoded>\*)?\Z")
+_CONTINUED = re.compile(rb"(?P<name>.+?)\*(?P<number>\d{1,4})?(?P<encoded>\*)?\Z")
 
 
 @dataclass(frozen=True, slots=True)

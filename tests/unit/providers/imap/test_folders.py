@@ -72,7 +72,9 @@ def test_ids_follow_the_servers_spelling_and_inbox_has_one():
     assert "." not in folders.folder_id(b"x")
 
 
-@pytest.mark.parametrize("raw", [b"Caf\xe9", b"Caf\xc3\xa9", b"&broken", b"&AOk", b"a&-b", b"&#-"])
+@pytest.mark.parametrize(
+    "raw", [b"Caf\xe9", b"Caf\xc3\xa9", b"&broken", b"&AOk", b"a&-b", b"&#-", b"&2AA-"]
+)
 def test_any_name_is_readable(raw):
     assert folders.readable_name(raw)
 

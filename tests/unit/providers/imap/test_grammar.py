@@ -134,14 +134,37 @@ def test_a_number_is_unsigned_and_bounded(value, parsed):
 @given(st.sets(st.integers(1, 60_000), max_size=3_000))
 def test_sequence_sets_name_each_uid_once_in_short_lines(uids):
     sets = list(grammar.sequence_sets(uids))
-    named = [uid for one in sets for uid in grammar.expand_set(one, 1, 60_000)]
+    spans = [span for one in sets for span in grammar.read_set(one, 1, 60_000)]
+    named = [uid for first, last in spans for uid in range(first, last + 1)]
     assert sorted(named) == sorted(uids)
     assert all(len(one) <= 7_000 for one in sets)
 
 
-def test_a_set_is_expanded_within_bounds_only():
-    assert list(grammar.expand_set(b"1:4294967295", 5, 7)) == [5, 6, 7]
-    assert list(grammar.expand_set(b"9:3,20", 4, 30)) == [4, 5, 6, 7, 8, 9, 20]
-    assert list(grammar.expand_set(None, 1, 9)) == []
+def test_a_set_is_read_within_bounds_only():
+    assert grammar.read_set(b"1:4294967295", 5, 7) == [(5, 7)]
+    assert grammar.read_set(b"9:3,20,40", 4, 30) == [(4, 9), (20, 20)]
+
+
+@pytest.mark.parametrize("text", [None, [], b"", b"1:x", b"*", b"1:*", b"1,,2", b"-1", b"1:2:3"])
+def test_what_is_not_a_set_is_told(text):
     with pytest.raises(GrammarError):
-        list(grammar.expand_set(b"1:x", 1, 9))
+        grammar.read_set(text, 1, 9)
+
+
+@given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 9)).map(lambda s: (s[0], sum(s)))))
+def test_merged_spans_name_the_same_numbers_once(spans):
+    merged = grammar.merged(spans)
+    named = [uid for first, last in merged for uid in range(first, last + 1)]
+    assert named == sorted({uid for first, last in spans for uid in range(first, last + 1)})
+    assert len(merged) <= len(spans)
+
+
+def test_only_bare_numbers_are_numbers():
+    line = b"* SEARCH 7 x8 9x 12345678901 4294967295"
+    assert list(grammar.numbers(line)) == [7, 4_294_967_295]
+
+
+@pytest.mark.parametrize("bad", [b"[", b"[ ", b"(", b"\\", b'"', b"x ", b"() "])
+def test_a_megabyte_of_anything_is_read_or_refused_at_once(bad):
+    with contextlib.suppress(GrammarError):
+        grammar.parse([b"* X " + bad * ((1 << 20) // len(bad))])
