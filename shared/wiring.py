@@ -209,9 +209,10 @@ def _network() -> "Network":
 
 @functools.cache
 def _table() -> "Table":
+    from shared.aws.clients import clients_of_process
     from shared.aws.table import Table
 
-    return Table(settings().table)
+    return Table(settings().table, clients=clients_of_process())
 
 
 def forget() -> None:

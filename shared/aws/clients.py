@@ -7,7 +7,7 @@ used. The endpoint of a stack on one machine comes from `AWS_ENDPOINT_URL`, whic
 import functools
 import threading
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import botocore.session
 from botocore.config import Config
@@ -19,10 +19,16 @@ if TYPE_CHECKING:
 
 
 class Clients:
-    """The clients beside the table's own."""
+    """The clients of a process, made by one session.
+
+    A session of one's own for each would read the same descriptions of regions and endpoints again.
+    """
 
     def __init__(self, *, attempts: int = 5) -> None:
-        """`attempts`: how often a request that was throttled or lost is sent in all."""
+        """`attempts`: how often a request that was throttled or lost is sent in all.
+
+        The table says so for itself.
+        """
         self._session = botocore.session.get_session()
         # Creating a client is not thread-safe, and the first to need one may be a worker thread.
         self._creating = threading.RLock()
@@ -35,25 +41,26 @@ class Clients:
             signature_version="v4",
         )
 
+    def create(self, service: str, config: Config) -> Any:
+        """Make a client of `service`."""
+        with self._creating:
+            return self._session.create_client(service, config=config)
+
     @cached_property
     def s3(self) -> "S3Client":
         """For bodies and attachments."""
         config = self._config.merge(Config(signature_version="s3v4"))
-        with self._creating:
-            return cast("S3Client", self._session.create_client("s3", config=config))
+        return cast("S3Client", self.create("s3", config))
 
     @cached_property
     def sqs(self) -> "SQSClient":
         """For the three queues."""
-        with self._creating:
-            return cast("SQSClient", self._session.create_client("sqs", config=self._config))
+        return cast("SQSClient", self.create("sqs", self._config))
 
     @cached_property
     def secrets_manager(self) -> "SecretsManagerClient":
         """For grants."""
-        with self._creating:
-            client = self._session.create_client("secretsmanager", config=self._config)
-        return cast("SecretsManagerClient", client)
+        return cast("SecretsManagerClient", self.create("secretsmanager", self._config))
 
 
 @functools.cache

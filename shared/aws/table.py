@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from pynamodb.connection import Connection
 from pynamodb.connection.base import MetaTable
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
+from shared.aws.clients import Clients
 from shared.aws.errors import (
     failed_conditions,
     is_condition_failure,
@@ -51,17 +53,22 @@ class Table:
     """The table of one deployment. Safe to share between threads."""
 
     def __init__(
-        self, name: str, *, attempts: int = 6, sleep: Callable[[float], None] = time.sleep
+        self,
+        name: str,
+        *,
+        clients: Clients | None = None,
+        attempts: int = 6,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`attempts`: how often botocore sends a request that was throttled or lost."""
+        """Make the table's client.
+
+        `clients` makes it, or one that is made for it; `attempts`: how often botocore sends a
+        request that was throttled or lost.
+        """
         self.name = name
         self._sleep = sleep
-        self._connection = Connection(
-            connect_timeout_seconds=3,
-            read_timeout_seconds=10,
-            max_pool_connections=50,
-            retry_configuration={"mode": "standard", "total_max_attempts": attempts},
-        )
+        # Only writes requests: its own client would come from a session of its own.
+        self._connection = Connection()
         self._connection.add_meta_table(
             MetaTable(
                 {
@@ -78,7 +85,18 @@ class Table:
             )
         )
         # Made here and not on first use: creating a client is not thread-safe.
-        self.client = cast("DynamoDBClient", self._connection.client)
+        client = (clients or Clients()).create(
+            "dynamodb",
+            Config(
+                connect_timeout=3,
+                read_timeout=10,
+                max_pool_connections=50,
+                retries={"mode": "standard", "total_max_attempts": attempts},
+                # Requests are made here and by PynamoDB, and there are many.
+                parameter_validation=False,
+            ),
+        )
+        self.client = cast("DynamoDBClient", client)
 
     # ---- reading ----
 
