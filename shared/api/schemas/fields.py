@@ -120,10 +120,11 @@ class Given(BaseModel):
     A field we do not know is refused, so that a typing error is not lost.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Built on first use: a cold start answers one request, which needs few of the models.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Shown(BaseModel):
     """Something we answer with."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
