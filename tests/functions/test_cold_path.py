@@ -1,13 +1,16 @@
 """What a function loads: nothing of a provider it does not speak to, and none of what costs most."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.performance.imports import ENVIRONMENT, adapters
+
 ROOT = Path(__file__).resolve().parents[2]
-NEVER = {"boto3", "aws_xray_sdk", "requests", "moto"}
+NEVER = {"boto3", "aws_xray_sdk", "google.auth", "moto", "msal", "requests"}
 MAIL = {"imapclient", "imaplib", "smtplib", "shared.providers.network", "shared.providers.imap"}
 PARSING = {"fast_mail_parser", "shared.mime.parse"}
 HTTP = {"aws_lambda_powertools.event_handler", "pydantic"}
@@ -24,26 +27,36 @@ AT_IMPORT = {
     "maintain_mailboxes": MAIL | PARSING | HTTP,
     "record_dead_letter": MAIL | PARSING | HTTP,
 }
-READING = """
-import os
-os.environ.update(
-    AWS_DEFAULT_REGION="eu-central-1", AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x",
-    MAILROOM_TABLE="t", MAILROOM_BUCKET="b",
-)
-from shared import wiring
-wiring.mailboxes(), wiring.messages(), wiring.contacts(), wiring.backfills(), wiring.runs()
-wiring.attachments(), wiring.clock()
-wiring.preset_for("ann@gmail.com")
-wiring.sanitiser(remote_images=False)("<p>x</p>")
-"""
+WITH_ADAPTERS = {
+    "connect_mailbox": PARSING,
+    "disconnect_mailbox": MAIL | PARSING,
+    "manage_mailboxes": MAIL | PARSING,
+    "read_mail": MAIL | PARSING,
+    "schedule_sync": MAIL | PARSING | HTTP,
+    "sync_mailbox": HTTP,
+    "plan_backfill": PARSING | HTTP,
+    "run_backfill_chunk": HTTP,
+    "maintain_mailboxes": MAIL | PARSING | HTTP,
+    "record_dead_letter": MAIL | PARSING | HTTP,
+}
 
 
 def loaded(code: str) -> set[str]:
     script = f"{code}\nimport sys\nprint(*sys.modules)"
     answer = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **ENVIRONMENT},
     )
     return set(answer.stdout.split())
+
+
+def test_every_function_has_its_list():
+    functions = {path.parent.name for path in ROOT.glob("functions/*/handler.py")}
+    assert set(AT_IMPORT) == set(WITH_ADAPTERS) == functions
 
 
 @pytest.mark.parametrize("name", AT_IMPORT)
@@ -52,6 +65,13 @@ def test_importing_a_handler_loads_no_more_than_it_must(name):
     assert sorted(modules & (AT_IMPORT[name] | NEVER | STORES)) == []
 
 
-def test_reading_mail_never_loads_a_mail_client():
-    modules = loaded(f"import functions.read_mail.handler\n{READING}")
+@pytest.mark.parametrize("name", WITH_ADAPTERS)
+def test_a_handlers_adapters_load_no_more_than_they_must(name):
+    modules = loaded(f"import functions.{name}.handler\n{adapters(name)}")
+    assert sorted(modules & (WITH_ADAPTERS[name] | NEVER)) == []
+
+
+def test_showing_a_message_loads_no_mail_client_and_no_parser():
+    shown = 'wiring.sanitiser(remote_images=False)("<p>x</p>")\nwiring.preset_for("ann@gmail.com")'
+    modules = loaded(f"import functions.read_mail.handler\n{adapters('read_mail')}\n{shown}")
     assert sorted(modules & (MAIL | PARSING | NEVER)) == []

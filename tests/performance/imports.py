@@ -25,7 +25,7 @@ API = ("connect_mailbox", "disconnect_mailbox", "manage_mailboxes", "read_mail")
 AIM_API_MS, AIM_WORKER_MS = 300, 400
 HEAVY_MS = 20
 # Whatever the deployment gives them; nothing here is asked for over the network.
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "none",
     "AWS_SECRET_ACCESS_KEY": "none",
     "AWS_DEFAULT_REGION": "eu-central-1",
@@ -98,10 +98,10 @@ def _spread(values: list[float]) -> dict[str, float]:
 
 
 def _code(name: str) -> str:
-    return _TIMED.format(statement=f"import functions.{name}.handler", use=_adapters(name))
+    return _TIMED.format(statement=f"import functions.{name}.handler", use=adapters(name))
 
 
-def _adapters(name: str) -> str:
+def adapters(name: str) -> str:
     """Return code that has `wiring` build what the handler asks it for without arguments."""
     tree = ast.parse((REPOSITORY / "functions" / name / "handler.py").read_text())
     asked = {
@@ -146,5 +146,5 @@ def _python(bundle: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
         capture_output=True,
         text=True,
         cwd=bundle,
-        env={**environment, **_ENVIRONMENT, "PYTHONPATH": str(bundle)},
+        env={**environment, **ENVIRONMENT, "PYTHONPATH": str(bundle)},
     )
