@@ -2,9 +2,10 @@
 
 The real adapters write to moto, whose own report of capacity is a constant, so each request is
 priced here. A write costs a unit for each kilobyte begun, of the larger of the item before and
-after; twice that inside a transaction, its checks included; and the same again for every index
-whose entry it changes, once to delete and once to put where the entry's key moves. A refused
-condition costs what was there. A read costs a unit for each four kilobytes begun when consistent,
+after; twice that inside a transaction, its checks included; and as much again for every index whose
+entry it changes, once to delete and once to put where the entry's key moves. What an index costs is
+not doubled by a transaction: so it was measured at AWS (github.com/nubo-db/dynoxide/pull/188). A
+refused condition costs what was there. A read costs a unit for each four kilobytes begun when consistent,
 half when not.
 """
 
@@ -66,7 +67,7 @@ class Meter:
         for key, kind, before in writes:
             after = before if kind == "check" else self._stored(key)
             units += factor * max(1, ceil(max(size(before), size(after)) / 1024))
-            units += factor * sum(_index_units(index, before, after) for index in self._indexes)
+            units += sum(_index_units(index, before, after) for index in self._indexes)
         with self._lock:
             self.written[model.name] += units
             self.read[model.name] += _read_units(model.name, params, parsed)
