@@ -50,7 +50,8 @@ def main() -> None:
         messages = options.messages or _FEWER.get(part, MESSAGES)
         figures, described = _measured(part, messages, options.pairs)
         _keep(part, figures)
-        rows += [("", "", ""), (part, f"{messages:,} messages", "aim"), *described]
+        about = "" if part == "imports" else f"{messages:,} messages"
+        rows += [("", "", ""), (part, about, "aim"), *described]
     _print(rows[1:])
 
 

@@ -68,6 +68,4 @@ def _copy_dependencies(target: Path) -> None:
 
 
 def _compile(folder: Path) -> None:
-    compileall.compile_dir(
-        folder, quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
-    )
+    compileall.compile_dir(folder, quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)

@@ -1,10 +1,11 @@
 """Decides how our import is measured beside mbsync's plain download of the same mailbox.
 
-Both over TLS from the same server, each as a process of its own on the same processor, the server
-on another; by turns, so that whatever else the machine does meets both; medians of the pairs.
-mbsync writes into a fresh folder, in memory where the system has such a place, and never waits for
-a disk (`FSync no`): writing 20,000 files to a real one would take it several times as long, and we
-are compared with its download.
+And beside a download that imaplib makes and drops, which tells what Python and TLS take of it. All
+over TLS from the same server, each as a process of its own on the same processor, the server on
+another; by turns, so that whatever else the machine does meets all; medians of the rounds. mbsync
+writes into a fresh folder, in memory where the system has such a place, and never waits for a disk
+(`FSync no`): writing 20,000 files to a real one would take it several times as long, and we are
+compared with its download.
 """
 
 import json
@@ -49,23 +50,24 @@ def measure(messages: int, pairs: int) -> Figures:
         mbsync(mailbox)
         ours: list[Figures] = []
         theirs: list[Figures] = []
+        bare: list[Figures] = []
         for _ in range(pairs):
             theirs.append(mbsync(mailbox))
             ours.append(_ours(mailbox, "pack"))
+            bare.append(_child(mailbox, "bare_child"))
         stages = {stage: _ours(mailbox, stage) for stage in STAGES[:-1]}
-    mine, other = _medians(ours), _medians(theirs)
+    mine, other, least = _medians(ours), _medians(theirs), _medians(bare)
     return {
         "messages": mailbox.messages,
         "mailbox_bytes": mailbox.bytes,
         "pairs": pairs,
         "ours": mine,
         "mbsync": other,
-        "ratio_wall": median(
-            b["seconds"] / a["seconds"] for a, b in zip(ours, theirs, strict=True)
-        ),
-        "ratio_cpu": median(
-            b["cpu_seconds"] / a["cpu_seconds"] for a, b in zip(ours, theirs, strict=True)
-        ),
+        "bare": least,
+        "ratio_wall": _ratio("seconds", theirs, ours),
+        "ratio_cpu": _ratio("cpu_seconds", theirs, ours),
+        "ratio_wall_bare": _ratio("seconds", theirs, bare),
+        "ratio_wall_to_bare": _ratio("seconds", bare, ours),
         "microseconds_cpu_each": {
             name: one["cpu_seconds"] / mailbox.messages * 1e6
             for name, one in {**stages, "pack": mine}.items()
@@ -83,6 +85,16 @@ def rows(figures: Figures) -> list[tuple[str, str, str]]:
             f"{figures['ratio_wall']:.2f} × ({count / ours['seconds']:,.0f}"
             f" : {count / theirs['seconds']:,.0f})",
             f"≥ {AIM_RATIO}",
+        ),
+        (
+            "the same, against imaplib's download, dropped",
+            f"{figures['ratio_wall_to_bare']:.2f} ×",
+            "",
+        ),
+        (
+            "imaplib's download, dropped, against mbsync's",
+            f"{figures['ratio_wall_bare']:.2f} × ({count / figures['bare']['seconds']:,.0f})",
+            "",
         ),
         (
             "processor time, mbsync's against ours",
@@ -111,8 +123,12 @@ def rows(figures: Figures) -> list[tuple[str, str, str]]:
 
 
 def _ours(mailbox: MeasuredMailbox, stage: str) -> Figures:
-    command = [sys.executable, "-m", "tests.performance.fetch_child"]
-    command += [str(mailbox.port), str(mailbox.authority), "--stage", stage]
+    return _child(mailbox, "fetch_child", "--stage", stage)
+
+
+def _child(mailbox: MeasuredMailbox, module: str, *options: str) -> Figures:
+    command = [sys.executable, "-m", f"tests.performance.{module}"]
+    command += [str(mailbox.port), str(mailbox.authority), *options]
     with on_cpu(CLIENT_CPU):
         done = subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE)
     figures: Figures = json.loads(done.stdout)
@@ -181,6 +197,11 @@ Create Near
 Sync Pull
 SyncState *
 """
+
+
+def _ratio(key: str, theirs: list[Figures], ours: list[Figures]) -> float:
+    """Return how many times as much they took as we, pair by pair."""
+    return median(their[key] / our[key] for their, our in zip(theirs, ours, strict=True))
 
 
 def _medians(runs: list[Figures]) -> Figures:
