@@ -1,15 +1,22 @@
 """A mail server in memory behind the port `MailProvider`, with the faults a test asks for."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
 from shared.domain.cursor import Cursor
-from shared.domain.errors import CursorExpiredError, ErrorCode, MailroomError, RetryLaterError
+from shared.domain.errors import (
+    CursorExpiredError,
+    ErrorCode,
+    MailroomError,
+    ReconnectRequiredError,
+    RetryLaterError,
+)
 from shared.domain.folders import Folder, FolderRole
 from shared.domain.ids import FolderId, ProviderMessageId
+from shared.domain.mail_server import ImapGrant
 from shared.domain.message import FetchedMessage, Flags, MissingMessage
 from shared.ports.provider import ChangePage, Look
 
@@ -20,8 +27,7 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 class FakeMail:
     raw: bytes
     received_at: datetime
-    seen: bool = False
-    modseq: int = 1
+    flags: Flags
 
 
 @dataclass
@@ -46,7 +52,10 @@ class FakeMailServer:
 
     folders: dict[str, FakeFolder] = field(default_factory=dict)
     failure: MailroomError | None = None
+    password: str | None = None
+    """What a grant must hold; None lets everybody in."""
     logins: int = 0
+    numberings: int = 1
     fetched: list[ProviderMessageId] = field(default_factory=list)
 
     @classmethod
@@ -59,14 +68,16 @@ class FakeMailServer:
         uid = folder.next_uid
         folder.next_uid += 1
         folder.modseq += 1
-        folder.mails[uid] = FakeMail(raw, received_at, seen, folder.modseq)
+        folder.mails[uid] = FakeMail(raw, received_at, Flags(seen=seen, version=folder.modseq))
         return uid
 
     def mark_seen(self, name: str, uid: int) -> None:
+        self.set_flags(name, uid, replace(self.folders[name].mails[uid].flags, seen=True))
+
+    def set_flags(self, name: str, uid: int, flags: Flags) -> None:
         folder = self.folders[name]
         folder.modseq += 1
-        folder.mails[uid].seen = True
-        folder.mails[uid].modseq = folder.modseq
+        folder.mails[uid].flags = replace(flags, version=folder.modseq)
 
     def delete(self, name: str, uid: int) -> FakeMail:
         folder = self.folders[name]
@@ -76,7 +87,17 @@ class FakeMailServer:
 
     def move(self, name: str, uid: int, to: str) -> int:
         mail = self.delete(name, uid)
-        return self.deliver(to, mail.raw, mail.received_at, seen=mail.seen)
+        moved = self.deliver(to, mail.raw, mail.received_at)
+        self.set_flags(to, moved, mail.flags)
+        return moved
+
+    def create_folder(self, name: str) -> None:
+        """Make a folder. Like a real server, never with a numbering it has had before."""
+        self.numberings += 1
+        self.folders[name] = FakeFolder(name, uidvalidity=self.numberings)
+
+    def delete_folder(self, name: str) -> None:
+        del self.folders[name]
 
     def renumber(self, name: str) -> None:
         folder = self.folders[name]
@@ -94,11 +115,13 @@ class FakeMailServer:
         }
 
     @contextmanager
-    def open(self, grant: object) -> Iterator["FakeSession"]:
+    def open(self, grant: ImapGrant) -> Iterator["FakeSession"]:
         assert grant is not None
         self.logins += 1
         if self.failure is not None:
             raise self.failure
+        if self.password is not None and grant.imap.password.reveal() != self.password:
+            raise ReconnectRequiredError(ErrorCode.LOGIN_REJECTED)
         yield FakeSession(self)
 
 
@@ -107,104 +130,128 @@ def name_of(folder: FakeFolder, uid: int) -> ProviderMessageId:
 
 
 @dataclass
+class _Position:
+    """What a cursor of this server says."""
+
+    uidvalidity: int
+    last_uid: int
+    modseq: int
+    whole: bool = False
+    """The listing began without a cursor and is not at its end."""
+
+    @classmethod
+    def now(cls, folder: FakeFolder) -> "_Position":
+        return cls(folder.uidvalidity, folder.next_uid - 1, folder.modseq)
+
+    @classmethod
+    def of(cls, cursor: Cursor, folder: FakeFolder) -> "_Position":
+        if (cursor.provider, cursor.version) != ("imap", 1):
+            raise CursorExpiredError(ErrorCode.CURSOR_EXPIRED)
+        try:
+            position = cls(**json.loads(cursor.position))
+        except ValueError as error:
+            raise CursorExpiredError(ErrorCode.CURSOR_EXPIRED) from error
+        if position.uidvalidity != folder.uidvalidity:
+            raise CursorExpiredError(ErrorCode.UIDVALIDITY_CHANGED)
+        return position
+
+    def cursor(self) -> Cursor:
+        return Cursor("imap", 1, json.dumps(asdict(self)))
+
+
+@dataclass
 class FakeSession:
     server: FakeMailServer
 
     def look(self, cursors, is_active, *, now) -> Look:
-        folders = tuple(folder.folder for folder in self.server.folders.values())
-        changed = set()
-        for fake in self.server.folders.values():
-            cursor = cursors.get(fake.folder.id)
-            if is_active(fake.folder) and (cursor is None or _read(cursor) != _now(fake)):
-                changed.add(fake.folder.id)
-        return Look(folders, frozenset(changed))
+        fakes = self.server.folders.values()
+        changed = frozenset(
+            fake.folder.id
+            for fake in fakes
+            if is_active(fake.folder) and self._has_changed(fake, cursors.get(fake.folder.id))
+        )
+        return Look(tuple(fake.folder for fake in fakes), changed)
+
+    def _has_changed(self, fake: FakeFolder, cursor: Cursor | None) -> bool:
+        try:
+            return cursor is None or _Position.of(cursor, fake) != _Position.now(fake)
+        except CursorExpiredError:
+            return True
 
     def baseline(self, folder: Folder, *, now: datetime) -> Cursor:
-        return _write(**_now(self._open(folder)))
+        return _Position.now(self._open(folder)).cursor()
 
     def changes(self, folder, cursor, known, *, since, limit, now) -> ChangePage:
         fake = self._open(folder)
-        position = (
-            _read(cursor)
-            if cursor
-            else {"uidvalidity": fake.uidvalidity, "last_uid": 0, "modseq": 0}
-        )
-        if position["uidvalidity"] != fake.uidvalidity:
-            raise CursorExpiredError(ErrorCode.UIDVALIDITY_CHANGED)
-        compares = cursor is None or position.get("compares", False)
-        found = [
-            uid
-            for uid in sorted(fake.mails)
-            if uid > position["last_uid"]
-            and not (compares and since and fake.mails[uid].received_at < since)
-        ]
+        start = _Position(fake.uidvalidity, 0, 0, whole=True)
+        position = _Position.of(cursor, fake) if cursor else start
+        held = known() if position.whole else {}
+        found = [uid for uid in sorted(fake.mails) if uid > position.last_uid]
         page, more = found[:limit], len(found) > limit
-        last = page[-1] if more else fake.next_uid - 1
-        held = known()
-        flags = {
-            name_of(fake, uid): Flags(seen=mail.seen, version=mail.modseq)
-            for uid, mail in fake.mails.items()
-            if uid <= position["last_uid"] and mail.modseq > position["modseq"]
-        }
-        gone = [name_of(fake, uid) for uid, at in fake.vanished.items() if at > position["modseq"]]
-        if compares and not more:
-            here = {name_of(fake, uid) for uid in fake.mails}
-            gone = [name for name in held if name not in here]
-        next_cursor = _write(fake.uidvalidity, last, fake.modseq)
-        if compares and more:
-            next_cursor = replace(
-                next_cursor, position=json.dumps({**_read(next_cursor), "compares": True})
-            )
-        return ChangePage(
-            tuple(name_of(fake, uid) for uid in page), flags, tuple(gone), next_cursor, more
+        added = tuple(
+            name
+            for uid in page
+            if (name := name_of(fake, uid)) not in held
+            and (since is None or fake.mails[uid].received_at >= since)
         )
+        if more:
+            rest = replace(position, last_uid=page[-1])
+            return ChangePage(added, {}, (), rest.cursor(), more=True)
+        here = {name_of(fake, uid): mail.flags for uid, mail in fake.mails.items()}
+        if position.whole:
+            gone = [name for name in held if name not in here]
+            flags = {
+                name: here[name]
+                for name, was in held.items()
+                if name in here and replace(here[name], version=0) != replace(was, version=0)
+            }
+        else:
+            gone = [name_of(fake, u) for u, at in fake.vanished.items() if at > position.modseq]
+            flags = {
+                name_of(fake, uid): mail.flags
+                for uid, mail in fake.mails.items()
+                if uid <= position.last_uid and mail.flags.version > position.modseq
+            }
+        return ChangePage(added, flags, tuple(gone), _Position.now(fake).cursor())
 
     def list_window(
         self, folder: Folder, *, since: datetime, upto: Cursor
     ) -> tuple[ProviderMessageId, ...]:
         fake = self._open(folder)
-        position = _read(upto)
-        if position["uidvalidity"] != fake.uidvalidity:
-            raise CursorExpiredError(ErrorCode.UIDVALIDITY_CHANGED)
-        return tuple(
-            name_of(fake, uid)
-            for uid in sorted(fake.mails, reverse=True)
-            if uid <= position["last_uid"] and fake.mails[uid].received_at >= since
-        )
+        last = _Position.of(upto, fake).last_uid
+        found = [
+            (mail.received_at, uid)
+            for uid, mail in fake.mails.items()
+            if uid <= last and mail.received_at >= since
+        ]
+        return tuple(name_of(fake, uid) for _at, uid in sorted(found, reverse=True))
 
     def fetch(
         self, folder: Folder, ids: Sequence[ProviderMessageId]
     ) -> Iterator[FetchedMessage | MissingMessage]:
-        fake = self._open(folder)
-        for name in ids:
-            _, uidvalidity, uid = name.rsplit(".", 2)
-            mail = fake.mails.get(int(uid)) if int(uidvalidity) == fake.uidvalidity else None
+        for name in dict.fromkeys(ids):
             self.server.fetched.append(name)
+            mail = self._mail(folder, name)
             if mail is None:
                 yield MissingMessage(name, "gone")
             else:
-                flags = Flags(seen=mail.seen, version=mail.modseq)
-                yield FetchedMessage(name, mail.received_at, len(mail.raw), flags, raw=mail.raw)
+                yield FetchedMessage(
+                    name, mail.received_at, len(mail.raw), mail.flags, raw=mail.raw
+                )
 
     def read_part(self, folder, provider_message_id, section, encoding) -> Iterator[bytes]:
-        raise NotImplementedError
+        raise NotImplementedError("messages come whole, so nothing is left at the provider")
+
+    def _mail(self, folder: Folder, name: ProviderMessageId) -> FakeMail | None:
+        try:
+            fake = self._open(folder)
+        except RetryLaterError:
+            return None
+        _, uidvalidity, uid = name.rsplit(".", 2)
+        return fake.mails.get(int(uid)) if int(uidvalidity) == fake.uidvalidity else None
 
     def _open(self, folder: Folder) -> FakeFolder:
-        fake = next(f for f in self.server.folders.values() if f.folder.id == folder.id)
-        if not fake.opens:
-            raise RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE)
-        return fake
-
-
-def _now(fake: FakeFolder) -> Mapping[str, int]:
-    return {"uidvalidity": fake.uidvalidity, "last_uid": fake.next_uid - 1, "modseq": fake.modseq}
-
-
-def _write(uidvalidity: int, last_uid: int, modseq: int) -> Cursor:
-    return Cursor(
-        "imap", 1, json.dumps({"uidvalidity": uidvalidity, "last_uid": last_uid, "modseq": modseq})
-    )
-
-
-def _read(cursor: Cursor) -> dict[str, int]:
-    return json.loads(cursor.position)
+        for fake in self.server.folders.values():
+            if fake.folder.id == folder.id and fake.opens:
+                return fake
+        raise RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE)

@@ -86,18 +86,17 @@ def changes(
 def list_window(
     open_folders: OpenFolders, folder: Folder, *, since: datetime, upto: Cursor
 ) -> tuple[ProviderMessageId, ...]:
-    """Return what was received since `since` and lies before `upto`, newest first."""
+    """Return what was received since `since` and lies before `upto`, newest first.
+
+    Raises `CursorExpiredError` after a renumbering: the old position says nothing of what is there.
+    """
+    end = Position.of(upto)
     raw = open_folders.name_of(folder)
     listing = _begin(open_folders, folder, raw, None, since)
-    try:
-        end: Position | None = Position.of(upto)
-    except CursorExpiredError:
-        end = None
-    # After a renumbering the old position says nothing; all in the window is then listed.
-    is_same = end is not None and end.uidvalidity == listing.status.uidvalidity
-    last = end.last_uid if end and is_same else None
+    if end.uidvalidity != listing.status.uidvalidity:
+        raise CursorExpiredError(ErrorCode.UIDVALIDITY_CHANGED, cause="renumbered since")
     uids = _next_uids(listing, None)
-    dated = _received(listing, [uid for uid in uids if last is None or uid <= last])
+    dated = _received(listing, [uid for uid in uids if uid <= end.last_uid])
     newest_first = sorted(
         ((received or since, uid) for uid, received in dated if not received or received >= since),
         reverse=True,
