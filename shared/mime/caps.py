@@ -7,6 +7,7 @@ them.
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 from shared.domain.errors import ErrorCode, UnreadableMessageError
 
@@ -33,6 +34,7 @@ _FIELD = re.compile(rb"^[!-9;-~]+[ \t]*:", re.MULTILINE)
 _PART_FIELD = re.compile(
     rb"^content-[a-z-]{1,40}[ \t]*:[^\n]*+(?:\n[ \t][^\n]*+)*+", re.MULTILINE | re.IGNORECASE
 )
+_DELIMITER_LINE = re.compile(rb"\n--")
 _BOUNDARY_OR_DELIMITER = re.compile(
     rb"\n(--[^\r\n]{0,200})|boundary\*?0?\*?[ \t]*=[ \t]*+\"?+([^\"\r\n;]{1,200})", re.IGNORECASE
 )
@@ -110,11 +112,11 @@ def _cut_field(field: bytes) -> bytes:
 
 def _cut_parts(raw: bytes, defects: list[str]) -> bytes:
     """Return `raw` up to where it nests too deep or holds too many parts."""
-    delimiters = raw.count(b"\n--")
-    if delimiters > _MAX_DELIMITER_LINES:
-        _note(defects, "too_many_parts")
-        return raw[: _nth(raw, b"\n--", MAX_PARTS)]
-    if delimiters > MAX_DEPTH:
+    # Nearly every message has few, and a pattern finds them in half the time that `count` takes.
+    if next(islice(_DELIMITER_LINE.finditer(raw), MAX_DEPTH, None), None) is not None:
+        if raw.count(b"\n--") > _MAX_DELIMITER_LINES:
+            _note(defects, "too_many_parts")
+            return raw[: _nth(raw, b"\n--", MAX_PARTS)]
         raw = _walk_parts(raw, defects)
     if len(raw) > MAX_HEADER_BLOCK_BYTES and raw.count(b"=?") > _MAX_ENCODED_WORDS:
         # An encoded file name is decoded in quadratic time, and every part may bring one.
