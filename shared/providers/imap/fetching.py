@@ -138,8 +138,7 @@ class _Fetching:
         for position, group in enumerate(groups, start=1):
             if asked is not None:
                 self._collect(asked, group)
-            batches = self._batches(group)
-            pending = self._send(batches[0].fetches) if batches else None
+            batches, pending = self._begin_bodies(group)
             asked = self._send_metadata(groups[position]) if position < len(groups) else None
             for one in group:
                 if b"RFC822.SIZE" not in one.items:
@@ -154,17 +153,23 @@ class _Fetching:
                     self._forget(one)
                     yield finished
 
-    def _batches(self, group: Sequence[_Wanted]) -> list[_Batch]:
-        """Divide what is known to be there by size: whole, or in parts."""
+    def _begin_bodies(self, group: Sequence[_Wanted]) -> tuple[list[_Batch], Pending | None]:
+        """Divide what is known to be there by size, whole or in parts, and ask for the first."""
         found = [one for one in group if b"RFC822.SIZE" in one.items]
         small = [one for one in found if one.size <= WHOLE_BYTES]
         large = [one for one in found if one.size > WHOLE_BYTES]
-        if large:
-            self._collect(self._send([(_uids(large), b"(UID BODYSTRUCTURE)")]), large)
+        whole = [_Batch(some, [(_uids(some), b"(UID BODY.PEEK[])")]) for some in _by_bytes(small)]
+        structures = self._send([(_uids(large), b"(UID BODYSTRUCTURE)")]) if large else None
+        # Small bodies are on their way while the structures of large messages are read.
+        first = self._send(whole[0].fetches) if whole else None
+        if structures is not None:
+            self._collect(structures, large)
         for one in large:
             one.make_plan()
-        whole = [_Batch(some, [(_uids(some), b"(UID BODY.PEEK[])")]) for some in _by_bytes(small)]
-        return whole + [_Batch(some, _part_fetches(some)) for some in _by_bytes(large)]
+        batches = whole + [_Batch(some, _part_fetches(some)) for some in _by_bytes(large)]
+        if first is None and batches:
+            first = self._send(batches[0].fetches)
+        return batches, first
 
     def _finished(self, one: _Wanted) -> FetchedMessage | _Wanted:
         whole, header = one.items.get(b"BODY[]"), one.items.get(b"BODY[HEADER]")

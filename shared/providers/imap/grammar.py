@@ -7,7 +7,7 @@ parentheses cost nothing, and bytes stay bytes, because servers send what they l
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from shared.domain.errors import ErrorCode, RequestError
 
@@ -19,26 +19,32 @@ Value = bytes | None | list["Value"]
 _DEEPEST = 50
 """Lists nested deeper than this are dropped: MIME that deep is an attack or a broken server."""
 _MOST_TOKENS = 250_000
-"""In one response; a message of two thousand parts has a quarter of them."""
+"""In one line; a message of two thousand parts has a quarter of them."""
 _LONGEST_TEXT = 1_000
 """Characters of a status text that are read."""
 _TOKEN = re.compile(
-    rb"[ \t]*(?:"
-    rb"(?P<paren>[()])"
-    rb'|"(?P<quoted>[^"\\]*(?:\\.[^"\\]*)*)"'
-    rb"|(?P<literal>\{[0-9]+\+?\})\Z"
+    rb"[()]"
+    rb'|"[^"\\]*(?:\\.[^"\\]*)*"'
     # A bracket within brackets ends the look for their end: a million of them would take hours.
-    rb'|(?P<atom>(?:[^\s()"\[]+|\[[^\[\]]*\]|\[)+)'
-    rb")",
+    rb'|(?:[^ \t()"\[]+|\[[^\[\]]*\]|\[)+'
+    # What is left is a quote that nothing closes.
+    rb'|"',
     re.DOTALL,
 )
+_SEPARATORS = (b" ", b"\t", b"(", b")", b'"')
+_SPECIAL = b'"{nN'
+"""What a token begins with that is not simply an atom: a string, a literal, NIL."""
+_QUOTE, _BRACE = _SPECIAL[0], _SPECIAL[1]
+_LITERAL = re.compile(rb"\{[0-9]+\+?\}\Z")
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _NUMBER = re.compile(rb"(?<!\S)[0-9]{1,10}(?!\S)")
 _CONTROLS = re.compile(rb"[\r\n\0]")
 _INTERNALDATE = re.compile(
-    rb"\s*(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d{2}):(\d{2}):(\d{2}) ([+-])(\d{2})(\d{2})\s*\Z"
+    rb"\s*(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d{2}):(\d{2}):(\d{2})"
+    rb" ([+-])([01]\d|2[0-3])([0-5]\d)\s*\Z"
 )
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH_NAMES = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = {name: position for position, name in enumerate(_MONTH_NAMES, start=1)}
 _LONGEST_SET = 7_000
 """Characters in a sequence set: servers refuse command lines over 8,192 (RFC 7162, section 4)."""
 
@@ -91,56 +97,52 @@ def parse(response: Response) -> list[Value]:
     values: list[Value] = []
     stack = [values]
     too_deep = 0
-    for count, token in enumerate(_tokens(response)):
-        if count >= _MOST_TOKENS:
-            raise GrammarError("more tokens than any answer has")
-        if token == b"(":
-            if len(stack) > _DEEPEST:
-                too_deep += 1
-                continue
-            inner: list[Value] = []
-            stack[-1].append(inner)
-            stack.append(inner)
-        elif token == b")":
-            if too_deep:
-                too_deep -= 1
-            elif len(stack) == 1:
-                raise GrammarError("a closing parenthesis too many")
-            else:
+    top = values
+    for position in range(0, len(response), 2):
+        literal = response[position + 1] if position + 1 < len(response) else None
+        for token in _tokens(response[position]):
+            if token == b"(":
+                if len(stack) > _DEEPEST:
+                    too_deep += 1
+                    continue
+                top = []
+                stack[-1].append(top)
+                stack.append(top)
+            elif token == b")":
+                if too_deep:
+                    too_deep -= 1
+                    continue
+                if len(stack) == 1:
+                    raise GrammarError("a closing parenthesis too many")
                 stack.pop()
-        elif not too_deep:
-            stack[-1].append(_value(token))
+                top = stack[-1]
+            elif not too_deep:
+                top.append(_value(token, literal) if token[0] in _SPECIAL else token)
     if len(stack) > 1:
         raise GrammarError("an unclosed parenthesis")
     return values
 
 
-def _value(token: bytes | tuple[bytes]) -> Value:
-    if isinstance(token, tuple):
-        return token[0]
-    return None if token.upper() == b"NIL" else token
+def _tokens(line: bytes) -> list[bytes]:
+    """Return the parentheses, atoms and quoted strings of a line, the latter with their quotes."""
+    if len(line) > _MOST_TOKENS and sum(map(line.count, _SEPARATORS)) > _MOST_TOKENS:
+        raise GrammarError("more tokens than any answer has")
+    # One call for a line is three times as fast as one for each token.
+    return _TOKEN.findall(line)
 
 
-def _tokens(response: Response) -> Iterator[bytes | tuple[bytes]]:
-    """Yield parentheses and atoms as bytes, strings and literals in a tuple of one."""
-    for position in range(0, len(response), 2):
-        line = response[position]
-        at, end = 0, len(line.rstrip())
-        while at < end:
-            match = _TOKEN.match(line, at, end)
-            if match is None:
-                raise GrammarError("an unreadable token")
-            at = match.end()
-            kind = match.lastgroup
-            if kind == "quoted":
-                text = match["quoted"]
-                yield (_ESCAPED.sub(rb"\1", text) if b"\\" in text else text,)
-            elif kind == "literal":
-                if position + 1 >= len(response):
-                    raise GrammarError("a literal without its bytes")
-                yield (response[position + 1],)
-            else:
-                yield match[kind or 0]
+def _value(token: bytes, literal: bytes | None) -> Value:
+    first = token[0]
+    if first == _QUOTE:
+        if len(token) == 1:
+            raise GrammarError("an unclosed quote")
+        text = token[1:-1]
+        return _ESCAPED.sub(rb"\1", text) if b"\\" in text else text
+    if first == _BRACE and _LITERAL.match(token):
+        if literal is None:
+            raise GrammarError("a literal without its bytes")
+        return literal
+    return None if len(token) == 3 and token.upper() == b"NIL" else token  # noqa: PLR2004  # "NIL"
 
 
 def number(value: Value) -> int | None:
@@ -170,22 +172,22 @@ def internal_date(value: Value) -> datetime | None:
         offset = timedelta(hours=int(east_hours), minutes=int(east_minutes))
         local = datetime(
             int(year),
-            _MONTHS.index(month.decode().title()) + 1,
+            _MONTHS[month.title()],
             int(day),
             int(hour),
             int(minute),
             min(int(second), 59),
-            tzinfo=timezone(-offset if sign == b"-" else offset),
+            tzinfo=UTC,
         )
-        return local.astimezone(UTC)
-    except (ValueError, OverflowError):
+        return local + offset if sign == b"-" else local - offset
+    except (KeyError, ValueError, OverflowError):
         return None
 
 
 def search_date(moment: datetime) -> bytes:
     """Return the day of `moment` in UTC as SEARCH wants it, in English whatever the locale."""
     day = moment.astimezone(UTC)
-    return f"{day.day}-{_MONTHS[day.month - 1]}-{day.year:04d}".encode()
+    return b"%d-%b-%04d" % (day.day, _MONTH_NAMES[day.month - 1], day.year)
 
 
 def sequence_sets(uids: Iterable[int]) -> Iterator[bytes]:

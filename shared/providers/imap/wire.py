@@ -195,7 +195,7 @@ class Wire:
         if line[:2] != b"* " or line[2:9].upper().startswith(_STATUS_KINDS):
             return response
         size = 0
-        while match := _LITERAL.search(line[-24:]):
+        while line[-1:] == b"}" and (match := _LITERAL.search(line[-24:])):
             size += int(match[1])
             if size > LARGEST_LITERAL:
                 raise _violation(f"a literal of {match[1].decode()} bytes")
