@@ -53,6 +53,11 @@ def main() -> None:
         about = "" if part == "imports" else f"{messages:,} messages"
         rows += [("", "", ""), (part, about, "aim"), *described]
     _print(rows[1:])
+    print(f"\n{_machine()}, Python {platform.python_version()}")
+
+
+def _machine() -> str:
+    return f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}"
 
 
 def _measured(part: str, messages: int, pairs: int) -> tuple[dict[str, Any], Rows]:
@@ -74,7 +79,7 @@ def _keep(part: str, figures: dict[str, Any]) -> None:
     known = json.loads(latest.read_text()) if latest.exists() else {}
     known[part] = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}",
+        "machine": _machine(),
         "python": platform.python_version(),
         "load_before": os.getloadavg()[0],
         "figures": figures,
