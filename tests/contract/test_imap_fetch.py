@@ -12,7 +12,7 @@ import pytest
 
 from shared.domain.ids import ProviderMessageId
 from shared.domain.message import FetchedMessage, MissingMessage
-from shared.providers.imap import fetching, structure
+from shared.providers.imap import fetching, slices, structure
 from tests.contract.imap_world import NOW, World, mail
 
 MEGABYTE = 1 << 20
@@ -98,7 +98,7 @@ def test_a_huge_text_is_cut_at_a_line_and_says_so(world):
 @pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "8bit", "x-unknown"])
 @pytest.mark.parametrize("slice_bytes", [1_000, 1_001, 10**6])
 def test_a_part_is_decoded_across_slices(world, encoding, slice_bytes, monkeypatch):
-    monkeypatch.setattr(fetching, "SLICE_BYTES", slice_bytes)
+    monkeypatch.setattr(slices, "SLICE_BYTES", slice_bytes)
     content = "Zeile mit Ümläuten = und ✓\r\n".encode() * 4_000
     encoded = {
         "base64": base64.encodebytes(content).replace(b"\n", b"\r\n"),

@@ -12,7 +12,7 @@ from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.mail_server import ImapGrant, ServerLogin, Verdict
 from shared.domain.message import FetchedMessage, MissingMessage
 from shared.ports.provider import ChangePage, KnownCopies, Look
-from shared.providers.imap import errors, fetching, glance, listing, smtp
+from shared.providers.imap import errors, fetching, glance, listing, slices, smtp
 from shared.providers.imap.login import open_session
 from shared.providers.imap.session import OpenFolders
 from shared.providers.network import Network
@@ -108,7 +108,7 @@ class ImapSession:
     ) -> Iterator[bytes]:
         """See `MailSession.read_part`; a leaf that is gone raises `UnreadableMessageError`."""
         with errors.unreadable_is_a_violation():
-            yield from fetching.read_part(
+            yield from slices.read_part(
                 self._open_folders, folder, provider_message_id, section, encoding
             )
 

@@ -256,3 +256,8 @@ def merged(spans: Iterable[Span]) -> list[Span]:
         else:
             found.append((first, last))
     return found
+
+
+def count(spans: Iterable[Span]) -> int:
+    """Return how many numbers merged spans name."""
+    return sum(last - first + 1 for first, last in spans)

@@ -10,7 +10,7 @@ import bisect
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shared.domain.cursor import Cursor
 from shared.domain.errors import CursorExpiredError, ErrorCode, RetryLaterError
@@ -20,13 +20,12 @@ from shared.domain.message import Flags
 from shared.ports.provider import ChangePage, KnownCopies
 from shared.providers.imap import grammar
 from shared.providers.imap.position import LARGEST_UID, FolderStatus, Position
+from shared.providers.imap.searching import found_uids, refuse_too_many, search_command
 from shared.providers.imap.session import OpenFolders, message_id, read_fetch, uid_of
 from shared.providers.imap.wire import Answer, untagged
 
 FIRST_WINDOW = 50_000
 """How many UIDs the first SEARCH spans; later ones grow while they find little."""
-_MOST_UIDS = 2_000_000
-"""In one listing; a number of four billion costs a liar ten bytes."""
 _MOST_VANISHED = 10_000
 """Above so many vanished UIDs we name only those we hold."""
 _SEEN, _FLAGGED, _ANSWERED, _DRAFT = b"\\seen", b"\\flagged", b"\\answered", b"\\draft"
@@ -122,7 +121,7 @@ def _begin(
     is_whole = position is None or position.whole
     select = open_folders.select_commands(raw)
     window = (last_uid + 1, last_uid + FIRST_WINDOW)
-    search = _search(open_folders, window, since if is_whole else None)
+    search = search_command(open_folders, window, since if is_whole else None)
     commands = [open_folders.status_command(raw), *select, search]
     if position and position.modseq and not is_whole and last_uid:
         modifier = b" VANISHED" if open_folders.has_qresync else b""
@@ -152,14 +151,6 @@ def _begin(
     )
 
 
-def _search(open_folders: OpenFolders, window: tuple[int, int], since: datetime | None) -> bytes:
-    # A day earlier: SEARCH knows days only, and in the server's own time zone.
-    floor = b" SINCE " + grammar.search_date(since - timedelta(days=1)) if since else b""
-    esearch = b" RETURN (ALL)" if open_folders.session.can(b"ESEARCH") else b""
-    low, high = min(window[0], LARGEST_UID), min(window[1], LARGEST_UID)
-    return b"UID SEARCH%s UID %d:%d%s" % (esearch, low, high, floor)
-
-
 def _next_uids(listing: _Listing, limit: int | None) -> list[int]:
     """Return the UIDs after the position, ascending: all of them, or more than `limit`."""
     low, span = listing.position.last_uid + 1, FIRST_WINDOW
@@ -168,45 +159,19 @@ def _next_uids(listing: _Listing, limit: int | None) -> list[int]:
     if not listing.top and listing.status.messages:
         # Without UIDNEXT nobody knows where to stop windowing.
         high = LARGEST_UID
-        command = _search(listing.open_folders, (low, high), floor)
+        command = search_command(listing.open_folders, (low, high), floor)
         answers = [listing.open_folders.wire.exchange([command])[0].require_ok()]
-        return _found_uids(answers, low, high)
-    found = _found_uids(listing.answers, low, min(high, listing.top))
+        return found_uids(answers, low, high)
+    found = found_uids(listing.answers, low, min(high, listing.top))
     while high < listing.top and (limit is None or len(found) <= limit):
         span = span * 4 if len(found) < FIRST_WINDOW // 4 else FIRST_WINDOW
         low, high = high + 1, min(high + span, listing.top)
-        command = _search(listing.open_folders, (low, high), floor)
+        command = search_command(listing.open_folders, (low, high), floor)
         answers = listing.open_folders.wire.exchange([command])
         answers[0].require_ok()
-        found += _found_uids(answers, low, high)
-        _refuse_too_many(len(found))
+        found += found_uids(answers, low, high)
+        refuse_too_many(len(found))
     return found
-
-
-def _found_uids(answers: Sequence[Answer], low: int, high: int) -> list[int]:
-    """Return the UIDs of SEARCH or ESEARCH responses within bounds; `n:*` and servers overshoot."""
-    found: set[int] = set()
-    for response in untagged(answers, b"SEARCH"):
-        # Cyrus answers an empty search with `(MODSEQ n)`: only bare numbers are results.
-        numbers = grammar.numbers(response[0].partition(b"(")[0])
-        found.update(uid for uid in numbers if low <= uid <= high)
-    for response in untagged(answers, b"ESEARCH"):
-        words = [*grammar.parse(response), None]
-        if b"ALL" in words:
-            spans = grammar.merged(grammar.read_set(words[words.index(b"ALL") + 1], low, high))
-            _refuse_too_many(_count(spans))
-            found.update(uid for first, last in spans for uid in range(first, last + 1))
-    _refuse_too_many(len(found))
-    return sorted(found)
-
-
-def _count(spans: Sequence[grammar.Span]) -> int:
-    return sum(last - first + 1 for first, last in spans)
-
-
-def _refuse_too_many(count: int) -> None:
-    if count > _MOST_UIDS:
-        raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=f"{count} messages in a folder")
 
 
 def _received_since(listing: _Listing, uids: Sequence[int]) -> list[ProviderMessageId]:
@@ -291,7 +256,7 @@ def _vanished(listing: _Listing, known: KnownCopies) -> list[ProviderMessageId]:
         for response in untagged(listing.answers, b"VANISHED")
         for span in grammar.read_set(response[0].split()[-1], low, high)
     )
-    if _count(spans) > _MOST_VANISHED:
+    if grammar.count(spans) > _MOST_VANISHED:
         held = sorted(_uids_of(listing, known()))
         uids = (
             uid
@@ -314,10 +279,10 @@ def _missing(listing: _Listing, held: Mapping[ProviderMessageId, Flags]) -> list
         high = min(low + FIRST_WINDOW - 1, last)
         # Only where we hold something: UIDs may lie far apart.
         if any(low <= uid <= high for uid in uids):
-            command = _search(listing.open_folders, (low, high), None)
+            command = search_command(listing.open_folders, (low, high), None)
             answers = listing.open_folders.wire.exchange([command])
             answers[0].require_ok()
-            present.update(_found_uids(answers, low, high))
+            present.update(found_uids(answers, low, high))
         low = min((uid for uid in uids if uid > high), default=last + 1)
     return [name for uid, name in sorted(uids.items()) if uid not in present]
 
