@@ -141,7 +141,7 @@ def visibility_covers_timeout(template: Template) -> list[str]:
     functions, queues = _functions(template), _queues(template)
     for name, properties in of_type(template, "AWS::Lambda::EventSourceMapping"):
         queue = str(target(properties["EventSourceArn"]))
-        timeout = functions[str(target(properties["FunctionName"]))]["Timeout"]
+        timeout = _at_most(template, functions[str(target(properties["FunctionName"]))]["Timeout"])
         window = properties.get("MaximumBatchingWindowInSeconds", 0)
         needed = VISIBILITY_FACTOR * timeout + window
         visibility = queues[queue].get("VisibilityTimeout", 30)
@@ -250,6 +250,13 @@ def folder_of(function: str) -> str:
     """`SyncMailboxFunction` → `sync_mailbox`, its folder in functions/."""
     words = re.findall(r"[A-Z][a-z]*", function.removesuffix("Function"))
     return "_".join(words).lower()
+
+
+def _at_most(template: Template, value: Any) -> int:
+    """A number, or the most that the parameter it refers to may be."""
+    if (name := target(value)) is not None:
+        return int(template["Parameters"][name]["MaxValue"])
+    return int(value)
 
 
 def _functions(template: Template) -> dict[str, Template]:

@@ -1,4 +1,4 @@
-"""EventBridge Scheduler, every five minutes.
+"""EventBridge Scheduler, every minute.
 
 Find work that got lost between a store and a queue.
 """

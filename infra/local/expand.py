@@ -114,8 +114,13 @@ def expand(
             del resources[name]
         elif resource["Type"] == "AWS::ApiGatewayV2::Api":
             resources.update(_native_api(name, resource["Properties"]["Body"]))
-        elif resource["Type"] != "AWS::Lambda::Function":  # whose variables are text
-            resource["Properties"] = _with_numbers(resource.get("Properties", {}), numbers)
+        else:
+            properties = resource.get("Properties", {})
+            resource["Properties"] = {
+                # A function's variables are text.
+                key: value if key == "Environment" else _with_numbers(value, numbers)
+                for key, value in properties.items()
+            }
     return template
 
 

@@ -140,6 +140,8 @@ class LocalStack:
             ),
             # The shortest that the schedule knows: nobody wants to wait five minutes to see it.
             "SyncMinutes": "1",
+            # Whoever kills the stack waits this long at most for an import to go on.
+            "ChunkSeconds": "60",
             # Two cores, not a region: more workers at once only wait for each other.
             "SyncMaximumConcurrency": "2",
             "BackfillMaximumConcurrency": "4",

@@ -15,6 +15,8 @@ PLANNING_TAKES = timedelta(minutes=6)
 """A plan older than its function may run has lost its request, or its mailbox had to be reconnected
 first.
 """
+SENT_AGAIN_EVERY_MINUTES = 5
+"""Requests that only wait in a long queue must not become more with every sweep."""
 
 
 def release_lost_chunks(
@@ -22,7 +24,9 @@ def release_lost_chunks(
 ) -> int:
     """Send again what open backfills wait for; return how many requests were sent.
 
-    Sending what was not lost is harmless: a plan is made once, a chunk is leased once.
+    To be called every minute. What a worker held is sent again in the minute after its lease ended,
+    and all else every few minutes. Sending what was not lost is harmless: a plan is made once, a
+    chunk is leased once.
     """
     now = clock.now()
     sent = 0
@@ -34,21 +38,32 @@ def release_lost_chunks(
         elif status is not MailboxStatus.ACTIVE:
             continue
         elif backfill.state is BackfillState.PLANNING:
-            if max(backfill.created_at + PLANNING_TAKES, backfill.waiting_until or now) <= now:
+            since = backfill.created_at + PLANNING_TAKES
+            if _is_lost(max(since, backfill.waiting_until or since), now):
                 queues.send_plan(PlanRequest(backfill.tenant_id, backfill.mailbox_id, backfill.id))
                 sent += 1
         elif backfill.state in RELEASING:
             stands = release_chunks(backfill, backfills=backfills, queues=queues)
-            lost = [chunk for chunk in backfills.open_chunks(stands) if _is_idle(chunk, now)]
+            taken_up = backfill.started_at or backfill.created_at
+            lost = [
+                chunk
+                for chunk in backfills.open_chunks(stands)
+                if _is_lost(_idle_since(chunk, taken_up), now)
+            ]
             queues.send_chunks([chunk_request(stands, chunk.number) for chunk in lost])
             sent += len(lost)
     return sent
 
 
-def _is_idle(chunk: Chunk, now: datetime) -> bool:
-    is_held = chunk.lease_expires_at is not None and chunk.lease_expires_at > now
-    waits = chunk.not_before is not None and chunk.not_before > now
-    return not is_held and not waits
+def _idle_since(chunk: Chunk, taken_up: datetime) -> datetime:
+    """When its worker was lost or its wait is over; without either, it should have begun by now."""
+    ended = [at for at in (chunk.lease_expires_at, chunk.not_before) if at is not None]
+    return max(ended, default=taken_up + timedelta(minutes=SENT_AGAIN_EVERY_MINUTES))
+
+
+def _is_lost(since: datetime, now: datetime) -> bool:
+    minutes = (now - since) // timedelta(minutes=1)
+    return minutes >= 0 and minutes % SENT_AGAIN_EVERY_MINUTES == 0
 
 
 def _cancel(backfill: Backfill, now: datetime, backfills: BackfillStore) -> None:

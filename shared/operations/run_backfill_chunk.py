@@ -36,8 +36,8 @@ from shared.ports.stores import (
     MessageStore,
 )
 
-LEASE_SECONDS = 330
-"""Longer than the function may run."""
+LEASE_MARGIN_SECONDS = 30
+"""A lease outlives its function by this much, and a chunk whose worker died is free that soon."""
 LONGEST_QUEUE_DELAY_SECONDS = 900
 
 
@@ -87,7 +87,11 @@ def run_backfill_chunk(request: ChunkRequest, *, ports: ChunkPorts) -> ChunkRepo
     run_id = RunId(new_ulid(now))
     try:
         chunk = backfills.take_chunk(
-            backfill, request.chunk, owner=run_id, now=now, seconds=LEASE_SECONDS
+            backfill,
+            request.chunk,
+            owner=run_id,
+            now=now,
+            seconds=int(ports.remaining_seconds()) + LEASE_MARGIN_SECONDS,
         )
     except ConflictError as error:
         if error.code is ErrorCode.WRONG_STATE:

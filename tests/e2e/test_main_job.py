@@ -175,6 +175,15 @@ def test_new_mail_arrives_at_once_after_sync_now_and_follows_moves_and_deletions
     assert seen["Message 100"] is False
 
 
+def test_new_mail_arrives_by_itself_within_the_schedule(life, now):
+    life.connect(days=0)
+    patched = life.api("PATCH", f"/v1/mailboxes/{life.mailbox_id}", {"sync_minutes": 1})
+    assert patched.status == 200, patched.body
+    until(lambda: life.mailbox()["last_synced_at"], what="the first sync")
+    life.server.deliver(mail(1, now, to=life.user).as_bytes())
+    until(lambda: life.subjects() == ["Message 1"], seconds=180, what="the scheduled sync")
+
+
 def test_a_contact_added_later_gets_the_mail_already_stored_and_a_thread_reads_in_order(life, now):
     other = f"{life.user} <{life.user}>, cc@customer.example"
     life.server.append_many(
@@ -228,3 +237,98 @@ def test_search_finds_by_sender_and_subject(life, now, query):
     life.connect()
     life.imported()
     assert life.subjects(query) == ["Message 1"]
+
+
+def test_killing_the_stack_in_mid_import_loses_and_doubles_nothing(life, now):
+    fill(life, now, 1500, days_apart=0.01)
+    life.connect(days=30)
+    until(lambda: 0 < life.backfill()["percent"] < 100, what="an import under way")
+    life.stack.kill9()
+    life.stack.start()
+    backfill = until(
+        lambda: (b := life.backfill())["state"] == "done" and b,
+        seconds=600,
+        what="the import after the kill",
+    )
+    expected = sorted(f"Message {number}" for number in range(1500))
+    assert life.subjects() == expected
+    assert backfill["listed"] == 1500
+    life.sync_now()
+    assert life.subjects() == expected
+
+
+def test_a_wrong_password_is_named_nothing_is_stored_and_reconnect_heals_a_changed_one(life, now):
+    fill(life, now, 2)
+    refused = life.api("POST", "/v1/mailboxes", {**life.logins("wrong"), "address": life.user})
+    assert refused.status == 422
+    assert refused.body["code"] == "connection_test_failed"
+    assert refused.body["imap"]["code"] == "login_rejected"
+    assert life.api("GET", "/v1/mailboxes").body["items"] == []
+
+    life.connect()
+    life.imported()
+    life.dovecot.add_user(life.user, "a-new-false-password")
+    life.api("POST", f"/v1/mailboxes/{life.mailbox_id}/sync")
+    parked = until(
+        lambda: (m := life.mailbox())["status"] == "reconnect_required" and m, what="the parking"
+    )
+    assert parked["latest_error"]["inbound"]["code"] == "login_rejected"
+    assert parked["latest_error"]["inbound"]["acts"] == "user"
+    life.server_password = "a-new-false-password"
+    healed = life.api(
+        "POST", f"/v1/mailboxes/{life.mailbox_id}/reconnect", life.logins("a-new-false-password")
+    )
+    assert healed.status == 200, healed.body
+    assert healed.body["id"] == life.mailbox_id
+    assert healed.body["latest_error"]["inbound"] is None
+    until(lambda: life.mailbox()["status"] == "active", what="the healing")
+    assert len(life.messages()) == 2
+
+
+def test_disconnecting_keeps_the_history_and_deletes_the_secret(life, now):
+    fill(life, now, 2)
+    life.connect()
+    life.imported()
+    secrets = life.stack.client("secretsmanager")
+    names = [s["Name"] for s in secrets.list_secrets()["SecretList"]]
+    assert any(life.mailbox_id in name for name in names)
+    preview = life.api("GET", f"/v1/mailboxes/{life.mailbox_id}/disconnection")
+    assert preview.status == 200
+    assert life.api("DELETE", f"/v1/mailboxes/{life.mailbox_id}").status == 204
+    assert life.mailbox()["status"] == "disconnected"
+    assert len(life.messages()) == 2
+    names = [s["Name"] for s in secrets.list_secrets()["SecretList"]]
+    assert not any(life.mailbox_id in name for name in names)
+
+
+def test_another_tenant_finds_nothing(life, now):
+    fill(life, now, 1)
+    life.connect()
+    life.imported()
+    message = life.messages()[0]
+    stranger = life.stack.as_user("another-tenant", "ada", "admin")
+    for path in (
+        f"/v1/mailboxes/{life.mailbox_id}",
+        f"/v1/messages/{message['id']}",
+        f"/v1/threads/{message['thread_id']}",
+        f"/v1/mailboxes/{life.mailbox_id}/folders",
+    ):
+        unknown = stranger("GET", path[:-6] + "AAAAAA") if path.count("/") == 3 else None
+        answer = stranger("GET", path)
+        assert answer.status == 404
+        if unknown is not None:
+            same = {key: value for key, value in answer.body.items() if key != "request_id"}
+            assert same == {
+                key: value for key, value in unknown.body.items() if key != "request_id"
+            }
+    assert stranger("GET", f"/v1/messages?mailbox_id={life.mailbox_id}").status == 404
+    assert stranger("GET", "/v1/mailboxes").body["items"] == []
+
+
+def test_without_a_token_only_the_named_routes_answer(stack):
+    nobody = stack.as_nobody()
+    assert nobody("GET", "/v1/mailboxes").status == 401
+    assert nobody("POST", "/v1/mailboxes", {}).status == 401
+    assert nobody("GET", "/openapi.json").status == 200
+    assert nobody("GET", "/docs").status == 200
+    assert nobody("GET", "/v1/health").status == 200

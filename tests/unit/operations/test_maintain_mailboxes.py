@@ -1,0 +1,68 @@
+"""What the sweeper sends again, and when: at once what a dead worker held, seldom what only waits."""
+
+from dataclasses import replace
+
+import pytest
+
+from shared.operations.maintain_mailboxes import release_lost_chunks
+from tests.fakes.clock import FixedClock
+from tests.fakes.queues import RecordingWorkQueues
+from tests.fakes.stores import InMemoryBackfillStore, InMemoryMailboxStore, World
+from tests.fakes.values import NOW, a_backfill, connected, later, some_chunks
+
+
+class Sweeper:
+    def __init__(self):
+        world = World()
+        self.mailboxes, self.backfills = InMemoryMailboxStore(world), InMemoryBackfillStore(world)
+        self.queues = RecordingWorkQueues()
+        connected(self.mailboxes)
+        self.backfills.create_backfill(a_backfill())
+
+    def start(self, *, released):
+        chunks = some_chunks(a_backfill(), 4)
+        self.backfills.put_chunks(a_backfill(), chunks)
+        begun = self.backfills.start_backfill(
+            replace(a_backfill(), chunks=4, planned=8, started_at=NOW)
+        )
+        return self.backfills.raise_released(begun, released)
+
+    def minutes_of_sending(self, until):
+        """The minutes, of those up to `until`, in which a sweep sent something."""
+        return [minute for minute in range(until) if self.at(60 * minute)]
+
+    def at(self, seconds):
+        clock = FixedClock(later(seconds))
+        return release_lost_chunks(
+            mailboxes=self.mailboxes, backfills=self.backfills, queues=self.queues, clock=clock
+        )
+
+
+@pytest.fixture
+def sweeper():
+    return Sweeper()
+
+
+def test_a_chunk_whose_worker_died_is_sent_in_the_minute_after_its_lease(sweeper):
+    backfill = sweeper.start(released=2)
+    for number in (0, 1):
+        sweeper.backfills.take_chunk(backfill, number, owner="dead", now=NOW, seconds=150)
+    assert sweeper.minutes_of_sending(10) == [3, 8]
+    assert [one.chunk for one in sweeper.queues.take_chunks()] == [0, 1] * 2
+
+
+def test_chunks_waiting_in_a_long_queue_are_not_doubled_every_minute(sweeper):
+    sweeper.start(released=2)
+    assert sweeper.minutes_of_sending(12) == [5, 10]
+
+
+def test_a_chunk_put_back_for_later_is_sent_when_its_time_has_come(sweeper):
+    backfill = sweeper.start(released=2)
+    for number in (0, 1):
+        chunk = sweeper.backfills.take_chunk(backfill, number, owner="w", now=NOW, seconds=150)
+        sweeper.backfills.give_back_chunk(backfill, chunk, not_before=later(60 * 60))
+    assert sweeper.minutes_of_sending(62) == [60]
+
+
+def test_a_plan_that_got_lost_is_asked_for_again(sweeper):
+    assert sweeper.minutes_of_sending(13) == [6, 11]
