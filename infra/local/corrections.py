@@ -8,6 +8,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
+from ministack import app  # type: ignore[import-not-found]
 from ministack.core import iam_actions, lambda_runtime  # type: ignore[import-not-found]
 from ministack.services import lambda_svc  # type: ignore[import-not-found]
 
@@ -51,6 +52,21 @@ def authorise_batches_as_single_calls() -> None:
         return _SINGLE_CALLS.get(action or "", action)
 
     vars(iam_actions)["_action_from_target"] = corrected
+
+
+def answer_without_a_body() -> None:
+    """Send a function's `"body": null` as an empty body, as API Gateway does.
+
+    Ministack would answer 500 after the function has done its work.
+    """
+    send = app._send_response  # noqa: SLF001
+
+    async def corrected(
+        channel: object, status: int, headers: dict[str, str], body: object, **named: bool
+    ) -> None:
+        await send(channel, status, headers, b"" if body is None else body, **named)
+
+    vars(app)["_send_response"] = corrected
 
 
 class _FunctionLog:

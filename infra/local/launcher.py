@@ -246,6 +246,7 @@ def main() -> None:
     corrections.run_functions_with(given.functions_python)
     corrections.log_functions_to(given.root / "logs" / "functions.log")
     corrections.authorise_batches_as_single_calls()
+    corrections.answer_without_a_body()
     emulator.save_all = lambda _services: save_last(generations)
     asyncio.run(_serve(int(os.environ["GATEWAY_PORT"]), generations))
 

@@ -52,7 +52,9 @@ class Caller:
 def _answer(status, response):
     text = response.read()
     is_json = "json" in response.headers.get("Content-Type", "")
-    return Answer(status, dict(response.headers), json.loads(text) if is_json else text.decode())
+    return Answer(
+        status, dict(response.headers), json.loads(text) if text and is_json else text.decode()
+    )
 
 
 class Stack(LocalStack):

@@ -98,6 +98,15 @@ def test_a_token_reaches_the_function_as_claims(stack):
     assert body["claims"]["roles"] == "[admin]"
 
 
+def test_an_answer_may_have_no_body(stack):
+    request = urllib.request.Request(
+        f"{stack.api_url}/v1/me/nothing",
+        headers={"Authorization": f"Bearer {stack.token('t1', 'u1')}"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert (answer.status, answer.read()) == (204, b"")
+
+
 def test_a_token_of_another_stack_is_refused(stack, tmp_path):
     other = Paths.of(tmp_path)
     other.create()
