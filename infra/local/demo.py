@@ -96,9 +96,8 @@ def _wait_for_import(api: HttpApi, mailbox_id: str, say: Say) -> None:
 
 
 def _progress(backfill: Mapping[str, Any]) -> str:
-    counts = backfill.get("counts") or backfill
-    listed = counts.get("listed") or 0
-    done = f"{counts.get('stored')} of {listed} messages, {backfill['percent']} %"
+    there = backfill["stored"] + backfill["already_stored"]
+    done = f"{there} of {backfill['listed']} messages, {backfill['percent']} %"
     return f"  {backfill['state']}: {done}"
 
 

@@ -147,10 +147,9 @@ def _positions(
     look = session.look(
         {}, lambda folder: is_active(folder, mailbox.active_folders), now=clock.now()
     )
-    found: list[tuple[Folder, Cursor]] = []
-    for folder in look.folders:
-        if not is_active(folder, mailbox.active_folders):
-            continue
+    folders = [f for f in look.folders if is_active(f, mailbox.active_folders)]
+    fresh: list[FolderState] = []
+    for folder in folders:
         state = states.get(folder.id)
         if state is None or state.cursor is None:
             try:
@@ -159,10 +158,15 @@ def _positions(
                 if error.code is not ErrorCode.FOLDER_UNAVAILABLE:
                     raise
                 continue
-            state = mailboxes.add_folder(fence, FolderState(folder, cursor.encode()))
-        if state.cursor is not None:
-            found.append((folder, Cursor.decode(state.cursor)))
-    return found
+            fresh.append(FolderState(folder, cursor.encode()))
+    # Right after one another: a sync run that finds some of them takes the others for new folders,
+    # and brings in by itself what the backfill would.
+    states |= {state.folder.id: mailboxes.add_folder(fence, state) for state in fresh}
+    return [
+        (folder, Cursor.decode(state.cursor))
+        for folder in folders
+        if (state := states.get(folder.id)) and state.cursor is not None
+    ]
 
 
 def _window(
