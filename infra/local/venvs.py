@@ -28,15 +28,15 @@ class EnvironmentNotBuiltError(Exception):
 
 def ministack_python(paths: Paths) -> Path:
     """The interpreter that runs ministack, installed first when needed."""
-    return _ensure(paths.venvs / f"ministack-{_VERSION}", MINISTACK_LOCK)
+    return ensure(paths.venvs / f"ministack-{_VERSION}", MINISTACK_LOCK)
 
 
 def functions_python(paths: Paths) -> Path:
     """The interpreter that runs the functions, installed first when needed."""
-    return _ensure(paths.venvs / f"functions-{_VERSION}", FUNCTIONS_LOCK)
+    return ensure(paths.venvs / f"functions-{_VERSION}", FUNCTIONS_LOCK)
 
 
-def _ensure(venv: Path, lock: Path) -> Path:
+def ensure(venv: Path, lock: Path) -> Path:
     """Return `venv`'s interpreter; (re)build it unless it was built from this `lock` and Python.
 
     The marker is written last, so an interrupted build is begun again.
@@ -45,10 +45,10 @@ def _ensure(venv: Path, lock: Path) -> Path:
     with venv.with_name(f"{venv.name}.lock").open("w") as held:
         # Two stacks may start at once; the second finds what the first has built.
         fcntl.flock(held, fcntl.LOCK_EX)
-        return _ensure_alone(venv, lock)
+        return _build(venv, lock)
 
 
-def _ensure_alone(venv: Path, lock: Path) -> Path:
+def _build(venv: Path, lock: Path) -> Path:
     python = venv / "bin" / "python"
     marker = venv / "built-from"
     wanted = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()

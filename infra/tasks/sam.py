@@ -4,14 +4,12 @@
 boto3 below what we use, so it cannot share our environment.
 """
 
-import hashlib
 import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-from infra.tasks.lock import ROOT, uv_path
+from infra.local import venvs
+from infra.tasks.lock import ROOT
 
 REQUIREMENTS = ROOT / "infra" / "requirements-sam.txt"
 ENVIRONMENT = ROOT / ".local" / "venvs" / "sam"
@@ -19,30 +17,9 @@ ENVIRONMENT = ROOT / ".local" / "venvs" / "sam"
 REGION = "eu-central-1"
 
 
-def ensure_environment(environment: Path, requirements: Path) -> Path:
-    """The environment's bin folder, made anew when the lock has changed since it was made.
-
-    The stamp is written last, so that an interrupted install is started over, not trusted.
-    """
-    stamp = environment / "requirements.sha256"
-    wanted = hashlib.sha256(requirements.read_bytes()).hexdigest() + sys.version
-    if not (stamp.is_file() and stamp.read_text() == wanted):
-        print(f"Setting up {environment.relative_to(ROOT)} (once)", file=sys.stderr)
-        shutil.rmtree(environment, ignore_errors=True)
-        uv = uv_path()
-        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, environment], check=True)
-        subprocess.run(
-            [uv, "pip", "install", "--quiet", "--require-hashes", "--no-config",
-             "--python", environment / "bin" / "python", "-r", requirements],
-            check=True,
-        )  # fmt: skip
-        stamp.write_text(wanted)
-    return environment / "bin"
-
-
 def main() -> int:
     """Run sam with our arguments; its exit code is ours."""
-    binaries = ensure_environment(ENVIRONMENT, REQUIREMENTS)
+    binaries = venvs.ensure(ENVIRONMENT, REQUIREMENTS).parent
     settings = {
         "AWS_DEFAULT_REGION": REGION,
         **os.environ,
