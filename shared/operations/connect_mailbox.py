@@ -8,7 +8,7 @@ Nothing is stored when the test fails. A retry of the same account adopts a mail
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.domain.addresses import canonical_address
 from shared.domain.backfill import MAX_DAYS, Backfill, BackfillState, window_start
@@ -35,6 +35,12 @@ from shared.ports.provider import ServerTester
 from shared.ports.queues import PlanRequest, SyncRequest, WorkQueues
 from shared.ports.secrets import SecretStore
 from shared.ports.stores import MailboxStore
+
+SERVER_CLOCK_MAY_LAG = timedelta(minutes=10)
+"""Without history, mail counts as new from this long before the connecting.
+
+It is dated by the server's clock, and one that is behind would make the first messages look old.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +161,7 @@ def connect_mailbox(
         visibility=request.visibility,
         create_contacts=request.create_contacts,
         backfill_days=days,
-        history_from=window_start(now, days) if days else now,
+        history_from=window_start(now, days) if days else now - SERVER_CLOCK_MAY_LAG,
         active_folders=request.active_folders,
         allow_untrusted_certificate=request.imap.allow_untrusted_certificate
         or request.smtp.allow_untrusted_certificate,

@@ -26,6 +26,7 @@ from shared.domain.errors import (
 from shared.domain.folders import Folder, is_active
 from shared.domain.ids import FolderId, ProviderMessageId, RunId, new_ulid
 from shared.domain.lease import Lease
+from shared.domain.ledger import Fate
 from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus
 from shared.domain.message import Flags
 from shared.domain.run import RunReason
@@ -47,6 +48,8 @@ from shared.ports.stores import (
 LEASE_SECONDS = 180
 """Longer than the function may run, so that a lease found held past its time means a death."""
 PAGE_SIZE = 250
+BEFORE_HISTORY = "before_history"
+"""Why an old message that was moved into a folder stays at the provider."""
 MESSAGES_PER_RUN = 1_000
 """What one run takes in at most; the rest follows at once in another run."""
 
@@ -189,6 +192,9 @@ def _sync_folder(
         if not ingest.take_in(folder, page.added):
             run.more = True
             return
+        run.ledger.add(page.too_old)
+        for name in page.too_old:
+            run.ledger.settle(name, Fate.SKIPPED, BEFORE_HISTORY)
         run.ledger.flags_changed += run.messages.set_flags(lease.fence, page.flags)
         run.ledger.removed += run.messages.remove_copies(
             lease.fence, page.removed, now=run.clock.now()

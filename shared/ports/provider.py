@@ -45,6 +45,8 @@ class ChangePage:
     next_cursor: Cursor
     more: bool = False
     """There is more to list after this page; come again with `next_cursor`."""
+    too_old: tuple[ProviderMessageId, ...] = ()
+    """New after the cursor, but received before the date floor: old messages moved here."""
 
 
 KnownCopies = Callable[[], Mapping[ProviderMessageId, Flags]]
@@ -87,7 +89,8 @@ class MailSession(Protocol):
     ) -> ChangePage:
         """Return what changed after `cursor`, at most `limit` added ids, oldest first.
 
-        `cursor` None lists the whole folder from the date floor `since` on and, on its last page,
+        What is new after `cursor` and was received before the date floor `since` is named as too
+        old. `cursor` None lists the whole folder from that floor on and, on its last page,
         names as removed every known copy that is no longer there. The position is taken before the
         listing. Raises `CursorExpiredError` when the cursor no longer fits; then come again with
         None.

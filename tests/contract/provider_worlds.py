@@ -153,6 +153,7 @@ class Followed:
     added: list[int] = field(default_factory=list)
     changed: dict[int, Flags] = field(default_factory=dict)
     removed: list[int] = field(default_factory=list)
+    too_old: int = 0
 
 
 @dataclass
@@ -228,6 +229,7 @@ class ProviderWorld:
                 )
                 assert len(page.added) <= limit
                 told.added += self._take_in(session, folder, page.added)
+                told.too_old += len(page.too_old)
                 for one, flags in page.flags.items():
                     if one in self.copies:
                         told.changed[self.copies[one][0]] = flags

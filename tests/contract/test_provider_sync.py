@@ -279,7 +279,19 @@ def test_the_floor_and_the_window_are_the_same_to_the_second(world):
         world.theirs.deliver(number, received_at=floor + timedelta(seconds=seconds))
     position = world.position()
     assert sorted(world.window(since=floor, upto=position)) == [4, 5, 6, 7]
-    assert world.follow(None, since=floor).added == [4, 5, 6, 7]
+    whole = world.follow(None, since=floor)
+    assert (whole.added, whole.too_old) == ([4, 5, 6, 7], 0)
+
+
+def test_an_old_message_that_is_new_to_a_folder_is_named_not_passed_over(world):
+    floor = datetime(2026, 10, 20, tzinfo=UTC)
+    world.theirs.deliver(1, received_at=floor)
+    cursor = world.follow(None, since=floor).cursor
+    world.theirs.deliver(2, received_at=floor - timedelta(seconds=1))
+    world.theirs.deliver(3, received_at=floor + timedelta(days=1))
+    told = world.follow(cursor, since=floor)
+    assert (told.added, told.too_old) == ([3], 1)
+    assert world.follow(told.cursor, since=floor).too_old == 0
 
 
 def test_the_window_is_newest_first_and_ends_at_the_position(world):

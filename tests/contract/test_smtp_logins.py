@@ -88,7 +88,9 @@ def test_fault_ends_in_time_and_is_never_a_wrong_password(
         took = time.monotonic() - started
     expected = FAULT_CODES.get(fault, {ErrorCode.PROTOCOL_VIOLATION})
     if place == "accept":
-        expected = expected | {ErrorCode.TLS_FAILED, ErrorCode.CONNECTION_DROPPED}
+        # A reset may come before the system says that it is connected.
+        early = {ErrorCode.TLS_FAILED, ErrorCode.CONNECTION_DROPPED, ErrorCode.CONNECTION_FAILED}
+        expected = expected | early
     assert verdict.code in expected
     assert took < 3
 

@@ -188,15 +188,14 @@ class FakeSession:
         held = known() if position.whole else {}
         found = [uid for uid in sorted(fake.mails) if uid > position.last_uid]
         page, more = found[:limit], len(found) > limit
+        old = [uid for uid in page if since and fake.mails[uid].received_at < since]
         added = tuple(
-            name
-            for uid in page
-            if (name := name_of(fake, uid)) not in held
-            and (since is None or fake.mails[uid].received_at >= since)
+            name for uid in page if uid not in old and (name := name_of(fake, uid)) not in held
         )
+        too_old = () if position.whole else tuple(name_of(fake, uid) for uid in old)
         if more:
             rest = replace(position, last_uid=page[-1])
-            return ChangePage(added, {}, (), rest.cursor(), more=True)
+            return ChangePage(added, {}, (), rest.cursor(), more=True, too_old=too_old)
         here = {name_of(fake, uid): mail.flags for uid, mail in fake.mails.items()}
         if position.whole:
             gone = [name for name in held if name not in here]
@@ -212,7 +211,8 @@ class FakeSession:
                 for uid, mail in fake.mails.items()
                 if uid <= position.last_uid and mail.flags.version > position.modseq
             }
-        return ChangePage(added, flags, tuple(gone), _Position.now(fake).cursor())
+        reached = _Position.now(fake).cursor()
+        return ChangePage(added, flags, tuple(gone), reached, too_old=too_old)
 
     def list_window(
         self, folder: Folder, *, since: datetime, upto: Cursor

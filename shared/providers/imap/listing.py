@@ -68,18 +68,21 @@ def changes(
     status = listing.status
     uids = _next_uids(listing, limit)
     page, more = uids[:limit], len(uids) > limit
-    added = _received_since(listing, page)
+    added, too_old = _by_floor(listing, page)
     if listing.position.whole:
         held = known()
-        added = [one for one in added if one not in held]
+        # A whole listing asks for the floor's day on: what lies before it was not asked for.
+        added, too_old = [one for one in added if one not in held], []
     if more:
         rest = replace(listing.position, last_uid=page[-1], catching_up=True)
-        return ChangePage(tuple(added), {}, (), rest.cursor(), more=True)
+        return ChangePage(tuple(added), {}, (), rest.cursor(), more=True, too_old=tuple(too_old))
     last_uid = max(listing.top, listing.position.last_uid, *page, 0)
     flags, removed, compared = _changes_of_known(listing, known, uids, now)
     compared_at = int(now.timestamp()) if compared else listing.position.compared_at
     reached_all = listing.position.reached(status, last_uid=last_uid, compared_at=compared_at)
-    return ChangePage(tuple(added), flags, tuple(removed), reached_all.cursor())
+    return ChangePage(
+        tuple(added), flags, tuple(removed), reached_all.cursor(), too_old=tuple(too_old)
+    )
 
 
 def list_window(
@@ -174,17 +177,20 @@ def _next_uids(listing: _Listing, limit: int | None) -> list[int]:
     return found
 
 
-def _received_since(listing: _Listing, uids: Sequence[int]) -> list[ProviderMessageId]:
-    """Return the names of those `uids` received at or after the floor, to the second."""
+def _by_floor(
+    listing: _Listing, uids: Sequence[int]
+) -> tuple[list[ProviderMessageId], list[ProviderMessageId]]:
+    """Return the names of those `uids` received at or after the floor, and of those before it."""
     uidvalidity = listing.status.uidvalidity
     if listing.since is None or not uids:
-        return [message_id(listing.folder, uidvalidity, uid) for uid in uids]
-    return [
-        message_id(listing.folder, uidvalidity, uid)
-        for uid, received in _received(listing, uids)
-        # A date that cannot be read is no reason to skip a message in silence.
-        if received is None or received >= listing.since
-    ]
+        return [message_id(listing.folder, uidvalidity, uid) for uid in uids], []
+    added: list[ProviderMessageId] = []
+    too_old: list[ProviderMessageId] = []
+    for uid, received in _received(listing, uids):
+        # A date that cannot be read is no reason to pass a message over.
+        place = added if received is None or received >= listing.since else too_old
+        place.append(message_id(listing.folder, uidvalidity, uid))
+    return added, too_old
 
 
 def _received(listing: _Listing, uids: Sequence[int]) -> list[tuple[int, datetime | None]]:

@@ -29,6 +29,7 @@ from shared.operations.record_dead_letter import record_dead_letter
 from shared.operations.start_backfill import BackfillAction, change_backfill, start_backfill
 from shared.ports.queues import ChunkRequest, SyncRequest
 from tests.fakes.clock import FixedClock
+from tests.fakes.stores import InMemoryRunStore
 from tests.unit.operations.machine import ADA, TENANT, Machine, busy_server, login, mail
 
 NOW = FixedClock().now()
@@ -105,6 +106,28 @@ def test_from_now_on_brings_in_what_arrives_after_connecting_and_nothing_older(m
     uid = machine.server.deliver("INBOX", mail(700, at), at)
     machine.drain()
     assert set(machine.live_copies(mailbox.id)) == {f"f-inbox.1.{uid}"}
+
+
+def test_a_server_whose_clock_is_behind_loses_nothing_of_what_arrives_from_now_on(machine):
+    mailbox = machine.connect(days=0)
+    late = NOW - timedelta(minutes=5)
+    first = machine.server.deliver("INBOX", mail(700, late), late)
+    machine.drain()
+    second = machine.server.deliver("INBOX", mail(701, late), late)
+    machine.tick(6)
+    assert set(machine.live_copies(mailbox.id)) == {f"f-inbox.1.{first}", f"f-inbox.1.{second}"}
+
+
+def test_old_mail_moved_into_a_folder_stays_there_and_is_counted(machine):
+    mailbox = machine.connect(days=30)
+    machine.drain()
+    before = set(machine.live_copies(mailbox.id))
+    at = NOW - timedelta(days=31)
+    machine.server.deliver("INBOX", mail(700, at), at)
+    machine.tick(6)
+    assert set(machine.live_copies(mailbox.id)) == before
+    runs = InMemoryRunStore(machine.world).list_runs(TENANT, mailbox.id, limit=10, before=None)
+    assert [run.counts.skipped for run in runs if run.counts.skipped] == [{"before_history": 1}]
 
 
 def test_what_the_operator_does_not_permit_is_named(machine):
