@@ -30,6 +30,8 @@ class Look:
 
     folders: tuple[Folder, ...]
     changed: frozenset[FolderId]
+    unavailable: frozenset[FolderId] = frozenset()
+    """Active folders with a cursor of which the provider told nothing; none is in `changed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,15 @@ class MailSession(Protocol):
 class MailProvider(Protocol):
     """Opens sessions with mailboxes of one provider."""
 
-    def open(self, grant: ImapGrant) -> AbstractContextManager[MailSession]:
-        """Log in. The context manager logs out and closes, also after a failure."""
+    def open(
+        self, grant: ImapGrant, *, seconds: float | None = None
+    ) -> AbstractContextManager[MailSession]:
+        """Log in. The context manager logs out and closes, also after a failure.
+
+        The whole session, login included, lasts `seconds` at most: whatever it does then raises
+        `RetryLaterError` (`connection_timed_out`). None leaves the provider's own bound, which is
+        just under the longest life of a function and also holds where `seconds` is longer.
+        """
         ...
 
 

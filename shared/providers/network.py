@@ -209,7 +209,7 @@ class Network:
         self.policy = policy
         self._resolve = resolve or _system_addresses
         self._dial = dial or _dial
-        self._monotonic = monotonic
+        self.monotonic = monotonic
 
     def connect(
         self, host: str, port: int, *, tls: bool, seconds: float, trust_any: bool = False
@@ -221,11 +221,11 @@ class Network:
         """
         if port not in MAIL_PORTS | self.policy.extra_ports:
             raise RequestError(ErrorCode.PORT_NOT_ALLOWED, cause=f"port {port}")
-        ends_at = self._monotonic() + seconds
+        ends_at = self.monotonic() + seconds
         name, allowed = self._allowed_addresses(host, port, seconds)
         sock, address = self._dial_in_turn(allowed, port, ends_at)
         connection = Connection(
-            sock, name=name, address=address, monotonic=self._monotonic, ends_at=ends_at
+            sock, name=name, address=address, monotonic=self.monotonic, ends_at=ends_at
         )
         if tls:
             try:
@@ -296,7 +296,7 @@ class Network:
     ) -> tuple[socket.socket, str]:
         failure: RetryLaterError | None = None
         for position, address in enumerate(allowed):
-            left = ends_at - self._monotonic()
+            left = ends_at - self.monotonic()
             if left <= 0:
                 break
             try:

@@ -55,6 +55,8 @@ class FakeMailServer:
     password: str | None = None
     """What a grant must hold; None lets everybody in."""
     logins: int = 0
+    seconds: list[float | None] = field(default_factory=list)
+    """How long each session might last."""
     numberings: int = 1
     fetched: list[ProviderMessageId] = field(default_factory=list)
 
@@ -115,9 +117,12 @@ class FakeMailServer:
         }
 
     @contextmanager
-    def open(self, grant: ImapGrant) -> Iterator["FakeSession"]:
+    def open(self, grant: ImapGrant, *, seconds: float | None = None) -> Iterator["FakeSession"]:
         assert grant is not None
         self.logins += 1
+        self.seconds.append(seconds)
+        if seconds is not None and seconds <= 0:
+            raise RetryLaterError(ErrorCode.CONNECTION_TIMED_OUT)
         if self.failure is not None:
             raise self.failure
         if self.password is not None and grant.imap.password.reveal() != self.password:

@@ -121,15 +121,17 @@ class ImapProvider:
         self._patience = patience or Patience()
 
     @contextmanager
-    def open(self, grant: ImapGrant) -> Iterator[ImapSession]:
+    def open(self, grant: ImapGrant, *, seconds: float | None = None) -> Iterator[ImapSession]:
         """See `MailProvider.open`."""
-        with self._logged_in(grant.imap) as session:
+        longest = self._patience.session
+        within = longest if seconds is None else min(longest, seconds)
+        with self._logged_in(grant.imap, session_seconds=within) as session:
             yield session
 
     def test_imap(self, login: ServerLogin) -> Verdict:
         """See `ServerTester.test_imap`."""
         try:
-            with self._logged_in(login, is_test=True) as session:
+            with self._logged_in(login) as session:
                 folders = session.folders()
         except MailroomError as error:
             return Verdict(error.code)
@@ -144,13 +146,17 @@ class ImapProvider:
         return Verdict()
 
     @contextmanager
-    def _logged_in(self, login: ServerLogin, *, is_test: bool = False) -> Iterator[ImapSession]:
-        """Log in, and out at the end. In a test all of it must end by the login's deadline."""
-        session, connection = open_session(login, self._network, seconds=self._patience.login)
-        if not is_test:
-            connection.set_session_limits(
-                seconds=self._patience.session, stall_seconds=self._patience.stall
-            )
+    def _logged_in(
+        self, login: ServerLogin, *, session_seconds: float | None = None
+    ) -> Iterator[ImapSession]:
+        """Log in, and out at the end; without `session_seconds` all by the login's deadline."""
+        began = self._network.monotonic()
+        longest = self._patience.login
+        seconds = longest if session_seconds is None else min(longest, session_seconds)
+        session, connection = open_session(login, self._network, seconds=seconds)
+        if session_seconds is not None:
+            left = began + session_seconds - self._network.monotonic()
+            connection.set_session_limits(seconds=left, stall_seconds=self._patience.stall)
         try:
             yield ImapSession(OpenFolders(session), connection.writes)
         finally:
