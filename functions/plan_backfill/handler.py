@@ -25,7 +25,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
 
 def _plan(record: SQSRecord) -> None:
     try:
-        backfill = plan_backfill(
+        report = plan_backfill(
             wiring.read_request(record.body, PlanRequest),
             mailboxes=wiring.mailboxes(),
             backfills=wiring.backfills(),
@@ -39,6 +39,8 @@ def _plan(record: SQSRecord) -> None:
         log_trouble("plan_failed", error)
         count({Metric.RECORD_FAILED: 1}, kind="plan_backfill")
         raise
-    if backfill is not None:
-        log_backfill("planned", backfill)
+    if report.error is not None:
+        log_trouble("plan_put_off", report.error)
+    elif report.backfill is not None:
+        log_backfill("planned", report.backfill)
         count({Metric.BACKFILL_PLANNED: 1})

@@ -35,6 +35,8 @@ def _run(body: str, context: LambdaContext) -> None:
         log_trouble("chunk_failed", error)
         count({Metric.RECORD_FAILED: 1}, kind="backfill_chunk")
         raise
+    if report.error is not None:
+        log_trouble("chunk_put_off", report.error)
     log_event("chunk", outcome=report.kind, code=report.code)
     if report.run is not None:
         log_run(report.run, provider=Provider.IMAP)

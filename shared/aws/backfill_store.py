@@ -92,6 +92,20 @@ class DynamoBackfillStore:
                 if item and item.state in OPEN:
                     yield backfill_of(item)
 
+    def take_plan(self, backfill: Backfill, *, now: datetime, seconds: int) -> None:
+        """Set the time until which nobody else plans."""
+        lease = BackfillItem.plan_lease_expires_at
+        is_free = lease.does_not_exist() | (lease <= now)
+        taken = self.table.update(
+            _key(backfill),
+            [lease.set(now + timedelta(seconds=seconds))],
+            (BackfillItem.state == BackfillState.PLANNING) & is_free,
+        )
+        if taken is None:
+            if self._stands(backfill).state is BackfillState.PLANNING:
+                raise ConflictError(ErrorCode.LEASE_HELD)
+            raise _wrong_state("no longer planning")
+
     def put_chunks(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
         """Write chunks, each batch on condition that planning goes on."""
         planning = self.table.check_operation(
@@ -114,6 +128,7 @@ class DynamoBackfillStore:
                 BackfillItem.planned.set(backfill.planned),
                 set_or_remove(BackfillItem.started_at, backfill.started_at),
                 BackfillItem.waiting_until.remove(),
+                BackfillItem.code.remove(),
                 *(_closed(backfill.ended_at or backfill.started_at) if is_done else ()),
             ],
             BackfillItem.state == BackfillState.PLANNING,
@@ -159,17 +174,23 @@ class DynamoBackfillStore:
             raise _wrong_state("state")
         return backfill_of(item)
 
-    def set_waiting(self, backfill: Backfill, until: datetime | None) -> None:
+    def set_waiting(
+        self, backfill: Backfill, until: datetime | None, code: ErrorCode | None = None
+    ) -> None:
         """Note the wait; a backfill at work says so in its state too, one that plans does not."""
-        wait = set_or_remove(BackfillItem.waiting_until, until)
+        wait = [
+            set_or_remove(BackfillItem.waiting_until, until),
+            set_or_remove(BackfillItem.code, code),
+            BackfillItem.plan_lease_expires_at.remove(),
+        ]
         state = BackfillState.RUNNING if until is None else BackfillState.WAITING
         is_releasing = BackfillItem.state.is_in(*sorted(RELEASING))
         at_work = self.table.update(
-            _key(backfill), [wait, BackfillItem.state.set(state)], is_releasing
+            _key(backfill), [*wait, BackfillItem.state.set(state)], is_releasing
         )
         if at_work is None:
             self.table.update(
-                _key(backfill), [wait], BackfillItem.state.is_in(*sorted(OPEN - RELEASING))
+                _key(backfill), wait, BackfillItem.state.is_in(*sorted(OPEN - RELEASING))
             )
 
     def raise_released(self, backfill: Backfill, released: int) -> Backfill:
@@ -206,13 +227,14 @@ class DynamoBackfillStore:
     def take_chunk(
         self, backfill: Backfill, number: int, *, owner: str, now: datetime, seconds: int
     ) -> Chunk:
-        """Lease it where nobody does, the lease's time is over, or the owner is the same."""
+        """Lease it where its time has come and nobody holds it, or the owner is the same."""
         key = _chunk_key(backfill, number)
         is_free = (
             ChunkItem.lease_owner.does_not_exist()
             | (ChunkItem.lease_expires_at <= now)
             | (ChunkItem.lease_owner == owner)
         )
+        is_time = ChunkItem.not_before.does_not_exist() | (ChunkItem.not_before <= now)
         expires_at = now + timedelta(seconds=seconds)
         before = self.table.update(
             key,
@@ -221,7 +243,7 @@ class DynamoBackfillStore:
                 ChunkItem.lease_owner.set(owner),
                 ChunkItem.lease_expires_at.set(expires_at),
             ],
-            (ChunkItem.state == ChunkState.OPEN) & is_free,
+            (ChunkItem.state == ChunkState.OPEN) & is_free & is_time,
             returning="ALL_OLD",
         )
         if before is None:
@@ -281,7 +303,9 @@ class DynamoBackfillStore:
             stands = self._stands(backfill)
             after = replace(stands, done=stands.done + 1, counts=stands.counts + run.counts)
             if after.done >= after.chunks and after.state in OPEN:
-                after = replace(after, state=BackfillState.DONE, ended_at=now, waiting_until=None)
+                after = replace(
+                    after, state=BackfillState.DONE, ended_at=now, waiting_until=None, code=None
+                )
             failed = self.table.transact(self._finishing(fence, stands, after, chunk, run))
             if not failed:
                 return after
@@ -310,7 +334,11 @@ class DynamoBackfillStore:
             BackfillItem.counts.set(counts_document(after.counts)),
         ]
         if is_over:
-            sums += [BackfillItem.state.set(after.state), BackfillItem.waiting_until.remove()]
+            sums += [
+                BackfillItem.state.set(after.state),
+                BackfillItem.waiting_until.remove(),
+                BackfillItem.code.remove(),
+            ]
             sums += _closed(after.ended_at)
         unchanged = (BackfillItem.done == stands.done) & (BackfillItem.state == stands.state)
         return [

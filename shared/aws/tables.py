@@ -360,6 +360,7 @@ class BackfillItem(Item):
     started_at = UTCDateTimeAttribute(null=True)
     ended_at = UTCDateTimeAttribute(null=True)
     waiting_until = UTCDateTimeAttribute(null=True)
+    plan_lease_expires_at = UTCDateTimeAttribute(null=True)
     changed_at = UTCDateTimeAttribute(null=True)
     code = UnicodeAttribute(null=True)
     due_slot = UnicodeAttribute(null=True)

@@ -1,15 +1,19 @@
 """Where history ends and news begins, and which messages a backfill brings in.
 
-1. list the folders; for each active one take its position, unless sync has one already
-2. list what was received in the window and lies before that position
-3. write the chunks, then turn `planning` into `running`, then release the first
+1. lease the planning: two planners would mix their chunks
+2. list the folders; for each active one take its position, unless sync has one already
+3. list what was received in the window and lies before that position
+4. store the new positions; sync begins there. Where somebody else's was first, list up to that one
+5. write the chunks, then turn `planning` into `running`, then release the first
 
-What lies after the position is sync's. Planning again from the start is harmless until the backfill
-runs.
+A position is stored only when its folder's history is listed: a folder without one is new to sync,
+which brings in all of it. Planning again from the start is harmless until the backfill runs.
 """
 
 import random
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import ParamSpec, TypeVar
 
 from shared.domain.backfill import CHUNK_SIZE, Backfill, BackfillState, plan_chunks
 from shared.domain.cursor import Cursor
@@ -36,6 +40,23 @@ from shared.ports.queues import PlanRequest, SyncRequest, WorkQueues
 from shared.ports.secrets import SecretStore
 from shared.ports.stores import MailboxStore
 
+_Asked = ParamSpec("_Asked")
+_Answer = TypeVar("_Answer")
+
+PLAN_SECONDS = 330
+"""Longer than the function may run."""
+SESSION_SECONDS = 240.0
+"""What listing may take of the function's time; the rest is for writing the chunks."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """What planning came to, for the log."""
+
+    backfill: Backfill | None = None
+    error: MailroomError | None = None
+    """Why it is put off."""
+
 
 def plan_backfill(
     request: PlanRequest,
@@ -47,8 +68,8 @@ def plan_backfill(
     provider: MailProvider,
     clock: Clock,
     rng: random.Random,
-) -> Backfill | None:
-    """Plan a backfill and start it; return it as it stands, or None where there is none.
+) -> PlanReport:
+    """Plan a backfill and start it; report it as it stands, or none where there is nothing to do.
 
     A failure with a code leaves it planning, waiting for the sweeper. What is raised is a bug or
     our own store; the queue delivers the request again.
@@ -56,9 +77,9 @@ def plan_backfill(
     backfill = backfills.get_backfill(request.tenant_id, request.mailbox_id, request.backfill_id)
     record = mailboxes.get(request.tenant_id, request.mailbox_id)
     if backfill is None or record is None:
-        return None
+        return PlanReport()
     if backfill.state is not BackfillState.PLANNING:
-        return release_chunks(backfill, backfills=backfills, queues=queues)
+        return PlanReport(release_chunks(backfill, backfills=backfills, queues=queues))
     match record.mailbox.status:
         case MailboxStatus.ACTIVE:
             return _plan(
@@ -73,10 +94,12 @@ def plan_backfill(
                 rng=rng,
             )
         case MailboxStatus.DISCONNECTED:
-            return backfills.set_backfill_state(backfill, BackfillState.CANCELLED, now=clock.now())
+            return PlanReport(
+                backfills.set_backfill_state(backfill, BackfillState.CANCELLED, now=clock.now())
+            )
         case _:
             # Connecting, or waiting for its user: the sweeper asks again.
-            return backfill
+            return PlanReport(backfill)
 
 
 def _plan(
@@ -90,19 +113,23 @@ def _plan(
     provider: MailProvider,
     clock: Clock,
     rng: random.Random,
-) -> Backfill | None:
-    fence = Fence(mailbox.tenant_id, mailbox.id, mailbox.generation)
-    listed: list[tuple[FolderId, tuple[ProviderMessageId, ...]]] = []
+) -> PlanReport:
     try:
-        with provider.open(access.grant_of(mailbox, secrets=secrets)) as session:
-            for folder, cursor in _positions(mailbox, fence, session, mailboxes, clock):
-                listed.append((folder.id, _window(session, folder, backfill, cursor)))
+        backfills.take_plan(backfill, now=clock.now(), seconds=PLAN_SECONDS)
+    except ConflictError:
+        # Another delivery of this request is at it, or was; had it died, the sweeper asks again.
+        return PlanReport()
+    try:
+        grant = access.grant_of(mailbox, secrets=secrets)
+        with provider.open(grant, seconds=SESSION_SECONDS) as session:
+            listed = _history(mailbox, backfill, session, mailboxes=mailboxes, clock=clock)
     except StoreThrottledError:
         raise
     except MailroomError as error:
         # The sweeper asks again. A refused login is sync's to judge: it parks the mailbox with its
         # reason, and the plan waits for the reconnect.
-        return _wait(backfill, error, backfills=backfills, clock=clock, rng=rng)
+        _wait(backfill, error, backfills=backfills, clock=clock, rng=rng)
+        return PlanReport(backfill, error)
     chunks = plan_chunks(backfill.id, listed, size=CHUNK_SIZE)
     try:
         backfills.put_chunks(backfill, chunks)
@@ -115,10 +142,11 @@ def _plan(
             )
         )
     except ConflictError:
-        # Cancelled meanwhile, or another delivery of this request has planned it.
-        return backfills.get_backfill(mailbox.tenant_id, mailbox.id, backfill.id)
+        # Cancelled meanwhile.
+        stands = backfills.get_backfill(mailbox.tenant_id, mailbox.id, backfill.id)
+        return PlanReport(stands)
     queues.send_syncs([SyncRequest(mailbox.tenant_id, mailbox.id, RunReason.CONTINUED)])
-    return release_chunks(started, backfills=backfills, queues=queues)
+    return PlanReport(release_chunks(started, backfills=backfills, queues=queues))
 
 
 def _wait(
@@ -128,45 +156,69 @@ def _wait(
     backfills: BackfillStore,
     clock: Clock,
     rng: random.Random,
-) -> Backfill:
+) -> None:
     decision = decide(error, failures_before=0, now=clock.now(), rng=rng)
-    if isinstance(decision, RetryAt):
-        backfills.set_waiting(backfill, decision.at)
-    return backfill
+    until = decision.at if isinstance(decision, RetryAt) else None
+    backfills.set_waiting(backfill, until, error.code)
 
 
-def _positions(
-    mailbox: Mailbox, fence: Fence, session: MailSession, mailboxes: MailboxStore, clock: Clock
-) -> list[tuple[Folder, Cursor]]:
-    """Return each active folder with its cursor, setting a first one where there is none.
+def _history(
+    mailbox: Mailbox,
+    backfill: Backfill,
+    session: MailSession,
+    *,
+    mailboxes: MailboxStore,
+    clock: Clock,
+) -> list[tuple[FolderId, tuple[ProviderMessageId, ...]]]:
+    """Return what each active folder holds of the window, and store the positions that are new.
 
-    Every folder is given its position before the first is listed: a message that moves meanwhile is
-    either listed where it was or arrives where it went.
+    Every folder has its position taken before the first is listed: a message that moves meanwhile
+    is either listed where it was or arrives where it went.
     """
+    fence = Fence(mailbox.tenant_id, mailbox.id, mailbox.generation)
     states = {state.folder.id: state for state in mailboxes.folders(mailbox.tenant_id, mailbox.id)}
     look = session.look(
         {}, lambda folder: is_active(folder, mailbox.active_folders), now=clock.now()
     )
-    folders = [f for f in look.folders if is_active(f, mailbox.active_folders)]
-    fresh: list[FolderState] = []
-    for folder in folders:
+    places: list[tuple[Folder, Cursor, bool]] = []
+    for folder in look.folders:
+        if not is_active(folder, mailbox.active_folders):
+            continue
         state = states.get(folder.id)
-        if state is None or state.cursor is None:
-            try:
-                cursor = session.baseline(folder, now=clock.now())
-            except RetryLaterError as error:
-                if error.code is not ErrorCode.FOLDER_UNAVAILABLE:
-                    raise
-                continue
+        if state is not None and state.cursor is not None:
+            places.append((folder, Cursor.decode(state.cursor), False))
+        elif (baseline := _unless_closed(session.baseline, folder, now=clock.now())) is not None:
+            places.append((folder, baseline, True))
+    listed: dict[FolderId, tuple[ProviderMessageId, ...]] = {}
+    fresh: list[FolderState] = []
+    for folder, cursor, is_new in places:
+        if not is_new:
+            listed[folder.id] = _window(session, folder, backfill, cursor)
+            continue
+        window = _unless_closed(_window, session, folder, backfill, cursor)
+        if window is not None:
+            listed[folder.id] = window
             fresh.append(FolderState(folder, cursor.encode()))
     # Right after one another: a sync run that finds some of them takes the others for new folders,
     # and brings in by itself what the backfill would.
-    states |= {state.folder.id: mailboxes.add_folder(fence, state) for state in fresh}
-    return [
-        (folder, Cursor.decode(state.cursor))
-        for folder in folders
-        if (state := states.get(folder.id)) and state.cursor is not None
-    ]
+    for state in fresh:
+        stands = mailboxes.add_folder(fence, state)
+        if stands.cursor != state.cursor and stands.cursor is not None:
+            end = Cursor.decode(stands.cursor)
+            listed[state.folder.id] = _window(session, state.folder, backfill, end)
+    return list(listed.items())
+
+
+def _unless_closed(
+    ask: Callable[_Asked, _Answer], *given: _Asked.args, **named: _Asked.kwargs
+) -> _Answer | None:
+    """Return what `ask` says of a folder, or None where the server does not open it."""
+    try:
+        return ask(*given, **named)
+    except RetryLaterError as error:
+        if error.code is not ErrorCode.FOLDER_UNAVAILABLE:
+            raise
+        return None
 
 
 def _window(
@@ -176,8 +228,4 @@ def _window(
         return session.list_window(folder, since=backfill.since, upto=cursor)
     except CursorExpiredError:
         # The folder was renumbered since: sync compares it from the same date floor on.
-        return ()
-    except RetryLaterError as error:
-        if error.code is not ErrorCode.FOLDER_UNAVAILABLE:
-            raise
         return ()

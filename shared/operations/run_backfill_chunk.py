@@ -22,7 +22,7 @@ from shared.domain.ledger import Ledger
 from shared.domain.mailbox import Mailbox, MailboxStatus
 from shared.domain.run import Run, RunReason
 from shared.operations import access
-from shared.operations.ingest import Ingest
+from shared.operations.ingest import MARGIN_SECONDS, Ingest
 from shared.operations.release_chunks import chunk_request, release_chunks
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
@@ -49,6 +49,8 @@ class ChunkReport:
     """`done`, `continued`, `waiting` or `dropped`."""
     run: Run | None = None
     code: ErrorCode | None = None
+    error: MailroomError | None = None
+    """Why the chunk is put off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +123,9 @@ def _work(
     fence = Fence(mailbox.tenant_id, mailbox.id, mailbox.generation)
     folder = _folder(mailbox, chunk, ports.mailboxes)
     ledger = Ledger()
-    with ports.provider.open(access.grant_of(mailbox, secrets=ports.secrets)) as session:
+    grant = access.grant_of(mailbox, secrets=ports.secrets)
+    seconds = ports.remaining_seconds() - MARGIN_SECONDS / 2
+    with ports.provider.open(grant, seconds=seconds) as session:
         ingest = Ingest(
             mailbox=mailbox,
             fence=fence,
@@ -171,10 +175,10 @@ def _wait(backfill: Backfill, chunk: Chunk, error: MailroomError, ports: ChunkPo
     until: datetime | None = decision.at if isinstance(decision, RetryAt) else None
     ports.backfills.give_back_chunk(backfill, chunk, not_before=until)
     if until is not None:
-        ports.backfills.set_waiting(backfill, until)
+        ports.backfills.set_waiting(backfill, until, error.code)
         delay = min(LONGEST_QUEUE_DELAY_SECONDS, max(0, int((until - now).total_seconds()) + 1))
         ports.queues.send_chunks([chunk_request(backfill, chunk.number)], delay_seconds=delay)
-    return ChunkReport("waiting", code=error.code)
+    return ChunkReport("waiting", code=error.code, error=error)
 
 
 def _folder(mailbox: Mailbox, chunk: Chunk, mailboxes: MailboxStore) -> Folder:

@@ -38,6 +38,14 @@ class BackfillStore(Protocol):
         """
         ...
 
+    def take_plan(self, backfill: Backfill, *, now: datetime, seconds: int) -> None:
+        """Lease the planning, so that two planners never mix their chunks.
+
+        Raises `ConflictError(LEASE_HELD)` while another's time is not over, or `WRONG_STATE` when
+        the backfill is past planning.
+        """
+        ...
+
     def put_chunks(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
         """Write the chunks of a backfill that is still planning.
 
@@ -66,8 +74,10 @@ class BackfillStore(Protocol):
         """
         ...
 
-    def set_waiting(self, backfill: Backfill, until: datetime | None) -> None:
-        """Say that the provider makes us wait until then (None: no longer).
+    def set_waiting(
+        self, backfill: Backfill, until: datetime | None, code: ErrorCode | None = None
+    ) -> None:
+        """Say until when we wait, and why (None: no longer); it ends a lease of the planning.
 
         Lost races do not matter.
         """
@@ -96,7 +106,8 @@ class BackfillStore(Protocol):
         """Lease a chunk and count the attempt.
 
         A lease past its time is taken over; then `previous_run_died`. Raises
-        `ConflictError(LEASE_HELD)`, or `WRONG_STATE` when the chunk is done.
+        `ConflictError(LEASE_HELD)`, also before the time it was put back for, or `WRONG_STATE`
+        when the chunk is done.
         """
         ...
 

@@ -89,6 +89,7 @@ class World:
     contacts: dict[tuple[TenantId, ContactId], Contact] = field(default_factory=dict)
     attachments: dict[tuple[TenantId, str], bytes] = field(default_factory=dict)
     suspect_fences: dict[Box, int] = field(default_factory=dict)
+    plan_leases: dict[BackfillId, datetime] = field(default_factory=dict)
     suspect_attempts: dict[tuple[TenantId, MailboxId, BackfillId, int], int] = field(
         default_factory=dict
     )
@@ -411,6 +412,14 @@ class InMemoryBackfillStore:
             ]
         yield from found
 
+    def take_plan(self, backfill: Backfill, *, now: datetime, seconds: int) -> None:
+        with self.world.lock:
+            if self._stored(backfill).state is not BackfillState.PLANNING:
+                raise wrong_state("no longer planning")
+            if self.world.plan_leases.get(backfill.id, now) > now:
+                raise ConflictError(ErrorCode.LEASE_HELD)
+            self.world.plan_leases[backfill.id] = now + timedelta(seconds=seconds)
+
     def put_chunks(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
         with self.world.lock:
             if self._stored(backfill).state is not BackfillState.PLANNING:
@@ -432,6 +441,7 @@ class InMemoryBackfillStore:
                     started_at=backfill.started_at,
                     ended_at=(backfill.ended_at or backfill.started_at) if done else None,
                     waiting_until=None,
+                    code=None,
                 )
             )
 
@@ -462,14 +472,17 @@ class InMemoryBackfillStore:
                 )
             )
 
-    def set_waiting(self, backfill: Backfill, until: datetime | None) -> None:
+    def set_waiting(
+        self, backfill: Backfill, until: datetime | None, code: ErrorCode | None = None
+    ) -> None:
         with self.world.lock:
             stored = self._stored(backfill)
+            self.world.plan_leases.pop(backfill.id, None)
             state = stored.state
             if state in RELEASING:
                 state = BackfillState.RUNNING if until is None else BackfillState.WAITING
             if state in OPEN:
-                self._keep(replace(stored, state=state, waiting_until=until))
+                self._keep(replace(stored, state=state, waiting_until=until, code=code))
 
     def raise_released(self, backfill: Backfill, released: int) -> Backfill:
         with self.world.lock:
@@ -501,6 +514,8 @@ class InMemoryBackfillStore:
                 raise wrong_state("chunk")
             held = chunk.lease_owner not in (None, owner)
             if held and chunk.lease_expires_at is not None and chunk.lease_expires_at > now:
+                raise ConflictError(ErrorCode.LEASE_HELD)
+            if chunk.not_before is not None and chunk.not_before > now:
                 raise ConflictError(ErrorCode.LEASE_HELD)
             taken = self._keep_chunk(
                 backfill,
@@ -573,7 +588,9 @@ class InMemoryBackfillStore:
                 stored, done=stored.done + 1, counts=stored.counts + without_zeros(run.counts)
             )
             if stored.done >= stored.chunks and stored.state in OPEN:
-                stored = replace(stored, state=BackfillState.DONE, ended_at=now, waiting_until=None)
+                stored = replace(
+                    stored, state=BackfillState.DONE, ended_at=now, waiting_until=None, code=None
+                )
             return self._keep(stored)
 
     def _stored(self, backfill: Backfill) -> Backfill:

@@ -173,13 +173,36 @@ def test_cancelling_a_closed_one_leaves_the_open_one_open(stores):
 
 def test_waiting_is_noted_and_ended(stores):
     backfill = running(stores)
-    stores.backfills.set_waiting(backfill, later(60))
+    stores.backfills.set_waiting(backfill, later(60), ErrorCode.RATE_LIMITED)
     waiting = read(stores, backfill)
     assert (waiting.state, waiting.waiting_until) == (BackfillState.WAITING, later(60))
+    assert waiting.code is ErrorCode.RATE_LIMITED
     stores.backfills.set_waiting(waiting, later(90))
     assert read(stores, backfill).waiting_until == later(90)
     stores.backfills.set_waiting(waiting, None)
     assert read(stores, backfill) == backfill
+
+
+def test_a_backfill_is_planned_by_one_at_a_time(stores):
+    backfill = a_backfill()
+    stores.backfills.create_backfill(backfill)
+    take = stores.backfills.take_plan
+    take(backfill, now=later(0), seconds=60)
+    assert refusal(take, backfill, now=later(59), seconds=60) is ErrorCode.LEASE_HELD
+    take(backfill, now=later(60), seconds=60)
+    stores.backfills.set_waiting(backfill, later(90), ErrorCode.CONNECTION_DROPPED)
+    take(backfill, now=later(91), seconds=60)
+    started = replace(backfill, chunks=0, started_at=later(92))
+    assert stores.backfills.start_backfill(started).code is None
+    assert refusal(take, backfill, now=later(999), seconds=60) is ErrorCode.WRONG_STATE
+
+
+def test_a_chunk_put_back_is_not_taken_before_its_time(stores):
+    backfill = running(stores)
+    chunk = taken(stores, backfill)
+    stores.backfills.give_back_chunk(backfill, chunk, not_before=later(2_000))
+    assert refusal(taken, stores, backfill, at=1_999) is ErrorCode.LEASE_HELD
+    assert taken(stores, backfill, at=2_000).attempts == 2
 
 
 def test_a_plan_that_waits_is_still_a_plan_and_what_is_over_does_not_wait(stores):
@@ -238,7 +261,7 @@ def test_a_chunk_given_back_waits_and_its_run_did_not_die(stores):
     stores.backfills.give_back_chunk(backfill, chunk, not_before=later(300))
     stored = stores.backfills.get_chunk(TENANT, BOX, backfill.id, 0)
     assert (stored.lease_owner, stored.not_before, stored.attempts) == (None, later(300), 1)
-    assert not taken(stores, backfill, owner="two", at=1).previous_run_died
+    assert not taken(stores, backfill, owner="two", at=300).previous_run_died
 
 
 def test_only_the_holder_gives_a_chunk_back_or_marks_in_it(stores):

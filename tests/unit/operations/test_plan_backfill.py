@@ -1,0 +1,96 @@
+"""What a plan makes of folders that do not open, and of a second planner."""
+
+import pytest
+
+from shared.domain.backfill import BackfillState
+from shared.domain.errors import ErrorCode, RetryLaterError
+from shared.operations.start_backfill import start_backfill
+from tests.fakes.clock import FixedClock
+from tests.fakes.provider import FakeSession
+from tests.fakes.stores import InMemoryBackfillStore
+from tests.unit.operations.machine import ADA, TENANT, Machine, busy_server
+
+NOW = FixedClock().now()
+
+
+@pytest.fixture
+def machine():
+    return Machine(busy_server(NOW))
+
+
+@pytest.fixture
+def closed_windows(monkeypatch):
+    """How often each folder still refuses to be listed."""
+    refusals = {}
+    list_window = FakeSession.list_window
+
+    def refusing(session, folder, **given):
+        if refusals.get(folder.id, 0):
+            refusals[folder.id] -= 1
+            raise RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE)
+        return list_window(session, folder, **given)
+
+    monkeypatch.setattr(FakeSession, "list_window", refusing)
+    return refusals
+
+
+def backfill_of(machine, mailbox):
+    return InMemoryBackfillStore(machine.world).list_backfills(TENANT, mailbox.id)[0]
+
+
+def wanted(machine, mailbox):
+    floor = mailbox.history_from
+    return {
+        name
+        for folder in machine.server.folders
+        if folder in {"INBOX", "Sent"}
+        for name in machine.server.ids(folder, since=floor)
+    }
+
+
+def test_a_folder_that_cannot_be_listed_yet_is_brought_in_whole_later(machine, closed_windows):
+    closed_windows["f-sent"] = 1
+    mailbox = machine.connect(days=30)
+    machine.drain()
+    machine.tick(6)
+    assert backfill_of(machine, mailbox).state is BackfillState.DONE
+    assert wanted(machine, mailbox) <= set(machine.live_copies(mailbox.id))
+
+
+def test_a_folder_that_sync_already_follows_makes_the_plan_wait_and_say_why(
+    machine, closed_windows
+):
+    mailbox = machine.connect(days=30)
+    machine.drain()
+    machine.clock.advance(minutes=1)
+    closed_windows["f-sent"] = 1
+    start_backfill(
+        ADA,
+        mailbox.id,
+        60,
+        mailboxes=machine.mailboxes,
+        backfills=machine.backfills,
+        queues=machine.queues,
+        clock=machine.clock,
+    )
+    machine.plan(machine.queues.take_plans()[0])
+    waiting = backfill_of(machine, mailbox)
+    assert (waiting.state, waiting.code) == (
+        BackfillState.PLANNING,
+        ErrorCode.FOLDER_UNAVAILABLE,
+    )
+    assert waiting.waiting_until
+    machine.tick(30)
+    done = backfill_of(machine, mailbox)
+    assert (done.state, done.code) == (BackfillState.DONE, None)
+
+
+def test_a_second_planner_leaves_the_first_alone(machine):
+    mailbox = machine.connect(days=30)
+    (request,) = machine.queues.take_plans()
+    machine.backfills.take_plan(backfill_of(machine, mailbox), now=machine.clock.now(), seconds=330)
+    machine.plan(request)
+    assert backfill_of(machine, mailbox).state is BackfillState.PLANNING
+    assert not machine.queues.take_chunks()
+    machine.tick(12)
+    assert backfill_of(machine, mailbox).state is BackfillState.DONE
