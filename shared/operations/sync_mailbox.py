@@ -135,7 +135,9 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
         mailbox.tenant_id,
         mailbox.id,
         generation=mailbox.generation,
-        owner=run.run_id,
+        # Never the run's id: the next run for whoever waits bears the same one, and must find that
+        # this one died.
+        owner=new_ulid(run.started_at),
         now=run.clock.now(),
         seconds=LEASE_SECONDS,
     )

@@ -8,6 +8,7 @@ from shared.domain.errors import (
     RetryLaterError,
     StoreThrottledError,
 )
+from shared.domain.ids import RunId
 from shared.domain.mailbox import MailboxStatus
 from shared.domain.run import RunReason
 from shared.operations.request_sync import request_sync
@@ -36,6 +37,10 @@ def poll(machine, mailbox, reason=RunReason.SCHEDULE):
     report = machine.sync(SyncRequest(TENANT, mailbox.id, reason))
     machine.drain()
     return report
+
+
+def asking(machine):
+    return {"mailboxes": machine.mailboxes, "queues": machine.queues, "clock": machine.clock}
 
 
 def test_a_message_delivered_after_connecting_arrives(machine, mailbox):
@@ -207,20 +212,22 @@ def test_our_own_store_s_trouble_is_not_the_mailbox_s(machine, mailbox, monkeypa
 
 
 def test_sync_now_pressed_twice_is_one_run_and_is_answered(machine, mailbox):
-    ask = {"mailboxes": machine.mailboxes, "queues": machine.guarded_queues, "clock": machine.clock}
-    first = request_sync(ADA, mailbox.id, **ask)
+    first = request_sync(ADA, mailbox.id, **asking(machine))
     machine.clock.advance(1)
-    assert request_sync(ADA, mailbox.id, **ask) == first
+    assert request_sync(ADA, mailbox.id, **asking(machine)) == first
     machine.drain()
     run = machine.world.runs[(TENANT, mailbox.id)][first]
     assert run.reason is RunReason.REQUESTED
     assert run.code is None
 
 
+@pytest.mark.parametrize("somebody_waits", [False, True])
 def test_a_message_that_kills_its_reader_is_given_up_and_the_rest_arrives(
-    machine, mailbox, monkeypatch
+    machine, mailbox, monkeypatch, somebody_waits
 ):
     at = machine.clock.now()
+    if somebody_waits:
+        machine.mailboxes.request_run(TENANT, mailbox.id, RunId("01WAITED"))
     poison = machine.server.deliver("INBOX", mail(500, at, extra="X-Test: poison\r\n"), at)
     good = machine.server.deliver("INBOX", mail(501, at), at)
     parse = PlainParser.parse
@@ -244,6 +251,23 @@ def test_a_message_that_kills_its_reader_is_given_up_and_the_rest_arrives(
     assert any(
         run.ledger.get("unreadable:killed_its_reader") == (f"f-inbox.1.{poison}",) for run in runs
     )
+
+
+def test_a_redelivered_request_takes_no_lease_from_the_run_that_works_on_it(machine, mailbox):
+    run_id = request_sync(ADA, mailbox.id, **asking(machine))
+    (request,) = machine.queues.take_syncs()
+    machine.server.deliver("INBOX", mail(700, machine.clock.now()), machine.clock.now())
+    save, again = machine.messages.inner.save, []
+
+    def meanwhile(*args):
+        if not again:
+            again.append(machine.sync(request))
+        return save(*args)
+
+    machine.messages.inner.save = meanwhile
+    assert machine.sync(request).kind == "done"
+    assert [report.kind for report in again] == ["dropped"]
+    assert machine.world.runs[(TENANT, mailbox.id)][run_id].counts.stored == 1
 
 
 def test_a_run_that_runs_out_of_time_keeps_what_it_has_and_goes_on(machine, mailbox):
