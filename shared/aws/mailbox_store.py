@@ -188,15 +188,21 @@ class DynamoMailboxStore:
 
     def request_run(self, tenant_id: TenantId, mailbox_id: MailboxId, run_id: RunId) -> RunId:
         """Keep the id in a set of one, out of which the run that bears it takes it."""
-        after = self.table.update(
-            state_key(tenant_id, mailbox_id),
-            [StateItem.waited_for.set(StateItem.waited_for | {run_id})],
-            StateItem.pk.exists(),
-            returning="ALL_NEW",
-        )
-        if after is None:
-            raise stale("no such mailbox")
-        return run_state(StateItem.from_raw_data(after)).requested_run_id or run_id
+        key = state_key(tenant_id, mailbox_id)
+        nobody_waits = StateItem.pk.exists() & StateItem.waited_for.does_not_exist()
+        for _ in range(_TRIES):
+            if (
+                self.table.update(key, [StateItem.waited_for.set({run_id})], nobody_waits)
+                is not None
+            ):
+                return run_id
+            stands = self.table.get(StateItem, key)
+            if stands is None:
+                raise stale("no such mailbox")
+            waiting = run_state(stands).requested_run_id
+            if waiting is not None:
+                return waiting
+        raise StoreThrottledError(cause="runs end too fast to be waited for")
 
     def take_lease(
         self,

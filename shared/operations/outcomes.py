@@ -7,7 +7,7 @@ from datetime import datetime
 
 from shared.domain.errors import ConflictError, ErrorCode, MailroomError, RetryLaterError
 from shared.domain.failure import Drop, RetryAt, Stop, decide
-from shared.domain.ids import FolderId, RunId
+from shared.domain.ids import FolderId, RunId, new_ulid
 from shared.domain.lease import Lease
 from shared.domain.ledger import Ledger
 from shared.domain.mailbox import FolderState, LatestError, Mailbox, MailboxStatus
@@ -49,6 +49,7 @@ class SyncRun:
     remaining_seconds: Callable[[], float]
     started_at: datetime
     run_id: RunId
+    """The one somebody waits for, or one of its own."""
     ledger: Ledger = field(default_factory=Ledger)
     cursors: dict[FolderId, FolderState] = field(default_factory=dict)
     more: bool = False
@@ -128,9 +129,7 @@ def fail(run: SyncRun, error: MailroomError, rng: random.Random) -> SyncReport:
         now=now,
         run=ended,
         status=status,
-        inbound_error=earlier.again(
-            error.code, now=now, run_id=run.run_id, next_retry_at=not_before
-        ),
+        inbound_error=earlier.again(error.code, now=now, run_id=ended.id, next_retry_at=not_before),
         failures=failures + 1,
         not_before=not_before,
         due_slot=due_slot,
@@ -146,6 +145,11 @@ def fail(run: SyncRun, error: MailroomError, rng: random.Random) -> SyncReport:
 
 
 def _run_record(run: SyncRun, code: ErrorCode | None) -> Run:
+    if run.run_id == run.record.run_state.requested_run_id:
+        stands = run.mailboxes.get(run.mailbox.tenant_id, run.mailbox.id)
+        if stands is None or stands.run_state.requested_run_id != run.run_id:
+            # Another run has answered meanwhile: its record stays as it is.
+            run.run_id = RunId(new_ulid(run.started_at))
     for name in run.ledger.unsettled:
         # Listed and not reached: the cursor did not pass it, so the next run lists it again.
         run.ledger.forget(name)

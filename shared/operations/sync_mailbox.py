@@ -79,7 +79,8 @@ def sync_mailbox(
     now = clock.now()
     if _must_wait(record, request, now):
         return SyncReport("dropped")
-    waiting_id = request.run_id or record.run_state.requested_run_id
+    # What the request names may be answered already; the state knows whom somebody waits for.
+    waiting_id = record.run_state.requested_run_id
     run = SyncRun(
         request=request,
         record=record,

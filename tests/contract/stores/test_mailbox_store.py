@@ -224,6 +224,9 @@ def test_a_requested_run_is_the_one_already_waiting(stores):
     assert stores.mailboxes.request_run(TENANT, BOX, RunId("01A")) == "01A"
     assert stores.mailboxes.request_run(TENANT, BOX, RunId("01B")) == "01A"
     assert stands(stores.mailboxes, record.mailbox).run_state.requested_run_id == "01A"
+    lease = lease_of(stores.mailboxes, record)
+    stores.mailboxes.finish_run(lease.fence, outcome(run=a_run("01A")))
+    assert stands(stores.mailboxes, record.mailbox).run_state.requested_run_id is None
     nowhere = refusal(stores.mailboxes.request_run, TENANT, OTHER_BOX, RunId("01C"))
     assert nowhere is ErrorCode.STALE_WRITE
 

@@ -15,6 +15,7 @@ from shared.operations.request_sync import request_sync
 from shared.ports.queues import SyncRequest
 from tests.fakes.clock import FixedClock
 from tests.fakes.parser import PlainParser
+from tests.fakes.provider import FakeSession
 from tests.unit.operations.machine import ADA, TENANT, Death, Machine, busy_server, mail
 
 NOW = FixedClock().now()
@@ -219,6 +220,46 @@ def test_sync_now_pressed_twice_is_one_run_and_is_answered(machine, mailbox):
     run = machine.world.runs[(TENANT, mailbox.id)][first]
     assert run.reason is RunReason.REQUESTED
     assert run.code is None
+
+
+def test_a_request_delivered_again_leaves_the_record_of_its_run_as_it_is(machine, mailbox):
+    machine.server.deliver("INBOX", mail(700, machine.clock.now()), machine.clock.now())
+    run_id = request_sync(ADA, mailbox.id, **asking(machine))
+    (request,) = machine.queues.take_syncs()
+    machine.sync(request)
+    first = machine.world.runs[(TENANT, mailbox.id)][run_id]
+    assert first.counts.stored == 1
+    machine.clock.advance(minutes=1)
+    assert machine.sync(request).kind == "idle"
+    machine.server.failure = RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE)
+    assert machine.sync(request).kind == "failed"
+    assert machine.world.runs[(TENANT, mailbox.id)][run_id] == first
+
+
+@pytest.mark.parametrize("failure", [None, RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE)])
+def test_of_two_runs_for_one_request_the_second_to_end_is_recorded_beside_it(
+    machine, mailbox, failure, monkeypatch
+):
+    machine.server.deliver("INBOX", mail(700, machine.clock.now()), machine.clock.now())
+    run_id = request_sync(ADA, mailbox.id, **asking(machine))
+    (request,) = machine.queues.take_syncs()
+    look, other = FakeSession.look, []
+
+    def slowly(self, *args, **named):
+        seen = look(self, *args, **named)
+        if not other:
+            other.append(None)
+            machine.sync(request)
+            if failure is not None:
+                raise failure
+        return seen
+
+    monkeypatch.setattr(FakeSession, "look", slowly)
+    report = machine.sync(request)
+    runs = machine.world.runs[(TENANT, mailbox.id)]
+    assert (runs[run_id].code, runs[run_id].counts.stored) == (None, 1)
+    assert report.run.id in runs
+    assert report.run.id != run_id
 
 
 @pytest.mark.parametrize("somebody_waits", [False, True])
