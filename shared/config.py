@@ -10,6 +10,7 @@ environment.
 import functools
 import os
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 _TRUE = {"true": True, "false": False}
 _LARGEST_PORT = 65_535
@@ -96,6 +97,16 @@ class Settings:
         if any(not 1 <= number <= _LARGEST_PORT for number in numbers):
             raise SettingError(name, f"must name ports from 1 to {_LARGEST_PORT}")
         return numbers
+
+    @property
+    def refused_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Public address ranges of the operator's own, closed to hosts that users name."""
+        name = "MAILROOM_REFUSED_NETWORKS"
+        parts = [part.strip() for part in self._text(name).split(",") if part.strip()]
+        try:
+            return tuple(ip_network(part) for part in parts)
+        except ValueError:
+            raise SettingError(name, "must name address ranges like 203.0.113.0/24") from None
 
     @property
     def sync_minutes(self) -> int:

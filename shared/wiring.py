@@ -203,6 +203,7 @@ def _network() -> "Network":
             extra_ca_file=settings().extra_ca_file,
             allow_untrusted_certificates=settings().allow_untrusted_certificates,
             allow_plaintext=settings().allow_plaintext,
+            refused_networks=settings().refused_networks,
         )
     )
 

@@ -52,6 +52,7 @@ def test_api_keeps_its_origins_and_loses_its_document(expanded):
         "authorization",
         "content-type",
         "idempotency-key",
+        "if-match",
     ]
 
 

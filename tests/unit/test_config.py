@@ -16,6 +16,7 @@ def test_what_is_set_is_read():
             "MAILROOM_ALLOW_PRIVATE_HOSTS": "True",
             "MAILROOM_EXTRA_MAIL_PORTS": "1143, 1025",
             "MAILROOM_EXTRA_CA_FILE": "ca.pem",
+            "MAILROOM_REFUSED_NETWORKS": "203.0.113.0/24, 2001:db8::/32",
             "MAILROOM_SYNC_MINUTES": "15",
             "MAILROOM_TENANT_CLAIM": "org",
             "MAILROOM_ROLES_CLAIM": "groups",
@@ -25,6 +26,7 @@ def test_what_is_set_is_read():
     assert read.queue_urls == {"sync": "s", "chunk": "c"}
     assert (read.allow_private_hosts, read.allow_plaintext) == (True, False)
     assert (read.extra_mail_ports, read.extra_ca_file) == (frozenset({1143, 1025}), "ca.pem")
+    assert [str(one) for one in read.refused_networks] == ["203.0.113.0/24", "2001:db8::/32"]
     assert (read.sync_minutes, read.tenant_claim, read.roles_claim) == (15, "org", "groups")
 
 
@@ -32,6 +34,7 @@ def test_what_is_left_out_has_a_default():
     read = Settings({})
     assert (read.extra_mail_ports, read.extra_ca_file, read.sync_minutes) == (frozenset(), None, 5)
     assert (read.tenant_claim, read.roles_claim) == ("tenant_id", "roles")
+    assert read.refused_networks == ()
     assert not read.allow_untrusted_certificates
 
 
@@ -49,6 +52,7 @@ def test_what_is_missing_is_named(name):
         ("sync_minutes", "MAILROOM_SYNC_MINUTES", "often"),
         ("extra_mail_ports", "MAILROOM_EXTRA_MAIL_PORTS", "1143,x"),
         ("extra_mail_ports", "MAILROOM_EXTRA_MAIL_PORTS", "65536"),
+        ("refused_networks", "MAILROOM_REFUSED_NETWORKS", "203.0.113.1/24"),
     ],
 )
 def test_what_is_wrong_is_named(name, variable, value):
