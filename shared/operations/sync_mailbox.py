@@ -12,7 +12,8 @@ is stored is recognised. A worker that lost its lease is refused at every write.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from shared.domain.cursor import Cursor
@@ -146,22 +147,45 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
         state.folder.id: state for state in run.mailboxes.folders(mailbox.tenant_id, mailbox.id)
     }
     if mailbox.backfill_days and not any(state.cursor for state in states.values()):
-        # Where history ends and news begins is drawn once, by the planner of the first backfill, so
-        # that no message can arrive between two such lines; it queues the next run.
-        return True
+        states |= _draw_the_line(run, session, run.lease, look)
     for folder in look.folders:
         state = states.get(folder.id)
         if folder.id in look.changed and _is_active(mailbox, folder):
-            try:
+            with _only_this_folder(run):
                 _sync_folder(run, session, run.lease, folder, state)
-            except RetryLaterError as error:
-                if error.code is not ErrorCode.FOLDER_UNAVAILABLE:
-                    raise
-                run.folder_error = error
         elif state is None or state.folder != folder or state.gone_at:
             run.cursors[folder.id] = FolderState(folder, state.cursor if state else None)
     _forget_gone_folders(run, run.lease, look, states)
     return True
+
+
+def _draw_the_line(
+    run: SyncRun, session: MailSession, lease: Lease, look: Look
+) -> dict[FolderId, FolderState]:
+    """Give every active folder its position: what lies before it is history, a backfill's.
+
+    Drawn by whoever comes first, planner or sync, and once: a folder that has a cursor keeps it. A
+    plan that is cancelled, or fails for ever, holds up no news.
+    """
+    fresh: list[FolderState] = []
+    for folder in look.folders:
+        if _is_active(run.mailbox, folder):
+            with _only_this_folder(run):
+                cursor = session.baseline(folder, now=run.started_at)
+                fresh.append(FolderState(folder, cursor.encode()))
+    # Right after one another: a folder left without a cursor is later taken for a new one.
+    return {state.folder.id: run.mailboxes.add_folder(lease.fence, state) for state in fresh}
+
+
+@contextmanager
+def _only_this_folder(run: SyncRun) -> Iterator[None]:
+    """Keep the trouble of one folder from the others."""
+    try:
+        yield
+    except RetryLaterError as error:
+        if error.code is not ErrorCode.FOLDER_UNAVAILABLE:
+            raise
+        run.folder_error = error
 
 
 def _sync_folder(

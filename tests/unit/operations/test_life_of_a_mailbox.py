@@ -345,6 +345,49 @@ def test_a_backfill_of_a_parked_mailbox_goes_on_after_the_reconnect(machine, sma
     assert backfill_of(machine, mailbox).state is BackfillState.DONE
 
 
+def cancelled(machine, mailbox):
+    act(machine, mailbox, BackfillAction.CANCEL)
+
+
+def given_up(machine, mailbox):
+    (request,) = machine.queues.take_plans()
+    record_dead_letter(request, **ports(machine, "mailboxes", "backfills", "clock"))
+
+
+def disconnected_and_reconnected(machine, mailbox):
+    machine.disconnect(mailbox.id)
+    machine.reconnect(mailbox.id)
+
+
+def still_to_come(machine, mailbox):
+    machine.queues.take_plans()
+
+
+@pytest.mark.parametrize(
+    "ending", [cancelled, given_up, disconnected_and_reconnected, still_to_come]
+)
+def test_new_mail_arrives_also_where_no_plan_ever_ran(machine, ending):
+    mailbox = machine.connect(days=30)
+    ending(machine, mailbox)
+    machine.queues.take_plans()
+    for request in machine.queues.take_syncs():
+        machine.sync(request)
+    at = machine.clock.now()
+    uid = machine.server.deliver("INBOX", mail(700, at), at)
+    machine.clock.advance(minutes=5)
+    machine.sync(SyncRequest(TENANT, mailbox.id, RunReason.SCHEDULE))
+    assert set(machine.live_copies(mailbox.id)) == {f"f-inbox.1.{uid}"}
+
+
+def test_a_folder_that_does_not_open_when_the_line_is_drawn_is_told_of(machine):
+    mailbox = machine.connect(days=30)
+    machine.queues.take_plans()
+    machine.server.folders["Sent"].opens = False
+    (request,) = machine.queues.take_syncs()
+    assert machine.sync(request).code is ErrorCode.FOLDER_UNAVAILABLE
+    assert set(machine.world.folders[(TENANT, mailbox.id)]) == {"f-inbox", "f-trash"}
+
+
 # what got lost, and what never finished
 
 
