@@ -1,5 +1,10 @@
-"""Where bodies too large for the table are: one packed object each, named by tenant and message."""
+"""Where bodies too large for the table are: one packed object each, named by tenant and digest.
 
+The message's item names the digest. Named by the message, a body that came later could take the
+place of the one stored first.
+"""
+
+import hashlib
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -8,7 +13,7 @@ from botocore.exceptions import ClientError
 from shared.aws.clients import Clients, clients_of_process
 from shared.aws.errors import is_missing, our_errors
 from shared.domain.errors import StoreThrottledError
-from shared.domain.ids import MessageId, TenantId
+from shared.domain.ids import TenantId
 
 
 def object_part(text: str) -> str:
@@ -23,24 +28,25 @@ class BodyObjects:
     bucket: str
     clients: Clients = field(default_factory=clients_of_process)
 
-    def put(self, tenant_id: TenantId, message_id: MessageId, packed: bytes) -> None:
-        """Write a packed body; it must be there before the item that points to it."""
-        with our_errors():
-            self.clients.s3.put_object(
-                Bucket=self.bucket, Key=_key(tenant_id, message_id), Body=packed
-            )
+    def put(self, tenant_id: TenantId, packed: bytes) -> bytes:
+        """Write a packed body and return its digest.
 
-    def get(self, tenant_id: TenantId, message_id: MessageId) -> bytes:
-        """Read a packed body.
+        It must be there before the item that points to it.
+        """
+        digest = hashlib.sha256(packed).digest()
+        with our_errors():
+            self.clients.s3.put_object(Bucket=self.bucket, Key=_key(tenant_id, digest), Body=packed)
+        return digest
+
+    def get(self, tenant_id: TenantId, digest: bytes) -> bytes:
+        """Read the packed body `put` returned `digest` for.
 
         Raises `StoreThrottledError` where it is not found: it was written before its item, so it is
         late or lost, and must not be shown as an empty message.
         """
         try:
             with our_errors():
-                answer = self.clients.s3.get_object(
-                    Bucket=self.bucket, Key=_key(tenant_id, message_id)
-                )
+                answer = self.clients.s3.get_object(Bucket=self.bucket, Key=_key(tenant_id, digest))
                 return answer["Body"].read()
         except ClientError as error:
             if is_missing(error):
@@ -48,5 +54,5 @@ class BodyObjects:
             raise
 
 
-def _key(tenant_id: TenantId, message_id: MessageId) -> str:
-    return f"bodies/{object_part(tenant_id)}/{object_part(message_id)}"
+def _key(tenant_id: TenantId, digest: bytes) -> str:
+    return f"bodies/{object_part(tenant_id)}/{digest.hex()}"

@@ -102,8 +102,7 @@ class DynamoMessageStore:
         """Write what is not there yet; return when the message was first received."""
         message = new.message
         key = _key(tenant_id, message.id)
-        if packed.body is not None:
-            self._bodies.put(tenant_id, message.id, packed.body)
+        digest = self._bodies.put(tenant_id, packed.body) if packed.body is not None else None
         ref = copy_ref(new.copy.mailbox_id, new.copy.provider_message_id)
         received = microseconds(message.received_at)
         before = self.table.update_raw(
@@ -111,7 +110,7 @@ class DynamoMessageStore:
                 "Key": {"pk": {"S": key.pk}, "sk": {"S": key.sk}},
                 "UpdateExpression": (
                     "SET d = if_not_exists(d, :d), r = if_not_exists(r, :r)"
-                    + (", o = if_not_exists(o, :o)" if packed.body is not None else "")
+                    + (", o = if_not_exists(o, :o)" if digest is not None else "")
                     + " ADD c :c"
                 ),
                 "ConditionExpression": "attribute_not_exists(c) OR size(c) < :most",
@@ -120,7 +119,7 @@ class DynamoMessageStore:
                     ":r": {"N": str(received)},
                     ":c": {"SS": [ref]},
                     ":most": {"N": str(MOST_COPIES)},
-                    **({":o": {"N": "1"}} if packed.body is not None else {}),
+                    **({":o": {"B": digest}} if digest is not None else {}),
                 },
                 "ReturnValues": "ALL_OLD",
             }
@@ -195,7 +194,7 @@ class DynamoMessageStore:
             return None
         body = inline_body(raw)
         if body is None:
-            body = body_of(self._bodies.get(tenant_id, message_id))
+            body = body_of(self._bodies.get(tenant_id, raw["o"]["B"]))
         return body
 
     def copies_of(

@@ -33,7 +33,7 @@ item:
 
 | item | attributes |
 | --- | --- |
-| message | `d` packed content, `r` received (µs), `c` set of copies, `o` 1: its body is in S3 |
+| message | `d` packed content, `r` received (µs), `c` set of copies, `o` digest of a body in S3 |
 | copy | `m` message id, `f` folder, `r` received, `g` flag bits, `n` flags version, `x` removed |
 | at | its keys alone |
 """

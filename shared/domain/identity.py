@@ -1,27 +1,37 @@
-"""Which message and which thread something is, derived from its own headers alone.
+"""Which message and which thread something is, derived from the message itself.
 
 No look-up is needed: the same mail in two mailboxes, or fetched twice, gets the same ids, and two
-different mails that share a Message-ID get different ones. A thread is named by its root: the first
-of References (RFC 5322, 3.6.4), else In-Reply-To, else the message's own id. A message id starts
-with its thread's, so a message is found in its thread's partition. Never by subject.
+different mails that share a Message-ID get different ones. A message's id depends on everything it
+opens: text, HTML and what is attached. So nobody who does not have the content already can make a
+mail that counts as another copy of it, neither to replace it nor to be let in to it.
+
+A thread is named by its root: the first of References (RFC 5322, 3.6.4), else In-Reply-To, else the
+message's own id. A message id starts with its thread's, so a message is found in its thread's
+partition. Never by subject.
 """
 
 import base64
 import hashlib
+from collections.abc import Sequence
 
 from shared.domain.ids import MessageId, TenantId, ThreadId
-from shared.domain.message import ParsedMessage
+from shared.domain.message import ParsedMessage, StoredAttachment
 
 _THREAD_BYTES = 15
 _MESSAGE_BYTES = 15
+_FINGERPRINT_BYTES = 30
 
 
 def thread_and_message_id(
-    tenant_id: TenantId, message: ParsedMessage
+    tenant_id: TenantId, message: ParsedMessage, attachments: Sequence[StoredAttachment]
 ) -> tuple[ThreadId, MessageId]:
-    """Return the ids of `message` inside `tenant_id`."""
+    """Return the ids of `message` with its `attachments` as stored, inside `tenant_id`."""
     own = message.internet_message_id or ""
-    fingerprint = hashlib.sha256(message.fingerprint_source).hexdigest()
+    fingerprint = _digest(
+        _FINGERPRINT_BYTES,
+        hashlib.sha256(message.fingerprint_source).hexdigest(),
+        *(name for kept in attachments for name in (kept.filename, _content_of(kept))),
+    )
     root = next(
         (root for root in (*message.references[:1], message.in_reply_to, own) if root),
         f"fingerprint:{fingerprint}",
@@ -39,6 +49,11 @@ def thread_of(message_id: MessageId) -> ThreadId | None:
     if message_id[0] != "m" or not message_id.isascii() or not message_id.isalnum():
         return None
     return ThreadId("t" + message_id[1 : 1 + length])
+
+
+def _content_of(kept: StoredAttachment) -> str:
+    # By content, because a size or a name could be guessed.
+    return kept.digest or f"missing:{kept.missing}"
 
 
 def _encoded_length(size: int) -> int:

@@ -20,7 +20,7 @@ from shared.mime.fields import (
 from shared.mime.in_parts import read_in_parts
 from shared.mime.participants import Named, participants, scanned
 from shared.mime.reading import Content, Mail, Reading
-from shared.mime.text import collapsed, joined, snippet
+from shared.mime.text import joined, snippet
 from shared.mime.whole import read_whole
 from shared.mime.words import clean_line, clean_text, decoded_words
 
@@ -38,8 +38,6 @@ _ROLES = (
     (ParticipantRole.BCC, "bcc"),
     (ParticipantRole.REPLY_TO, "reply-to"),
 )
-_FINGERPRINT_CHARACTERS = 200
-_NAMELESS_FINGERPRINT_CHARACTERS = 65_536
 
 
 class MimeParser:
@@ -98,7 +96,7 @@ def _parsed(reading: Reading) -> ParsedMessage:
         attachments=tuple(reading.content.attachments),
         headers=kept_headers(fields),
         fingerprint_source=_fingerprint(
-            own_id, people, str(int(sent.timestamp())) if sent else date, subject, text
+            own_id, people, str(int(sent.timestamp())) if sent else date, subject, (text, html)
         ),
         defects=tuple(defects),
         truncated=not _LOSSES.isdisjoint(defects),
@@ -196,18 +194,26 @@ def _bodies(content: Content, defects: list[str]) -> tuple[str, str | None]:
 
 
 def _fingerprint(
-    own_id: str | None, people: tuple[Participant, ...], sent: str, subject: str, text: str
+    own_id: str | None,
+    people: tuple[Participant, ...],
+    sent: str,
+    subject: str,
+    bodies: tuple[str, str | None],
 ) -> bytes:
     """Return what tells this message from others with its Message-ID, whatever way it came.
 
-    Received, Delivered-To and Return-Path differ between two mailboxes that got the same mail; so
-    where there is no Message-ID the stable fields and the text stand in for it.
+    The bodies count whole, whatever the sender and others may know of their beginnings; white space
+    does not, because servers change it. Received, Delivered-To and Return-Path differ between two
+    mailboxes that got the same mail; so where there is no Message-ID the recipients stand in for
+    it.
     """
     sender = next((who.address for who in people if who.role is ParticipantRole.FROM), "")
-    parts = [sender, sent, subject, collapsed(text, _FINGERPRINT_CHARACTERS)]
+    parts = [sender, sent, subject]
+    parts += [
+        hashlib.sha256(" ".join((body or "").split()).encode("utf-8", "replace")).hexdigest()
+        for body in bodies
+    ]
     if own_id is None:
         shown = (ParticipantRole.TO, ParticipantRole.CC)
         parts += [f"{who.role}:{who.address}" for who in people if who.role in shown]
-        everything = collapsed(text, _NAMELESS_FINGERPRINT_CHARACTERS)
-        parts.append(hashlib.sha256(everything.encode("utf-8", "replace")).hexdigest())
     return "\0".join(parts).encode("utf-8", "replace")

@@ -176,7 +176,7 @@ class Ingest:
         attachments: tuple[StoredAttachment, ...],
     ) -> NewCopy:
         mailbox = self.mailbox
-        thread_id, message_id = thread_and_message_id(mailbox.tenant_id, parsed)
+        thread_id, message_id = thread_and_message_id(mailbox.tenant_id, parsed, attachments)
         own = canonical_address(mailbox.address)
         ref = copy_ref(mailbox.id, fetched.provider_message_id)
         message = Message(

@@ -194,7 +194,7 @@ def a_new_copy(
         headers={"list-id": "<l.example.org>"},
         fingerprint_source=mail.encode(),
     )
-    thread_id, message_id = thread_and_message_id(tenant_id, parsed)
+    thread_id, message_id = thread_and_message_id(tenant_id, parsed, ())
     pmid = name(text, folder_id)
     message = Message(
         id=message_id,

@@ -91,6 +91,18 @@ def test_a_large_body_is_read_back_whole(stores, fence):
     assert stores.messages.get_body(TENANT, new.message.id) == new.body
 
 
+@pytest.mark.parametrize("sizes", [(1, 1), (1, 0), (0, 1)], ids=["large", "shrunk", "grown"])
+def test_what_comes_later_under_the_same_id_replaces_no_body(stores, fence, sizes):
+    bodies = [
+        Body(f"{name} {LARGE}" if size else name, None)
+        for name, size in zip(("first", "second"), sizes, strict=True)
+    ]
+    for number, body in enumerate(bodies):
+        new = a_new_copy(str(number), mail="x", body=body)
+        stores.messages.save(fence, [new])
+        assert stores.messages.get_body(TENANT, new.message.id) == bodies[0]
+
+
 def test_saving_nothing_is_nothing(stores, fence):
     assert stores.messages.save(fence, []) == frozenset()
 

@@ -331,7 +331,7 @@ def test_whole_and_in_parts_are_one_message(name):
     one, other = parse(raw), MimeParser().parse(in_parts(raw))
     tenant = TenantId("t")
     assert other.fingerprint_source == one.fingerprint_source
-    assert thread_and_message_id(tenant, other) == thread_and_message_id(tenant, one)
+    assert thread_and_message_id(tenant, other, ()) == thread_and_message_id(tenant, one, ())
     assert other.participants == one.participants
     assert other.subject == one.subject
     assert other.text.rstrip() == one.text.rstrip()
@@ -364,6 +364,20 @@ def test_two_messages_with_one_id_stay_two():
     assert parse(other).fingerprint_source != parse(raw).fingerprint_source
 
 
-def test_two_messages_without_an_id_differ_by_their_whole_text():
-    raw = payload("no_message_id") + b"word " * 100
+@pytest.mark.parametrize("name", ["no_message_id", "bare_lf"])
+def test_two_messages_differ_by_their_whole_text(name):
+    raw = payload(name) + b"word " * 100_000
     assert parse(raw + b"a").fingerprint_source != parse(raw + b"b").fingerprint_source
+
+
+def test_two_messages_with_the_same_text_differ_by_their_html():
+    raw = payload("alternative")
+    other = raw.replace(b"<p>more</p>", b"<p>more and more</p>")
+    assert parse(other).html != parse(raw).html
+    assert parse(other).text == parse(raw).text
+    assert parse(other).fingerprint_source != parse(raw).fingerprint_source
+
+
+def test_white_space_makes_no_other_message():
+    raw = payload("bare_lf")
+    assert parse(raw + b"  \n\n").fingerprint_source == parse(raw).fingerprint_source

@@ -1,0 +1,148 @@
+"""What becomes of fetched messages on their way into the store."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from shared.domain.folders import Folder, FolderRole
+from shared.domain.ids import ProviderMessageId, TenantId, UserId
+from shared.domain.lease import Fence
+from shared.domain.ledger import Ledger
+from shared.domain.message import FetchedMessage, Flags, MissingMessage, RemotePart
+from shared.domain.visibility import Access, Viewer
+from shared.mime.parse import MimeParser
+from shared.mime.sanitise import Sanitised
+from shared.operations.ingest import Ingest
+from shared.operations.read_mail import read_message
+from tests.fakes.mail import INBOX, START, add_contact, add_mailbox
+from tests.fakes.stores import (
+    InMemoryAttachmentStore,
+    InMemoryContactStore,
+    InMemoryMailboxStore,
+    InMemoryMessageStore,
+    World,
+)
+
+ACME = TenantId("acme")
+ANN, BOB = Viewer(ACME, UserId("ann")), Viewer(ACME, UserId("bob"))
+FOLDER = Folder(INBOX, "Inbox", FolderRole.INBOX)
+HEAD = b"""From: Cleo <cleo@client.example>
+To: ann@ours.example
+Date: Sat, 21 Nov 2026 10:00:00 +0100
+Message-ID: <offer@client.example>
+Subject: Offer
+"""
+PDF = b"""Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: application/pdf; name=offer.pdf
+Content-Transfer-Encoding: base64
+
+%s
+--b--
+"""
+
+
+@dataclass
+class Session:
+    """Hands over what it was given, by id."""
+
+    mails: dict[str, bytes | FetchedMessage | MissingMessage]
+    parts: dict[str, bytes] = field(default_factory=dict)
+
+    def fetch(self, folder, ids) -> Iterator[FetchedMessage | MissingMessage]:
+        for name in ids:
+            found = self.mails.get(name)
+            if isinstance(found, bytes):
+                yield FetchedMessage(name, START, len(found), Flags(), raw=found)
+            elif found is not None:
+                yield found
+
+    def read_part(self, folder, name, section, encoding) -> Iterator[bytes]:
+        yield self.parts[name]
+
+
+def taking_in(world: World, box, session: Session, **changes) -> Ingest:
+    generation = world.run_states[box.tenant_id, box.id].generation
+    parts: dict[str, Any] = {
+        "mailbox": box,
+        "fence": Fence(box.tenant_id, box.id, generation),
+        "session": session,
+        "parser": MimeParser(),
+        "messages": InMemoryMessageStore(world),
+        "attachments": InMemoryAttachmentStore(world),
+        "ledger": Ledger(),
+        "remaining_seconds": lambda: 100.0,
+    }
+    return Ingest(**{**parts, **changes})
+
+
+def received(world: World, box, mail, **parts: bytes):
+    """Take one mail into a mailbox; return the message it became there."""
+    name = ProviderMessageId("1")
+    assert taking_in(world, box, Session({name: mail}, dict(parts))).take_in(FOLDER, [name])
+    copy = world.copies[box.tenant_id, box.id][name]
+    return world.messages[box.tenant_id, copy.message_id]
+
+
+def opened(world: World, viewer, message):
+    return read_message(
+        viewer,
+        message.id,
+        mailboxes=InMemoryMailboxStore(world),
+        messages=InMemoryMessageStore(world),
+        contacts=InMemoryContactStore(world),
+        sanitise=lambda html: Sanitised(html, 0),
+    )
+
+
+BEGINNING = b"Dear Ann, as agreed. " * 20
+PRIVATE = {
+    "its text": (b"\n" + BEGINNING + b"The price is 70,000.", b"\n" + BEGINNING + b"?"),
+    "its html": (
+        b"Content-Type: text/html\n\n<p>Please show pictures</p><img src=https://x.example/70>",
+        b"Content-Type: text/html\n\n<p>Please show pictures</p>",
+    ),
+    "what is attached": (PDF % b"NzAsMDAw", PDF % b"ODAsMDAw"),
+}
+
+
+@pytest.mark.parametrize(("private", "guessed"), PRIVATE.values(), ids=PRIVATE)
+def test_headers_and_a_beginning_do_not_let_anybody_in_to_the_rest(private, guessed):
+    """Whoever sees only metadata can append a mail made of it to a mailbox of their own."""
+    world = World()
+    add_contact(world, "c", "cleo@client.example")
+    real = received(world, add_mailbox(world, "A"), HEAD + private)
+    forged = received(world, add_mailbox(world, "B", owner="bob"), HEAD + guessed)
+    assert forged.id != real.id
+    assert forged.thread_id == real.thread_id
+    assert opened(world, BOB, real).view.access is Access.METADATA
+    assert opened(world, ANN, real).view.access is Access.FULL
+
+
+def test_the_same_mail_received_by_two_users_is_one_message():
+    world = World()
+    mail = HEAD + PDF % b"NzAsMDAw"
+    mine = received(world, add_mailbox(world, "A"), mail)
+    theirs = received(
+        world, add_mailbox(world, "B", owner="bob"), b"Delivered-To: bob@ours.example\n" + mail
+    )
+    assert theirs.id == mine.id
+    assert opened(world, BOB, mine).view.access is Access.FULL
+
+
+def test_a_mail_is_the_same_with_its_attachment_fetched_apart():
+    world = World()
+    whole = received(world, add_mailbox(world, "A"), HEAD + PDF % b"NzAsMDAw")
+    apart = FetchedMessage(
+        ProviderMessageId("1"),
+        START,
+        99_999,
+        Flags(),
+        header=HEAD + PDF.partition(b"\n\n")[0] + b"\n\n",
+        remote=(RemotePart("1", "application/pdf", "base64", 8, "offer.pdf"),),
+    )
+    other = received(world, add_mailbox(world, "B", owner="bob"), apart, **{"1": b"70,000"})
+    assert other.id == whole.id
