@@ -115,7 +115,7 @@ def test_a_listing_that_fails_or_is_empty_is_never_an_empty_mailbox(opened, refu
     assert isinstance(error, RetryLaterError)
 
 
-def test_a_phantom_folder_is_left_alone(opened):
+def test_a_folder_of_which_nothing_is_told_is_named_and_left_alone(opened):
     other = folder_id(b"Sent")
     with opened() as (session, _server):
         cursors = {
@@ -124,6 +124,7 @@ def test_a_phantom_folder_is_left_alone(opened):
         }
         seen = session.look(cursors, lambda _one: True, now=NOW)
     assert other not in seen.changed
+    assert seen.unavailable == {other}
     assert other in {one.id for one in seen.folders}
 
 
@@ -137,7 +138,7 @@ def test_a_folder_that_is_gone_is_no_trouble_of_the_server(opened):
     cursor = Cursor("imap", 1, '{"name":"Deals","uidvalidity":7,"last_uid":0}')
     with opened(refuses={"STATUS": b"NO [NONEXISTENT] no such mailbox"}) as (session, _server):
         seen = session.look({gone: cursor}, lambda one: one.id == gone, now=NOW)
-    assert seen.changed == frozenset()
+    assert seen.changed == seen.unavailable == frozenset()
     assert gone not in {one.id for one in seen.folders}
 
 

@@ -58,6 +58,12 @@ def test_a_wrong_password_is_told_as_such(world):
         pass
 
 
+def test_a_session_without_time_is_never_begun(world):
+    with pytest.raises(RetryLaterError) as caught, world.provider.open(world.grant, seconds=0):
+        pass
+    assert caught.value.code is ErrorCode.CONNECTION_TIMED_OUT
+
+
 # ---- folders ----
 
 
@@ -100,7 +106,9 @@ def test_a_folder_without_a_cursor_has_changed_and_one_at_its_position_has_not(w
     world.theirs.deliver(1, 2)
     assert world.has_changed(None)
     assert not world.has_changed(world.position())
-    assert not world.has_changed(world.follow(None).cursor)
+    cursor = world.follow(None).cursor
+    seen = world.look({world.folder().id: cursor})
+    assert seen.changed == seen.unavailable == frozenset()
 
 
 @pytest.mark.parametrize("what", ["new", "flags", "deleted", "moved"])

@@ -40,10 +40,14 @@ class FakeFolder:
     mails: dict[int, FakeMail] = field(default_factory=dict)
     vanished: dict[int, int] = field(default_factory=dict)
     opens: bool = True
+    tells: bool = True
+    """Whether a look is told of it."""
+    selectable: bool = True
 
     @property
     def folder(self) -> Folder:
-        return Folder(FolderId(f"f-{self.name.lower()}"), self.name, self.role)
+        name = FolderId(f"f-{self.name.lower()}")
+        return Folder(name, self.name, self.role, selectable=self.selectable)
 
 
 @dataclass
@@ -59,6 +63,8 @@ class FakeMailServer:
     """How long each session might last."""
     numberings: int = 1
     fetched: list[ProviderMessageId] = field(default_factory=list)
+    unreadable: set[ProviderMessageId] = field(default_factory=set)
+    """Messages it holds and cannot read."""
 
     @classmethod
     def with_folders(cls, *names: str) -> "FakeMailServer":
@@ -170,12 +176,16 @@ class FakeSession:
 
     def look(self, cursors, is_active, *, now) -> Look:
         fakes = self.server.folders.values()
+        active = [fake for fake in fakes if fake.selectable and is_active(fake.folder)]
+        silent = frozenset(
+            fake.folder.id for fake in active if not fake.tells and cursors.get(fake.folder.id)
+        )
         changed = frozenset(
             fake.folder.id
-            for fake in fakes
-            if is_active(fake.folder) and self._has_changed(fake, cursors.get(fake.folder.id))
+            for fake in active
+            if fake.folder.id not in silent and self._has_changed(fake, cursors.get(fake.folder.id))
         )
-        return Look(tuple(fake.folder for fake in fakes), changed)
+        return Look(tuple(fake.folder for fake in fakes), changed, silent)
 
     def _has_changed(self, fake: FakeFolder, cursor: Cursor | None) -> bool:
         try:
@@ -239,6 +249,8 @@ class FakeSession:
             mail = self._mail(folder, name)
             if mail is None:
                 yield MissingMessage(name, "gone")
+            elif name in self.server.unreadable:
+                yield MissingMessage(name, "unreadable")
             else:
                 yield FetchedMessage(
                     name, mail.received_at, len(mail.raw), mail.flags, raw=mail.raw
@@ -248,15 +260,15 @@ class FakeSession:
         raise NotImplementedError("messages come whole, so nothing is left at the provider")
 
     def _mail(self, folder: Folder, name: ProviderMessageId) -> FakeMail | None:
-        try:
-            fake = self._open(folder)
-        except RetryLaterError:
+        listed = {fake.folder.id for fake in self.server.folders.values() if fake.selectable}
+        if folder.id not in listed:
             return None
+        fake = self._open(folder)
         _, uidvalidity, uid = name.rsplit(".", 2)
         return fake.mails.get(int(uid)) if int(uidvalidity) == fake.uidvalidity else None
 
     def _open(self, folder: Folder) -> FakeFolder:
         for fake in self.server.folders.values():
-            if fake.folder.id == folder.id and fake.opens:
+            if fake.folder.id == folder.id and fake.opens and fake.selectable:
                 return fake
         raise RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE)

@@ -9,7 +9,6 @@ from shared.domain.folders import Folder
 from shared.domain.ids import FolderId
 from shared.ports.provider import Look
 from shared.providers.imap import grammar
-from shared.providers.imap.folders import ListedFolder
 from shared.providers.imap.listing import highest_uid
 from shared.providers.imap.position import Position, read_status
 from shared.providers.imap.session import OpenFolders
@@ -44,12 +43,17 @@ def look(
         # One refusal is a folder's trouble; all of them are the server's, and not an idle mailbox.
         answers[1 + expected.index(asked[0])].require_ok()
         raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="no status came")
-    changed = frozenset(
-        one.folder.id
-        for one in active
-        if _has_changed(one, positions.get(one.folder.id), statuses, now)
-    )
-    return Look(tuple(one.folder for one in listed), changed)
+    changed: set[FolderId] = set()
+    unavailable: set[FolderId] = set()
+    for one in active:
+        position = positions.get(one.folder.id)
+        name = b"INBOX" if one.raw.upper() == b"INBOX" else one.raw
+        if position is not None and name not in statuses:
+            # Listed and refused at once. It is asked again next time, and is not up to date.
+            unavailable.add(one.folder.id)
+        elif position is None or _has_changed(position, statuses[name], now):
+            changed.add(one.folder.id)
+    return Look(tuple(one.folder for one in listed), frozenset(changed), frozenset(unavailable))
 
 
 def _readable(cursor: Cursor) -> Position | None:
@@ -59,20 +63,9 @@ def _readable(cursor: Cursor) -> Position | None:
         return None
 
 
-def _has_changed(
-    listed: ListedFolder,
-    position: Position | None,
-    statuses: Mapping[bytes, grammar.Value],
-    now: datetime,
-) -> bool:
-    if position is None:
-        return True
-    name = b"INBOX" if listed.raw.upper() == b"INBOX" else listed.raw
-    if name not in statuses:
-        # Listed and refused at once: a phantom. It is left as it is, and asked again next time.
-        return False
+def _has_changed(position: Position, status: grammar.Value, now: datetime) -> bool:
     try:
-        return position.differs(read_status(statuses[name]), now)
+        return position.differs(read_status(status), now)
     except RetryLaterError:
         return True
 
