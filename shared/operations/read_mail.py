@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
+from shared.domain.contact import Contact
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.identity import thread_of
 from shared.domain.ids import ContactId, MessageId, ThreadId
-from shared.domain.message import StoredAttachment
+from shared.domain.message import Message, ParticipantRole, StoredAttachment
 from shared.domain.visibility import Access, Place, Viewer
 from shared.operations.page_through import Page, page_through
 from shared.operations.quoted_text import split_quoted
@@ -97,14 +98,23 @@ def read_timeline(
         ids = [entry.message_id for entry in entries]
         found = messages.get_messages(viewer.tenant_id, ids) if ids else {}
         known = [found[message_id] for message_id in ids if message_id in found]
-        return show_messages(
+        views = show_messages(
             viewer, known, Place.TIMELINE, boxes, messages=messages, contacts=contacts
         )
+        return {name: view for name, view in views.items() if _takes_part(contact, view.message)}
 
     indexes = [
         partial(messages.by_address, viewer.tenant_id, address) for address in contact.addresses
     ]
     return page_through(indexes, judge, before=before, limit=limit)
+
+
+def _takes_part(contact: Contact, shown: Message) -> bool:
+    # Asked of what is left to see: the index knows blind copies that are hidden from the viewer.
+    return any(
+        one.address in contact.addresses and one.role is not ParticipantRole.REPLY_TO
+        for one in shown.participants
+    )
 
 
 def read_thread(

@@ -71,24 +71,27 @@ def show_messages(
     What they may not see at all is left out.
 
     With `Place.TIMELINE` the timeline's rule holds for messages that are on a contact's timeline,
-    which are those with a contact among their participants; for all others the mailbox's rule
-    holds.
+    which are those with a contact among the participants it shows; for all others the mailbox's
+    rule holds. So a blind copy that is hidden neither names its contact nor opens the message.
     """
     copies = messages.copies_of(viewer.tenant_id, found)
     by_address = contacts.contacts_by_address(viewer.tenant_id, _addresses(found))
     views = {}
     for message in found:
-        known = _contacts_of(message, by_address)
-        at = place if known else Place.MAILBOX
         held = [copy for copy in copies.get(message.id, ()) if copy.mailbox_id in boxes]
-        access = access_to_message(
-            viewer,
-            {boxes[copy.mailbox_id].id: boxes[copy.mailbox_id] for copy in held}.values(),
-            at,
-        )
+        for at in (place, Place.MAILBOX):
+            access = access_to_message(
+                viewer,
+                {boxes[copy.mailbox_id].id: boxes[copy.mailbox_id] for copy in held}.values(),
+                at,
+            )
+            shown = redact(message, access)
+            known = _contacts_of(shown, by_address)
+            if known:
+                break
         if access is not Access.NONE:
             views[message.id] = MessageView(
-                redact(message, access),
+                shown,
                 access,
                 tuple(_copy_views(viewer, held, boxes, at)),
                 known,

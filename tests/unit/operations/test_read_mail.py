@@ -8,9 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.errors import ErrorCode, RequestError
-from shared.domain.ids import ContactId, MailboxId, MessageId, TenantId, ThreadId, UserId
+from shared.domain.ids import (
+    Address,
+    ContactId,
+    MailboxId,
+    MessageId,
+    TenantId,
+    ThreadId,
+    UserId,
+)
 from shared.domain.mailbox import MailboxKind, Visibility
-from shared.domain.message import ParticipantRole, StoredAttachment
+from shared.domain.message import Participant, ParticipantRole, StoredAttachment
 from shared.domain.visibility import Access, Viewer
 from shared.mime.sanitise import Sanitised
 from shared.operations.quoted_text import split_quoted
@@ -78,6 +86,44 @@ def test_a_personal_mailboxs_mail_with_a_contact_is_shown_at_its_level(world, vi
     assert opened.view.has_attachments
     page = read_timeline(viewer, ContactId("c"), before=None, limit=10, **ports(world))
     assert [view.access for view in page.items] == [expected]
+
+
+@pytest.mark.parametrize("visibility", list(Visibility))
+def test_a_blind_copy_shows_its_contact_to_nobody_who_may_not_see_it(world, visibility):
+    box = add_mailbox(world, "A", visibility=visibility)
+    add_contact(world, "c", "cleo@client.example")
+    add_contact(world, "secret", "secret@x.example")
+    both = store(world, box, message_of("a", bcc=("secret@x.example",)))
+    alone = store(
+        world, box, message_of("b", sender="ann@ours.example", to=(), bcc=("secret@x.example",))
+    )
+
+    def on_timeline(viewer, contact):
+        page = read_timeline(viewer, ContactId(contact), before=None, limit=10, **ports(world))
+        return {view.message.id for view in page.items}
+
+    def contacts_shown(viewer):
+        return read_message(viewer, both.id, sanitise=safe, **ports(world)).view.contacts
+
+    is_full = visibility is Visibility.FULL
+    assert on_timeline(ANN, "secret") == {both.id, alone.id}
+    assert on_timeline(BOB, "secret") == ({both.id, alone.id} if is_full else set())
+    assert on_timeline(BOB, "c") == {both.id}
+    assert contacts_shown(ANN) == ("c", "secret")
+    assert contacts_shown(BOB) == (("c", "secret") if is_full else ("c",))
+    if not is_full:
+        with pytest.raises(RequestError):
+            read_message(BOB, alone.id, sanitise=safe, **ports(world))
+
+
+def test_a_blind_copy_who_is_to_be_answered_is_on_no_timeline_of_others(world):
+    box = add_mailbox(world, "A")
+    add_contact(world, "secret", "secret@x.example")
+    message = message_of("a", bcc=("secret@x.example",))
+    answer_to = Participant(ParticipantRole.REPLY_TO, Address("secret@x.example"))
+    store(world, box, replace(message, participants=(*message.participants, answer_to)))
+    page = read_timeline(BOB, ContactId("secret"), before=None, limit=10, **ports(world))
+    assert page.items == ()
 
 
 def test_the_most_open_mailbox_that_holds_it_decides(world):
