@@ -85,7 +85,7 @@ def found_nothing(now: datetime) -> list[Action]:
 def ended(mailbox_id: MailboxId, outcome: SyncOutcome) -> list[Action]:
     """The lease is given back; a run that ended well strikes off what it survived."""
     actions = [*failed(mailbox_id, outcome), *(attribute.remove() for attribute in _LEASE)]
-    if outcome.inbound_error is None:
+    if not outcome.failures:
         actions += [StateItem.last_synced_at.set(outcome.now), StateItem.strikes.remove()]
     return actions
 

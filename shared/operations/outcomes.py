@@ -32,7 +32,13 @@ class SyncReport:
     kind: str
     """`idle`, `done`, `failed` or `dropped`."""
     run: Run | None = None
-    code: ErrorCode | None = None
+    error: MailroomError | None = None
+    """What stood in the way: of the run, or of one folder where the run is done."""
+
+    @property
+    def code(self) -> ErrorCode | None:
+        """The code of `error`."""
+        return self.error.code if self.error else None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,7 +68,7 @@ class SyncRun:
         return self.record.mailbox
 
 
-def succeed(run: SyncRun, queues: WorkQueues, rng: random.Random) -> SyncReport:
+def succeed(run: SyncRun, queues: WorkQueues) -> SyncReport:
     """Write the outcome.
 
     Where there is more to do, or somebody asked meanwhile, the next run is queued.
@@ -70,14 +76,15 @@ def succeed(run: SyncRun, queues: WorkQueues, rng: random.Random) -> SyncReport:
     if run.lease is None:
         message = "a run that changed something holds a lease"
         raise AssertionError(message)
-    if run.folder_error is not None:
-        return fail(run, run.folder_error, rng)
     mailbox = run.mailbox
-    ended = _run_record(run, None)
+    code = run.folder_error.code if run.folder_error else None
+    ended = _run_record(run, code)
     outcome = SyncOutcome(
         cursors=run.cursors,
         now=ended.ended_at,
         run=ended,
+        # One folder's trouble is told, and slows nothing: the others are in sync.
+        inbound_error=_seen_again(run, code, ended) if code else None,
         due_slot=slot_of(mailbox.id, mailbox.sync_minutes),
     )
     try:
@@ -100,7 +107,7 @@ def succeed(run: SyncRun, queues: WorkQueues, rng: random.Random) -> SyncReport:
                 )
             ]
         )
-    return SyncReport("done", ended)
+    return SyncReport("done", ended, run.folder_error)
 
 
 def fail(run: SyncRun, error: MailroomError, rng: random.Random) -> SyncReport:
@@ -117,19 +124,18 @@ def fail(run: SyncRun, error: MailroomError, rng: random.Random) -> SyncReport:
     due_slot: str | None = slot_of(mailbox.id, mailbox.sync_minutes)
     match decision:
         case Drop():
-            return SyncReport("dropped", code=error.code)
+            return SyncReport("dropped", error=error)
         case Stop():
             status, due_slot = MailboxStatus.RECONNECT_REQUIRED, None
         case RetryAt(at=at):
             not_before = at
     ended = _run_record(run, error.code)
-    earlier = mailbox.inbound_error or LatestError(error.code, now, now, 0)
     outcome = SyncOutcome(
         cursors=run.cursors,
         now=now,
         run=ended,
         status=status,
-        inbound_error=earlier.again(error.code, now=now, run_id=ended.id, next_retry_at=not_before),
+        inbound_error=_seen_again(run, error.code, ended, next_retry_at=not_before),
         failures=failures + 1,
         not_before=not_before,
         due_slot=due_slot,
@@ -140,8 +146,16 @@ def fail(run: SyncRun, error: MailroomError, rng: random.Random) -> SyncReport:
         else:
             run.mailboxes.finish_run(run.lease.fence, outcome)
     except ConflictError:
-        return SyncReport("dropped", code=error.code)
-    return SyncReport("failed", ended, error.code)
+        return SyncReport("dropped", error=error)
+    return SyncReport("failed", ended, error)
+
+
+def _seen_again(
+    run: SyncRun, code: ErrorCode, ended: Run, *, next_retry_at: datetime | None = None
+) -> LatestError:
+    now = ended.ended_at
+    earlier = run.mailbox.inbound_error or LatestError(code, now, now, 0)
+    return earlier.again(code, now=now, run_id=ended.id, next_retry_at=next_retry_at)
 
 
 def _run_record(run: SyncRun, code: ErrorCode | None) -> Run:

@@ -104,7 +104,7 @@ def sync_mailbox(
         raise
     except MailroomError as error:
         return fail(run, error, rng)
-    return succeed(run, queues, rng)
+    return succeed(run, queues)
 
 
 def _must_wait(record: MailboxRecord, request: SyncRequest, now: datetime) -> bool:
@@ -130,7 +130,10 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
     look = session.look(
         _cursors(states), lambda folder: _is_active(mailbox, folder), now=run.started_at
     )
-    if not look.changed and not somebody_waits and not _listing_changed(look, states):
+    if look.unavailable:
+        run.folder_error = RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE, cause="no status came")
+    is_idle = not (look.changed or look.unavailable or _listing_changed(look, states))
+    if is_idle and not somebody_waits:
         run.mailboxes.finish_idle(run.record, now=run.clock.now())
         return False
     run.lease = run.mailboxes.take_lease(

@@ -60,6 +60,7 @@ class SyncOutcome:
     """A status to change to, or None to leave it."""
     inbound_error: LatestError | None = None
     failures: int = 0
+    """Consecutive failed runs, this one included; 0: it ended well, whatever one folder did."""
     not_before: datetime | None = None
     due_slot: str | None = None
 

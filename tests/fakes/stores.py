@@ -305,7 +305,7 @@ class InMemoryMailboxStore:
             folders.update(outcome.cursors)
             self._write_outcome(box, outcome)
             state = self.world.run_states[box]
-            ended_well = outcome.inbound_error is None
+            ended_well = not outcome.failures
             self.world.run_states[box] = replace(
                 state,
                 lease_owner=None,

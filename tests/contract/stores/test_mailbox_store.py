@@ -395,6 +395,16 @@ def test_a_failed_run_keeps_its_time_and_says_what_happened(stores):
     assert list(stores.mailboxes.due(SLOT)) == []
 
 
+def test_a_run_that_ended_well_but_for_a_folder_tells_of_it_and_notes_its_time(stores):
+    record = connected(stores.mailboxes)
+    lease = lease_of(stores.mailboxes, record)
+    stores.mailboxes.mark_suspect(lease, "survivor")
+    stores.mailboxes.finish_run(lease.fence, outcome(inbound_error=an_error(), failures=0))
+    after = stands(stores.mailboxes, record.mailbox)
+    assert after.mailbox.inbound_error == an_error()
+    assert (after.run_state.last_synced_at, after.run_state.strikes) == (later(5), {})
+
+
 def test_ending_a_run_again_changes_nothing(stores):
     record = connected(stores.mailboxes)
     lease = lease_of(stores.mailboxes, record)

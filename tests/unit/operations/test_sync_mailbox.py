@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from shared.domain.errors import (
     RetryLaterError,
     StoreThrottledError,
 )
-from shared.domain.ids import RunId
+from shared.domain.ids import FolderId, RunId
 from shared.domain.mailbox import MailboxStatus
 from shared.domain.run import RunReason
 from shared.operations.request_sync import request_sync
@@ -190,13 +191,52 @@ def test_retry_after_is_honoured_even_when_a_person_asks(machine, mailbox):
 
 
 def test_one_folder_that_does_not_open_leaves_the_others_in_sync(machine, mailbox):
+    for _ in range(3):
+        at = machine.clock.now()
+        machine.server.folders["Sent"].opens = False
+        machine.server.deliver("Sent", mail(401, at), at)
+        uid = machine.server.deliver("INBOX", mail(400, at), at)
+        report = poll(machine, mailbox)
+        assert report.code is ErrorCode.FOLDER_UNAVAILABLE
+        assert f"f-inbox.1.{uid}" in machine.live_copies(mailbox.id)
+        told = machine.world.mailboxes[(TENANT, mailbox.id)].inbound_error
+        assert (told.code, told.next_retry_at) == (ErrorCode.FOLDER_UNAVAILABLE, None)
+        state = machine.world.run_states[(TENANT, mailbox.id)]
+        assert (state.not_before, state.failures, state.last_synced_at) == (None, 0, at)
+        machine.clock.advance(minutes=5)
+    machine.server.folders["Sent"].opens = True
+    assert poll(machine, mailbox).code is None
+    assert machine.server.ids("Sent", since=NOW) <= set(machine.live_copies(mailbox.id))
+    assert machine.world.mailboxes[(TENANT, mailbox.id)].inbound_error is None
+
+
+def test_a_folder_that_does_not_open_holds_up_no_second_run(machine, mailbox, monkeypatch):
+    monkeypatch.setattr("shared.operations.sync_mailbox.PAGE_SIZE", 3)
+    monkeypatch.setattr("shared.operations.sync_mailbox.MESSAGES_PER_RUN", 6)
     at = machine.clock.now()
     machine.server.folders["Sent"].opens = False
     machine.server.deliver("Sent", mail(401, at), at)
-    uid = machine.server.deliver("INBOX", mail(400, at), at)
-    report = poll(machine, mailbox)
-    assert report.code is ErrorCode.FOLDER_UNAVAILABLE
-    assert f"f-inbox.1.{uid}" in machine.live_copies(mailbox.id)
+    for number in range(10):
+        machine.server.deliver("INBOX", mail(200 + number, at), at)
+    poll(machine, mailbox)
+    assert machine.server.ids("INBOX", since=NOW) <= set(machine.live_copies(mailbox.id))
+
+
+def test_a_folder_the_provider_is_silent_about_is_told_of_until_it_speaks(
+    machine, mailbox, monkeypatch
+):
+    look = FakeSession.look
+
+    def silent(self, *args, **named):
+        return replace(look(self, *args, **named), unavailable=frozenset({FolderId("f-sent")}))
+
+    with monkeypatch.context() as while_silent:
+        while_silent.setattr(FakeSession, "look", silent)
+        for _ in range(2):
+            assert poll(machine, mailbox).code is ErrorCode.FOLDER_UNAVAILABLE
+    assert machine.world.mailboxes[(TENANT, mailbox.id)].inbound_error.count == 2
+    assert poll(machine, mailbox).kind == "idle"
+    assert machine.world.mailboxes[(TENANT, mailbox.id)].inbound_error is None
 
 
 def test_our_own_store_s_trouble_is_not_the_mailbox_s(machine, mailbox, monkeypatch):
