@@ -260,15 +260,23 @@ def _next_page(
 def _forget_gone_folders(
     run: SyncRun, lease: Lease, look: Look, states: dict[FolderId, FolderState]
 ) -> None:
-    """Mark what was in a deleted or renamed folder as removed from it; the messages stay."""
-    listed = {folder.id for folder in look.folders}
+    """Mark what was in a deleted or renamed folder as removed from it; the messages stay.
+
+    A folder that is listed but can no longer be selected (a deleted parent) holds nothing either.
+    """
+    listed = {folder.id: folder for folder in look.folders}
     for folder_id, state in states.items():
-        if folder_id in listed or state.gone_at:
+        folder = listed.get(folder_id)
+        is_gone = folder is None and not state.gone_at
+        is_closed = folder is not None and state.folder.selectable and not folder.selectable
+        if not (is_gone or is_closed):
             continue
         copies = run.messages.copies(run.mailbox.tenant_id, run.mailbox.id, folder_id)
         now = run.clock.now()
         run.ledger.removed += run.messages.remove_copies(lease.fence, list(copies), now=now)
-        run.cursors[folder_id] = FolderState(state.folder, None, gone_at=now)
+        run.cursors[folder_id] = (
+            FolderState(folder) if folder else FolderState(state.folder, gone_at=now)
+        )
 
 
 def _careful_marker(run: SyncRun, lease: Lease) -> Callable[[ProviderMessageId | None], int] | None:

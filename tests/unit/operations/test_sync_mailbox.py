@@ -9,6 +9,7 @@ from shared.domain.errors import (
     RetryLaterError,
     StoreThrottledError,
 )
+from shared.domain.folders import Folder
 from shared.domain.ids import FolderId, RunId
 from shared.domain.mailbox import MailboxStatus
 from shared.domain.run import RunReason
@@ -16,7 +17,7 @@ from shared.operations.request_sync import request_sync
 from shared.ports.queues import SyncRequest
 from tests.fakes.clock import FixedClock
 from tests.fakes.parser import PlainParser
-from tests.fakes.provider import FakeSession
+from tests.fakes.provider import FakeFolder, FakeSession
 from tests.unit.operations.machine import ADA, TENANT, Death, Machine, busy_server, mail
 
 NOW = FixedClock().now()
@@ -117,6 +118,26 @@ def test_a_folder_deleted_at_the_provider_takes_no_message_with_it(machine, mail
     poll(machine, mailbox)
     assert not [n for n in machine.live_copies(mailbox.id) if n.startswith("f-sent")]
     assert set(machine.world.messages) == messages
+
+
+def test_a_folder_that_is_only_a_name_any_more_has_lost_its_messages(machine, mailbox, monkeypatch):
+    """A parent that is deleted while it has children stays listed, and cannot be selected."""
+    before = machine.live_copies(mailbox.id)
+    in_sent = {name for name in before if name.startswith("f-sent")}
+    with monkeypatch.context() as while_deleted:
+        only_a_name = property(
+            lambda fake: Folder(
+                FolderId(f"f-{fake.name.lower()}"), fake.name, fake.role, fake.name != "Sent"
+            )
+        )
+        while_deleted.setattr(FakeFolder, "folder", only_a_name)
+        report = poll(machine, mailbox)
+        assert (report.run.counts.removed, report.code) == (len(in_sent), None)
+        assert set(machine.live_copies(mailbox.id)) == set(before) - in_sent
+        assert poll(machine, mailbox).kind == "idle"
+    poll(machine, mailbox)
+    assert set(machine.live_copies(mailbox.id)) == set(before)
+    assert in_sent
 
 
 def test_trash_is_not_synced(machine, mailbox):
