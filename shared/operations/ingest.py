@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.domain.addresses import canonical_address
-from shared.domain.errors import ErrorCode, UnreadableMessageError
+from shared.domain.errors import ErrorCode, RetryLaterError, UnreadableMessageError
 from shared.domain.folders import Folder, FolderRole
 from shared.domain.identity import thread_and_message_id
 from shared.domain.ids import Address, ProviderMessageId
@@ -36,6 +36,7 @@ from shared.ports.stores import AttachmentStore, MessageStore, NewCopy
 
 BATCH_MESSAGES = 50
 BATCH_BYTES = 4 * 1024 * 1024
+"""Of bodies held before they are stored, counted as one a character."""
 ATTACHMENT_LIMIT_BYTES = 50 * 1024 * 1024
 FIRST_YEAR_OF_MAIL = 1990
 """An earlier Date header is a clock that was never set."""
@@ -47,6 +48,8 @@ MARGIN_SECONDS = 15.0
 Enough to store a batch and end the run.
 """
 KILLED_ITS_READER = "killed_its_reader"
+NOT_HANDED_OVER = "not_handed_over"
+"""Why a message is unreadable that the provider names and, asked for it alone, does not give."""
 
 MarkSuspect = Callable[[ProviderMessageId | None], int]
 
@@ -70,21 +73,31 @@ class Ingest:
     def take_in(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
         """Fetch and store `ids`, settling each in the ledger.
 
-        Return whether all were reached in time.
+        Return whether all were reached in time. Those that were not leave the ledger: no cursor
+        passes them, so a later run lists them again.
 
-        Raises what the session and the stores raise; what was stored before stays and is recognised
-        next time.
+        Raises what the session and the stores raise, and `RetryLaterError(INTERNAL)` when the
+        session left an id out; what was stored before stays and is recognised next time.
         """
         self.ledger.add(ids)
+        try:
+            finished = self._take_all(folder, ids)
+            if finished and not self.ledger.counts().balances:
+                cause = f"nothing was heard of {len(self.ledger.unsettled)} of {len(ids)} ids"
+                raise RetryLaterError(ErrorCode.INTERNAL, cause=cause)
+            return finished
+        finally:
+            for left in self.ledger.unsettled:
+                self.ledger.forget(left)
+
+    def _take_all(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
         stored = self.messages.which_are_stored(self.mailbox.tenant_id, self.mailbox.id, ids)
         for known in stored:
             self.ledger.settle(known, Fate.ALREADY_STORED)
         wanted = [wanted for wanted in ids if wanted not in stored]
         if self.mark_suspect is None:
-            finished = self._take(folder, wanted)
-        else:
-            finished = all(self._take_carefully(folder, one, self.mark_suspect) for one in wanted)
-        return finished
+            return self._take(folder, wanted)
+        return all(self._take_carefully(folder, one, self.mark_suspect) for one in wanted)
 
     def _take_carefully(
         self, folder: Folder, one: ProviderMessageId, mark_suspect: MarkSuspect
@@ -95,33 +108,41 @@ class Ingest:
         return self._take(folder, [one])
 
     def _take(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
-        size = 0
+        held = 0
         for fetched in self.session.fetch(folder, ids) if ids else ():
             if isinstance(fetched, MissingMessage):
-                self.ledger.settle(fetched.provider_message_id, Fate.GONE, fetched.reason)
+                self._settle_missing(fetched)
                 continue
-            self._read(folder, fetched)
-            size += fetched.size if fetched.raw is not None else len(fetched.header or b"")
-            if len(self._pending) >= BATCH_MESSAGES or size >= BATCH_BYTES:
+            held += self._read(folder, fetched)
+            if len(self._pending) >= BATCH_MESSAGES or held >= BATCH_BYTES:
                 self._flush()
-                size = 0
+                held = 0
             if self.remaining_seconds() < MARGIN_SECONDS:
                 self._flush()
                 return False
         self._flush()
         return True
 
-    def _read(self, folder: Folder, fetched: FetchedMessage) -> None:
+    def _settle_missing(self, missing: MissingMessage) -> None:
+        if missing.reason == "unreadable":
+            self.ledger.settle(missing.provider_message_id, Fate.UNREADABLE, NOT_HANDED_OVER)
+        else:
+            self.ledger.settle(missing.provider_message_id, Fate.GONE)
+
+    def _read(self, folder: Folder, fetched: FetchedMessage) -> int:
+        """Add what is to be stored of a message; return how many characters of it are held."""
         try:
             parsed = self.parser.parse(fetched)
         except UnreadableMessageError as error:
             self.ledger.settle(fetched.provider_message_id, Fate.UNREADABLE, error.code)
-            return
+            return 0
         kept = tuple(
             self._keep_attachment(folder, fetched.provider_message_id, attachment)
             for attachment in parsed.attachments
         )
         self._pending.append(self._new_copy(folder, fetched, parsed, kept))
+        # However it was fetched: attachments are stored already and the bytes are let go.
+        return len(parsed.text) + len(parsed.html or "")
 
     def _flush(self) -> None:
         if not self._pending:

@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
+from shared.domain.errors import ErrorCode, RetryLaterError
 from shared.domain.folders import Folder, FolderRole
 from shared.domain.ids import ProviderMessageId, TenantId, UserId
 from shared.domain.lease import Fence
-from shared.domain.ledger import Ledger
-from shared.domain.message import FetchedMessage, Flags, MissingMessage, RemotePart
+from shared.domain.ledger import Counts, Ledger
+from shared.domain.message import FetchedMessage, FetchedPart, Flags, MissingMessage, RemotePart
 from shared.domain.visibility import Access, Viewer
 from shared.mime.parse import MimeParser
 from shared.mime.sanitise import Sanitised
-from shared.operations.ingest import Ingest
+from shared.operations.ingest import BATCH_BYTES, Ingest
 from shared.operations.read_mail import read_message
 from tests.fakes.mail import INBOX, START, add_contact, add_mailbox
 from tests.fakes.stores import (
@@ -146,3 +147,91 @@ def test_a_mail_is_the_same_with_its_attachment_fetched_apart():
     )
     other = received(world, add_mailbox(world, "B", owner="bob"), apart, **{"1": b"70,000"})
     assert other.id == whole.id
+
+
+# ---- how much is held ----
+
+
+@dataclass
+class Weighing(InMemoryMessageStore):
+    """Notes how many characters of bodies each save brings."""
+
+    saved: list[int] = field(default_factory=list)
+
+    def save(self, fence, new):
+        self.saved.append(sum(len(one.body.text) + len(one.body.html or "") for one in new))
+        return super().save(fence, new)
+
+
+def test_messages_fetched_in_parts_are_stored_before_their_bodies_pile_up():
+    world = World()
+    kinds = ("text/plain", "text/html")
+    names = [ProviderMessageId(str(number)) for number in range(12)]
+    mails = {
+        name: FetchedMessage(
+            name,
+            START,
+            9_999_999,
+            Flags(),
+            header=HEAD + b"X: %s\n\n" % name.encode(),
+            parts=tuple(
+                FetchedPart(str(n), kind, "utf-8", "7bit", b"x" * 600_000)
+                for n, kind in enumerate(kinds, start=1)
+            ),
+        )
+        for name in names
+    }
+    messages = Weighing(world)
+    ingest = taking_in(world, add_mailbox(world, "A"), Session(mails), messages=messages)
+    assert ingest.take_in(FOLDER, names)
+    assert sum(messages.saved) == 12 * 1_200_000
+    assert max(messages.saved) < BATCH_BYTES + 2_000_000
+
+
+# ---- what cannot be read ----
+
+
+def test_what_is_there_and_cannot_be_read_is_not_recorded_as_gone():
+    world = World()
+    names = [ProviderMessageId(text) for text in ("1", "2", "3", "4")]
+    one, two, three, four = names
+    session = Session(
+        {
+            one: MissingMessage(one, "gone"),
+            two: MissingMessage(two, "unreadable"),
+            three: b" ",
+            four: HEAD + b"\nx",
+        }
+    )
+    ingest = taking_in(world, add_mailbox(world, "A"), session)
+    assert ingest.take_in(FOLDER, names)
+    assert ingest.ledger.entries() == {
+        "gone": (one,),
+        "unreadable:not_handed_over": (two,),
+        "unreadable:message_malformed": (three,),
+        "stored": (four,),
+    }
+
+
+# ---- what is not accounted for ----
+
+
+def test_ids_a_provider_says_nothing_of_fail_the_run():
+    world = World()
+    names = [ProviderMessageId(text) for text in ("1", "2")]
+    ingest = taking_in(world, add_mailbox(world, "A"), Session({"1": HEAD + b"\nx"}))
+    with pytest.raises(RetryLaterError) as caught:
+        ingest.take_in(FOLDER, names)
+    assert caught.value.code is ErrorCode.INTERNAL
+    assert ingest.ledger.entries() == {"stored": ("1",)}
+    assert ingest.ledger.counts().balances
+
+
+def test_ids_not_reached_in_time_are_left_to_the_next_run():
+    world = World()
+    names = [ProviderMessageId(text) for text in ("1", "2")]
+    session = Session({name: HEAD + b"\n" + name.encode() for name in names})
+    box = add_mailbox(world, "A")
+    hurried = taking_in(world, box, session, remaining_seconds=lambda: 1.0)
+    assert not hurried.take_in(FOLDER, names)
+    assert hurried.ledger.counts() == Counts(listed=1, stored=1)
