@@ -4,7 +4,7 @@ A provider gets a cursor and returns a page with the next one; it never touches 
 a clock.
 
 Every method may raise, and raises nothing else but: `ReconnectRequiredError`, `ConfigurationError`,
-`RetryLaterError` (with code `FOLDER_UNAVAILABLE` where only one folder cannot be opened),
+`RetryLaterError` (with code `FOLDER_UNAVAILABLE` where only one folder cannot be opened or read),
 `CursorExpiredError` (`changes` and `list_window` only), `RequestError` (host or port not allowed).
 """
 
@@ -114,8 +114,11 @@ class MailSession(Protocol):
     ) -> Iterator[FetchedMessage | MissingMessage]:
         """Yield each of `ids` once, fetched or missing, holding a few megabytes at most.
 
-        Ids of a numbering the folder no longer has are missing. `read_part` may be called between
-        two yields.
+        Missing for the reason `gone` is what is no longer there: also with a numbering the folder
+        no longer has, or with a folder that is no longer listed or holds no messages any more. For
+        the reason `unreadable` it is there, and the provider cannot read it while it does read
+        others. A refusal that may pass by itself is raised. `read_part` may be called between two
+        yields.
         """
         ...
 

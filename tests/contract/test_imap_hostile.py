@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
@@ -96,6 +97,10 @@ def failure(opened, act, *args, **how) -> MailroomError:
     return caught.value
 
 
+def fetch_one(session):
+    return list(session.fetch(INBOX, [name(1)]))
+
+
 # ---- looking ----
 
 
@@ -173,8 +178,47 @@ def test_a_folder_that_cannot_be_opened_is_its_own_trouble(opened):
     refuses = {"EXAMINE": b"NO [SERVERBUG] broken"}
     error = failure(opened, lambda session: changes(session, position()), refuses=refuses)
     assert error.code is ErrorCode.FOLDER_UNAVAILABLE
-    with opened(refuses=refuses) as (session, _server):
-        assert list(session.fetch(INBOX, [name(1)])) == [MissingMessage(name(1), "gone")]
+
+
+REFUSALS = [
+    b"NO [INUSE] locked",
+    b"NO [UNAVAILABLE] later",
+    b"NO [SERVERBUG] broken",
+    b"NO [LIMIT] too many",
+    b"NO [OVERQUOTA] full",
+    b"NO [NONEXISTENT] never heard of it",
+    b"NO cannot",
+    b"BAD what",
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_folder_that_is_listed_and_not_opened_has_lost_nothing(opened, refusal):
+    error = failure(opened, fetch_one, refuses={"EXAMINE": refusal})
+    assert error.code is ErrorCode.FOLDER_UNAVAILABLE
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+@pytest.mark.parametrize(
+    "listed", [b'* LIST () "/" Sent\r\n', b'* LIST (\\Noselect) "/" INBOX\r\n']
+)
+def test_what_was_in_a_folder_that_is_no_more_is_gone(opened, refusal, listed):
+    with opened(refuses={"EXAMINE": refusal}, list=listed) as (session, _server):
+        assert fetch_one(session) == [MissingMessage(name(1), "gone")]
+
+
+def test_what_was_in_a_folder_known_to_hold_nothing_now_is_gone(opened):
+    folder = replace(INBOX, selectable=False)
+    with opened(list=b'* LIST (\\Noselect) "/" INBOX\r\n') as (session, _server):
+        assert list(session.fetch(folder, [name(1)])) == [MissingMessage(name(1), "gone")]
+    error = failure(opened, lambda session: list(session.fetch(folder, [name(1)])))
+    assert error.code is ErrorCode.FOLDER_UNAVAILABLE
+
+
+def test_a_listing_that_fails_is_no_proof_that_a_folder_is_gone(opened):
+    refuses = {"EXAMINE": b"NO cannot", "LIST": b"NO [UNAVAILABLE] later"}
+    error = failure(opened, fetch_one, refuses=refuses)
+    assert error.code is ErrorCode.PROVIDER_UNAVAILABLE
 
 
 # ---- listing ----

@@ -70,13 +70,14 @@ def fetch(
     open_folders: OpenFolders, folder: Folder, ids: Sequence[ProviderMessageId]
 ) -> Iterator[FetchedMessage | MissingMessage]:
     """Yield each of `ids` once; see `MailSession.fetch`."""
-    fetching = _Fetching(open_folders, folder)
     try:
+        fetching = _Fetching(open_folders, folder)
         uidvalidity = open_folders.select(fetching.raw)
     except RetryLaterError as error:
-        if error.code is not ErrorCode.FOLDER_UNAVAILABLE:
+        # A refusal may pass by itself and proves nothing; what the server no longer lists is gone.
+        if error.code is not ErrorCode.FOLDER_UNAVAILABLE or open_folders.lists(folder):
             raise
-        yield from (MissingMessage(name, "gone") for name in ids)
+        yield from (MissingMessage(name, "gone") for name in dict.fromkeys(ids))
         return
     wanted: dict[int, _Wanted] = {}
     for name in dict.fromkeys(ids):

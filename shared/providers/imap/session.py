@@ -33,6 +33,11 @@ class OpenFolders:
         """List all folders; one round trip."""
         return self.take_listing(self.wire.exchange([self.list_command()]))
 
+    def lists(self, folder: Folder) -> bool:
+        """Whether the server now lists `folder` as one that can hold messages; one round trip."""
+        listed = self.list_folders()
+        return any(one.folder.id == folder.id and one.folder.selectable for one in listed)
+
     def list_command(self) -> bytes:
         """Return the command whose answer `take_listing` reads."""
         return folders.list_command(self.session.capabilities)
