@@ -44,6 +44,7 @@ from shared.api.schemas.mailboxes import (
     MailboxShown,
     RunList,
     RunShown,
+    WholeRun,
 )
 from shared.api.schemas.presets import PresetShown
 from shared.api.schemas.servers import ServerShown
@@ -159,8 +160,8 @@ def list_runs(mailbox_id: MailboxPath, limit: Limit = 50, next_: Next = None) ->
 
 
 @app.get("/v1/mailboxes/<mailbox_id>/runs/<run_id>", summary="One run", tags=["Sync"])
-def get_run(mailbox_id: MailboxPath, run_id: Annotated[RunIdText, Path()]) -> RunShown:
-    """Read one run; it appears when it has ended."""
+def get_run(mailbox_id: MailboxPath, run_id: Annotated[RunIdText, Path()]) -> WholeRun:
+    """Read one run and which messages it could not read; it appears when it has ended."""
     run = read_mailboxes.get_run(
         viewer(app),
         MailboxId(mailbox_id),
@@ -168,7 +169,7 @@ def get_run(mailbox_id: MailboxPath, run_id: Annotated[RunIdText, Path()]) -> Ru
         mailboxes=wiring.mailboxes(),
         runs=wiring.runs(),
     )
-    return RunShown.of(run)
+    return WholeRun.of(run)
 
 
 @app.get("/v1/mailboxes/<mailbox_id>/backfills", summary="Its imports", tags=["Backfill"])

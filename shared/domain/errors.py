@@ -326,10 +326,14 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
         "The server renumbered a folder; it is being compared.", _T, _WAIT
     ),
     ErrorCode.MESSAGE_MALFORMED: Explanation(
-        "A message could not be read.", _O, "See the dead letters."
+        "A message could not be read.",
+        _U,
+        "Open it in a mail program: it stays at the provider. The run that met it names it.",
     ),
     ErrorCode.MESSAGE_TOO_LARGE: Explanation(
-        "A message is larger than the limit.", _O, "See the dead letters."
+        "A message or an attachment is larger than the limit.",
+        _U,
+        "Open it in a mail program: it stays at the provider.",
     ),
     ErrorCode.MESSAGE_GONE: Explanation(
         "A message was deleted at the provider before it could be read.", _T, "Nothing to do."

@@ -11,6 +11,7 @@ from shared.domain.backfill import MAX_DAYS, Backfill, BackfillState
 from shared.domain.errors import Acts, ErrorCode, explain
 from shared.domain.folders import FolderRole
 from shared.domain.ids import FolderId, UserId
+from shared.domain.ledger import Fate
 from shared.domain.mailbox import (
     LatestError,
     MailboxKind,
@@ -237,6 +238,35 @@ class RunShown(Shown):
             code=run.code,
             message=explain(run.code).message if run.code else _summary(run),
             backfill_id=run.backfill_id,
+        )
+
+
+class UnreadableMessage(Shown):
+    """A message that could not be read and was not stored; it stays at the provider."""
+
+    provider_message_id: str
+    """By IMAP: the folder's id, its UIDVALIDITY and the message's UID, with dots between."""
+    reason: str
+    """`message_malformed`, `message_too_large`, `not_handed_over` or `killed_its_reader`."""
+
+
+class WholeRun(RunShown):
+    """One ended run, with the messages that could not be read."""
+
+    unreadable_messages: list[UnreadableMessage]
+
+    @classmethod
+    def of(cls, run: Run) -> "WholeRun":
+        """Show a run that was read with its ledger."""
+        return cls(
+            **RunShown.of(run).model_dump(),
+            unreadable_messages=[
+                UnreadableMessage(provider_message_id=name, reason=reason)
+                for fate, names in run.ledger.items()
+                for kind, _, reason in [fate.partition(":")]
+                if kind == Fate.UNREADABLE
+                for name in names
+            ],
         )
 
 

@@ -6,10 +6,44 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.errors import ErrorCode
+from shared.domain.ids import RunId
+from shared.domain.ledger import Counts
 from shared.domain.mailbox import LatestError, MailboxKind, Visibility
 from shared.domain.message import StoredAttachment
+from shared.domain.run import Run, RunReason
 from tests.fakes.deployment import http_event
 from tests.fakes.mail import SENT, START, add_contact, add_mailbox, message_of, store
+
+
+def test_a_run_names_the_messages_that_could_not_be_read_and_why(app):
+    box = add_mailbox(app.world, "MB1")
+    run = Run(
+        box.tenant_id,
+        box.id,
+        RunId("01JN0000000000000000000000"),
+        RunReason.SCHEDULE,
+        START,
+        START,
+        Counts(listed=4, stored=1, unreadable=2, gone=1),
+        ledger={
+            "stored": ("INBOX.1.1",),
+            "unreadable:message_malformed": ("INBOX.1.2",),
+            "unreadable:killed_its_reader": ("INBOX.1.3",),
+            "gone": ("INBOX.1.4",),
+        },
+    )
+    app.world.runs[box.tenant_id, box.id] = {run.id: run}
+    found = app.ask("GET", f"/v1/mailboxes/MB1/runs/{run.id}").json
+    assert (found["unreadable"], found["message"]) == (
+        2,
+        "Messages: 1 stored, 2 unreadable, 1 gone before they were read.",
+    )
+    assert found["unreadable_messages"] == [
+        {"provider_message_id": "INBOX.1.2", "reason": "message_malformed"},
+        {"provider_message_id": "INBOX.1.3", "reason": "killed_its_reader"},
+    ]
+    (listed,) = app.ask("GET", "/v1/mailboxes/MB1/runs").json["items"]
+    assert listed == {key: found[key] for key in found if key != "unreadable_messages"}
 
 
 def test_health_needs_no_token(app):
