@@ -6,11 +6,14 @@ from datetime import UTC, datetime
 
 from shared.domain.errors import UnreadableMessageError
 from shared.domain.ids import ProviderMessageId
-from shared.domain.message import FetchedMessage, Flags
+from shared.domain.message import FetchedMessage, FetchedPart, Flags
 from shared.mime.parse import MimeParser
+from shared.providers.imap.fetching import HEADER_BYTES
+from shared.providers.imap.structure import LARGEST_TEXT, MOST_TEXTS
 from tests.performance.memory import peak_megabytes
 
 MEGABYTE = 1024 * 1024
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
 HEAD = b"From: a@b.example\r\nMessage-ID: <x@b.example>\r\n"
 MIXED = HEAD + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
 
@@ -120,13 +123,31 @@ BOMBS = {
 }
 
 
+def in_parts(kind: str, content: bytes) -> FetchedMessage:
+    """As many text leaves, as large, as are ever fetched of one message."""
+    part = FetchedPart("1", kind, "utf-8", "quoted-printable", content)
+    return FetchedMessage(
+        ProviderMessageId("1"), NOW, 50 * MEGABYTE, Flags(),
+        header=HEAD + b"X: " + b"=?utf-8?q?a?= " * (HEADER_BYTES // 14), parts=(part,) * MOST_TEXTS,
+    )  # fmt: skip
+
+
+BOMBS_IN_PARTS = {
+    "in parts: escapes": lambda: in_parts("text/plain", b"=ZZ" * (LARGEST_TEXT // 3)),
+    "in parts: broken UTF-8": lambda: in_parts("text/plain", b"\xc3" * LARGEST_TEXT),
+    "in parts: html": lambda: in_parts("text/html", b"<div><b>x" * (LARGEST_TEXT // 9)),
+}
+
+
 def main() -> None:
     parser = MimeParser()
     found = {}
-    for name, make in BOMBS.items():
+    for name, make in (BOMBS | BOMBS_IN_PARTS).items():
         raw = make()
-        message = FetchedMessage(
-            ProviderMessageId("1"), datetime.now(UTC), len(raw), Flags(), raw=raw
+        message = (
+            raw
+            if isinstance(raw, FetchedMessage)
+            else FetchedMessage(ProviderMessageId("1"), NOW, len(raw), Flags(), raw=raw)
         )
         began = time.process_time()
         try:

@@ -14,6 +14,9 @@ from shared.mime.parse import MimeParser
 from tests.unit.mime import bombs
 from tests.unit.mime.mail import PAYLOADS, in_parts, parse, whole
 
+MOST_SECONDS = 2
+"""The worst known are 50 MB of broken UTF-8 and 50 MB without a line end: about a second each."""
+
 SEEDS = [path.read_bytes() for path in sorted(PAYLOADS.glob("*.eml"))]
 TOKENS = [
     b"\r\n", b"\n", b"\r", b"\0", b"--", b"--=_b", b"--=_b--", b"\r\n\r\n", b":", b";", b'"', b"<",
@@ -125,14 +128,15 @@ def test_what_was_written_is_what_is_read(subject, text):
     assert found.text.strip() == message.get_content().replace("\r\n", "\n").strip()
 
 
-def test_bombs_cost_little():
+def test_the_slowest_message_stays_far_below_any_timeout():
+    """There is no deadline per message: the caps are, and this holds them to it."""
     root = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-m", "tests.unit.mime.bombs"], check=True, capture_output=True, cwd=root
     )
     found = json.loads(done.stdout)
-    assert found.keys() == bombs.BOMBS.keys()
-    slow = {name: cost for name, cost in found.items() if cost["seconds"] >= 2}
+    assert found.keys() == (bombs.BOMBS | bombs.BOMBS_IN_PARTS).keys()
+    slow = {name: cost for name, cost in found.items() if cost["seconds"] >= MOST_SECONDS}
     large = {name: cost for name, cost in found.items() if cost["megabytes"] >= 512}
     assert not slow
     assert not large
