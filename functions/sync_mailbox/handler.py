@@ -4,7 +4,7 @@ Those that raised are delivered again alone.
 """
 
 from collections import Counter
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import (
@@ -26,30 +26,42 @@ from shared.ports.queues import SyncRequest
 AT_ONCE = 32
 """Mailboxes polled at the same time: the work is waiting, and each holds one connection."""
 
+LAST_WORDS_SECONDS = 3.0
+"""What naming the records takes."""
+LEAST_SECONDS = 45.0
+"""A run begun later would have its own lack of time look like the server's slowness."""
+
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Run the batch; name the records to be delivered again."""
     kinds: Counter[str] = Counter()
-    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        runs = {
-            record["messageId"]: pool.submit(_sync, record["body"], context)
-            for record in event["Records"]
-        }
+    pool = ThreadPoolExecutor(max_workers=AT_ONCE)
+    runs = {
+        record["messageId"]: pool.submit(_sync, record["body"], context)
+        for record in event["Records"]
+    }
+    wait(runs.values(), timeout=_seconds_left(context) - LAST_WORDS_SECONDS)
+    # One server that never comes to an end must not have all the others' records delivered again.
+    # Its thread is left to itself: what it may still write is guarded by its lease.
+    pool.shutdown(wait=False, cancel_futures=True)
 
-        def outcome(record: SQSRecord) -> None:
-            report = _outcome(runs[record.message_id])
-            kinds[report.kind] += 1
+    def outcome(record: SQSRecord) -> None:
+        report = _outcome(runs[record.message_id])
+        kinds[report.kind] += 1
 
-        processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-        answer = process_partial_response(event, outcome, processor, context)
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    answer = process_partial_response(event, outcome, processor, context)
     log_event("polled", records=len(runs), **kinds)
     count({Metric.MAILBOX_LOOKED_AT: sum(kinds.values())}, provider=Provider.IMAP)
     return answer
 
 
 def _sync(body: str, context: LambdaContext) -> SyncReport:
+    request = wiring.read_request(body, SyncRequest)
+    if _seconds_left(context) < LEAST_SECONDS:
+        raise TimeoutError("no time left to begin")
     report = sync_mailbox(
-        wiring.read_request(body, SyncRequest),
+        request,
         mailboxes=wiring.mailboxes(),
         messages=wiring.messages(),
         attachments=wiring.attachments(),
@@ -59,16 +71,29 @@ def _sync(body: str, context: LambdaContext) -> SyncReport:
         parser=wiring.parser(),
         clock=wiring.clock(),
         rng=wiring.rng(),
-        remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000,
+        remaining_seconds=lambda: _seconds_left(context),
     )
     if report.run is not None:
         log_run(report.run, provider=Provider.IMAP)
+        if report.error is not None:
+            log_trouble(
+                "sync_put_off",
+                report.error,
+                tenant_id=request.tenant_id,
+                mailbox_id=request.mailbox_id,
+                run_id=report.run.id,
+            )
     return report
+
+
+def _seconds_left(context: LambdaContext) -> float:
+    return context.get_remaining_time_in_millis() / 1000
 
 
 def _outcome(run: Future[SyncReport]) -> SyncReport:
     try:
-        return run.result()
+        # Raises at once for one that was not begun, or did not end in time.
+        return run.result(timeout=0)
     except Exception as error:  # boundary: logged here, then delivered again by itself
         log_trouble("sync_failed", error)
         count({Metric.RECORD_FAILED: 1}, kind="sync")

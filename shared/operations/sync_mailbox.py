@@ -49,6 +49,8 @@ from shared.ports.stores import (
 LEASE_SECONDS = 180
 """Longer than the function may run, so that a lease found held past its time means a death."""
 PAGE_SIZE = 250
+END_SECONDS = 8.0
+"""What is left of the function's time when a session is cut off: enough to write how it ended."""
 BEFORE_HISTORY = "before_history"
 """Why an old message that was moved into a folder stays at the provider."""
 MESSAGES_PER_RUN = 1_000
@@ -96,15 +98,23 @@ def sync_mailbox(
     )
     try:
         grant = access.grant_of(record.mailbox, secrets=secrets)
-        with provider.open(grant) as session:
+        with provider.open(grant, seconds=remaining_seconds() - END_SECONDS) as session:
             if not _look_and_sync(run, session, somebody_waits=waiting_id is not None):
                 return SyncReport("idle")
     except StoreThrottledError:
         # Our own trouble is not the mailbox's: no latest error, the queue delivers again.
         raise
     except MailroomError as error:
+        if run.lease is not None and _our_time_is_up(run, error):
+            # As if it had died: the next run reads one message at a time, and gives up in the end
+            # what takes longer than a function lives.
+            raise
         return fail(run, error, rng)
     return succeed(run, queues)
+
+
+def _our_time_is_up(run: SyncRun, error: MailroomError) -> bool:
+    return error.code is ErrorCode.CONNECTION_TIMED_OUT and run.remaining_seconds() < MARGIN_SECONDS
 
 
 def _must_wait(record: MailboxRecord, request: SyncRequest, now: datetime) -> bool:

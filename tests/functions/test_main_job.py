@@ -1,15 +1,19 @@
 """Connected, imported, kept in sync, read by contact, disconnected: event in, answer out, through every function."""
 
 import json
+from threading import Event, current_thread, main_thread
 
 import boto3
 import pytest
 
 from functions.schedule_sync.handler import lambda_handler as schedule_sync
+from functions.sync_mailbox import handler
 from functions.sync_mailbox.handler import lambda_handler as sync_mailbox
 from shared.aws.queues import encode_sync
+from shared.domain.errors import ErrorCode, RetryLaterError
 from shared.domain.ids import MailboxId, TenantId
 from shared.domain.run import RunReason
+from shared.operations.outcomes import SyncReport
 from shared.ports.queues import SyncRequest
 from tests.fakes.deployment import context
 from tests.functions.moto_stack import sqs_event
@@ -110,6 +114,61 @@ def test_only_the_record_that_raised_is_delivered_again(stack):
         answer = sync_mailbox(sqs_event(good, bad), context())
         assert answer == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
     assert sync_mailbox(sqs_event("{}"), context())["batchItemFailures"]
+
+
+def test_one_server_that_never_answers_is_delivered_again_and_kills_no_batch(stack, monkeypatch):
+    mailbox_id = stack.connect()
+    stack.bodies("sync")
+    requests = [
+        SyncRequest(TenantId("acme"), MailboxId(name), RunReason.SCHEDULE)
+        for name in ("01STUCK", mailbox_id)
+    ]
+    run, others_are_done, released = handler.sync_mailbox, Event(), Event()
+
+    def stuck(request, **ports):
+        if request.mailbox_id == "01STUCK":
+            released.wait()
+            return SyncReport("dropped")
+        report = run(request, **ports)
+        others_are_done.set()
+        return report
+
+    def nearly_over():
+        if current_thread() is main_thread():
+            others_are_done.wait()
+            return 1000 * handler.LAST_WORDS_SECONDS + 200
+        return 60_000
+
+    monkeypatch.setattr(handler, "sync_mailbox", stuck)
+    hurried = context()
+    hurried.get_remaining_time_in_millis = nearly_over
+    try:
+        answer = sync_mailbox(sqs_event(*map(encode_sync, requests)), hurried)
+    finally:
+        released.set()
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
+    assert stack.ask("GET", f"/v1/mailboxes/{mailbox_id}").json["last_synced_at"]
+
+
+def test_what_there_is_no_time_to_begin_is_delivered_again_and_blames_no_mailbox(stack):
+    mailbox_id = stack.connect()
+    (body,) = stack.bodies("sync")
+    hurried = context()
+    hurried.get_remaining_time_in_millis = lambda: 20_000
+    answer = sync_mailbox(sqs_event(body), hurried)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
+    assert stack.server.logins == 0
+    inbound = stack.ask("GET", f"/v1/mailboxes/{mailbox_id}").json["latest_error"]["inbound"]
+    assert inbound is None
+
+
+def test_the_cause_of_a_failed_run_is_logged(stack, caplog):
+    stack.connect()
+    (body,) = stack.bodies("sync")
+    stack.server.failure = RetryLaterError(ErrorCode.CONNECTION_FAILED, cause="errno 113")
+    assert sync_mailbox(sqs_event(body), context()) == {"batchItemFailures": []}
+    (line,) = [line for line in caplog.records if line.message == "sync_put_off"]
+    assert (line.code, line.cause) == ("connection_failed", "errno 113")
 
 
 def test_a_dead_letter_becomes_a_latest_error(stack):

@@ -372,6 +372,50 @@ def test_a_redelivered_request_takes_no_lease_from_the_run_that_works_on_it(mach
     assert machine.world.runs[(TENANT, mailbox.id)][run_id].counts.stored == 1
 
 
+def test_a_session_is_over_before_the_function_is(machine, mailbox):
+    machine.seconds_left = 50.0
+    poll(machine, mailbox)
+    assert 30 < machine.server.seconds[-1] < 50
+
+
+def test_a_message_that_takes_longer_than_a_function_lives_is_given_up_in_the_end(
+    machine, mailbox, monkeypatch
+):
+    at = machine.clock.now()
+    endless = machine.server.deliver("INBOX", mail(500, at), at)
+    good = machine.server.deliver("INBOX", mail(501, at), at)
+    fetch = FakeSession.fetch
+
+    def slow(self, folder, ids):
+        for fetched in fetch(self, folder, ids):
+            if fetched.provider_message_id == f"f-inbox.1.{endless}":
+                machine.seconds_left = 5.0
+                raise RetryLaterError(ErrorCode.CONNECTION_TIMED_OUT)
+            yield fetched
+
+    monkeypatch.setattr(FakeSession, "fetch", slow)
+    for _ in range(3):
+        with pytest.raises(RetryLaterError):
+            poll(machine, mailbox)
+        machine.seconds_left = 100.0
+        machine.clock.advance(minutes=5)
+    report = poll(machine, mailbox)
+    assert report.run.ledger["unreadable:killed_its_reader"] == (f"f-inbox.1.{endless}",)
+    assert f"f-inbox.1.{good}" in machine.live_copies(mailbox.id)
+
+
+def test_a_server_that_times_out_while_there_is_time_is_the_mailbox_s_latest_error(
+    machine, mailbox, monkeypatch
+):
+    machine.server.deliver("INBOX", mail(500, NOW), NOW)
+
+    def slow(self, folder, ids):
+        raise RetryLaterError(ErrorCode.CONNECTION_TIMED_OUT)
+
+    monkeypatch.setattr(FakeSession, "fetch", slow)
+    assert poll(machine, mailbox).code is ErrorCode.CONNECTION_TIMED_OUT
+
+
 def test_a_run_that_runs_out_of_time_keeps_what_it_has_and_goes_on(machine, mailbox):
     for number in range(5):
         machine.server.deliver(
