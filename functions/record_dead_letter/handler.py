@@ -3,6 +3,7 @@
 What no retry could finish becomes a latest error.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import (
@@ -36,6 +37,7 @@ def _record(record: SQSRecord) -> None:
     try:
         record_dead_letter(
             request,
+            sent_at=datetime.fromtimestamp(int(record.attributes.sent_timestamp) / 1000, UTC),
             mailboxes=wiring.mailboxes(),
             backfills=wiring.backfills(),
             clock=wiring.clock(),

@@ -1,6 +1,6 @@
 """What becomes of work that no retry could finish: a latest error people see, never silence."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.domain.backfill import OPEN, BackfillState
 from shared.domain.errors import ConflictError, ErrorCode
@@ -24,19 +24,24 @@ RETRY_AFTER = timedelta(hours=1)
 def record_dead_letter(
     request: SyncRequest | PlanRequest | ChunkRequest,
     *,
+    sent_at: datetime,
     mailboxes: MailboxStore,
     backfills: BackfillStore,
     clock: Clock,
 ) -> None:
     """Note `internal` on the mailbox and fail the backfill.
 
-    The mailbox itself is tried again within the hour.
+    The mailbox itself is tried again within the hour. Nothing is noted of one that has synced since
+    the request was sent, and nothing over the reason for which one is parked.
     """
     record = mailboxes.get(request.tenant_id, request.mailbox_id)
     if record is None or record.mailbox.status is MailboxStatus.DISCONNECTED:
         return
     if isinstance(request, SyncRequest):
-        _note_on_mailbox(record, request, mailboxes=mailboxes, clock=clock)
+        synced_at = record.run_state.last_synced_at
+        has_synced_since = synced_at is not None and synced_at > sent_at
+        if record.mailbox.status is MailboxStatus.ACTIVE and not has_synced_since:
+            _note_on_mailbox(record, request, mailboxes=mailboxes, clock=clock)
         return
     backfill = backfills.get_backfill(request.tenant_id, request.mailbox_id, request.backfill_id)
     if backfill is not None and backfill.state in OPEN:
@@ -50,10 +55,11 @@ def _note_on_mailbox(
 ) -> None:
     mailbox = record.mailbox
     now = clock.now()
-    run_id = request.run_id or RunId(new_ulid(now))
+    fresh = RunId(new_ulid(now))
+    is_waited_for = request.run_id == record.run_state.requested_run_id
+    run_id = (request.run_id if is_waited_for else None) or fresh
     retry_at = now + RETRY_AFTER
     earlier = mailbox.inbound_error or LatestError(ErrorCode.INTERNAL, now, now, 0)
-    is_active = mailbox.status is MailboxStatus.ACTIVE
     outcome = SyncOutcome(
         cursors={},
         now=now,
@@ -72,7 +78,7 @@ def _note_on_mailbox(
         ),
         failures=record.run_state.failures + 1,
         not_before=retry_at,
-        due_slot=slot_of(mailbox.id, mailbox.sync_minutes) if is_active else None,
+        due_slot=slot_of(mailbox.id, mailbox.sync_minutes),
     )
     try:
         mailboxes.fail_without_lease(record, outcome)

@@ -1,6 +1,7 @@
 """The real handlers and the real AWS adapters, on moto; only the mail server is a fake in memory."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any
@@ -24,15 +25,19 @@ from tests.infra.template_text import translated
 WORKERS = {"sync": sync_mailbox, "plan": plan_backfill, "chunk": run_backfill_chunk}
 
 
-def sqs_event(*bodies: str) -> dict[str, Any]:
+def sqs_event(*bodies: str, sent_at: datetime | None = None) -> dict[str, Any]:
     """Return what the event source mapping hands over."""
+    sent = sent_at or datetime.now(UTC)
     return {
         "Records": [
             {
                 "messageId": f"message-{number}",
                 "receiptHandle": "x",
                 "body": body,
-                "attributes": {"ApproximateReceiveCount": "1"},
+                "attributes": {
+                    "ApproximateReceiveCount": "1",
+                    "SentTimestamp": str(round(sent.timestamp() * 1000)),
+                },
                 "messageAttributes": {},
                 "eventSource": "aws:sqs",
                 "eventSourceARN": "arn:aws:sqs:eu-central-1:000000000000:queue",
@@ -124,7 +129,7 @@ class Stack(Deployment):
         return maintain_mailboxes({}, context())
 
     def bury(self, *bodies: str) -> Any:
-        return record_dead_letter(sqs_event(*bodies), context())
+        return record_dead_letter(sqs_event(*bodies, sent_at=self.clock.at), context())
 
     def deliver(self, number: int, *, folder: str = "INBOX", **headers: str) -> int:
         """Have a mail arrive at the provider."""

@@ -13,7 +13,7 @@ from shared.domain.errors import (
     RequestError,
     RetryLaterError,
 )
-from shared.domain.ids import BackfillId, FolderId, UserId
+from shared.domain.ids import BackfillId, FolderId, RunId, UserId
 from shared.domain.mail_server import Security
 from shared.domain.mailbox import MailboxKind, MailboxStatus
 from shared.domain.run import RunReason
@@ -53,6 +53,14 @@ def ports(machine, *names):
         "clock": machine.clock,
     }
     return {name: every[name] for name in names or every}
+
+
+def bury(machine, request, *, sent_at=None):
+    record_dead_letter(
+        request,
+        sent_at=sent_at or machine.clock.now(),
+        **ports(machine, "mailboxes", "backfills", "clock"),
+    )
 
 
 # connect
@@ -351,7 +359,7 @@ def cancelled(machine, mailbox):
 
 def given_up(machine, mailbox):
     (request,) = machine.queues.take_plans()
-    record_dead_letter(request, **ports(machine, "mailboxes", "backfills", "clock"))
+    bury(machine, request)
 
 
 def disconnected_and_reconnected(machine, mailbox):
@@ -402,10 +410,7 @@ def test_a_lost_plan_and_lost_chunks_are_sent_again(machine, small_chunks):
 def test_a_dead_sync_becomes_a_latest_error_and_is_tried_again(machine):
     mailbox = machine.connect(days=0)
     machine.drain()
-    record_dead_letter(
-        SyncRequest(TENANT, mailbox.id, RunReason.SCHEDULE),
-        **ports(machine, "mailboxes", "backfills", "clock"),
-    )
+    bury(machine, SyncRequest(TENANT, mailbox.id, RunReason.SCHEDULE))
     assert stored(machine, mailbox).inbound_error.code is ErrorCode.INTERNAL
     assert stored(machine, mailbox).status is MailboxStatus.ACTIVE
     machine.clock.advance(minutes=61)
@@ -413,12 +418,48 @@ def test_a_dead_sync_becomes_a_latest_error_and_is_tried_again(machine):
     assert stored(machine, mailbox).inbound_error is None
 
 
+def test_a_dead_letter_from_before_the_last_sync_changes_nothing(machine):
+    mailbox = machine.connect(days=0)
+    sent_at = machine.clock.now()
+    machine.clock.advance(minutes=5)
+    machine.drain()
+    before = machine.fingerprint()
+    bury(machine, SyncRequest(TENANT, mailbox.id, RunReason.SCHEDULE), sent_at=sent_at)
+    assert machine.fingerprint() == before
+    assert machine.world.run_states[(TENANT, mailbox.id)].not_before is None
+
+
+def test_a_dead_letter_leaves_a_parked_mailbox_its_reason(machine):
+    mailbox = machine.connect(days=0)
+    machine.server.failure = ReconnectRequiredError(ErrorCode.LOGIN_REJECTED)
+    machine.drain()
+    bury(machine, SyncRequest(TENANT, mailbox.id, RunReason.SCHEDULE))
+    parked = stored(machine, mailbox)
+    assert parked.status is MailboxStatus.RECONNECT_REQUIRED
+    assert parked.inbound_error.code is ErrorCode.LOGIN_REJECTED
+
+
+def test_a_dead_letter_answers_whom_its_run_was_for_and_nobody_twice(machine):
+    mailbox = machine.connect(days=0)
+    machine.drain()
+    run_id = machine.mailboxes.request_run(TENANT, mailbox.id, RunId("01WAITED"))
+    letter = SyncRequest(TENANT, mailbox.id, RunReason.REQUESTED, run_id)
+    bury(machine, letter)
+    runs = machine.world.runs[(TENANT, mailbox.id)]
+    first = runs[run_id]
+    assert first.code is ErrorCode.INTERNAL
+    assert machine.world.run_states[(TENANT, mailbox.id)].requested_run_id is None
+    machine.clock.advance(minutes=1)
+    bury(machine, letter)
+    assert runs[run_id] == first
+
+
 def test_a_dead_chunk_fails_its_backfill_which_can_be_resumed(machine, small_chunks):
     mailbox = machine.connect(days=60)
     machine.plan(machine.queues.take_plans()[0])
     backfill = backfill_of(machine, mailbox)
     request = ChunkRequest(TENANT, mailbox.id, backfill.id, 0)
-    record_dead_letter(request, **ports(machine, "mailboxes", "backfills", "clock"))
+    bury(machine, request)
     failed = backfill_of(machine, mailbox)
     assert (failed.state, failed.code) == (BackfillState.FAILED, ErrorCode.INTERNAL)
     act(machine, mailbox, BackfillAction.RESUME)
@@ -431,8 +472,5 @@ def test_a_dead_letter_of_a_disconnected_mailbox_changes_nothing(machine):
     machine.drain()
     machine.disconnect(mailbox.id)
     before = machine.fingerprint()
-    record_dead_letter(
-        SyncRequest(TENANT, mailbox.id, RunReason.SCHEDULE),
-        **ports(machine, "mailboxes", "backfills", "clock"),
-    )
+    bury(machine, SyncRequest(TENANT, mailbox.id, RunReason.SCHEDULE))
     assert machine.fingerprint() == before
