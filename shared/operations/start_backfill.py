@@ -1,6 +1,7 @@
 """How a person starts, pauses, resumes and cancels a backfill."""
 
 from dataclasses import replace
+from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.backfill import (
@@ -13,7 +14,7 @@ from shared.domain.backfill import (
 )
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
 from shared.domain.ids import BackfillId, MailboxId, new_ulid
-from shared.domain.mailbox import MailboxStatus
+from shared.domain.mailbox import Mailbox, MailboxStatus
 from shared.domain.permissions import require_change
 from shared.domain.visibility import Viewer
 from shared.operations.release_chunks import chunk_request, release_chunks
@@ -21,6 +22,8 @@ from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.queues import PlanRequest, WorkQueues
 from shared.ports.stores import MailboxStore
+
+_TRIES = 5
 
 
 class BackfillAction(StrEnum):
@@ -46,32 +49,49 @@ def start_backfill(
     What is stored already is recognised, not fetched again.
 
     Raises `RequestError`, `ConflictError(WRONG_STATE)` while another backfill of the mailbox is
-    open or the mailbox is not active.
+    open or the mailbox is not active, and `VERSION_CONFLICT` where others save its settings without
+    a pause.
     """
     record = mailboxes.get(viewer.tenant_id, mailbox_id)
     mailbox = require_change(viewer, record.mailbox if record else None)
     if not 1 <= days <= MAX_DAYS:
         raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("days", f"From 1 to {MAX_DAYS}.")])
-    if mailbox.status is not MailboxStatus.ACTIVE:
+    if mailbox.status is not MailboxStatus.ACTIVE or any(
+        other.state in OPEN for other in backfills.list_backfills(mailbox.tenant_id, mailbox.id)
+    ):
         raise ConflictError(ErrorCode.WRONG_STATE)
     now = clock.now()
+    since = window_start(now, days)
+    # The floor sinks first: a folder that is compared while the backfill runs reaches as far back.
+    _lower_floor(mailbox, since, mailboxes=mailboxes)
     backfill = Backfill(
         tenant_id=mailbox.tenant_id,
         mailbox_id=mailbox.id,
         id=BackfillId(new_ulid(now)),
         days=days,
-        since=window_start(now, days),
+        since=since,
         state=BackfillState.PLANNING,
         created_at=now,
         generation=mailbox.generation,
     )
     backfills.create_backfill(backfill)
-    if mailbox.history_from is None or backfill.since < mailbox.history_from:
-        # The floor first sinks in the settings: a folder that is compared later reaches as far
-        # back.
-        mailboxes.save_settings(replace(mailbox, history_from=backfill.since))
     queues.send_plan(PlanRequest(mailbox.tenant_id, mailbox.id, backfill.id))
     return backfill
+
+
+def _lower_floor(mailbox: Mailbox, since: datetime, *, mailboxes: MailboxStore) -> None:
+    for _ in range(_TRIES):
+        if mailbox.history_from is not None and mailbox.history_from <= since:
+            return
+        try:
+            mailboxes.save_settings(replace(mailbox, history_from=since))
+        except ConflictError:
+            # Somebody else saved settings meanwhile, which the floor has nothing to do with.
+            record = mailboxes.get(mailbox.tenant_id, mailbox.id)
+            mailbox = record.mailbox if record else mailbox
+        else:
+            return
+    raise ConflictError(ErrorCode.VERSION_CONFLICT)
 
 
 def change_backfill(

@@ -311,8 +311,35 @@ def test_a_larger_window_fetches_only_what_is_missing(machine):
 
 def test_one_backfill_at_a_time(machine):
     mailbox = machine.connect(days=10)
+    floor = stored(machine, mailbox).history_from
     with pytest.raises(ConflictError):
         start_backfill(ADA, mailbox.id, 60, **ports(machine))
+    assert stored(machine, mailbox).history_from == floor
+
+
+def test_the_floor_sinks_before_the_backfill_is_there_whoever_else_saves_settings(
+    machine, monkeypatch
+):
+    mailbox = machine.connect(days=10)
+    machine.drain()
+    save, create = machine.mailboxes.inner.save_settings, machine.backfills.inner.create_backfill
+    floors = []
+
+    def after_another(changed):
+        monkeypatch.setattr(machine.mailboxes.inner, "save_settings", save)
+        save(replace(stored(machine, mailbox), display_name="Saved meanwhile"))
+        return save(changed)
+
+    def noting(backfill):
+        floors.append(stored(machine, mailbox).history_from)
+        create(backfill)
+
+    monkeypatch.setattr(machine.mailboxes.inner, "save_settings", after_another)
+    monkeypatch.setattr(machine.backfills.inner, "create_backfill", noting)
+    backfill = start_backfill(ADA, mailbox.id, 60, **ports(machine))
+    assert floors == [backfill.since]
+    assert stored(machine, mailbox).display_name == "Saved meanwhile"
+    assert len(machine.queues.plans) == 1
 
 
 def test_a_stranger_s_backfill_is_not_found(machine):
