@@ -12,7 +12,6 @@ from urllib.parse import unquote
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import AwareDatetime
 
 from shared import wiring
 from shared.api import docs
@@ -22,6 +21,7 @@ from shared.api.schemas.contacts import ContactList, ContactShown
 from shared.api.schemas.fields import (
     AddressText,
     BackfillIdText,
+    Instant,
     MailboxIdText,
     MessageIdText,
     RunIdText,
@@ -261,8 +261,8 @@ def search_messages(
     from_: Annotated[str | None, Query(alias="from", max_length=320)] = None,
     to: Annotated[str | None, Query(max_length=320)] = None,
     subject: Annotated[str | None, Query(max_length=320)] = None,
-    since: Annotated[AwareDatetime | None, Query()] = None,
-    until: Annotated[AwareDatetime | None, Query()] = None,
+    since: Annotated[Instant | None, Query()] = None,
+    until: Annotated[Instant | None, Query()] = None,
     limit: Limit = 50,
     next_: Next = None,
 ) -> MessageList:

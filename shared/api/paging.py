@@ -11,6 +11,8 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC
 from typing import TypedDict
 
 import orjson
@@ -113,6 +115,7 @@ class ListOf:
     def entry_position(self, token: str | None) -> TimelineEntry | None:
         """Read what `entry_token` wrote."""
         try:
-            return entry_at_position(read_page_token(token, **self._bound))
-        except ValueError as error:
+            entry = entry_at_position(read_page_token(token, **self._bound))
+            return entry and replace(entry, at=entry.at.astimezone(UTC))
+        except (ValueError, OverflowError) as error:
             raise RequestError(ErrorCode.INVALID_PAGE_TOKEN) from error

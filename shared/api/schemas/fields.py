@@ -5,9 +5,17 @@ Nothing that reaches a mail protocol holds a control character: CR, LF and NUL w
 
 import re
 import unicodedata
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    SecretStr,
+    StringConstraints,
+)
 from pydantic_core import PydanticCustomError
 
 from shared.domain.addresses import canonical_address
@@ -43,6 +51,13 @@ def _note(text: str) -> str:
     return text
 
 
+def _instant(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise _refuse("This must lie in the years 1 to 9999, in UTC.") from error
+
+
 def _host(text: str) -> str:
     if any(_is_control(character) or character in " /\\@?#%\"'<>" for character in text):
         raise _refuse("This is not a host name.")
@@ -73,6 +88,8 @@ Host = Annotated[
     AfterValidator(_host),
 ]
 Password = Annotated[SecretStr, AfterValidator(_password)]
+Instant = Annotated[AwareDatetime, AfterValidator(_instant)]
+"""In UTC whatever zone it was given in: every index is ordered by UTC."""
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_line)]
 FolderName = Annotated[
     str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(_line)

@@ -1,16 +1,18 @@
 """Requests in, answers out, on in-memory stores: the contract of every read route."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from shared.api.paging import ListOf
 from shared.domain.errors import ErrorCode
-from shared.domain.ids import RunId
+from shared.domain.ids import RunId, TenantId
 from shared.domain.ledger import Counts
 from shared.domain.mailbox import LatestError, MailboxKind, Visibility
 from shared.domain.message import StoredAttachment
 from shared.domain.run import Run, RunReason
+from shared.ports.stores import TimelineEntry
 from tests.fakes.deployment import http_event
 from tests.fakes.mail import SENT, START, add_contact, add_mailbox, message_of, store
 
@@ -295,12 +297,23 @@ def test_a_thread_is_oldest_first(app):
         ("/v1/messages?since=yesterday", "since"),
         ("/v1/messages?since=2026-02-01T09:00:00", "since"),
         ("/v1/messages?since=2026-02-02T09:00:00Z&until=2026-02-01T09:00:00Z", "until"),
+        ("/v1/messages?until=9999-12-31T23:59:59-12:00", "until"),
+        ("/v1/messages?since=0001-01-01T00:00:00%2B12:00", "since"),
     ],
 )
 def test_bad_input_names_its_field(app, target, field):
     answer = app.ask("GET", target)
     assert (answer.status, answer.json["code"]) == (400, "invalid_request")
     assert [error["field"] for error in answer.json["errors"]] == [field]
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+12:00", "9999-12-31T23:59:59-12:00"])
+def test_a_page_token_from_before_or_after_all_time_is_refused(mail, at):
+    app, ids = mail
+    entry = TimelineEntry(datetime.fromisoformat(at), ids["a"])
+    token = ListOf(TenantId("acme"), "timeline/crm:1").entry_token(entry)
+    answer = app.ask("GET", "/v1/contacts/crm:1/messages", query={"next": token})
+    assert (answer.status, answer.json["code"]) == (400, "invalid_page_token")
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "swap tenant", "other query", "other list", "x"])
