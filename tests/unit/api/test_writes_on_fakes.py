@@ -371,15 +371,6 @@ def test_an_unknown_route_is_a_problem_too(app):
     assert (answer.status, answer.json["code"]) == (404, "not_found")
 
 
-def test_roles_are_read_in_each_form(app):
-    add_mailbox(app.world, "BOB", owner="bob")
-    for roles, sees in [
-        ("admin", True), ("[admin]", True), ("[reader admin]", True), (["admin"], True),
-        ("administrator", False), ("[not-admin]", False), ("", False), (None, False), (7, False),
-    ]:  # fmt: skip
-        assert (app.ask("GET", "/v1/mailboxes/BOB", roles=roles).status == 200) == sees, roles
-
-
 def test_a_change_that_races_is_merged(app, monkeypatch):
     add_mailbox(app.world, "MB1")
     real = app.mailboxes.save_settings
