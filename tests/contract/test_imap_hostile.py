@@ -444,21 +444,6 @@ def test_a_message_with_a_broken_structure_is_salvaged_whole_while_it_is_small(o
     assert fetched(opened, fetch=answer)[name(1)].raw == text
 
 
-def test_a_batch_the_server_refuses_loses_only_what_it_does_not_deliver(opened):
-    got = fetched(opened, refuses={"FETCH": b"NO some messages are broken"})
-    assert got == {name(1): MissingMessage(name(1), "unreadable")}
-
-
-@pytest.mark.parametrize("code", [b"UNAVAILABLE", b"INUSE", b"LIMIT", b"THROTTLED"])
-def test_a_batch_refused_for_now_loses_nothing(opened, code):
-    error = failure(
-        opened,
-        lambda session: list(session.fetch(INBOX, [name(1)])),
-        refuses={"FETCH": b"NO [" + code + b"] later"},
-    )
-    assert isinstance(error, RetryLaterError)
-
-
 def test_flags_that_change_while_bodies_come_are_the_newest(opened):
     answer = whole(1) + b"* 1 FETCH (FLAGS (\\Seen) UID 1 MODSEQ (9))\r\n"
     one = fetched(opened, fetch=answer)[name(1)]
@@ -516,8 +501,7 @@ def test_what_is_read_at_once_is_bounded():
 @pytest.mark.parametrize(
     ("refusal", "kind", "code"),
     [
-        (b"NO cannot", UnreadableMessageError, ErrorCode.MESSAGE_MALFORMED),
-        (b"BAD no such section", UnreadableMessageError, ErrorCode.MESSAGE_MALFORMED),
+        (b"NO cannot", RetryLaterError, ErrorCode.FOLDER_UNAVAILABLE),
         (b"NO [UNAVAILABLE] later", RetryLaterError, ErrorCode.PROVIDER_UNAVAILABLE),
         (b"OK nothing", UnreadableMessageError, ErrorCode.MESSAGE_GONE),
     ],

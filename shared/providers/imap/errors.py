@@ -24,8 +24,8 @@ from shared.domain.errors import (
 from shared.providers.imap.grammar import GrammarError, StatusText
 
 _CAUSE_CHARACTERS = 300
-PASSES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "THROTTLED"})
-"""Codes that say nothing of what was asked for, only that now is not the time."""
+EXPUNGED = "EXPUNGEISSUED"
+"""The code of a refusal that says what was asked for is no longer there (RFC 5530)."""
 _CREDENTIALS = frozenset({"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED"})
 
 
@@ -110,6 +110,8 @@ _WRONG = _words(
     r"|(authentication|login|authorization|logon) (has )?failed|login failed|auth(entication)? fail"
     r"|login (denied|incorrect|fail)|authentication (failure|unsuccessful)"
 )
+
+_PASSING = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "THROTTLED", "OVERQUOTA"})
 
 IMAP_LOGIN: tuple[ImapRow, ...] = (
     ImapRow(_retry(ErrorCode.TOO_MANY_CONNECTIONS), words=_TOO_MANY),
@@ -198,6 +200,18 @@ def from_imap_command(status: StatusText) -> MailroomError:
     if status.kind == "NO":
         return RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE, cause=cause)
     return _unusable(status, cause)
+
+
+def is_about_now(status: StatusText) -> bool:
+    """Whether a refusal says nothing of what was asked for, only that now is not the time.
+
+    What has neither such a code nor such words may be about either, SERVERBUG with its stock phrase
+    included: servers meet their bugs in single messages.
+    """
+    passing_words = (_TOO_MANY, _SLOW_DOWN, _UNAVAILABLE)
+    return status.code in _PASSING or (
+        status.code != "SERVERBUG" and any(words.search(status.text) for words in passing_words)
+    )
 
 
 @contextmanager

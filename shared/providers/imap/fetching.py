@@ -41,6 +41,11 @@ class _Wanted:
     items: dict[bytes, grammar.Value] = field(default_factory=dict)
     plan: structure.Plan | None = None
     is_unreadable: bool = False
+    """The server told something of it that cannot be read."""
+    is_refused: bool = False
+    """The server refused it, alone or with others."""
+    is_last_try: bool = False
+    """The server was just seen reading other messages, so a refusal now is this one's own."""
     held_bytes: int = 0
     """What the server sent of it and we still hold."""
 
@@ -119,11 +124,21 @@ class _Fetching:
             else:
                 yield one
         for again in missed:
-            again.is_unreadable = False
-            # Alone, so that a message the server cannot read does not take others with it.
-            for one in self._once([again]):
-                reason = "unreadable" if again.is_unreadable else "gone"
-                yield MissingMessage(again.name, reason) if isinstance(one, _Wanted) else one
+            yield self._alone(again)
+
+    def _alone(self, one: _Wanted) -> FetchedMessage | MissingMessage:
+        """Ask for one message again, so that one the server cannot read takes no others with it."""
+        if one.is_refused:
+            self._open_folders.require_readable(self.raw)
+            one.is_last_try = True
+        one.is_refused = one.is_unreadable = False
+        (outcome,) = self._once([one])
+        if isinstance(outcome, FetchedMessage):
+            return outcome
+        if one.is_refused and not one.is_last_try:
+            return self._alone(one)
+        reason = "unreadable" if one.is_refused or one.is_unreadable else "gone"
+        return MissingMessage(one.name, reason)
 
     def _once(self, wanted: Sequence[_Wanted]) -> Iterator[FetchedMessage | _Wanted]:
         """Yield each of `wanted` as fetched, or as itself where it was not delivered."""
@@ -175,6 +190,9 @@ class _Fetching:
         if not isinstance(whole, bytes) and (plan is None or not isinstance(header, bytes)):
             return one
         is_whole = isinstance(whole, bytes)
+        parts = () if is_whole or plan is None else tuple(_parts(one, plan))
+        if plan and one.is_refused and not one.is_last_try and len(parts) < len(plan.texts):
+            return one
         return FetchedMessage(
             provider_message_id=one.name,
             received_at=grammar.internal_date(one.items.get(b"INTERNALDATE")) or _LONG_AGO,
@@ -182,7 +200,7 @@ class _Fetching:
             flags=read_flags(one.items),
             raw=whole if isinstance(whole, bytes) else None,
             header=header if isinstance(header, bytes) and not is_whole else None,
-            parts=() if is_whole or plan is None else tuple(_parts(one, plan)),
+            parts=parts,
             remote=()
             if is_whole or plan is None
             else tuple(leaf.as_remote() for leaf in plan.remote),
@@ -203,11 +221,13 @@ class _Fetching:
     def _collect(self, pending: Pending, group: Sequence[_Wanted]) -> None:
         """Wait for the answers to `pending`, which asked for `group`."""
         for answer in self._wire.collect(pending):
-            if answer.refusal.kind == "NO" and answer.refusal.code not in errors.PASSES:
-                for one in group:
-                    one.is_unreadable = True
-            else:
-                answer.require_ok()
+            refusal = answer.refusal
+            if answer.ok or refusal.code == errors.EXPUNGED:
+                continue
+            if refusal.kind != "NO" or errors.is_about_now(refusal):
+                raise errors.from_imap_command(refusal)
+            for one in group:
+                one.is_refused = True
 
     def _take(self, response: list[bytes]) -> None:
         """Note what one response says of one message, whichever command it came with."""

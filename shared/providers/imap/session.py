@@ -1,5 +1,6 @@
 """Decides how a folder is opened and its status read: what look, list and fetch share."""
 
+import contextlib
 import re
 from collections.abc import Iterable, Sequence
 
@@ -113,7 +114,7 @@ class OpenFolders:
             return self._selected_uidvalidity
         answer = answers[len(commands) - 1]  # EXAMINE is the last of them
         if not answer.ok:
-            raise _not_selected(answer)
+            raise _refused(answer)
         # Also those of other commands: responses are not bound to the command that caused them.
         lines = (response[0] for one in answers for response in one.untagged)
         found = [int(match[1]) for line in lines if (match := _UIDVALIDITY.match(line))]
@@ -137,10 +138,27 @@ class OpenFolders:
         Raises `RetryLaterError` (`folder_unavailable`) where it was refused.
         """
         if not answers[0].ok:
-            raise _not_selected(answers[0])
+            raise _refused(answers[0])
         found = self.read_statuses(answers)
         # One command has one answer, so a name spelled differently is still this folder.
         return read_status(found.get(raw, next(iter(found.values()), None)))
+
+    def require_readable(self, raw: bytes) -> None:
+        """Raise unless the server reads the oldest or the newest message of a folder; one exchange.
+
+        A server in trouble refuses every message, often with no word about why. Only while it reads
+        another is a refusal the message's own.
+        """
+        self.select(raw)
+        asked = (b"FETCH " + number + b" (UID BODY.PEEK[]<0.1>)" for number in (b"1", b"*"))
+        answers = self.wire.exchange(asked)
+        for answer in answers:
+            for response in answer.untagged:
+                with contextlib.suppress(grammar.GrammarError):
+                    items = read_fetch(response) or {}
+                    if any(key.startswith(b"BODY[") and items[key] is not None for key in items):
+                        return
+        raise _refused(answers[-1])
 
     def fetch_each(self, sets: Iterable[bytes], items: bytes, take: OnUntagged) -> None:
         """Have `take` called with each FETCH response to `items` for `sets` of UIDs."""
@@ -174,6 +192,7 @@ def uid_of(identifier: ProviderMessageId, uidvalidity: int) -> int | None:
     return int(uid) if generation == str(uidvalidity) else None
 
 
-def _not_selected(answer: Answer) -> RetryLaterError:
-    error_text = f"{answer.refusal.kind} [{answer.refusal.code}] {answer.refusal.text[:200]}"
-    return RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE, cause=error_text)
+def _refused(answer: Answer) -> RetryLaterError:
+    refusal = answer.refusal
+    cause = f"{refusal.kind} [{refusal.code}] {refusal.text[:200]}"
+    return RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE, cause=cause)

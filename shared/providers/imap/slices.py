@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from shared.domain.errors import ErrorCode, UnreadableMessageError
 from shared.domain.folders import Folder
 from shared.domain.ids import ProviderMessageId
-from shared.providers.imap import grammar
+from shared.providers.imap import errors, grammar
 from shared.providers.imap.session import OpenFolders, read_fetch, uid_of
 from shared.providers.imap.wire import Answer
 
@@ -36,12 +36,7 @@ def read_part(
         if uid is None:
             raise UnreadableMessageError(ErrorCode.MESSAGE_GONE, cause="renumbered")
         command = f"UID FETCH {uid} (UID BODY.PEEK[{section}]<{offset}.{SLICE_BYTES}>)"
-        answer = open_folders.wire.exchange([command.encode()])[0]
-        if not answer.ok and not answer.refusal.code:
-            # A refusal without a code is about this leaf; to retry it would hold up the mailbox.
-            cause = answer.refusal.text[:200]
-            raise UnreadableMessageError(ErrorCode.MESSAGE_MALFORMED, cause=cause)
-        encoded = _slice(answer.require_ok(), uid)
+        encoded = _slice(_answer(open_folders, raw, command.encode()), uid)
         if encoded and (decoded := decode.send(encoded)):
             yield decoded
         if len(encoded) < SLICE_BYTES:
@@ -49,6 +44,23 @@ def read_part(
         offset += len(encoded)
     if rest := decode.send(b""):
         yield rest
+
+
+def _answer(open_folders: OpenFolders, raw: bytes, command: bytes) -> Answer:
+    """Return what a FETCH brought; asked again where it is refused while others are read.
+
+    To retry a leaf the server never reads would hold up the mailbox; to give one up that it does
+    not read just now would lose it.
+    """
+    for is_last_try in (False, True):
+        answer = open_folders.wire.exchange([command])[0]
+        if answer.ok or errors.is_about_now(answer.refusal):
+            return answer.require_ok()
+        if answer.refusal.code == errors.EXPUNGED:
+            raise UnreadableMessageError(ErrorCode.MESSAGE_GONE, cause="expunged")
+        if not is_last_try:
+            open_folders.require_readable(raw)
+    raise UnreadableMessageError(ErrorCode.MESSAGE_MALFORMED, cause=answer.refusal.text[:200])
 
 
 def _slice(answer: Answer, uid: int) -> bytes:
