@@ -171,7 +171,7 @@ def connect_mailbox(
     )
     mailbox = _create_or_adopt(mailbox, identity, mailboxes=mailboxes)
     access.keep_grant(mailbox, ImapGrant(request.imap, request.smtp), secrets=secrets)
-    backfill = _plan_first_backfill(mailbox, now, backfills=backfills) if days else None
+    backfill = _plan_first_backfill(mailbox, now, backfills=backfills)
     mailboxes.reconnect(mailbox, identity, slot_of(mailbox.id, mailbox.sync_minutes))
     queues.send_syncs([SyncRequest(mailbox.tenant_id, mailbox.id, RunReason.CONNECTED)])
     if backfill:
@@ -261,10 +261,12 @@ def _create_or_adopt(mailbox: Mailbox, identity: str, *, mailboxes: MailboxStore
     return mailbox
 
 
-def _plan_first_backfill(mailbox: Mailbox, now: datetime, *, backfills: BackfillStore) -> Backfill:
-    """Store the backfill before the mailbox is active.
+def _plan_first_backfill(
+    mailbox: Mailbox, now: datetime, *, backfills: BackfillStore
+) -> Backfill | None:
+    """Store the backfill asked for before the mailbox is active; cancel what was asked before.
 
-    Once it is, the sweeper knows from the backfill what is still to do.
+    Once the mailbox is active, the sweeper knows from the backfill what is still to do.
     """
     for earlier in backfills.list_backfills(mailbox.tenant_id, mailbox.id):
         if earlier.state is not BackfillState.PLANNING:
@@ -272,6 +274,8 @@ def _plan_first_backfill(mailbox: Mailbox, now: datetime, *, backfills: Backfill
         if earlier.days == mailbox.backfill_days:
             return earlier
         backfills.set_backfill_state(earlier, BackfillState.CANCELLED, now=now)
+    if not mailbox.backfill_days:
+        return None
     backfill = Backfill(
         tenant_id=mailbox.tenant_id,
         mailbox_id=mailbox.id,

@@ -30,7 +30,7 @@ from shared.operations.start_backfill import BackfillAction, change_backfill, st
 from shared.ports.queues import ChunkRequest, SyncRequest
 from tests.fakes.clock import FixedClock
 from tests.fakes.stores import InMemoryRunStore
-from tests.unit.operations.machine import ADA, TENANT, Machine, busy_server, login, mail
+from tests.unit.operations.machine import ADA, TENANT, Death, Machine, busy_server, login, mail
 
 NOW = FixedClock().now()
 BOB = Viewer(TENANT, UserId("bob"))
@@ -158,6 +158,21 @@ def test_two_different_accounts_are_warned_of(machine):
         warning.code for warning in test_servers(login(), other, tester=machine.tester).warnings
     ]
     assert codes == ["accounts_differ"]
+
+
+@pytest.mark.parametrize("days", [0, 10])
+def test_a_retry_of_the_connecting_leaves_nothing_of_the_first_attempt_s_import(machine, days):
+    machine.killer.at = 3
+    with pytest.raises(Death):
+        machine.connect(days=30)
+    mailbox = machine.connect(days=days)
+    machine.drain()
+    machine.tick(12)
+    since = NOW - timedelta(days=days)
+    wanted = machine.server.ids("INBOX", since=since) | machine.server.ids("Sent", since=since)
+    assert set(machine.live_copies(mailbox.id)) == wanted
+    states = [one.state for one in machine.world.backfills[(TENANT, mailbox.id)].values()]
+    assert states.count(BackfillState.CANCELLED) == 1
 
 
 # reconnect and disconnect
