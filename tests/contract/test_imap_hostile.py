@@ -411,23 +411,24 @@ def test_answers_are_matched_by_uid_and_by_nothing_else(opened):
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "reason"),
     [
-        b"",
-        b"* 1 FETCH (FLAGS ())\r\n",
-        b"* 1 FETCH ()\r\n",
-        b"* 1 FETCH (UID 1)\r\n",
-        b"* 1 FETCH (UID 1 RFC822.SIZE 5 BODY[] NIL)\r\n",
-        b"* 1 FETCH (UID x RFC822.SIZE 5)\r\n",
-        b"* 1 FETCH (UID 1 RFC822.SIZE 5\r\n",
-        b"* 1 FETCH " + b"(" * 100_000 + b"\r\n",
+        (b"", "gone"),
+        (b"* 1 FETCH (FLAGS ())\r\n", "gone"),
+        (b"* 1 FETCH ()\r\n", "gone"),
+        (b"* 1 FETCH (UID x RFC822.SIZE 5)\r\n", "gone"),
+        # It is there, and what is told of it is not enough or breaks the grammar.
+        (b"* 1 FETCH (UID 1)\r\n", "unreadable"),
+        (b"* 1 FETCH (UID 1 RFC822.SIZE 5 BODY[] NIL)\r\n", "unreadable"),
+        (b"* 1 FETCH (UID 1 RFC822.SIZE 5\r\n", "unreadable"),
+        (b"* 1 FETCH " + b"(" * 100_000 + b"\r\n", "unreadable"),
     ],
 )
-def test_what_is_not_delivered_is_asked_for_once_more_and_then_missing(opened, answer):
+def test_what_is_not_delivered_is_asked_for_once_more_and_then_missing(opened, answer, reason):
     with opened(fetch=answer) as (session, server):
         (one,) = session.fetch(INBOX, [name(1)])
         asked = [line for line in server.commands if b"RFC822.SIZE" in line]
-    assert isinstance(one, MissingMessage)
+    assert one == MissingMessage(name(1), reason)
     assert len(asked) == 2
 
 

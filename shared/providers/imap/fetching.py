@@ -40,8 +40,10 @@ class _Wanted:
     uid: int
     items: dict[bytes, grammar.Value] = field(default_factory=dict)
     plan: structure.Plan | None = None
-    is_unreadable: bool = False
-    """The server told something of it that cannot be read."""
+    is_told: bool = False
+    """The server told something of it, be it nothing that can be read."""
+    is_expunged: bool = False
+    """The server refused because something it was asked for with is no longer there."""
     is_refused: bool = False
     """The server refused it, alone or with others."""
     is_last_try: bool = False
@@ -68,7 +70,6 @@ class _Wanted:
             self.plan = structure.plan(self.items.pop(b"BODYSTRUCTURE", None))
         except ValueError:
             self.plan = None
-            self.is_unreadable = True
 
 
 def fetch(
@@ -131,14 +132,14 @@ class _Fetching:
         if one.is_refused:
             self._open_folders.require_readable(self.raw)
             one.is_last_try = True
-        one.is_refused = one.is_unreadable = False
+        one.is_refused = one.is_told = one.is_expunged = False
         (outcome,) = self._once([one])
         if isinstance(outcome, FetchedMessage):
             return outcome
         if one.is_refused and not one.is_last_try:
             return self._alone(one)
-        reason = "unreadable" if one.is_refused or one.is_unreadable else "gone"
-        return MissingMessage(one.name, reason)
+        is_there = (one.is_told or one.is_refused) and not one.is_expunged
+        return MissingMessage(one.name, "unreadable" if is_there else "gone")
 
     def _once(self, wanted: Sequence[_Wanted]) -> Iterator[FetchedMessage | _Wanted]:
         """Yield each of `wanted` as fetched, or as itself where it was not delivered."""
@@ -222,23 +223,28 @@ class _Fetching:
         """Wait for the answers to `pending`, which asked for `group`."""
         for answer in self._wire.collect(pending):
             refusal = answer.refusal
-            if answer.ok or refusal.code == errors.EXPUNGED:
+            if answer.ok:
                 continue
             if refusal.kind != "NO" or errors.is_about_now(refusal):
                 raise errors.from_imap_command(refusal)
             for one in group:
-                one.is_refused = True
+                one.is_expunged |= refusal.code == errors.EXPUNGED
+                one.is_refused |= refusal.code != errors.EXPUNGED
 
     def _take(self, response: list[bytes]) -> None:
         """Note what one response says of one message, whichever command it came with."""
         try:
             items = read_fetch(response) or {}
         except grammar.GrammarError:
-            # One message's answer cannot be read: it counts as not delivered.
+            # One message's answer cannot be read: it counts as not delivered. Which one's nobody
+            # knows, unless it is asked for alone.
+            for asked in self._by_uid.values():
+                asked.is_told = True
             return
         one = self._by_uid.get(grammar.number(items.get(b"UID")) or 0)
         if one is None:
             return
+        one.is_told = True
         one.items.update({key.partition(b"<")[0]: items[key] for key in items})
         # Outside literals every byte may become an object of its own.
         size = sum(map(len, response[1::2])) + _OBJECT_BYTES * sum(map(len, response[::2]))
