@@ -1,9 +1,10 @@
 """How a mailbox's grant is put into its secret and read back."""
 
 import json
+from typing import Any
 
 from shared.domain.errors import ErrorCode, ReconnectRequiredError
-from shared.domain.mail_server import ImapGrant, ServerLogin
+from shared.domain.mail_server import ImapGrant, Security, ServerLogin, ServerSettings
 from shared.domain.mailbox import Mailbox
 from shared.domain.secret import Secret
 from shared.ports.secrets import SecretStore
@@ -12,14 +13,12 @@ _FORMAT = 1
 
 
 def keep_grant(mailbox: Mailbox, grant: ImapGrant, *, secrets: SecretStore) -> None:
-    """Store the passwords; hosts and usernames are settings and stay in the mailbox."""
-    text = json.dumps(
-        {
-            "v": _FORMAT,
-            "imap_password": grant.imap.password.reveal(),
-            "smtp_password": grant.smtp.password.reveal(),
-        }
-    )
+    """Store both logins whole.
+
+    A password stays beside the host it was tested with: while the settings show another, because a
+    reconnect was interrupted or lost a race, it is never sent there.
+    """
+    text = json.dumps({"v": _FORMAT, "imap": _document(grant.imap), "smtp": _document(grant.smtp)})
     secrets.put(mailbox.tenant_id, mailbox.id, Secret(text))
 
 
@@ -30,11 +29,30 @@ def grant_of(mailbox: Mailbox, *, secrets: SecretStore) -> ImapGrant:
     tried again before anybody is asked to act.
     """
     secret = secrets.get(mailbox.tenant_id, mailbox.id)
-    if secret is None or mailbox.imap is None or mailbox.smtp is None:
+    if secret is None:
         raise ReconnectRequiredError(ErrorCode.GRANT_REVOKED, cause="no secret", definitive=False)
-    passwords = json.loads(secret.reveal())
-    untrusted = mailbox.allow_untrusted_certificate
-    return ImapGrant(
-        imap=ServerLogin(mailbox.imap, Secret(passwords["imap_password"]), untrusted),
-        smtp=ServerLogin(mailbox.smtp, Secret(passwords["smtp_password"]), untrusted),
+    document = json.loads(secret.reveal())
+    return ImapGrant(imap=_login(document["imap"]), smtp=_login(document["smtp"]))
+
+
+def _document(login: ServerLogin) -> dict[str, Any]:
+    return {
+        "host": login.server.host,
+        "port": login.server.port,
+        "security": login.server.security,
+        "username": login.server.username,
+        "password": login.password.reveal(),
+        "allow_untrusted_certificate": login.allow_untrusted_certificate,
+    }
+
+
+def _login(document: dict[str, Any]) -> ServerLogin:
+    server = ServerSettings(
+        document["host"],
+        document["port"],
+        Security(document["security"]),
+        document["username"],
+    )
+    return ServerLogin(
+        server, Secret(document["password"]), document["allow_untrusted_certificate"]
     )

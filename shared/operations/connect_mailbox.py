@@ -1,6 +1,6 @@
 """In which order a mailbox comes into being, so that a retry completes what died half way.
 
-test both sides → mailbox `connecting` → secret → backfill planned → mailbox `active` → queues.
+test both sides → mailbox `connecting` → backfill stored → secret → mailbox `active` → queues.
 Nothing is stored when the test fails. A retry of the same account adopts a mailbox left in
 `connecting`; what was not queued is queued by the schedule and the sweeper.
 """
@@ -170,14 +170,36 @@ def connect_mailbox(
         sync_minutes=policy.sync_minutes,
     )
     mailbox = _create_or_adopt(mailbox, identity, mailboxes=mailboxes)
-    access.keep_grant(mailbox, ImapGrant(request.imap, request.smtp), secrets=secrets)
     backfill = _plan_first_backfill(mailbox, now, backfills=backfills)
-    mailboxes.reconnect(mailbox, identity, slot_of(mailbox.id, mailbox.sync_minutes))
+    grant = ImapGrant(request.imap, request.smtp)
+    begin_life(mailbox, grant, mailboxes=mailboxes, secrets=secrets)
     queues.send_syncs([SyncRequest(mailbox.tenant_id, mailbox.id, RunReason.CONNECTED)])
     if backfill:
         queues.send_plan(PlanRequest(mailbox.tenant_id, mailbox.id, backfill.id))
     record = mailboxes.get(mailbox.tenant_id, mailbox.id)
     return record.mailbox if record else mailbox
+
+
+def begin_life(
+    mailbox: Mailbox, grant: ImapGrant, *, mailboxes: MailboxStore, secrets: SecretStore
+) -> None:
+    """Keep the grant and make the mailbox active under its next generation.
+
+    The secret first: until the new generation stands, an old worker may use it, which does no harm;
+    the other way round a new worker would use the old password and park the mailbox again.
+
+    Raises `ConflictError(ALREADY_CONNECTED | STALE_WRITE)`.
+    """
+    access.keep_grant(mailbox, grant, secrets=secrets)
+    identity = identity_of(mailbox.tenant_id, mailbox.address)
+    try:
+        mailboxes.reconnect(mailbox, identity, slot_of(mailbox.id, mailbox.sync_minutes))
+    except ConflictError:
+        stands = mailboxes.get(mailbox.tenant_id, mailbox.id)
+        if stands is None or stands.mailbox.status is MailboxStatus.DISCONNECTED:
+            # The disconnecting has deleted its secret already, and nobody else would delete ours.
+            secrets.delete(mailbox.tenant_id, mailbox.id)
+        raise
 
 
 def check_logins(imap: ServerLogin, smtp: ServerLogin, policy: ConnectPolicy) -> None:

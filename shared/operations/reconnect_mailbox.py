@@ -8,15 +8,13 @@ from shared.domain.mail_server import ImapGrant, ServerLogin
 from shared.domain.mailbox import Mailbox
 from shared.domain.permissions import require_change
 from shared.domain.run import RunReason
-from shared.domain.schedule import slot_of
 from shared.domain.visibility import Viewer
-from shared.operations import access
 from shared.operations.connect_mailbox import (
     ConnectionTestFailedError,
     ConnectPolicy,
+    begin_life,
     check_folders,
     check_logins,
-    identity_of,
     test_servers,
 )
 from shared.ports.provider import ServerTester
@@ -75,11 +73,8 @@ def reconnect_mailbox(
         if request.active_folders is not None
         else mailbox.active_folders,
     )
-    # The secret first: until the new generation stands, an old worker may use it, which does no
-    # harm; the other way round a new worker would use the old password and park the mailbox again.
-    access.keep_grant(again, ImapGrant(request.imap, request.smtp), secrets=secrets)
-    identity = identity_of(mailbox.tenant_id, mailbox.address)
-    mailboxes.reconnect(again, identity, slot_of(again.id, again.sync_minutes))
+    grant = ImapGrant(request.imap, request.smtp)
+    begin_life(again, grant, mailboxes=mailboxes, secrets=secrets)
     queues.send_syncs([SyncRequest(again.tenant_id, again.id, RunReason.CONNECTED)])
     after = mailboxes.get(again.tenant_id, again.id)
     return after.mailbox if after else again

@@ -169,7 +169,7 @@ class Machine:
         return reconnect_mailbox(
             ADA,
             mailbox_id,
-            ReconnectRequest(login(password=password), login("smtp.acme.example", password)),
+            ReconnectRequest(login(password=password), login(password=password)),
             tester=self.tester,
             mailboxes=self.mailboxes,
             secrets=self.secrets,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -18,6 +19,7 @@ from shared.domain.mail_server import Security
 from shared.domain.mailbox import MailboxKind, MailboxStatus
 from shared.domain.run import RunReason
 from shared.domain.visibility import Viewer
+from shared.operations.access import grant_of
 from shared.operations.connect_mailbox import (
     ConnectionTestFailedError,
     ConnectPolicy,
@@ -208,6 +210,67 @@ def test_a_failed_test_on_reconnect_changes_nothing(machine):
     with pytest.raises(ConnectionTestFailedError):
         machine.reconnect(mailbox.id)
     assert machine.killer.count == effects
+
+
+def meanwhile(machine, monkeypatch, act):
+    """Have `act` come between the reading of a mailbox and the storing of its secret."""
+    put = machine.secret_store.put
+
+    def act_and_put(*given):
+        monkeypatch.setattr(machine.secret_store, "put", put)
+        act()
+        put(*given)
+
+    monkeypatch.setattr(machine.secret_store, "put", act_and_put)
+
+
+def test_a_password_whose_host_was_not_saved_goes_to_no_other(machine, monkeypatch):
+    mailbox = machine.connect()
+    settings = stored(machine, mailbox)
+    monkeypatch.setattr("tests.unit.operations.machine.login", partial(login, "new.acme.example"))
+    meanwhile(machine, monkeypatch, lambda: machine.mailboxes.save_settings(settings))
+    with pytest.raises(ConflictError):
+        machine.reconnect(mailbox.id)
+    grant = grant_of(stored(machine, mailbox), secrets=machine.secret_store)
+    assert grant.imap == login("new.acme.example", "another-false-password")
+    assert stored(machine, mailbox).imap == login().server
+
+
+def test_a_reconnect_that_meets_a_disconnect_leaves_no_password(machine, monkeypatch):
+    mailbox = machine.connect()
+    meanwhile(machine, monkeypatch, lambda: machine.disconnect(mailbox.id))
+    with pytest.raises(ConflictError):
+        machine.reconnect(mailbox.id)
+    assert machine.secret_store.secrets == {}
+
+
+def test_a_reconnect_of_an_address_that_is_another_mailbox_s_leaves_no_password(machine):
+    first = machine.connect()
+    machine.disconnect(first.id)
+    machine.clock.advance(1)
+    second = machine.connect()
+    with pytest.raises(ConflictError):
+        machine.reconnect(first.id)
+    assert set(machine.secret_store.secrets) == {(TENANT, second.id)}
+
+
+def test_a_connecting_that_meets_a_disconnect_leaves_no_password(machine, monkeypatch):
+    def disconnect():
+        (box,) = machine.world.mailboxes.values()
+        machine.disconnect(box.id)
+
+    meanwhile(machine, monkeypatch, disconnect)
+    with pytest.raises(ConflictError):
+        machine.connect()
+    assert machine.secret_store.secrets == {}
+
+
+def test_a_reconnect_that_only_came_second_takes_no_password_away(machine, monkeypatch):
+    mailbox = machine.connect()
+    meanwhile(machine, monkeypatch, lambda: machine.reconnect(mailbox.id))
+    with pytest.raises(ConflictError):
+        machine.reconnect(mailbox.id)
+    assert set(machine.secret_store.secrets) == {(TENANT, mailbox.id)}
 
 
 def test_a_worker_from_before_the_disconnect_changes_nothing(machine):
