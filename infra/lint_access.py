@@ -45,7 +45,7 @@ PREFIXES: Final = frozenset(
 """The only resources that may end in a `*`."""
 
 SECRETS: Final[dict[str, frozenset[str]]] = {
-    "connect_mailbox": frozenset({"CreateSecret", "PutSecretValue"}),
+    "connect_mailbox": frozenset({"CreateSecret", "PutSecretValue", "DeleteSecret"}),
     "disconnect_mailbox": frozenset({"DeleteSecret"}),
     "sync_mailbox": frozenset({"GetSecretValue"}),
     "plan_backfill": frozenset({"GetSecretValue"}),
