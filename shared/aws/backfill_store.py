@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from shared.aws import state_changes
+from shared.aws import chunk_changes, state_changes
 from shared.aws.backfill_items import backfill_item, backfill_of, chunk_item, chunk_of
+from shared.aws.chunk_changes import still_leased
 from shared.aws.fences import stale, still_holds
 from shared.aws.run_items import counts_document, run_item
 from shared.aws.state_changes import set_or_remove
@@ -229,21 +230,10 @@ class DynamoBackfillStore:
     ) -> Chunk:
         """Lease it where its time has come and nobody holds it, or the owner is the same."""
         key = _chunk_key(backfill, number)
-        is_free = (
-            ChunkItem.lease_owner.does_not_exist()
-            | (ChunkItem.lease_expires_at <= now)
-            | (ChunkItem.lease_owner == owner)
-        )
-        is_time = ChunkItem.not_before.does_not_exist() | (ChunkItem.not_before <= now)
-        expires_at = now + timedelta(seconds=seconds)
         before = self.table.update(
             key,
-            [
-                ChunkItem.attempts.set(ChunkItem.attempts + 1),
-                ChunkItem.lease_owner.set(owner),
-                ChunkItem.lease_expires_at.set(expires_at),
-            ],
-            (ChunkItem.state == ChunkState.OPEN) & is_free & is_time,
+            chunk_changes.taken(owner, now, seconds),
+            chunk_changes.may_be_taken(owner, now),
             returning="ALL_OLD",
         )
         if before is None:
@@ -256,7 +246,7 @@ class DynamoBackfillStore:
             old,
             attempts=old.attempts + 1,
             lease_owner=owner,
-            lease_expires_at=expires_at,
+            lease_expires_at=now + timedelta(seconds=seconds),
             previous_run_died=old.lease_owner not in {None, owner},
         )
 
@@ -279,7 +269,7 @@ class DynamoBackfillStore:
             ChunkItem.suspect_attempt.set(chunk.attempts),
             set_or_remove(ChunkItem.strikes, strikes or None),
         ]
-        if self.table.update(key, actions, _still_leased(chunk)) is None:
+        if self.table.update(key, actions, still_leased(chunk)) is None:
             raise stale("chunk lease")
         return before
 
@@ -287,13 +277,8 @@ class DynamoBackfillStore:
         self, backfill: Backfill, chunk: Chunk, *, not_before: datetime | None
     ) -> None:
         """Drop the lease where it is still ours."""
-        actions = [
-            ChunkItem.lease_owner.remove(),
-            ChunkItem.lease_expires_at.remove(),
-            ChunkItem.suspect.remove(),
-            set_or_remove(ChunkItem.not_before, not_before),
-        ]
-        self.table.update(_chunk_key(backfill, chunk.number), actions, _still_leased(chunk))
+        key = _chunk_key(backfill, chunk.number)
+        self.table.update(key, chunk_changes.given_back(not_before), still_leased(chunk))
 
     def finish_chunk(
         self, fence: Fence, backfill: Backfill, chunk: Chunk, run: Run, *, now: datetime
@@ -322,13 +307,6 @@ class DynamoBackfillStore:
         self, fence: Fence, stands: Backfill, after: Backfill, chunk: Chunk, run: Run
     ) -> "list[TransactWriteItemTypeDef]":
         is_over = after.state is not stands.state
-        done = [
-            ChunkItem.state.set(ChunkState.DONE),
-            ChunkItem.lease_owner.remove(),
-            ChunkItem.lease_expires_at.remove(),
-            ChunkItem.suspect.remove(),
-            ChunkItem.strikes.remove(),
-        ]
         sums: list[Action] = [
             BackfillItem.done.set(after.done),
             BackfillItem.counts.set(counts_document(after.counts)),
@@ -346,7 +324,7 @@ class DynamoBackfillStore:
                 state_key(fence.tenant_id, fence.mailbox_id), still_holds(fence)
             ),
             self.table.update_operation(
-                _chunk_key(stands, chunk.number), done, _still_leased(chunk)
+                _chunk_key(stands, chunk.number), chunk_changes.done(), still_leased(chunk)
             ),
             self.table.update_operation(_key(stands), sums, unchanged),
             self.table.put_operation(run_item(run)),
@@ -394,16 +372,6 @@ def _none_but(backfill: Backfill) -> Condition:
         OpenBackfillItem.backfill_id == backfill.id
     )
     return free
-
-
-def _still_leased(chunk: Chunk) -> Condition:
-    # The count of attempts is the chunk's fence: another lease has another.
-    held: Condition = (
-        (ChunkItem.state == ChunkState.OPEN)
-        & (ChunkItem.lease_owner == chunk.lease_owner)
-        & (ChunkItem.attempts == chunk.attempts)
-    )
-    return held
 
 
 def _wrong_state(cause: str) -> ConflictError:

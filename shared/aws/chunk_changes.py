@@ -1,0 +1,59 @@
+"""What guards each change of a chunk, and what it sets and drops in the chunk's item."""
+
+from datetime import datetime, timedelta
+
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from shared.aws.state_changes import set_or_remove
+from shared.aws.tables import ChunkItem
+from shared.domain.backfill import Chunk, ChunkState
+
+
+def may_be_taken(owner: str, now: datetime) -> Condition:
+    """It is not done, its time has come, and nobody else holds it."""
+    is_free = (
+        ChunkItem.lease_owner.does_not_exist()
+        | (ChunkItem.lease_expires_at <= now)
+        | (ChunkItem.lease_owner == owner)
+    )
+    is_time = ChunkItem.not_before.does_not_exist() | (ChunkItem.not_before <= now)
+    may: Condition = (ChunkItem.state == ChunkState.OPEN) & is_free & is_time
+    return may
+
+
+def still_leased(chunk: Chunk) -> Condition:
+    """The count of attempts is the chunk's fence: another lease has another."""
+    held: Condition = (
+        (ChunkItem.state == ChunkState.OPEN)
+        & (ChunkItem.lease_owner == chunk.lease_owner)
+        & (ChunkItem.attempts == chunk.attempts)
+    )
+    return held
+
+
+def taken(owner: str, now: datetime, seconds: int) -> list[Action]:
+    """One more attempt, held until its time is over."""
+    return [
+        ChunkItem.attempts.set(ChunkItem.attempts + 1),
+        ChunkItem.lease_owner.set(owner),
+        ChunkItem.lease_expires_at.set(now + timedelta(seconds=seconds)),
+    ]
+
+
+def given_back(not_before: datetime | None) -> list[Action]:
+    """Free again, from then on."""
+    return [*_free(), set_or_remove(ChunkItem.not_before, not_before)]
+
+
+def done() -> list[Action]:
+    """Nobody takes it again."""
+    return [ChunkItem.state.set(ChunkState.DONE), *_free(), ChunkItem.strikes.remove()]
+
+
+def _free() -> list[Action]:
+    return [
+        ChunkItem.lease_owner.remove(),
+        ChunkItem.lease_expires_at.remove(),
+        ChunkItem.suspect.remove(),
+    ]
