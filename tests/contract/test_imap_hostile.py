@@ -234,6 +234,39 @@ def test_uidnext_may_be_missing(opened):
     assert '"last_uid":1' in baseline.position
 
 
+class Lagging(ScriptedImap):
+    """Tells of new mail in STATUS at once, in the selected folder only once it was asked anew."""
+
+    uids = (1,)
+    shown = (1,)
+
+    def _answer(self, wire, tag, name, rest):
+        if name in {"EXAMINE", "NOOP"}:
+            self.shown = self.uids
+        text = " ".join(str(uid) for uid in self.shown)
+        self._answers |= {
+            "STATUS": status(UIDNEXT=self.uids[-1] + 1, MESSAGES=len(self.uids)),
+            "SEARCH": f"* SEARCH {text}\r\n".encode(),
+        }
+        return super()._answer(wire, tag, name, rest)
+
+
+def test_mail_that_status_knows_before_the_open_folder_is_not_passed(
+    certificates, provider, grant_for
+):
+    with Lagging(certificates=certificates) as server, provider.open(grant_for(server)) as session:
+        first = changes(session, position())
+        server.uids = (1, 2)
+        page = changes(session, first.next_cursor)
+        server.uids = (1, 2, 3)
+        later = changes(session, page.next_cursor)
+        server.uids = (1, 2, 3, 4)
+        upto = session.baseline(INBOX, now=NOW)
+        session.list_window(INBOX, since=NOW - timedelta(days=1), upto=upto)
+        assert server.shown == server.uids
+    assert (first.added, page.added, later.added) == ((), (name(2),), (name(3),))
+
+
 def test_uidnext_may_go_back(opened):
     moved = '"last_uid":9'
     cursor = Cursor("imap", 1, position().position.replace('"last_uid":1', moved))
