@@ -3,7 +3,8 @@
 1. read the mailbox; not active, or told to wait: nothing to do
 2. log in and look: folders and their positions, one round trip
 3. nothing changed: one small write, no lease, done
-4. take the lease; read the folder states again under it
+4. take the lease; read the folder states again under it; where no folder has a position and
+   history is a backfill's, give each its first
 5. for each changed folder: list changes since its cursor, store added, flags, removed
 6. only then one conditional write: cursors reached, run, latest error, lease given back
 
@@ -73,8 +74,8 @@ def sync_mailbox(
 ) -> SyncReport:
     """Bring one mailbox up to date.
 
-    Every failure with a code ends here as the mailbox's latest error; what is raised is a bug or
-    our own store, and the queue delivers the request again.
+    Every failure with a code ends here as the mailbox's latest error. What is raised is a bug, our
+    own store, or our own time being up amid a message; the queue delivers the request again.
     """
     record = mailboxes.get(request.tenant_id, request.mailbox_id)
     if record is None or record.mailbox.status is not MailboxStatus.ACTIVE:
