@@ -235,13 +235,13 @@ def test_uidnext_may_be_missing(opened):
 
 
 class Lagging(ScriptedImap):
-    """Tells of new mail in STATUS at once, in the selected folder only once it was asked anew."""
+    """Tells of new mail in STATUS at once, in the selected folder only once it is opened anew."""
 
     uids = (1,)
     shown = (1,)
 
     def _answer(self, wire, tag, name, rest):
-        if name in {"EXAMINE", "NOOP"}:
+        if name == "EXAMINE":
             self.shown = self.uids
         text = " ".join(str(uid) for uid in self.shown)
         self._answers |= {

@@ -122,13 +122,12 @@ def _begin(
     """
     last_uid = position.last_uid if position else 0
     is_whole = position is None or position.whole
-    select = open_folders.select_commands(raw)
+    # An open folder may lag behind its status, and the position would pass what came between. NOOP
+    # would do, but Dovecot carries it out after the SEARCH that follows it.
+    select = open_folders.select_commands(raw, anew=True)
     window = (last_uid + 1, last_uid + FIRST_WINDOW)
     search = search_command(open_folders, window, since if is_whole else None)
-    # Where the folder is open already it may lag behind its status until it is looked at anew; the
-    # position would pass what came between.
-    renewal = select or [b"NOOP"]
-    commands = [open_folders.status_command(raw), *renewal, search]
+    commands = [open_folders.status_command(raw), *select, search]
     if position and position.modseq and not is_whole and last_uid:
         modifier = b" VANISHED" if open_folders.has_qresync else b""
         commands.append(
@@ -138,14 +137,13 @@ def _begin(
     answers = open_folders.wire.exchange(commands)
     status = open_folders.take_status(raw, answers)
     uidvalidity = open_folders.take_selection(raw, answers[1:], select)
-    for answer in answers[len(renewal) : len(renewal) + 2]:  # the last of the renewal, the search
-        answer.require_ok()
+    answers[1 + len(select)].require_ok()
     if status.uidvalidity != uidvalidity or (position and position.uidvalidity != uidvalidity):
         if position is None:
             raise RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE, cause="UIDVALIDITY is unsteady")
         raise CursorExpiredError(ErrorCode.UIDVALIDITY_CHANGED, cause=f"now {uidvalidity}")
     begun = position or Position(raw.decode("latin-1"), uidvalidity, 0, whole=True)
-    asked_changes = len(commands) > 2 + len(renewal)
+    asked_changes = len(commands) > 2 + len(select)
     return _Listing(
         open_folders=open_folders,
         folder=folder,

@@ -88,9 +88,9 @@ class OpenFolders:
                 found[b"INBOX" if raw.upper() == b"INBOX" else raw] = items
         return found
 
-    def select_commands(self, raw: bytes) -> list[bytes]:
-        """Return what selects a folder read-only, or nothing where it is selected."""
-        if self._selected == raw:
+    def select_commands(self, raw: bytes, *, anew: bool = False) -> list[bytes]:
+        """Return what selects a folder read-only, or nothing where it is, unless `anew`."""
+        if self._selected == raw and not anew:
             return []
         self._selected = None
         commands = []
