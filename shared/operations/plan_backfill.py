@@ -125,6 +125,11 @@ def _plan(
             listed = _history(mailbox, backfill, session, mailboxes=mailboxes, clock=clock)
     except StoreThrottledError:
         raise
+    except ConflictError:
+        # A reconnect began another generation: planned anew under that one.
+        backfills.set_waiting(backfill, None)
+        queues.send_plan(PlanRequest(mailbox.tenant_id, mailbox.id, backfill.id))
+        return PlanReport()
     except MailroomError as error:
         # The sweeper asks again. A refused login is sync's to judge: it parks the mailbox with its
         # reason, and the plan waits for the reconnect.

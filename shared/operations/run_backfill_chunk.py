@@ -46,7 +46,7 @@ class ChunkReport:
     """What a chunk run did, for the log."""
 
     kind: str
-    """`done`, `continued`, `waiting` or `dropped`."""
+    """`done`, `continued` (sent again), `waiting` or `dropped`."""
     run: Run | None = None
     code: ErrorCode | None = None
     error: MailroomError | None = None
@@ -104,7 +104,12 @@ def run_backfill_chunk(request: ChunkRequest, *, ports: ChunkPorts) -> ChunkRepo
     except StoreThrottledError:
         raise
     except ConflictError as error:
-        return ChunkReport("dropped", code=error.code)
+        if error.code is not ErrorCode.STALE_WRITE:
+            return ChunkReport("dropped", code=error.code)
+        # A reconnect began another generation: what comes next works under that one. Where the
+        # chunk is another worker's by now, or the mailbox disconnected, that one finds nothing.
+        _go_on_later(backfill, chunk, ports)
+        return ChunkReport("continued", code=error.code)
     except MailroomError as error:
         return _wait(backfill, chunk, error, ports)
 
@@ -143,8 +148,7 @@ def _work(
         )
         finished = ingest.take_in(folder, chunk.ids)
     if not finished:
-        backfills.give_back_chunk(backfill, chunk, not_before=None)
-        queues.send_chunks([chunk_request(backfill, chunk.number)])
+        _go_on_later(backfill, chunk, ports)
         return ChunkReport("continued")
     run = Run(
         tenant_id=mailbox.tenant_id,
@@ -162,6 +166,11 @@ def _work(
         backfills.set_waiting(stands, None)
     release_chunks(stands, backfills=backfills, queues=queues)
     return ChunkReport("done", run)
+
+
+def _go_on_later(backfill: Backfill, chunk: Chunk, ports: ChunkPorts) -> None:
+    ports.backfills.give_back_chunk(backfill, chunk, not_before=None)
+    ports.queues.send_chunks([chunk_request(backfill, chunk.number)])
 
 
 def _wait(backfill: Backfill, chunk: Chunk, error: MailroomError, ports: ChunkPorts) -> ChunkReport:
