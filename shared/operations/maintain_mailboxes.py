@@ -13,7 +13,7 @@ from shared.ports.stores import MailboxStore
 
 PLANNING_TAKES = timedelta(minutes=6)
 """A plan older than its function may run has lost its request, or its mailbox had to be reconnected
-first.
+first; one that waits says itself until when.
 """
 SENT_AGAIN_EVERY_MINUTES = 5
 """Requests that only wait in a long queue must not become more with every sweep."""
@@ -38,8 +38,8 @@ def release_lost_chunks(
         elif status is not MailboxStatus.ACTIVE:
             continue
         elif backfill.state is BackfillState.PLANNING:
-            since = backfill.created_at + PLANNING_TAKES
-            if _is_lost(max(since, backfill.waiting_until or since), now):
+            since = backfill.waiting_until or backfill.created_at + PLANNING_TAKES
+            if _is_lost(since, now):
                 queues.send_plan(PlanRequest(backfill.tenant_id, backfill.mailbox_id, backfill.id))
                 sent += 1
         elif backfill.state in RELEASING:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from shared.domain.errors import ErrorCode
 from shared.operations.maintain_mailboxes import release_lost_chunks
 from tests.fakes.clock import FixedClock
 from tests.fakes.queues import RecordingWorkQueues
@@ -66,3 +67,9 @@ def test_a_chunk_put_back_for_later_is_sent_when_its_time_has_come(sweeper):
 
 def test_a_plan_that_got_lost_is_asked_for_again(sweeper):
     assert sweeper.minutes_of_sending(13) == [6, 11]
+
+
+@pytest.mark.parametrize("minutes", [2, 60])
+def test_a_plan_that_waits_is_asked_for_when_its_wait_is_over(sweeper, minutes):
+    sweeper.backfills.set_waiting(a_backfill(), later(60 * minutes), ErrorCode.CONNECTION_FAILED)
+    assert sweeper.minutes_of_sending(minutes + 6) == [minutes, minutes + 5]
