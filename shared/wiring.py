@@ -7,8 +7,9 @@ parser's fallback.
 
 import functools
 import random
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.config import settings
 from shared.domain.mailbox import Provider
@@ -137,6 +138,14 @@ def read_any_request(body: str) -> SyncRequest | PlanRequest | ChunkRequest:
     from shared.aws.queues import decode_request
 
     return decode_request(body)
+
+
+def ids_in(body: str) -> dict[str, Any]:
+    """Return what a queue's message asks for, as facts for the log; nothing for what is none."""
+    try:
+        return asdict(read_any_request(body))
+    except ValueError:
+        return {}
 
 
 # ---- mail ----

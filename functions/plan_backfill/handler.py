@@ -36,11 +36,12 @@ def _plan(record: SQSRecord) -> None:
             rng=wiring.rng(),
         )
     except Exception as error:  # boundary: logged here, then delivered again by itself
-        log_trouble("plan_failed", error)
+        ids = wiring.ids_in(record.body)
+        log_trouble("plan_failed", error, message_id=record.message_id, **ids)
         count({Metric.RECORD_FAILED: 1}, kind="plan_backfill")
         raise
     if report.error is not None:
-        log_trouble("plan_put_off", report.error)
+        log_trouble("plan_put_off", report.error, **wiring.ids_in(record.body))
     elif report.backfill is not None:
         log_backfill("planned", report.backfill)
         count({Metric.BACKFILL_PLANNED: 1})

@@ -34,6 +34,7 @@ def _record(record: SQSRecord) -> None:
         log_trouble("dead_letter_unreadable", error, message_id=record.message_id)
         count({Metric.DEAD_LETTER_RECORDED: 1}, kind="unreadable")
         return
+    ids = wiring.ids_in(record.body)
     try:
         record_dead_letter(
             request,
@@ -43,8 +44,8 @@ def _record(record: SQSRecord) -> None:
             clock=wiring.clock(),
         )
     except Exception as error:  # boundary: logged here, then delivered again by itself
-        log_trouble("dead_letter_failed", error, message_id=record.message_id)
+        log_trouble("dead_letter_failed", error, message_id=record.message_id, **ids)
         raise
     kind = type(request).__name__
-    log_event("dead_letter", kind=kind, tenant_id=request.tenant_id, mailbox_id=request.mailbox_id)
+    log_event("dead_letter", kind=kind, **ids)
     count({Metric.DEAD_LETTER_RECORDED: 1}, kind=kind)

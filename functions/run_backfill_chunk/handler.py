@@ -22,22 +22,24 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
     """Run each chunk; name the records to be delivered again."""
 
     def run(record: SQSRecord) -> None:
-        _run(record.body, context)
+        _run(record, context)
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     return process_partial_response(event, run, processor, context)
 
 
-def _run(body: str, context: LambdaContext) -> None:
+def _run(record: SQSRecord, context: LambdaContext) -> None:
+    ids = wiring.ids_in(record.body)
     try:
-        report = run_backfill_chunk(wiring.read_request(body, ChunkRequest), ports=_ports(context))
+        request = wiring.read_request(record.body, ChunkRequest)
+        report = run_backfill_chunk(request, ports=_ports(context))
     except Exception as error:  # boundary: logged here, then delivered again by itself
-        log_trouble("chunk_failed", error)
+        log_trouble("chunk_failed", error, message_id=record.message_id, **ids)
         count({Metric.RECORD_FAILED: 1}, kind="backfill_chunk")
         raise
     if report.error is not None:
-        log_trouble("chunk_put_off", report.error)
-    log_event("chunk", outcome=report.kind, code=report.code)
+        log_trouble("chunk_put_off", report.error, **ids)
+    log_event("chunk", outcome=report.kind, code=report.code, **ids)
     if report.run is not None:
         log_run(report.run, provider=Provider.IMAP)
         count({Metric.CHUNK_FINISHED: 1}, provider=Provider.IMAP)

@@ -46,7 +46,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
     pool.shutdown(wait=False, cancel_futures=True)
 
     def outcome(record: SQSRecord) -> None:
-        report = _outcome(runs[record.message_id])
+        report = _outcome(runs[record.message_id], record)
         kinds[report.kind] += 1
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -90,11 +90,12 @@ def _seconds_left(context: LambdaContext) -> float:
     return context.get_remaining_time_in_millis() / 1000
 
 
-def _outcome(run: Future[SyncReport]) -> SyncReport:
+def _outcome(run: Future[SyncReport], record: SQSRecord) -> SyncReport:
     try:
         # Raises at once for one that was not begun, or did not end in time.
         return run.result(timeout=0)
     except Exception as error:  # boundary: logged here, then delivered again by itself
-        log_trouble("sync_failed", error)
+        ids = wiring.ids_in(record.body)
+        log_trouble("sync_failed", error, message_id=record.message_id, **ids)
         count({Metric.RECORD_FAILED: 1}, kind="sync")
         raise
