@@ -43,26 +43,32 @@ _ATTRIBUTES = {
 _SCHEMES = frozenset({"http", "https", "mailto", "tel", "cid"})
 _LINK_REL = "noopener noreferrer nofollow"
 _MOST_PASSES = 4
+_MOST_PLAIN = 200_000
+"""Characters shown of HTML that is not parsed: nobody reads more of what was made to be dear."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sanitised:
-    """HTML that is safe to show, and how many remote images were taken out of it."""
+    """HTML that is safe to show, and how many remote images were taken out of it.
+
+    `cut`: it is only the beginning of the text.
+    """
 
     html: str
     blocked_images: int
+    cut: bool = False
 
 
 def sanitise(html: str, *, remote_images: bool = False) -> Sanitised:
     """Return `html` reduced to the allow-list.
 
     `remote_images` keeps images of the web, by which a sender learns that and where the mail was
-    read. What is too large or too deep to be parsed comes back as its plain text.
+    read. What is too large, too deep or too dear to be parsed comes back as the beginning of its
+    plain text.
     """
     html = html.replace("\0", "")
     if not is_harmless(html):
-        text = html_to_text(html[:MAX_HTML_CHARACTERS])
-        html = escape(text, quote=False).replace("\n", "<br>")
+        return _plain(html[:MAX_HTML_CHARACTERS], 0)
     clean, blocked = _clean(html, remote_images=remote_images)
     # Parsing what was written can move a stray table row once more; the reader's parser must not be
     # the first to do so.
@@ -71,8 +77,14 @@ def sanitise(html: str, *, remote_images: bool = False) -> Sanitised:
         if again == clean:
             return Sanitised(clean, blocked)
         clean = again
-    text = escape(html_to_text(clean), quote=False).replace("\n", "<br>")
-    return Sanitised(_clean(text, remote_images=False)[0], blocked)
+    return _plain(clean, blocked)
+
+
+def _plain(html: str, blocked_images: int) -> Sanitised:
+    text = html_to_text(html)
+    # Escaped text needs no cleaning, and cleaning it could cost more than all else.
+    shown = escape(text[:_MOST_PLAIN], quote=False).replace("\n", "<br>")
+    return Sanitised(shown, blocked_images, cut=len(text) > _MOST_PLAIN)
 
 
 def _clean(html: str, *, remote_images: bool) -> tuple[str, int]:

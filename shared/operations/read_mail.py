@@ -15,6 +15,7 @@ from shared.domain.identity import thread_of
 from shared.domain.ids import ContactId, MessageId, ThreadId
 from shared.domain.message import Message, ParticipantRole, StoredAttachment
 from shared.domain.visibility import Access, Place, Viewer
+from shared.operations.answer_size import beginning, fits
 from shared.operations.page_through import Page, page_through
 from shared.operations.quoted_text import split_quoted
 from shared.operations.show_messages import MessageView, boxes_of, show_messages
@@ -47,6 +48,11 @@ class SafeHtml(Protocol):
         """How many remote images were taken out."""
         ...
 
+    @property
+    def cut(self) -> bool:
+        """Whether this is only the beginning of its text."""
+        ...
+
 
 Sanitise = Callable[[str], SafeHtml]
 """Makes HTML as received safe to be shown."""
@@ -64,6 +70,8 @@ class OpenedMessage:
     html: str | None = None
     """Sanitised."""
     blocked_images: int = 0
+    cut: bool = False
+    """Whether text or HTML is too large to be answered whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +166,17 @@ def read_message(
     body = messages.get_body(viewer.tenant_id, message_id) if view.access is Access.FULL else None
     if body is None:
         return OpenedMessage(view)
-    text, quoted = split_quoted(body.text)
+    text, quoted = split_quoted(beginning(body.text))
     # The one door through which HTML leaves: it is stored as received.
     safe = sanitise(body.html) if body.html else None
     return OpenedMessage(
         view,
         text,
         quoted or None,
-        safe.html if safe else None,
+        # A piece of HTML is none: its text is there to be read instead.
+        safe.html if safe and fits(safe.html) else None,
         safe.blocked_images if safe else 0,
+        cut=not fits(body.text) or (safe is not None and (safe.cut or not fits(safe.html))),
     )
 
 

@@ -93,9 +93,14 @@ class WholeMessage(MessageShown):
     quoted_text: str | None
     """What they quoted below it; `text` and this make up the whole."""
     html: str | None
-    """The whole, made safe to show; remote pictures are left out unless asked for."""
+    """The whole, made safe to show; remote pictures are left out unless asked for.
+
+    Null where there is none or it is too large to be answered.
+    """
     blocked_images: int
     """How many remote pictures were left out of `html`."""
+    cut: bool
+    """Whether text or HTML was too large, or the HTML too dear to clean, to be answered whole."""
     attachments: list[AttachmentShown]
     headers: dict[str, str]
 
@@ -109,6 +114,7 @@ class WholeMessage(MessageShown):
             quoted_text=message.quoted_text,
             html=message.html,
             blocked_images=message.blocked_images,
+            cut=message.cut,
             attachments=[_attachment(n, part) for n, part in enumerate(parts)],
             headers=dict(message.view.message.headers),
         )

@@ -1,4 +1,4 @@
-"""Messages made to cost a parser minutes or gigabytes, and a run over all of them in a process of its own."""
+"""Messages made to cost a reader minutes or gigabytes, and a run over all of them in a process of its own."""
 
 import json
 import time
@@ -8,6 +8,7 @@ from shared.domain.errors import UnreadableMessageError
 from shared.domain.ids import ProviderMessageId
 from shared.domain.message import FetchedMessage, FetchedPart, Flags
 from shared.mime.parse import MimeParser
+from shared.mime.sanitise import sanitise
 from shared.providers.imap.fetching import HEADER_BYTES
 from shared.providers.imap.structure import LARGEST_TEXT, MOST_TEXTS
 from tests.performance.memory import peak_megabytes
@@ -119,6 +120,13 @@ BOMBS = {
     "html, unended": lambda: html("<a " * 300_000),
     "html, comments unended": lambda: html("<!--" * 250_000),
     "html, entities": lambda: html("&amp" * 250_000 + "&" * 10_000),
+    "html, bare ampersands": lambda: html("&" * MEGABYTE),
+    "html, ampersands between letters": lambda: html("abcdefghi&" * (MEGABYTE // 10)),
+    "html, no-break spaces": lambda: html("\xa0" * (MEGABYTE // 2)),
+    "html, references to no-break spaces": lambda: html("&#160;" * (MEGABYTE // 6)),
+    "html, ampersands in attributes": lambda: html(f"<p title='{'&' * 50_000}'>x</p>" * 20),
+    "html, angle brackets": lambda: html("< " * (MEGABYTE // 2)),
+    "html, quotation marks": lambda: html('"' * MEGABYTE),
     "quote lines": lambda: HEAD + b"\r\n" + b"On wrote:\r\n" * 1_000_000,
 }
 
@@ -151,7 +159,10 @@ def main() -> None:
         )
         began = time.process_time()
         try:
-            outcome = ",".join(parser.parse(message).defects)
+            parsed = parser.parse(message)
+            if parsed.html:
+                sanitise(parsed.html)
+            outcome = ",".join(parsed.defects)
         except UnreadableMessageError as error:
             outcome = f"{error.code} {error.cause}"
         seconds = time.process_time() - began

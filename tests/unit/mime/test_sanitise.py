@@ -173,8 +173,11 @@ def test_remote_images_are_taken_out_and_counted():
         "<p " + " ".join(f"a{n}='>'" for n in range(10_000)) + ">x",
         "<p>" + "".join(f"<b a={n}>" for n in range(400)) + "x<p>" * 2_000,
         "x" * (1024 * 1024 + 1),
+        "x" + "&" * (1024 * 1024 - 1),
+        "x" + "\xa0" * (1024 * 1024 - 1),
+        "x" + "<b>&amp;</b>" * 60_000,
     ],
-    ids=range(9),
+    ids=range(12),
 )
 def test_what_is_dear_to_parse_becomes_plain_text(html):
     assert not is_harmless(html)
@@ -184,6 +187,7 @@ def test_what_is_dear_to_parse_becomes_plain_text(html):
     assert "x" in clean
     assert "<p" not in clean
     assert "<div" not in clean
+    assert len(clean) <= 1_000_000
 
 
 @pytest.mark.parametrize(

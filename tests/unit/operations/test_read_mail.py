@@ -1,5 +1,6 @@
 """What each viewer is shown of a message, and where it comes from."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.api.schemas.mail import WholeMessage
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.ids import (
     Address,
@@ -20,7 +22,8 @@ from shared.domain.ids import (
 from shared.domain.mailbox import MailboxKind, Visibility
 from shared.domain.message import Participant, ParticipantRole, StoredAttachment
 from shared.domain.visibility import Access, Viewer
-from shared.mime.sanitise import Sanitised
+from shared.mime.caps import MAX_BODY_BYTES
+from shared.mime.sanitise import Sanitised, sanitise
 from shared.operations.quoted_text import split_quoted
 from shared.operations.read_mail import link_attachment, read_message, read_thread, read_timeline
 from shared.operations.search_mail import MOST_MAILBOXES, Search, search_mail
@@ -158,6 +161,19 @@ def test_a_message_without_html_or_body(world):
     assert (opened.html, opened.blocked_images, opened.quoted_text) == (None, 0, None)
     world.bodies.clear()
     assert read_message(ANN, message.id, sanitise=safe, **ports(world)).text is None
+
+
+@pytest.mark.parametrize("letter", ['"', "\\", "\x01", "\n", "&", ">", "x", "\U0001f600"])
+def test_the_largest_body_makes_an_answer_that_can_be_sent(world, letter):
+    box = add_mailbox(world, "A")
+    body = letter * (MAX_BODY_BYTES // len(letter.encode()))
+    message = store(world, box, message_of("a"), text=body, html=body)
+    opened = read_message(ANN, message.id, sanitise=sanitise, **ports(world))
+    answer = WholeMessage.opened(opened).model_dump_json()
+    assert len(json.dumps({"body": answer}, ensure_ascii=False).encode()) < 5_000_000
+    assert body.startswith(opened.text)
+    whole = opened.text == body and opened.html is not None
+    assert opened.cut == (not whole or letter == "&")
 
 
 @pytest.mark.parametrize("name", ["x", "m" + "a" * 48, "t" + "a" * 24, "m#" + "a" * 47])
