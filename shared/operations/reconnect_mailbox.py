@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, replace
 
+from shared.domain.addresses import canonical_address
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.ids import FolderId, MailboxId
-from shared.domain.mail_server import ImapGrant, ServerLogin
+from shared.domain.mail_server import ImapGrant, ServerLogin, ServerSettings
 from shared.domain.mailbox import Mailbox
 from shared.domain.permissions import require_change
 from shared.domain.run import RunReason
@@ -52,11 +53,7 @@ def reconnect_mailbox(
     """
     record = mailboxes.get(viewer.tenant_id, mailbox_id)
     mailbox = require_change(viewer, record.mailbox if record else None)
-    if (
-        mailbox.imap is None
-        or mailbox.imap.username.casefold() != request.imap.server.username.casefold()
-    ):
-        raise RequestError(ErrorCode.WRONG_MAILBOX)
+    _require_same_account(mailbox.imap, request.imap.server)
     check_logins(request.imap, request.smtp, policy)
     test = test_servers(request.imap, request.smtp, tester=tester)
     if not test.ok:
@@ -78,3 +75,23 @@ def reconnect_mailbox(
     queues.send_syncs([SyncRequest(again.tenant_id, again.id, RunReason.CONNECTED)])
     after = mailboxes.get(again.tenant_id, again.id)
     return after.mailbox if after else again
+
+
+def _require_same_account(before: ServerSettings | None, again: ServerSettings) -> None:
+    """Refuse another account: two people's mail would become one mailbox's.
+
+    An address names an account wherever it is served; a bare name such as `info` means somebody
+    else at the next host.
+    """
+    if before is None or before.username.casefold() != again.username.casefold():
+        field, words = "imap.username", "This is not the user name this mailbox was connected with."
+    elif canonical_address(again.username) is None and _host(before) != _host(again):
+        field = "imap.host"
+        words = "The user name is no address, so that another host means another account."
+    else:
+        return
+    raise RequestError(ErrorCode.WRONG_MAILBOX, fields=[(field, words)])
+
+
+def _host(server: ServerSettings) -> str:
+    return server.host.casefold().rstrip(".")

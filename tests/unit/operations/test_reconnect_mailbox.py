@@ -1,0 +1,80 @@
+"""Which logins a known mailbox may come back with."""
+
+import pytest
+
+from shared.domain.errors import ErrorCode, RequestError
+from shared.domain.mail_server import Security, ServerLogin, ServerSettings
+from shared.domain.secret import Secret
+from shared.operations.connect_mailbox import ConnectPolicy, ConnectRequest, connect_mailbox
+from shared.operations.reconnect_mailbox import ReconnectRequest, reconnect_mailbox
+from tests.fakes.clock import FixedClock
+from tests.unit.operations.machine import ADA, OWN_ADDRESS, Machine, busy_server
+
+HOST = "imap.acme.example"
+
+
+@pytest.fixture
+def machine():
+    return Machine(busy_server(FixedClock().now()))
+
+
+def login(username, host=HOST):
+    return ServerLogin(ServerSettings(host, 993, Security.TLS, username), Secret("not-a-real-one"))
+
+
+def connect(machine, username):
+    return connect_mailbox(
+        ADA,
+        ConnectRequest(OWN_ADDRESS, login(username), login(username)),
+        tester=machine.tester,
+        mailboxes=machine.mailboxes,
+        backfills=machine.backfills,
+        secrets=machine.secrets,
+        queues=machine.queues,
+        clock=machine.clock,
+        policy=ConnectPolicy(),
+    )
+
+
+def reconnect(machine, mailbox, again, folders=None):
+    return reconnect_mailbox(
+        ADA,
+        mailbox.id,
+        ReconnectRequest(again, again, folders),
+        tester=machine.tester,
+        mailboxes=machine.mailboxes,
+        secrets=machine.secrets,
+        queues=machine.queues,
+        policy=ConnectPolicy(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("username", "again"),
+    [
+        (OWN_ADDRESS, login(OWN_ADDRESS.upper(), "new.acme.example")),
+        ("info", login("info")),
+        ("info", login("INFO", "IMAP.acme.example.")),
+    ],
+)
+def test_the_same_account_comes_back(machine, username, again):
+    mailbox = connect(machine, username)
+    assert reconnect(machine, mailbox, again).imap == again.server
+
+
+@pytest.mark.parametrize(
+    ("username", "again", "field"),
+    [
+        (OWN_ADDRESS, login("eve@evil.example"), "imap.username"),
+        ("info", login("sales"), "imap.username"),
+        ("info", login("info", "imap.other.example"), "imap.host"),
+    ],
+)
+def test_another_account_is_refused_and_what_tells_it_apart_is_named(
+    machine, username, again, field
+):
+    mailbox = connect(machine, username)
+    with pytest.raises(RequestError) as refused:
+        reconnect(machine, mailbox, again)
+    assert refused.value.code is ErrorCode.WRONG_MAILBOX
+    assert [name for name, _ in refused.value.fields] == [field]
