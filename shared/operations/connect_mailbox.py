@@ -141,6 +141,7 @@ def connect_mailbox(
     if not test.ok:
         raise ConnectionTestFailedError(test)
     check_folders(request.active_folders, test.imap)
+    _check_first_folders(request.active_folders, test.imap)
 
     now = clock.now()
     days = request.backfill_days
@@ -223,25 +224,26 @@ def check_logins(imap: ServerLogin, smtp: ServerLogin, policy: ConnectPolicy) ->
 
 
 def check_folders(chosen: tuple[FolderId, ...] | None, verdict: Verdict) -> None:
-    """Refuse a chosen folder that was not found, or is trash or spam.
-
-    Raises `RequestError(INVALID_REQUEST)`.
-    """
-    if chosen is None:
-        return
-    known = {folder.id: folder for folder in verdict.folders}
+    """Refuse a chosen folder that was not found; raises `RequestError(INVALID_REQUEST)`."""
+    known = {folder.id for folder in verdict.folders if folder.selectable}
     refused = [
         ("active_folders", f"There is no folder {folder_id!r} that can be opened.")
-        for folder_id in chosen
-        if folder_id not in known or not known[folder_id].selectable
-    ]
-    refused += [
-        ("active_folders", "Trash and spam are never part of a first sync; add them later.")
-        for folder_id in chosen
-        if folder_id in known and known[folder_id].role in {FolderRole.TRASH, FolderRole.SPAM}
+        for folder_id in chosen or ()
+        if folder_id not in known
     ]
     if refused:
         raise RequestError(ErrorCode.INVALID_REQUEST, fields=refused)
+
+
+def _check_first_folders(chosen: tuple[FolderId, ...] | None, verdict: Verdict) -> None:
+    unwanted = {
+        folder.id
+        for folder in verdict.folders
+        if folder.role in {FolderRole.TRASH, FolderRole.SPAM}
+    }
+    if unwanted & set(chosen or ()):
+        words = "Trash and spam are never part of a first sync; add them later."
+        raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("active_folders", words)])
 
 
 def _checked_address(request: ConnectRequest) -> str:

@@ -1,16 +1,20 @@
-"""Which logins a known mailbox may come back with."""
+"""Which logins and folders a known mailbox may come back with."""
+
+from dataclasses import replace
 
 import pytest
 
 from shared.domain.errors import ErrorCode, RequestError
+from shared.domain.ids import FolderId
 from shared.domain.mail_server import Security, ServerLogin, ServerSettings
 from shared.domain.secret import Secret
 from shared.operations.connect_mailbox import ConnectPolicy, ConnectRequest, connect_mailbox
 from shared.operations.reconnect_mailbox import ReconnectRequest, reconnect_mailbox
 from tests.fakes.clock import FixedClock
-from tests.unit.operations.machine import ADA, OWN_ADDRESS, Machine, busy_server
+from tests.unit.operations.machine import ADA, OWN_ADDRESS, TENANT, Machine, busy_server
 
 HOST = "imap.acme.example"
+INBOX, TRASH = FolderId("f-inbox"), FolderId("f-trash")
 
 
 @pytest.fixture
@@ -78,3 +82,18 @@ def test_another_account_is_refused_and_what_tells_it_apart_is_named(
         reconnect(machine, mailbox, again)
     assert refused.value.code is ErrorCode.WRONG_MAILBOX
     assert [name for name, _ in refused.value.fields] == [field]
+
+
+def test_folders_chosen_after_connecting_may_stay_chosen(machine):
+    mailbox = connect(machine, OWN_ADDRESS)
+    chosen = (INBOX, TRASH)
+    stands = machine.world.mailboxes[(TENANT, mailbox.id)]
+    machine.mailboxes.save_settings(replace(stands, active_folders=chosen))
+    assert reconnect(machine, mailbox, login(OWN_ADDRESS), chosen).active_folders == chosen
+
+
+def test_a_folder_that_is_not_there_cannot_be_chosen(machine):
+    mailbox = connect(machine, OWN_ADDRESS)
+    with pytest.raises(RequestError) as refused:
+        reconnect(machine, mailbox, login(OWN_ADDRESS), (INBOX, FolderId("f-nowhere")))
+    assert [field for field, _ in refused.value.fields] == ["active_folders"]
