@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shared.domain.backfill import OPEN, BackfillState
 from shared.domain.errors import ConflictError
 from shared.domain.ids import MailboxId
-from shared.domain.mailbox import Mailbox
+from shared.domain.mailbox import Mailbox, MailboxStatus
 from shared.domain.permissions import require_change
 from shared.domain.visibility import Viewer
 from shared.operations.connect_mailbox import identity_of
@@ -24,6 +24,7 @@ class DisconnectionPreview:
 
     mailbox: Mailbox
     is_primary_of_owner: bool
+    """Its owner's alone: for whom else a shared mailbox is primary is not asked."""
     open_backfills: int
 
 
@@ -39,7 +40,8 @@ def preview_disconnection(
         for backfill in backfills.list_backfills(mailbox.tenant_id, mailbox.id)
         if backfill.state in OPEN
     ]
-    return DisconnectionPreview(mailbox, primary == mailbox.id, len(still_open))
+    is_primary = primary == mailbox.id and mailbox.status is not MailboxStatus.DISCONNECTED
+    return DisconnectionPreview(mailbox, is_primary, len(still_open))
 
 
 def disconnect_mailbox(

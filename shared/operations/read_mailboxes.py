@@ -34,6 +34,7 @@ class MailboxView:
     mailbox: Mailbox
     run_state: RunState
     is_primary: bool
+    """The viewer's, and not disconnected; reconnected, it is primary again."""
     next_run_at: datetime | None
     may_change: bool
     """Whether the viewer may change it; its logins' names are shown only then."""
@@ -149,7 +150,7 @@ def _view(
     return MailboxView(
         mailbox,
         record.run_state,
-        is_primary=mailbox.id == primary,
+        is_primary=mailbox.id == primary and mailbox.status is not MailboxStatus.DISCONNECTED,
         next_run_at=_next_run_at(mailbox, record.run_state, now),
         may_change=may_change(viewer, mailbox),
     )

@@ -27,6 +27,7 @@ from shared.operations.connect_mailbox import (
     test_servers,
 )
 from shared.operations.disconnect_mailbox import preview_disconnection
+from shared.operations.read_mailboxes import get_mailbox
 from shared.operations.record_dead_letter import record_dead_letter
 from shared.operations.start_backfill import BackfillAction, change_backfill, start_backfill
 from shared.ports.queues import ChunkRequest, SyncRequest
@@ -322,6 +323,22 @@ def test_the_preview_tells_what_disconnecting_touches(machine):
     assert preview.open_backfills == 1
     with pytest.raises(RequestError):
         preview_disconnection(BOB, mailbox.id, **ports(machine, "mailboxes", "backfills"))
+
+
+def test_no_disconnected_mailbox_is_anybody_s_primary_until_it_comes_back(machine):
+    def is_primary():
+        view = get_mailbox(ADA, mailbox.id, **ports(machine, "mailboxes", "clock"))
+        preview = preview_disconnection(ADA, mailbox.id, **ports(machine, "mailboxes", "backfills"))
+        assert view.is_primary is preview.is_primary_of_owner
+        return view.is_primary
+
+    mailbox = machine.connect()
+    machine.mailboxes.set_primary(TENANT, ADA.user_id, mailbox.id)
+    assert is_primary()
+    machine.disconnect(mailbox.id)
+    assert not is_primary()
+    machine.reconnect(mailbox.id)
+    assert is_primary()
 
 
 # backfills
