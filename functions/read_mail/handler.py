@@ -336,16 +336,23 @@ def get_attachment(
 
 
 @app.get("/v1/threads/<thread_id>", summary="A thread, oldest first", tags=["Mail"])
-def get_thread(thread_id: Annotated[ThreadIdText, Path()]) -> ThreadShown:
+def get_thread(
+    thread_id: Annotated[ThreadIdText, Path()], limit: Limit = 50, next_: Next = None
+) -> ThreadShown:
     """Read what the caller may see of a thread."""
-    views = read_mail.read_thread(
-        viewer(app),
+    who = viewer(app)
+    pages = ListOf(who.tenant_id, f"thread/{thread_id}")
+    page = read_mail.read_thread(
+        who,
         ThreadId(thread_id),
+        after=pages.entry_position(next_),
+        limit=limit,
         mailboxes=wiring.mailboxes(),
         messages=wiring.messages(),
         contacts=wiring.contacts(),
     )
-    return ThreadShown(id=thread_id, items=[MessageShown.of(view) for view in views])
+    shown = _message_list(page, pages)
+    return ThreadShown(id=thread_id, items=shown.items, next=shown.next)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -67,7 +67,6 @@ if TYPE_CHECKING:
 
 _WRITERS = 8
 _MOST_MESSAGES_AT_ONCE = 100
-_LONGEST_THREAD = 500
 _FIRST, _LAST = " ", "\U0010ffff"
 
 
@@ -216,13 +215,22 @@ class DynamoMessageStore:
             for message in messages
         }
 
-    def thread(self, tenant_id: TenantId, thread_id: ThreadId) -> list[Message]:
-        """Read the thread's partition."""
+    def thread(self, tenant_id: TenantId, thread_id: ThreadId) -> list[TimelineEntry]:
+        """Read the thread's partition, which is in order of id: only the whole has an order."""
         found = self.table.query(
-            thread_pk(tenant_id, thread_id), prefix=MESSAGE_PREFIX, consistent=False
+            thread_pk(tenant_id, thread_id),
+            prefix=MESSAGE_PREFIX,
+            consistent=False,
+            attributes="sk, r",
         )
-        messages = [message_of(raw) for raw in islice(found, _LONGEST_THREAD)]
-        return sorted(messages, key=lambda message: (message.received_at, message.id))
+        entries = [
+            TimelineEntry(
+                from_microseconds(int(raw["r"]["N"])),
+                MessageId(raw["sk"]["S"].removeprefix(MESSAGE_PREFIX)),
+            )
+            for raw in found
+        ]
+        return sorted(entries, key=lambda entry: (entry.at, entry.message_id))
 
     def by_address(
         self,

@@ -35,7 +35,7 @@ Judge = Callable[[Sequence[TimelineEntry]], Mapping[MessageId, MessageView]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some messages, newest first, and where the next page goes on (None: nowhere)."""
+    """Some messages in the list's order, and where the next page goes on (None: nowhere)."""
 
     items: tuple[MessageView, ...]
     next: TimelineEntry | None

@@ -129,22 +129,39 @@ def read_thread(
     viewer: Viewer,
     thread_id: ThreadId,
     *,
+    after: TimelineEntry | None,
+    limit: int,
     mailboxes: MailboxStore,
     messages: MessageStore,
     contacts: ContactStore,
-) -> list[MessageView]:
-    """Return what the viewer may see of a thread, oldest first.
+) -> Page:
+    """Return a page of what the viewer may see of a thread, oldest first.
 
-    Raises `RequestError(THREAD_NOT_FOUND)`.
+    Raises `RequestError(THREAD_NOT_FOUND)`: also where there are messages, and none for them.
     """
-    found = messages.thread(viewer.tenant_id, thread_id)
+    entries = [
+        entry
+        for entry in messages.thread(viewer.tenant_id, thread_id)
+        if after is None or (entry.at, entry.message_id) > (after.at, after.message_id)
+    ]
     boxes = boxes_of(viewer, mailboxes=mailboxes)
-    views = show_messages(
-        viewer, found, Place.TIMELINE, boxes, messages=messages, contacts=contacts
-    )
-    if not views:
+    items: list[MessageView] = []
+    for start in range(0, len(entries), limit):
+        ids = [entry.message_id for entry in entries[start : start + limit]]
+        found = messages.get_messages(viewer.tenant_id, ids)
+        known = [found[message_id] for message_id in ids if message_id in found]
+        views = show_messages(
+            viewer, known, Place.TIMELINE, boxes, messages=messages, contacts=contacts
+        )
+        for position, message_id in enumerate(ids, start):
+            if message_id in views:
+                items.append(views[message_id])
+            if len(items) == limit:
+                more = position + 1 < len(entries)
+                return Page(tuple(items), entries[position] if more else None)
+    if not items and after is None:
         raise RequestError(ErrorCode.THREAD_NOT_FOUND)
-    return list(views.values())
+    return Page(tuple(items), None)
 
 
 def read_message(

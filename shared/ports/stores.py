@@ -269,8 +269,8 @@ class MessageStore(Protocol):
         """Return each message's copies, live and removed."""
         ...
 
-    def thread(self, tenant_id: TenantId, thread_id: ThreadId) -> list[Message]:
-        """Return the messages of a thread, oldest first, at most 500."""
+    def thread(self, tenant_id: TenantId, thread_id: ThreadId) -> list[TimelineEntry]:
+        """Return an entry for every message of a thread, oldest first."""
         ...
 
     def by_address(

@@ -739,14 +739,14 @@ class InMemoryMessageStore:
                         found[message.id].append(copy)
             return found
 
-    def thread(self, tenant_id: TenantId, thread_id: ThreadId) -> list[Message]:
+    def thread(self, tenant_id: TenantId, thread_id: ThreadId) -> list[TimelineEntry]:
         with self.world.lock:
-            messages = [
-                message
-                for (tenant, _), message in sorted(self.world.messages.items(), key=lambda i: i[0])
+            entries = [
+                TimelineEntry(message.received_at, message.id)
+                for (tenant, _), message in self.world.messages.items()
                 if tenant == tenant_id and message.thread_id == thread_id
-            ][:500]
-        return sorted(messages, key=lambda message: (message.received_at, message.id))
+            ]
+        return sorted(entries, key=_place)
 
     def by_address(
         self,

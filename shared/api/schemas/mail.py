@@ -132,7 +132,7 @@ class ThreadShown(Shown):
 
     id: str
     items: list[MessageShown]
-    next: None = None
+    next: str | None
 
 
 class AttachmentLinkShown(Shown):

@@ -285,9 +285,22 @@ def test_a_thread_is_read_oldest_first(stores, fence):
     stores.messages.save(fence, new)
     thread_id = new[0].message.thread_id
     found = stores.messages.thread(TENANT, thread_id)
-    assert [message.id for message in found] == [new[n].message.id for n in (0, 2, 1)]
+    assert found == [
+        TimelineEntry(new[n].message.received_at, new[n].message.id) for n in (0, 2, 1)
+    ]
     assert stores.messages.thread(TENANT, ThreadId("t" + "a" * 24)) == []
     assert stores.messages.thread(OTHER_TENANT, thread_id) == []
+
+
+def test_a_thread_is_as_long_as_it_is(stores, fence):
+    new = [
+        a_new_copy(str(n), root="root", received_at=later(n), body=Body(LARGE[n : n + 4_000], None))
+        for n in range(620)
+    ]
+    for start in range(0, len(new), 90):
+        stores.messages.save(fence, new[start : start + 90])
+    found = stores.messages.thread(TENANT, new[0].message.thread_id)
+    assert [entry.message_id for entry in found] == [one.message.id for one in new]
 
 
 def test_an_address_is_read_newest_first_page_by_page(stores, fence):

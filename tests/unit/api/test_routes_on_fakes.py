@@ -285,6 +285,12 @@ def test_a_thread_is_oldest_first(app):
     two = store(app.world, ann, message_of("two", thread="t", minutes=2), folder=SENT)
     body = app.ask("GET", f"/v1/threads/{one.thread_id}").json
     assert [item["id"] for item in body["items"]] == [one.id, two.id]
+    assert body["next"] is None
+    target = f"/v1/threads/{one.thread_id}?limit=1"
+    first = app.ask("GET", target).json
+    last = app.ask("GET", target, query={"next": first["next"]}).json
+    assert [item["id"] for item in first["items"] + last["items"]] == [one.id, two.id]
+    assert last["next"] is None
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ from tests.fakes.stores import (
 ANN = Viewer(TenantId("acme"), UserId("ann"))
 BOB = Viewer(TenantId("acme"), UserId("bob"))
 ADMIN = Viewer(TenantId("acme"), UserId("root"), is_admin=True)
+STRANGER = Viewer(TenantId("other"), UserId("ann"))
 PART = StoredAttachment("a.pdf", "application/pdf", 3, digest="d")
 
 
@@ -55,6 +56,10 @@ def ports(world) -> Any:
         "messages": InMemoryMessageStore(world),
         "contacts": InMemoryContactStore(world),
     }
+
+
+def thread_page(world, viewer, thread_id, *, after=None, limit=100):
+    return read_thread(viewer, thread_id, after=after, limit=limit, **ports(world))
 
 
 def safe(html):
@@ -147,11 +152,35 @@ def test_a_thread_shows_each_message_at_its_own_level(world):
     first = store(world, mine, message_of("1", thread="t", minutes=1))
     store(world, bobs, message_of("2", thread="t", minutes=2))
     store(world, bobs, message_of("3", thread="t", minutes=3, sender="x@else.example", to=()))
-    views = read_thread(ANN, first.thread_id, **ports(world))
-    assert [view.access for view in views] == [Access.FULL, Access.METADATA]
-    with pytest.raises(RequestError) as caught:
-        read_thread(ANN, ThreadId("t" + "a" * 24), **ports(world))
-    assert caught.value.code is ErrorCode.THREAD_NOT_FOUND
+    page = thread_page(world, ANN, first.thread_id)
+    assert [view.access for view in page.items] == [Access.FULL, Access.METADATA]
+    for viewer, thread_id in ((ANN, ThreadId("t" + "a" * 24)), (STRANGER, first.thread_id)):
+        with pytest.raises(RequestError) as caught:
+            thread_page(world, viewer, thread_id)
+        assert caught.value.code is ErrorCode.THREAD_NOT_FOUND
+
+
+@pytest.mark.parametrize("limit", [1, 7, 100])
+def test_the_pages_of_a_long_thread_lose_nothing_and_show_nothing_twice(world, limit):
+    mine, bobs = add_mailbox(world, "A"), add_mailbox(world, "B", owner="bob")
+    mails = [message_of(str(n), thread="t", minutes=n // 3) for n in range(130)]
+    for n, mail in enumerate(mails):
+        # Without a contact among its participants, Bob's is his alone.
+        store(world, mine if n % 5 or n < 20 else bobs, mail)
+    visible = {mail.id for n, mail in enumerate(mails) if n % 5 or n < 20}
+    seen, after = [], None
+    while True:
+        page = thread_page(world, ANN, mails[0].thread_id, after=after, limit=limit)
+        assert len(page.items) <= limit
+        seen += page.items
+        after = page.next
+        if after is None:
+            break
+    assert len(seen) == len(visible) == len({view.message.id for view in seen})
+    assert {view.message.id for view in seen} == visible
+    assert [view.message.received_at for view in seen] == sorted(
+        view.message.received_at for view in seen
+    )
 
 
 def test_a_message_without_html_or_body(world):
