@@ -74,10 +74,12 @@ def mint(
 
     Raises NotStartedError before the stack's first start.
     """
+    # Before the key, which belongs to a stack that was started.
+    url = issuer_url(paths)
     key = _key(paths)
     now = int(time.time())
     claims: dict[str, Any] = {
-        "iss": issuer_url(paths),
+        "iss": url,
         "aud": AUDIENCE,
         "sub": user,
         "tenant_id": tenant,
