@@ -5,14 +5,14 @@ other. Status, generation, fence, lease and latest errors are all in the state, 
 and ending an idle poll are one write of one small item, and one condition decides.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import orjson
 from pynamodb.expressions.condition import Condition
 
-from shared.aws import state_changes
+from shared.aws import first_folders, state_changes
 from shared.aws.fences import stale, still_holds
 from shared.aws.mailbox_items import (
     folder_item,
@@ -35,7 +35,6 @@ from shared.aws.tables import (
     PointerItem,
     SettingsItem,
     StateItem,
-    folder_key,
     identity_key,
     mailbox_pk,
     mailbox_sk,
@@ -307,26 +306,9 @@ class DynamoMailboxStore:
         states = [folder_state(FolderItem.from_raw_data(raw)) for raw in found]
         return sorted(states, key=lambda state: state.folder.id)
 
-    def add_folder(self, fence: Fence, state: FolderState) -> FolderState:
-        """Write it where there is no cursor yet, guarded by the fence."""
-        failed = self.table.transact(
-            [
-                self.table.check_operation(
-                    state_key(fence.tenant_id, fence.mailbox_id), still_holds(fence)
-                ),
-                self.table.put_operation(
-                    folder_item(fence.tenant_id, fence.mailbox_id, state),
-                    FolderItem.cursor.does_not_exist(),
-                ),
-            ]
-        )
-        if 0 in failed:
-            raise stale("fence")
-        if not failed:
-            return state
-        key = folder_key(fence.tenant_id, fence.mailbox_id, state.folder.id)
-        stands = self.table.get(FolderItem, key)
-        return folder_state(stands) if stands else state
+    def add_folders(self, fence: Fence, states: Sequence[FolderState]) -> list[FolderState]:
+        """Write those that have no cursor yet; see `first_folders`."""
+        return first_folders.add(self.table, fence, states)
 
     def primary(self, tenant_id: TenantId, user_id: UserId) -> MailboxId | None:
         """Read the user's own item."""

@@ -204,10 +204,9 @@ def _history(
         if window is not None:
             listed[folder.id] = window
             fresh.append(FolderState(folder, cursor.encode()))
-    # Right after one another: a sync run that finds some of them takes the others for new folders,
-    # and brings in by itself what the backfill would.
-    for state in fresh:
-        stands = mailboxes.add_folder(fence, state)
+    # All at once: a sync run that found some of them would take the others for new folders, and
+    # bring in by itself what the backfill is for.
+    for state, stands in zip(fresh, mailboxes.add_folders(fence, fresh), strict=True):
         if stands.cursor != state.cursor and stands.cursor is not None:
             end = Cursor.decode(stands.cursor)
             listed[state.folder.id] = _window(session, state.folder, backfill, end)

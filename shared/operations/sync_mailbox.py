@@ -187,8 +187,7 @@ def _draw_the_line(
             with _only_this_folder(run):
                 cursor = session.baseline(folder, now=run.started_at)
                 fresh.append(FolderState(folder, cursor.encode()))
-    # Right after one another: a folder left without a cursor is later taken for a new one.
-    return {state.folder.id: run.mailboxes.add_folder(lease.fence, state) for state in fresh}
+    return {state.folder.id: state for state in run.mailboxes.add_folders(lease.fence, fresh)}
 
 
 @contextmanager

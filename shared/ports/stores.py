@@ -168,10 +168,10 @@ class MailboxStore(Protocol):
         """Return the folders as last listed, consistently read."""
         ...
 
-    def add_folder(self, fence: Fence, state: FolderState) -> FolderState:
-        """Store a folder's first state unless it has one with a cursor.
+    def add_folders(self, fence: Fence, states: Sequence[FolderState]) -> list[FolderState]:
+        """Store folders' first states, but for those that have one with a cursor.
 
-        Return the one that stands.
+        Up to 99 appear at once. Return those that stand.
         """
         ...
 

@@ -343,14 +343,15 @@ class InMemoryMailboxStore:
             stored = self.world.folders.get((tenant_id, mailbox_id), {})
             return [stored[folder_id] for folder_id in sorted(stored)]
 
-    def add_folder(self, fence: Fence, state: FolderState) -> FolderState:
+    def add_folders(self, fence: Fence, states: Sequence[FolderState]) -> list[FolderState]:
         with self.world.lock:
             self.world.check(fence)
             stored = self.world.folders.setdefault((fence.tenant_id, fence.mailbox_id), {})
-            standing = stored.get(state.folder.id)
-            if standing is None or standing.cursor is None:
-                stored[state.folder.id] = state
-            return stored[state.folder.id]
+            for state in states:
+                standing = stored.get(state.folder.id)
+                if standing is None or standing.cursor is None:
+                    stored[state.folder.id] = state
+            return [stored[state.folder.id] for state in states]
 
     def primary(self, tenant_id: TenantId, user_id: UserId) -> MailboxId | None:
         return self.world.primaries.get((tenant_id, user_id))

@@ -127,9 +127,9 @@ def request_run(stores, _):
     return lambda: stores.mailboxes.request_run(TENANT, BOX, RunId("01R"))
 
 
-def add_folder(stores, record):
+def add_folders(stores, record):
     fence = Fence(TENANT, BOX, record.mailbox.generation)
-    return lambda: stores.mailboxes.add_folder(fence, a_folder())
+    return lambda: stores.mailboxes.add_folders(fence, [a_folder(), a_folder("f2")])
 
 
 def create_backfill(stores, _):
@@ -181,7 +181,7 @@ FLOWS = [
     create,
     save_settings,
     request_run,
-    add_folder,
+    add_folders,
     create_backfill,
     put_chunks,
     start_backfill,

@@ -458,17 +458,19 @@ def test_a_failure_without_a_lease_touches_no_lease_and_moves_no_cursor(stores):
 def test_a_folder_gets_its_first_cursor_once(stores):
     record = connected(stores.mailboxes)
     fence = Fence(TENANT, BOX, record.mailbox.generation)
-    add = stores.mailboxes.add_folder
-    assert add(fence, a_folder(cursor=None)) == a_folder(cursor=None)
-    assert add(fence, a_folder(cursor="imap:1:1")) == a_folder(cursor="imap:1:1")
-    assert add(fence, a_folder(cursor="imap:1:2")) == a_folder(cursor="imap:1:1")
+    add = stores.mailboxes.add_folders
+    for cursor, kept in [(None, None), ("imap:1:1", "imap:1:1"), ("imap:1:2", "imap:1:1")]:
+        assert add(fence, [a_folder(cursor=cursor)]) == [a_folder(cursor=kept)]
     assert stores.mailboxes.folders(TENANT, BOX) == [a_folder(cursor="imap:1:1")]
+    both = [a_folder(cursor="imap:1:3"), a_folder("f2", cursor="imap:1:3")]
+    assert add(fence, both) == [a_folder(cursor="imap:1:1"), both[1]]
+    assert add(fence, []) == []
 
 
 def test_a_folder_of_another_generation_is_stale(stores):
     record = connected(stores.mailboxes)
     fence = Fence(TENANT, BOX, record.mailbox.generation - 1)
-    assert refusal(stores.mailboxes.add_folder, fence, a_folder()) is ErrorCode.STALE_WRITE
+    assert refusal(stores.mailboxes.add_folders, fence, [a_folder()]) is ErrorCode.STALE_WRITE
     assert stores.mailboxes.folders(TENANT, BOX) == []
 
 

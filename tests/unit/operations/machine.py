@@ -50,7 +50,7 @@ EFFECTS = [
     "mark_",
     "finish_",
     "fail_",
-    "add_folder",
+    "add_folders",
     "set_",
     "put",
     "start_",
