@@ -1,12 +1,14 @@
 """What the demo shows: a mailbox connected, imported and read by contact, over HTTP only."""
 
+import shlex
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from infra.local.demo_mail import ADDRESS
 from infra.local.http_api import HttpApi, RefusedError
-from infra.local.mail import MailServers
+from infra.local.mail import Login, MailServers
 from infra.local.stack import LocalStack
 
 TENANT: Final = "demo"
@@ -28,7 +30,10 @@ def run(stack: LocalStack, servers: MailServers, say: Say) -> None:
 
     Raises DemoFailedError.
     """
-    say(f"\nThe mailbox of {ADDRESS} holds {servers.fill()} messages of the last {_DAYS} days")
+    say(
+        f"\nThe mailbox of {ADDRESS} holds {servers.fill()} messages of the last {_DAYS} days;"
+        " those in Junk and Trash are left out of the import"
+    )
     api = HttpApi(stack.api_url, stack.token(TENANT, USER, "admin"))
     try:
         mailbox_id = _connected(api) or _connect(api, servers, say)
@@ -112,6 +117,42 @@ def _show_timeline(api: HttpApi, contact_id: str, say: Say) -> None:
         subject = message["subject"] or "(no subject)"
         paper_clip = " [attachment]" if message["has_attachments"] else ""
         say(f"  {message['sent_at'][:10]}  {way}  {subject[:70]}{paper_clip}")
+
+
+def say_how_to_send(servers: MailServers, say: Say) -> None:
+    """Print a command that has the first contact write to the demo mailbox."""
+    _, contact = next(iter(servers.contacts().items()))
+    sender = f"{contact['name']} <{contact['addresses'][0]}>"
+    say(
+        f"""
+A new mail from {contact["name"]}, in the timeline within a minute or two:
+
+  {send_command(servers.smtp, servers.access.authority, sender)}
+"""
+    )
+
+
+def send_command(login: Login, authority: Path | None, sender: str) -> str:
+    """Return a shell command that sends a mail which says it is from `sender` to the login's own.
+
+    The server takes mail only from whom it knows, so that the envelope names the login's address.
+    """
+    lines = [
+        f"From: {sender}",
+        f"To: {login.username}",
+        # Told apart by its subject: a mail without a Message-ID that says the same is the same.
+        "Subject: Hello at %s",
+        "",
+        "Does it arrive?",
+    ]
+    text = "".join(f"{line}\\r\\n" for line in lines)
+    curl = ["curl", "-sS", f"smtps://{login.host}:{login.port}"]
+    if authority is not None:
+        curl += ["--cacert", str(authority)]
+    curl += ["--user", f"{login.username}:{login.password}", "--mail-from", login.username]
+    curl += ["--mail-rcpt", login.username, "--upload-file", "-"]
+    return f"""printf {shlex.quote(text)} "$(date)" | \\
+    {shlex.join(curl)}"""
 
 
 def say_what_to_try(stack: LocalStack, say: Say) -> None:

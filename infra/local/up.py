@@ -70,6 +70,8 @@ def _run(paths: Paths, *, empty: bool, mail_ports: Sequence[int]) -> int:
         if not empty:
             demo.run(stack, servers, _say)
         demo.say_what_to_try(stack, _say)
+        if not empty:
+            demo.say_how_to_send(servers, _say)
         # Last: who waits for this file may use all of it, the demo included.
         _describe(stack, servers, ready=True)
         _say("Running. Ctrl-C or `uv run poe down` stops it and keeps the data.")

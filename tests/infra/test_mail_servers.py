@@ -21,8 +21,10 @@ from imapclient import IMAPClient
 from imapclient.exceptions import LoginError
 
 from infra.local import demo_mail
+from infra.local.demo import send_command
 from infra.local.dovecot import DovecotServer
 from infra.local.dovecot_settings import DovecotSettings, render
+from infra.local.mail import Login
 from infra.simulators import faults, scripted_imap, scripted_smtp
 from infra.simulators.scripted_imap import ScriptedImap
 from infra.simulators.scripted_smtp import ScriptedSmtp
@@ -156,6 +158,21 @@ def test_submission_delivers_to_dovecot_and_keeps_the_rest(
     (uid,) = mail_user.mail.uids()
     assert mail_user.mail.raw(uid).endswith(b"Subject: hello\r\n\r\nhi\r\n")
     assert len(smtp_server.outbox) == kept + 1
+
+
+def test_the_command_the_demo_prints_delivers_a_mail_each_time(dovecot, smtp_server, mail_user):
+    login = Login("127.0.0.1", smtp_server.ports.tls, "tls", mail_user.address, mail_user.password)
+    sender = "Jörg O'Neil <joerg@customer.example>"
+    command = send_command(login, dovecot.certificates.authority, sender)
+    for _ in range(2):
+        sent = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+        assert (sent.returncode, sent.stderr) == (0, "")
+    raws = [mail_user.mail.raw(uid) for uid in mail_user.mail.uids()]
+    assert len(raws) == 2
+    for raw in raws:
+        assert f"From: {sender}\r\nTo: {mail_user.address}\r\n".encode() in raw
+        assert raw.endswith(b"\r\n\r\nDoes it arrive?\r\n")
+        assert b"%" not in raw
 
 
 # ---- pymap ----
