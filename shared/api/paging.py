@@ -24,6 +24,8 @@ from shared.ports.stores import TimelineEntry
 
 _DIGEST_BYTES = 12
 _LONGEST_TOKEN = 2_000
+_LONGEST_PART = 256
+"""A token can be forged, and no store can look for a key that is longer than keys are."""
 
 Position = Sequence[str | int | None]
 
@@ -67,7 +69,7 @@ def read_page_token(
         position = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise RequestError(ErrorCode.INVALID_PAGE_TOKEN) from error
-    if not isinstance(position, list):
+    if not isinstance(position, list) or any(len(str(part)) > _LONGEST_PART for part in position):
         raise RequestError(ErrorCode.INVALID_PAGE_TOKEN)
     return position
 

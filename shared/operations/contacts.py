@@ -94,7 +94,7 @@ def put_contacts(
 
 def get_contact(viewer: Viewer, contact_id: ContactId, *, contacts: ContactStore) -> Contact:
     """Return one contact; raises `RequestError(CONTACT_NOT_FOUND)`."""
-    contact = contacts.get_contact(viewer.tenant_id, _known_form(contact_id))
+    contact = contacts.get_contact(viewer.tenant_id, contact_id_of_known_form(contact_id))
     if contact is None:
         raise RequestError(ErrorCode.CONTACT_NOT_FOUND)
     return contact
@@ -114,12 +114,15 @@ def list_contacts(
 
 def delete_contact(viewer: Viewer, contact_id: ContactId, *, contacts: ContactStore) -> None:
     """Delete a contact; raises `RequestError(CONTACT_NOT_FOUND)`. Its mail stays where it is."""
-    if not contacts.delete_contact(viewer.tenant_id, _known_form(contact_id)):
+    if not contacts.delete_contact(viewer.tenant_id, contact_id_of_known_form(contact_id)):
         raise RequestError(ErrorCode.CONTACT_NOT_FOUND)
 
 
-def _known_form(contact_id: ContactId) -> ContactId:
-    """Refuse an id no contact can have before a store turns it into a key."""
+def contact_id_of_known_form(contact_id: ContactId) -> ContactId:
+    """Refuse an id no contact can have before a store turns it into a key.
+
+    Raises `RequestError(CONTACT_NOT_FOUND)`.
+    """
     if not _ID.fullmatch(contact_id):
         raise RequestError(ErrorCode.CONTACT_NOT_FOUND)
     return contact_id

@@ -16,6 +16,7 @@ from shared.domain.ids import ContactId, MessageId, ThreadId
 from shared.domain.message import Message, ParticipantRole, StoredAttachment
 from shared.domain.visibility import Access, Place, Viewer
 from shared.operations.answer_size import beginning, fits
+from shared.operations.contacts import contact_id_of_known_form
 from shared.operations.page_through import Page, page_through
 from shared.operations.quoted_text import split_quoted
 from shared.operations.show_messages import MessageView, boxes_of, show_messages
@@ -97,7 +98,7 @@ def read_timeline(
 
     Raises `RequestError(CONTACT_NOT_FOUND)`.
     """
-    contact = contacts.get_contact(viewer.tenant_id, contact_id)
+    contact = contacts.get_contact(viewer.tenant_id, contact_id_of_known_form(contact_id))
     if contact is None:
         raise RequestError(ErrorCode.CONTACT_NOT_FOUND)
     boxes = boxes_of(viewer, mailboxes=mailboxes)

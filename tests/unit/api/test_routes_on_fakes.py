@@ -7,7 +7,7 @@ import pytest
 
 from shared.api.paging import ListOf
 from shared.domain.errors import ErrorCode
-from shared.domain.ids import RunId, TenantId
+from shared.domain.ids import MessageId, RunId, TenantId
 from shared.domain.ledger import Counts
 from shared.domain.mailbox import LatestError, MailboxKind, Visibility
 from shared.domain.message import StoredAttachment
@@ -319,6 +319,24 @@ def test_a_page_token_from_before_or_after_all_time_is_refused(mail, at):
     entry = TimelineEntry(datetime.fromisoformat(at), ids["a"])
     token = ListOf(TenantId("acme"), "timeline/crm:1").entry_token(entry)
     answer = app.ask("GET", "/v1/contacts/crm:1/messages", query={"next": token})
+    assert (answer.status, answer.json["code"]) == (400, "invalid_page_token")
+
+
+@pytest.mark.parametrize(
+    ("target", "list_name"),
+    [
+        ("/v1/contacts", "contacts"),
+        ("/v1/contacts/crm:1/messages", "timeline/crm:1"),
+        ("/v1/mailboxes/ANN/runs", "runs/ANN"),
+    ],
+)
+def test_a_page_token_that_no_key_can_be_made_of_is_refused(mail, target, list_name):
+    app, _ = mail
+    pages = ListOf(TenantId("acme"), list_name)
+    forged = MessageId("m" * 1_300)
+    entry = TimelineEntry(START, forged)
+    token = pages.entry_token(entry) if "messages" in target else pages.token(forged)
+    answer = app.ask("GET", target, query={"next": token})
     assert (answer.status, answer.json["code"]) == (400, "invalid_page_token")
 
 

@@ -101,3 +101,17 @@ def test_a_text_that_is_no_id_reaches_no_store(method, path, text):
         odd = dict.fromkeys(ids, text)
         status, body, _ = answer(app, method, path, odd, "acme")
         assert status == 404, body
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", ""), ("GET", "/messages"), ("DELETE", "")],
+)
+def test_no_key_is_made_of_a_text_that_is_no_contacts_id(app, method, path, monkeypatch):
+    def unasked(*_):
+        raise AssertionError("asked the store")
+
+    monkeypatch.setattr(app.contacts, "get_contact", unasked, raising=True)
+    monkeypatch.setattr(app.contacts, "delete_contact", unasked, raising=True)
+    answer = app.ask(method, f"/v1/contacts/{'a' * 500}{path}")
+    assert (answer.status, answer.json["code"]) == (404, "contact_not_found")
