@@ -268,13 +268,13 @@ def search_messages(
 ) -> MessageList:
     """Find messages that mailboxes the caller may open hold now; all that is given must hold.
 
-    `folder` is a folder's id and needs `mailbox_id`; `from` and `to` are whole addresses; `subject`
+    `folder` is the id of one of the folders of `mailbox_id`; `from` and `to` are whole addresses; `subject`
     is a part of the subject in any case of letters; `until` is exclusive.
     """
     who = viewer(app)
     wanted = Search(
-        mailbox_id=MailboxId(mailbox_id) if mailbox_id else None,
-        folder_id=FolderId(folder) if folder else None,
+        mailbox_id=None if mailbox_id is None else MailboxId(mailbox_id),
+        folder_id=None if folder is None else FolderId(folder),
         sender=from_,
         recipient=to,
         subject=subject,

@@ -17,13 +17,14 @@ from typing import Any
 import orjson
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.openapi.exceptions import (
     RequestUnsupportedContentType,
     RequestValidationError,
 )
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared.api.field_errors import field_errors
+from shared.api.field_errors import MOST_SHOWN, field_errors
 from shared.api.schemas.problems import FieldProblem, Problem
 from shared.api.schemas.verdicts import VerdictShown
 from shared.api.tenancy import viewer_of
@@ -100,6 +101,7 @@ def make_app() -> APIGatewayHttpResolver:
         error = RequestError(ErrorCode.INVALID_REQUEST, fields=fields)
         return _problem(app, error, status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 
+    app.use([_refuse_unknown_query])
     app.not_found(unknown_route)
     app.exception_handler(RequestValidationError)(invalid)
     app.exception_handler(RequestUnsupportedContentType)(not_json)
@@ -136,6 +138,18 @@ def status_of(error: MailroomError) -> HTTPStatus:
         (status for kind, status in STATUS_BY_CLASS.items() if isinstance(error, kind)),
         HTTPStatus.INTERNAL_SERVER_ERROR,
     )
+
+
+def _refuse_unknown_query(
+    app: APIGatewayHttpResolver, next_middleware: NextMiddleware
+) -> Response[Any]:
+    """Refuse a query name the route has none of: a misspelled filter would answer everything."""
+    known = {param.alias for param in app.context["_route"].dependant.query_params}
+    unknown = sorted(app.current_event.query_string_parameters.keys() - known)
+    if unknown:
+        fields = [(name[:MOST_SHOWN], "This parameter is not known.") for name in unknown]
+        return _problem(app, RequestError(ErrorCode.INVALID_REQUEST, fields=fields[:MOST_SHOWN]))
+    return next_middleware(app)
 
 
 def _problem(

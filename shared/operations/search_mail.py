@@ -84,6 +84,11 @@ def search_mail(
     ]
     if not open_boxes:
         return Page((), None)
+    if search.mailbox_id is not None and search.folder_id is not None:
+        states = mailboxes.folders(viewer.tenant_id, search.mailbox_id)
+        if search.folder_id not in {state.folder.id for state in states}:
+            reason = "This mailbox has no such folder; `GET /v1/mailboxes/{id}/folders` lists ids."
+            raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("folder", reason)])
 
     def judge(entries: Sequence[TimelineEntry]) -> dict[MessageId, MessageView]:
         first: dict[MessageId, TimelineEntry] = {}
@@ -112,6 +117,8 @@ def _checked(search: Search) -> _Wanted:
         refused.append(("mailbox_id", "A folder belongs to a mailbox: name it too."))
     if search.since and search.until and search.since >= search.until:
         refused.append(("until", "This must be later than `since`."))
+    if search.subject is not None and not search.subject.strip():
+        refused.append(("subject", "At least one letter of the subject."))
     if refused:
         raise RequestError(ErrorCode.INVALID_REQUEST, fields=refused)
     return _Wanted(search, addresses[0], addresses[1], (search.subject or "").strip().casefold())

@@ -12,6 +12,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     SecretStr,
     StringConstraints,
@@ -51,6 +52,13 @@ def _note(text: str) -> str:
     return text
 
 
+def _written_out(given: object) -> object:
+    # A bare number would be taken as seconds since 1970, whatever was meant by it.
+    if isinstance(given, str) and not _DATE_AND_TIME.match(given):
+        raise _refuse("An instant with a time zone, such as 2026-01-31T09:00:00Z.")
+    return given
+
+
 def _instant(at: datetime) -> datetime:
     try:
         return at.astimezone(UTC)
@@ -88,7 +96,8 @@ Host = Annotated[
     AfterValidator(_host),
 ]
 Password = Annotated[SecretStr, AfterValidator(_password)]
-Instant = Annotated[AwareDatetime, AfterValidator(_instant)]
+_DATE_AND_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}")
+Instant = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_instant)]
 """In UTC whatever zone it was given in: every index is ordered by UTC."""
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_line)]
 FolderName = Annotated[

@@ -304,10 +304,25 @@ def test_a_thread_is_oldest_first(app):
         ("/v1/messages?since=2026-02-01T09:00:00", "since"),
         ("/v1/messages?since=2026-02-02T09:00:00Z&until=2026-02-01T09:00:00Z", "until"),
         ("/v1/messages?until=9999-12-31T23:59:59-12:00", "until"),
-        ("/v1/messages?since=0001-01-01T00:00:00%2B12:00", "since"),
+        ("/v1/messages?until=9999-12-31T23:59:59-14:00", "until"),
+        ("/v1/messages?since=0001-01-01T00:00:00%2B14:00", "since"),
+        ("/v1/messages?since=1", "since"),
+        ("/v1/messages?since=1767225600.5", "since"),
+        ("/v1/messages?since=2026-02-01", "since"),
+        ("/v1/messages?since=", "since"),
+        ("/v1/messages?from=", "from"),
+        ("/v1/messages?subject=", "subject"),
+        ("/v1/messages?subject=%20", "subject"),
+        ("/v1/messages?folder=", "mailbox_id"),
+        ("/v1/messages?mailbox_id=MB1&folder=", "folder"),
+        ("/v1/messages?mailbox_id=MB1&folder=Inbx", "folder"),
+        ("/v1/messages?form=ann@x.example", "form"),
+        ("/v1/messages?From=ann@x.example", "From"),
+        ("/v1/mailboxes?limit=1", "limit"),
     ],
 )
 def test_bad_input_names_its_field(app, target, field):
+    add_mailbox(app.world, "MB1")
     answer = app.ask("GET", target)
     assert (answer.status, answer.json["code"]) == (400, "invalid_request")
     assert [error["field"] for error in answer.json["errors"]] == [field]
