@@ -11,7 +11,7 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from shared.aws.clients import Clients, clients_of_process
-from shared.aws.errors import is_missing, our_errors
+from shared.aws.errors import code_of, is_hidden, is_missing, our_errors
 from shared.domain.errors import StoreThrottledError
 from shared.domain.ids import TenantId
 
@@ -49,8 +49,9 @@ class BodyObjects:
                 answer = self.clients.s3.get_object(Bucket=self.bucket, Key=_key(tenant_id, digest))
                 return answer["Body"].read()
         except ClientError as error:
-            if is_missing(error):
-                raise StoreThrottledError(cause="body is not there yet") from error
+            if is_missing(error) or is_hidden(error):
+                cause = f"body is not there yet: {code_of(error)}"
+                raise StoreThrottledError(cause=cause) from error
             raise
 
 

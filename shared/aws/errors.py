@@ -94,6 +94,15 @@ def is_missing(error: ClientError) -> bool:
     return code in {"404", "NoSuchKey", "NotFound", "ResourceNotFoundException"}
 
 
+def is_hidden(error: ClientError) -> bool:
+    """Whether S3 does not say if the object exists.
+
+    That is its answer for a missing one to a role that may not list the bucket, as ours may not; a
+    role that lacks the right to read gets the same.
+    """
+    return code_of(error) == "AccessDenied"
+
+
 def is_taken(error: ClientError) -> bool:
     """Whether a secret of that name exists already."""
     return code_of(error) == "ResourceExistsException"
