@@ -36,6 +36,20 @@ def test_alarm_tells_somebody(name):
     assert ALARMS[name]["AlarmActions"]["Fn::If"][1] == [{"Ref": "TopicArn"}]
 
 
+def test_every_scheduled_function_has_an_alarm_on_its_silence():
+    watched = {
+        alarm["Dimensions"][0]["Value"]["Fn::Sub"]
+        for alarm in ALARMS.values()
+        if alarm["TreatMissingData"] == "breaching"
+    }
+    scheduled = {
+        properties["Name"]["Fn::Sub"]
+        for _, properties in of_type(translated(), "AWS::Scheduler::Schedule")
+    }
+    # Function and schedule bear one name.
+    assert watched == scheduled
+
+
 def test_every_dead_letter_queue_has_an_alarm():
     watched = {
         alarm["Dimensions"][0]["Value"].get("Fn::Sub")
