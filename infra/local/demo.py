@@ -125,7 +125,7 @@ def say_how_to_send(servers: MailServers, say: Say) -> None:
     sender = f"{contact['name']} <{contact['addresses'][0]}>"
     say(
         f"""
-A new mail from {contact["name"]}, in the timeline within a minute or two:
+A mail from {contact["name"]} to the demo mailbox; it is in the timeline within a minute or two:
 
   {send_command(servers.smtp, servers.access.authority, sender)}
 """
