@@ -26,6 +26,10 @@ from shared.operations.connect_mailbox import ConnectRequest, ServerTest
 from shared.operations.disconnect_mailbox import DisconnectionPreview
 from shared.operations.reconnect_mailbox import ReconnectRequest
 
+_DEFAULT_VISIBILITY = {
+    MailboxKind.PERSONAL: Visibility.METADATA,
+    MailboxKind.SHARED: Visibility.FULL,
+}
 Port = Annotated[int, Field(ge=1, le=65_535, strict=True)]
 ActiveFolders = Annotated[list[FolderName], Field(max_length=1_000)]
 
@@ -92,7 +96,12 @@ class ConnectMailbox(TestServers):
     active_folders: ActiveFolders | None = None
     """Ids of the folders to sync; null is all but trash, spam and drafts."""
     create_contacts: bool = False
-    visibility: Visibility = Visibility.METADATA
+    visibility: Visibility | None = None
+    """How much of its mail others are shown.
+
+    By default `full` in a shared mailbox, whose mail nobody could read otherwise, its owner
+    included; `metadata` in a personal one, which its owner reads whole.
+    """
     owner_user_id: Id | None = None
     recovery_note: Note = ""
 
@@ -109,7 +118,7 @@ class ConnectMailbox(TestServers):
             backfill_days=self.backfill_days,
             active_folders=_folders(self.active_folders),
             create_contacts=self.create_contacts,
-            visibility=self.visibility,
+            visibility=self.visibility or _DEFAULT_VISIBILITY[self.kind],
             owner_user_id=UserId(self.owner_user_id) if self.owner_user_id else None,
             recovery_note=self.recovery_note,
         )

@@ -58,6 +58,23 @@ def test_connecting_answers_201_with_the_mailbox_and_no_password(app):
     )  # fmt: skip
     assert answer.headers["Location"] == f"/v1/mailboxes/{body['id']}"
     assert "not-a-real-one" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("chosen", "visibility"),
+    [
+        ({}, "metadata"),
+        ({"kind": "personal"}, "metadata"),
+        ({"kind": "shared"}, "full"),
+        ({"kind": "shared", "visibility": None}, "full"),
+        ({"kind": "shared", "visibility": "subject"}, "subject"),
+        ({"kind": "personal", "visibility": "full"}, "full"),
+    ],
+)
+def test_a_shared_mailbox_is_to_be_read_unless_its_owner_says_otherwise(app, chosen, visibility):
+    app.tester = ScriptedServers()
+    answer = app.ask("POST", "/v1/mailboxes", body={**CONNECT, **chosen}, roles="admin")
+    assert (answer.status, answer.json["visibility"]) == (201, visibility)
     assert (len(app.queues.syncs), len(app.queues.plans)) == (1, 1)
     login = app.tester.logins[0]
     assert (login.server.port, login.server.security) == (993, "tls")
