@@ -141,7 +141,7 @@ def save_contacts(body: PutContacts) -> ContactResults:
     """
     results = put_contacts(
         viewer(app),
-        [one.to_new() for one in body.contacts],
+        body.to_many(),
         contacts=wiring.contacts(),
         clock=wiring.clock(),
     )

@@ -62,6 +62,8 @@ def _each(errors: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
 def _message(kind: str, error: Mapping[str, Any]) -> str:
     if kind == OUR_ERROR:
         return str(error.get("msg", ""))
+    if error.get("ctx", {}).get("min_length") == 1:
+        return "This must not be empty."
     template = _MESSAGES.get(kind, "This is not valid.")
     try:
         return template.format(**(error.get("ctx") or {}))

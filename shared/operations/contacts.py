@@ -21,7 +21,8 @@ MOST_ATTRIBUTES = 50
 MOST_ATTRIBUTE_NAME = 64
 MOST_ATTRIBUTE_VALUE = 1_000
 
-_ID = re.compile(r"[A-Za-z0-9._~:@+=-]{1,128}")
+# A path of one or two dots is another path to whoever resolves it, so no id may be one.
+_ID = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~:@+=-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,15 @@ def put_contact(
 
 
 def put_contacts(
-    viewer: Viewer, many: Sequence[NewContact], *, contacts: ContactStore, clock: Clock
+    viewer: Viewer,
+    many: Sequence[NewContact | ContactResult],
+    *,
+    contacts: ContactStore,
+    clock: Clock,
 ) -> list[ContactResult]:
     """Create or replace up to 100 contacts, each by itself: one that is refused stops no other.
 
-    Returns a result for each, in order.
+    Returns a result for each, in order; one that could not be read comes as its result already.
     """
     if not 1 <= len(many) <= MOST_IN_A_BATCH:
         reason = f"From 1 to {MOST_IN_A_BATCH} contacts at once."
@@ -80,6 +85,9 @@ def put_contacts(
     results = []
     done: set[str] = set()
     for new in many:
+        if isinstance(new, ContactResult):
+            results.append(new)
+            continue
         try:
             if new.id in done:
                 reason = "This id is in the batch twice; the first one was taken."
@@ -131,7 +139,9 @@ def contact_id_of_known_form(contact_id: ContactId) -> ContactId:
 def _checked(new: NewContact) -> tuple[Address, ...]:
     refused: list[tuple[str, str]] = []
     if not _ID.fullmatch(new.id):
-        refused.append(("id", "From 1 to 128 letters, digits and any of . _ ~ : @ + = -"))
+        refused.append(
+            ("id", "1 to 128 letters, digits and any of . _ ~ : @ + = -, not . or .. alone.")
+        )
     if not new.name.strip() or len(new.name) > MOST_NAME:
         refused.append(("name", f"From 1 to {MOST_NAME} characters."))
     if len(new.addresses) > MAX_ADDRESSES:

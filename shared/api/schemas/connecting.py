@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from shared.api.schemas.fields import (
+    ActiveFolders,
     AddressText,
-    FolderName,
     Given,
     Host,
     Id,
@@ -31,7 +31,6 @@ _DEFAULT_VISIBILITY = {
     MailboxKind.SHARED: Visibility.FULL,
 }
 Port = Annotated[int, Field(ge=1, le=65_535, strict=True)]
-ActiveFolders = Annotated[list[FolderName], Field(max_length=1_000)]
 
 
 class ImapServer(Given):

@@ -1,11 +1,18 @@
 """How contacts come in and are shown."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, cast
 
-from pydantic import Field, StringConstraints
+from pydantic import (
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
-from shared.api.schemas.fields import AddressText, Given, Line, Shown
+from shared.api.field_errors import field_errors
+from shared.api.schemas.fields import AddressText, Given, Name, Shown
 from shared.domain.contact import MAX_ADDRESSES, Contact
 from shared.domain.errors import ErrorCode, MailroomError, RequestError, explain
 from shared.operations.contacts import (
@@ -25,7 +32,7 @@ Attributes = Annotated[dict[AttributeName, AttributeValue], Field(max_length=MOS
 class PutContact(Given):
     """What a contact is to become; it replaces what is there."""
 
-    name: Annotated[Line, StringConstraints(min_length=1)] = Field(examples=["Ann Example"])
+    name: Name = Field(examples=["Ann Example"])
     addresses: Annotated[list[AddressText], Field(max_length=MAX_ADDRESSES)] = Field(
         default_factory=list, examples=[["ann@example.org"]]
     )
@@ -36,23 +43,35 @@ class PutContact(Given):
         return NewContact(contact_id, self.name, self.addresses, self.attributes)
 
 
-class BatchContact(Given):
-    """One contact of a batch. It is checked by itself, so that it alone is refused."""
+class BatchContact(PutContact):
+    """One contact of a batch: its id and what a single one has."""
 
     id: str
-    name: str
-    addresses: list[str] = Field(default_factory=list)
-    attributes: dict[str, str] = Field(default_factory=dict)
 
-    def to_new(self) -> NewContact:
-        """Return what the operation takes."""
-        return NewContact(self.id, self.name, self.addresses, self.attributes)
+
+def _by_itself(given: object, read: ValidatorFunctionWrapHandler) -> "NewContact | ContactResult":
+    """Read one contact of a batch; what cannot be read is its own result and nobody else's."""
+    try:
+        contact: BatchContact = read(given)
+    except ValidationError as error:
+        named = given.get("id") if isinstance(given, dict) else None
+        fields = field_errors(error.errors())
+        refused = RequestError(ErrorCode.INVALID_REQUEST, fields=fields)
+        return ContactResult(named if isinstance(named, str) else "", error=refused)
+    return contact.to_new(contact.id)
 
 
 class PutContacts(Given):
     """Up to 100 contacts."""
 
-    contacts: Annotated[list[BatchContact], Field(min_length=1, max_length=MOST_IN_A_BATCH)]
+    contacts: Annotated[
+        list[Annotated[BatchContact, WrapValidator(_by_itself)]],
+        Field(min_length=1, max_length=MOST_IN_A_BATCH),
+    ]
+
+    def to_many(self) -> "list[NewContact | ContactResult]":
+        """Return what the operation takes: contacts, and results for those that cannot be read."""
+        return cast("list[NewContact | ContactResult]", self.contacts)
 
 
 class ContactShown(Shown):

@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     SecretStr,
     StringConstraints,
 )
@@ -21,6 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from shared.domain.addresses import canonical_address
 from shared.domain.errors import ErrorCode, RequestError
+from shared.domain.schedule import CADENCES_MINUTES
 
 OUR_ERROR = "mailroom"
 """The type of those validation errors whose message is ours."""
@@ -66,6 +68,12 @@ def _instant(at: datetime) -> datetime:
         raise _refuse("This must lie in the years 1 to 9999, in UTC.") from error
 
 
+def _some_folders(ids: list[str]) -> list[str]:
+    if not ids:
+        raise _refuse("Name at least one folder, or send null for all but trash, spam and drafts.")
+    return ids
+
+
 def _host(text: str) -> str:
     if any(_is_control(character) or character in " /\\@?#%\"'<>" for character in text):
         raise _refuse("This is not a host name.")
@@ -87,6 +95,11 @@ _stripped = StringConstraints(strip_whitespace=True, max_length=320)
 Line = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_line)
 ]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_line),
+]
 Note = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_note)]
 AddressText = Annotated[str, _stripped, AfterValidator(_address)]
 Username = Annotated[str, _stripped, StringConstraints(min_length=1), AfterValidator(_line)]
@@ -102,6 +115,17 @@ Instant = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_line)]
 FolderName = Annotated[
     str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(_line)
+]
+
+
+ActiveFolders = Annotated[
+    list[FolderName],
+    Field(max_length=1_000, json_schema_extra={"minItems": 1}),
+    AfterValidator(_some_folders),
+]
+SyncMinutes = Annotated[
+    int,
+    Field(strict=True, json_schema_extra={"enum": list(CADENCES_MINUTES)}),
 ]
 
 

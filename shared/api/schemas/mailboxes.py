@@ -5,7 +5,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from shared.api.schemas.fields import AddressText, FolderName, Given, Id, Line, Note, Shown
+from shared.api.schemas.fields import (
+    ActiveFolders,
+    AddressText,
+    Given,
+    Id,
+    Line,
+    Note,
+    Shown,
+    SyncMinutes,
+)
 from shared.api.schemas.servers import ServerShown
 from shared.domain.backfill import MAX_DAYS, Backfill, BackfillState
 from shared.domain.errors import Acts, ErrorCode, explain
@@ -143,10 +152,10 @@ class ChangeMailbox(Given):
     visibility: Visibility | None = None
     owner_user_id: Id | None = None
     recovery_note: Note | None = None
-    active_folders: Annotated[list[FolderName], Field(max_length=1_000)] | None = None
+    active_folders: ActiveFolders | None = None
     """Null goes back to all but trash, spam and drafts."""
     create_contacts: bool | None = None
-    sync_minutes: int | None = None
+    sync_minutes: SyncMinutes | None = None
 
     def to_change(self) -> SettingsChange:
         """Return what the operation takes.

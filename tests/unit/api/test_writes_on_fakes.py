@@ -214,7 +214,11 @@ def test_other_folders_or_another_cadence_ask_for_a_run(app):
     [
         ({"active_folders": ["Nowhere"]}, "active_folders"),
         ({"active_folders": ["Parent"]}, "active_folders"),
+        ({"active_folders": []}, "active_folders"),
         ({"sync_minutes": 7}, "sync_minutes"),
+        ({"sync_minutes": True}, "sync_minutes"),
+        ({"sync_minutes": "5"}, "sync_minutes"),
+        ({"sync_minutes": 5.0}, "sync_minutes"),
         ({"reply_to": "nobody"}, "reply_to"),
         ({"status": "active"}, "status"),
         ({"visibility": "all"}, "visibility"),
@@ -324,6 +328,40 @@ def test_a_batch_names_what_was_refused_and_takes_the_rest(app):
     many = [{"id": str(n), "name": "x"} for n in range(101)]
     assert app.ask("POST", "/v1/contacts/batch", body={"contacts": many}).status == 400
     assert app.ask("POST", "/v1/contacts/batch", body={"contacts": []}).status == 400
+
+
+@pytest.mark.parametrize(
+    ("contact", "field", "words"),
+    [
+        ({"name": "a\nb"}, "name", "This must not hold control characters or line breaks."),
+        ({"name": ""}, "name", "This must not be empty."),
+        ({"name": " "}, "name", "This must not be empty."),
+        ({"name": 1}, "name", "This must be a text."),
+        ({}, "name", "This is required."),
+        ({"name": "A", "addresses": "a@client.example"}, "addresses", "This must be a list."),
+        ({"name": "A", "attributes": {"a": None}}, "attributes.a", "This must be a text."),
+        ({"name": "A", "addres": []}, "addres", "This field is not known."),
+    ],
+)
+def test_a_batch_takes_what_a_single_one_takes_and_refuses_the_same(app, contact, field, words):
+    single = app.ask("PUT", "/v1/contacts/bad", body=contact)
+    assert (single.status, single.json["errors"]) == (400, [{"field": field, "message": words}])
+    contacts = [{"id": "good", "name": "Good"}, {"id": "bad", **contact}]
+    answer = app.ask("POST", "/v1/contacts/batch", body={"contacts": contacts})
+    assert answer.status == 200
+    good, bad = answer.json["items"]
+    assert (good["ok"], good["id"]) == (True, "good")
+    assert (bad["ok"], bad["id"], bad["error"]["code"]) == (False, "bad", "invalid_request")
+    assert bad["error"]["errors"] == single.json["errors"]
+
+
+def test_a_contact_of_a_batch_that_is_none_is_refused_by_itself(app):
+    contacts = [None, {"name": "no id"}, {"id": 7, "name": "x"}, {"id": "..", "name": "dots"}]
+    items = app.ask("POST", "/v1/contacts/batch", body={"contacts": contacts}).json["items"]
+    assert [(item["ok"], item["id"]) for item in items] == [
+        (False, ""), (False, ""), (False, ""), (False, "..")
+    ]  # fmt: skip
+    assert all(item["error"]["errors"][0]["field"] == "id" for item in items[1:])
 
 
 def test_contacts_are_listed_in_pages(app):

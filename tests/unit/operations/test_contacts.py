@@ -55,6 +55,8 @@ def test_a_change_for_another_version_is_refused(store):
     [
         (new(name=""), "id"),
         (new(name="a#b"), "id"),
+        (new(name="."), "id"),
+        (new(name=".."), "id"),
         (new(name="x" * 129), "id"),
         (new(name="c1") and NewContact("c1", " ", (), {}), "name"),
         (NewContact("c1", "x" * 201, (), {}), "name"),
