@@ -13,6 +13,7 @@ which brings in all of it. Planning again from the start is harmless until the b
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import ParamSpec, TypeVar
 
 from shared.domain.backfill import CHUNK_SIZE, Backfill, BackfillState, plan_chunks
@@ -45,6 +46,8 @@ _Answer = TypeVar("_Answer")
 
 PLAN_SECONDS = 330
 """Longer than the function may run."""
+MOST_FAILURES_COUNTED = 3
+"""A host that is back has its plan within ten minutes."""
 SESSION_SECONDS = 240.0
 """What listing may take of the function's time; the rest is for writing the chunks."""
 
@@ -162,7 +165,10 @@ def _wait(
     clock: Clock,
     rng: random.Random,
 ) -> None:
-    decision = decide(error, failures_before=0, now=clock.now(), rng=rng)
+    now = clock.now()
+    # A plan keeps no count of its failures; how long it has been trying tells as much.
+    failures = min((now - backfill.created_at) // timedelta(minutes=5), MOST_FAILURES_COUNTED)
+    decision = decide(error, failures_before=failures, now=now, rng=rng)
     until = decision.at if isinstance(decision, RetryAt) else None
     backfills.set_waiting(backfill, until, error.code)
 

@@ -1,5 +1,7 @@
 """What a plan makes of folders that do not open, and of a second planner."""
 
+from datetime import timedelta
+
 import pytest
 
 from shared.domain.backfill import BackfillState
@@ -94,3 +96,18 @@ def test_a_second_planner_leaves_the_first_alone(machine):
     assert not machine.queues.take_chunks()
     machine.tick(12)
     assert backfill_of(machine, mailbox).state is BackfillState.DONE
+
+
+def test_a_plan_that_keeps_failing_is_tried_less_often(machine):
+    mailbox = machine.connect(days=30)
+    machine.server.failure = RetryLaterError(ErrorCode.CONNECTION_DROPPED)
+    (request,) = machine.queues.take_plans()
+    waits = []
+    for minutes in (0, 5, 10, 60, 600):
+        machine.clock.at = NOW + timedelta(minutes=minutes)
+        machine.plan(request)
+        waiting = backfill_of(machine, mailbox)
+        assert waiting.code is ErrorCode.CONNECTION_DROPPED
+        waits.append((waiting.waiting_until - machine.clock.now()).total_seconds() / 60)
+    assert waits[0] <= 1 < waits[2] < waits[3] <= 10
+    assert waits[4] <= 10
