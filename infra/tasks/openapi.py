@@ -31,6 +31,10 @@ Connect, sync, import and read customers' mailboxes.
 Every error is `application/problem+json` with a `code` from a closed set. Lists answer `items` and
 `next`; send `next` back to go on. An id that is unknown and one of another tenant are the same 404.
 Texts from mail (names, subjects, file names) are as their senders wrote them: escape them.
+
+API Gateway itself refuses what never reaches a function: no valid token (401), an unknown path or
+method (404), too many requests (429), a function that fails or is busy (500, 503). That is
+`application/json` with a `message`, and has no `code`.
 """
 PROBLEMS = {
     "400": "The request is not valid; `errors` names the fields.",
@@ -38,9 +42,29 @@ PROBLEMS = {
     "403": "Only an administrator may do this.",
     "404": "There is no such thing, or none the caller may know of.",
     "409": "Something stands against it: another change, a state, a login that has to be renewed.",
+    "415": "The body is not `application/json`.",
     "422": "The mail servers refused the login, or may not be connected to.",
+    "429": "Too many requests at once; API Gateway says so by itself.",
+    "500": "Something went wrong on our side; quote `request_id` to support.",
     "503": "Try again after `Retry-After` seconds.",
 }
+OF_THE_GATEWAY_TOO = frozenset({"401", "500", "503"})
+"""What both a function and API Gateway may answer."""
+OF_THE_GATEWAY_ALONE = frozenset({"429"})
+
+_FOR_WHO_MAY_CHANGE = re.compile(
+    r"/v1/mailboxes(/\{mailbox_id\}(/(primary|disconnection|reconnect|backfills/?.*))?)?"
+)
+_CAN_CONFLICT = frozenset(
+    {
+        ("POST", "/v1/mailboxes"),
+        ("PATCH", "/v1/mailboxes/{mailbox_id}"),
+        ("PUT", "/v1/mailboxes/{mailbox_id}/primary"),
+        ("POST", "/v1/mailboxes/{mailbox_id}/sync"),
+        ("POST", "/v1/mailboxes/{mailbox_id}/reconnect"),
+        ("PUT", "/v1/contacts/{contact_id}"),
+    }
+)
 
 _STATUS = {"200": "Done.", "201": "Made.", "202": "Taken on.", "204": "Done; there is no body."}
 
@@ -95,11 +119,7 @@ def contract() -> dict[str, Any]:
             "responses": {
                 status: {
                     "description": text,
-                    "content": {
-                        "application/problem+json": {
-                            "schema": {"$ref": "#/components/schemas/Problem"}
-                        }
-                    },
+                    "content": _content_of(status),
                 }
                 for status, text in PROBLEMS.items()
             },
@@ -133,7 +153,7 @@ def _finished(method: str, path: str, operation: dict[str, Any]) -> dict[str, An
     """Give an operation a stable name, its problem answers, and none of the validator's own."""
     responses = operation["responses"]
     responses.pop("422", None)
-    for status in _problems_of(method, path):
+    for status in _problems_of(method, path, has_body="requestBody" in operation):
         responses[status] = {"$ref": f"#/components/responses/{status}"}
     operation["responses"] = dict(sorted(responses.items()))
     for status, response in responses.items():
@@ -150,16 +170,31 @@ def _finished(method: str, path: str, operation: dict[str, Any]) -> dict[str, An
     return operation
 
 
-def _problems_of(method: str, path: str) -> Iterator[str]:
+def _content_of(status: str) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    if status not in OF_THE_GATEWAY_ALONE:
+        content["application/problem+json"] = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    if status in OF_THE_GATEWAY_TOO | OF_THE_GATEWAY_ALONE:
+        schema = {"type": "object", "properties": {"message": {"type": "string"}}}
+        content["application/json"] = {"schema": schema}
+    return content
+
+
+def _problems_of(method: str, path: str, *, has_body: bool) -> Iterator[str]:
+    yield from ("400", "429", "500", "503")
     if (method, path) in PUBLIC:
         return
-    yield from ("400", "401", "503")
-    if "{" in path:
+    yield "401"
+    if "{" in path and (method, path) != ("PUT", "/v1/contacts/{contact_id}"):
         yield "404"
-    if method != "GET":
-        yield from ("403", "409")
-    opens_sockets = path in {"/v1/mailboxes", "/v1/mailboxes/test"} or path.endswith("/reconnect")
-    if method == "POST" and opens_sockets:
+    changes = method != "GET" or path.endswith("/disconnection")
+    if changes and _FOR_WHO_MAY_CHANGE.fullmatch(path):
+        yield "403"
+    if (method, path) in _CAN_CONFLICT or (method == "POST" and "/backfills" in path):
+        yield "409"
+    if has_body:
+        yield "415"
+    if method == "POST" and (path == "/v1/mailboxes" or path.endswith("/reconnect")):
         yield "422"
 
 

@@ -47,6 +47,47 @@ def test_every_route_but_the_public_ones_needs_a_token(document):
     assert open_routes == PUBLIC
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "statuses"),
+    [
+        ("get", "/v1/health", "200 400 429 500 503"),
+        ("get", "/v1/messages", "200 400 401 429 500 503"),
+        ("get", "/v1/mailboxes/{mailbox_id}", "200 400 401 404 429 500 503"),
+        ("get", "/v1/mailboxes/{mailbox_id}/disconnection", "200 400 401 403 404 429 500 503"),
+        ("delete", "/v1/mailboxes/{mailbox_id}", "204 400 401 403 404 429 500 503"),
+        ("post", "/v1/mailboxes/test", "200 400 401 415 429 500 503"),
+        ("post", "/v1/mailboxes", "201 400 401 403 409 415 422 429 500 503"),
+        (
+            "post",
+            "/v1/mailboxes/{mailbox_id}/reconnect",
+            "200 400 401 403 404 409 415 422 429 500 503",
+        ),
+        ("post", "/v1/mailboxes/{mailbox_id}/sync", "202 400 401 404 409 429 500 503"),
+        (
+            "post",
+            "/v1/mailboxes/{mailbox_id}/backfills/{backfill_id}/pause",
+            "200 400 401 403 404 409 429 500 503",
+        ),
+        ("put", "/v1/contacts/{contact_id}", "200 400 401 409 415 429 500 503"),
+        ("delete", "/v1/contacts/{contact_id}", "204 400 401 404 429 500 503"),
+        ("post", "/v1/contacts/batch", "200 400 401 415 429 500 503"),
+    ],
+)
+def test_an_operation_names_the_answers_it_gives(document, method, path, statuses):
+    assert " ".join(sorted(document["paths"][path][method]["responses"])) == statuses
+
+
+def test_what_api_gateway_says_by_itself_is_told_apart(document):
+    kinds = {
+        status: set(answer["content"])
+        for status, answer in document["components"]["responses"].items()
+    }
+    both = {"application/problem+json", "application/json"}
+    assert (kinds["401"], kinds["500"], kinds["503"]) == (both, both, both)
+    assert kinds["429"] == {"application/json"}
+    assert kinds["404"] == {"application/problem+json"}
+
+
 def test_every_operation_has_a_name_of_its_own_and_says_what_it_does(document):
     operations = [one for path in document["paths"].values() for one in path.values()]
     names = [one["operationId"] for one in operations]
