@@ -39,7 +39,7 @@ method (404), too many requests (429), a function that fails or is busy (500, 50
 PROBLEMS = {
     "400": "The request is not valid; `errors` names the fields.",
     "401": "There is no valid token, or it lacks a claim.",
-    "403": "Only an administrator may do this.",
+    "403": "Only an administrator, or the owner of a personal mailbox, may do this.",
     "404": "There is no such thing, or none the caller may know of.",
     "409": "Something stands against it: another change, a state, a login that has to be renewed.",
     "415": "The body is not `application/json`.",

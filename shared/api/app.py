@@ -39,8 +39,8 @@ from shared.domain.errors import (
     RequestError,
     RetryLaterError,
     UnreadableMessageError,
-    explain,
 )
+from shared.domain.explanations import explain
 from shared.domain.visibility import Viewer
 from shared.observability import Metric, count, log_trouble
 
@@ -64,6 +64,7 @@ STATUS_BY_CODE: Mapping[ErrorCode, HTTPStatus] = {
     ErrorCode.PORT_NOT_ALLOWED: HTTPStatus.UNPROCESSABLE_ENTITY,
     ErrorCode.WRONG_MAILBOX: HTTPStatus.CONFLICT,
     ErrorCode.ADMIN_REQUIRED: HTTPStatus.FORBIDDEN,
+    ErrorCode.OWNER_REQUIRED: HTTPStatus.FORBIDDEN,
     ErrorCode.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.MAILBOX_NOT_FOUND: HTTPStatus.NOT_FOUND,
@@ -160,7 +161,7 @@ def _problem(
     problem = Problem(
         status=status,
         code=error.code,
-        detail=words.message,
+        detail=(isinstance(error, ConflictError) and error.words) or words.message,
         acts=words.acts,
         fix=words.fix,
         request_id=_request_id(app),

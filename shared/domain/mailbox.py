@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from shared.domain.errors import Acts, ErrorCode, explain
+from shared.domain.errors import Acts, ErrorCode
+from shared.domain.explanations import explain
 from shared.domain.folders import Folder
 from shared.domain.ids import FolderId, MailboxId, RunId, TenantId, UserId
 from shared.domain.mail_server import ServerSettings

@@ -97,15 +97,15 @@ def change_settings(
 def make_primary(viewer: Viewer, mailbox_id: MailboxId, *, mailboxes: MailboxStore) -> None:
     """Make a mailbox the viewer's primary.
 
-    Raises `RequestError(MAILBOX_NOT_FOUND)`, `ADMIN_REQUIRED` for one that is another person's,
+    Raises `RequestError(MAILBOX_NOT_FOUND)`, `OWNER_REQUIRED` for one that is another person's,
     `ConflictError(WRONG_STATE)` for one that is disconnected.
     """
     record = mailboxes.get(viewer.tenant_id, mailbox_id)
     mailbox = require_sight(viewer, record.mailbox if record else None)
     if not access_to_mailbox(viewer, mailbox, Place.MAILBOX):
-        raise RequestError(ErrorCode.ADMIN_REQUIRED, cause="a personal mailbox of somebody else")
+        raise RequestError(ErrorCode.OWNER_REQUIRED)
     if mailbox.status is MailboxStatus.DISCONNECTED:
-        raise ConflictError(ErrorCode.WRONG_STATE)
+        raise ConflictError(ErrorCode.WRONG_STATE, words="The mailbox is disconnected.")
     mailboxes.set_primary(viewer.tenant_id, viewer.user_id, mailbox.id)
 
 

@@ -26,7 +26,8 @@ def request_sync(
     record = mailboxes.get(viewer.tenant_id, mailbox_id)
     mailbox = require_sight(viewer, record.mailbox if record else None)
     if mailbox.status is not MailboxStatus.ACTIVE:
-        raise ConflictError(ErrorCode.WRONG_STATE)
+        words = f"Only an active mailbox is synced, and this one is `{mailbox.status}`."
+        raise ConflictError(ErrorCode.WRONG_STATE, words=words)
     mine = RunId(new_ulid(clock.now()))
     run_id = mailboxes.request_run(mailbox.tenant_id, mailbox.id, mine)
     # Sent also when another request waits: its own message may have been lost, and a second one

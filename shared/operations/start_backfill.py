@@ -56,10 +56,14 @@ def start_backfill(
     mailbox = require_change(viewer, record.mailbox if record else None)
     if not 1 <= days <= MAX_DAYS:
         raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("days", f"From 1 to {MAX_DAYS}.")])
-    if mailbox.status is not MailboxStatus.ACTIVE or any(
+    if mailbox.status is not MailboxStatus.ACTIVE:
+        words = f"Only an active mailbox imports, and this one is `{mailbox.status}`."
+        raise ConflictError(ErrorCode.WRONG_STATE, words=words)
+    if any(
         other.state in OPEN for other in backfills.list_backfills(mailbox.tenant_id, mailbox.id)
     ):
-        raise ConflictError(ErrorCode.WRONG_STATE)
+        words = "Another import of this mailbox is not over yet."
+        raise ConflictError(ErrorCode.WRONG_STATE, words=words)
     now = clock.now()
     since = window_start(now, days)
     # The floor sinks first: a folder that is compared while the backfill runs reaches as far back.
@@ -133,7 +137,8 @@ def change_backfill(
         case BackfillAction.CANCEL if backfill.state is BackfillState.CANCELLED:
             return backfill
         case _:
-            raise ConflictError(ErrorCode.WRONG_STATE)
+            words = f"The import is `{backfill.state}`: there is nothing to {action}."
+            raise ConflictError(ErrorCode.WRONG_STATE, words=words)
 
 
 def _resume(

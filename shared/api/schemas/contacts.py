@@ -14,7 +14,8 @@ from pydantic import (
 from shared.api.field_errors import field_errors
 from shared.api.schemas.fields import AddressText, Given, Name, Shown
 from shared.domain.contact import MAX_ADDRESSES, Contact
-from shared.domain.errors import ErrorCode, MailroomError, RequestError, explain
+from shared.domain.errors import ErrorCode, MailroomError, RequestError
+from shared.domain.explanations import explain
 from shared.operations.contacts import (
     MOST_ATTRIBUTE_NAME,
     MOST_ATTRIBUTE_VALUE,

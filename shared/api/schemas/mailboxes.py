@@ -17,7 +17,8 @@ from shared.api.schemas.fields import (
 )
 from shared.api.schemas.servers import ServerShown
 from shared.domain.backfill import MAX_DAYS, Backfill, BackfillState
-from shared.domain.errors import Acts, ErrorCode, explain
+from shared.domain.errors import Acts, ErrorCode
+from shared.domain.explanations import explain
 from shared.domain.folders import FolderRole
 from shared.domain.ids import FolderId, UserId
 from shared.domain.ledger import Fate

@@ -1,7 +1,8 @@
 """How the test of a mail server is shown."""
 
 from shared.api.schemas.fields import Shown
-from shared.domain.errors import ErrorCode, explain
+from shared.domain.errors import ErrorCode
+from shared.domain.explanations import explain_in_test
 from shared.domain.folders import Folder, FolderRole
 from shared.domain.mail_server import Verdict
 
@@ -32,7 +33,7 @@ class VerdictShown(Shown):
     @classmethod
     def of(cls, verdict: Verdict) -> "VerdictShown":
         """Show a verdict in the words of its code."""
-        words = explain(verdict.code) if verdict.code else None
+        words = explain_in_test(verdict.code) if verdict.code else None
         return cls(
             ok=verdict.ok,
             code=verdict.code,

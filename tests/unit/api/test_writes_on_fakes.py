@@ -257,9 +257,13 @@ def test_a_primary_is_each_users_own(app):
     assert app.ask("PUT", "/v1/mailboxes/TEAM/primary").json["is_primary"] is True
     assert app.ask("GET", "/v1/mailboxes/TEAM", user="bob").json["is_primary"] is False
     add_mailbox(app.world, "BOB", owner="bob")
-    assert app.ask("PUT", "/v1/mailboxes/BOB/primary", roles="admin").status == 403
+    others = app.ask("PUT", "/v1/mailboxes/BOB/primary", roles="admin")
+    assert (others.status, others.json["code"]) == (403, "owner_required")
     add_mailbox(app.world, "OLD", status=MailboxStatus.DISCONNECTED)
-    assert app.ask("PUT", "/v1/mailboxes/OLD/primary").json["code"] == "wrong_state"
+    gone = app.ask("PUT", "/v1/mailboxes/OLD/primary").json
+    assert (gone["code"], gone["detail"]) == ("wrong_state", "The mailbox is disconnected.")
+    synced = app.ask("POST", "/v1/mailboxes/OLD/sync").json
+    assert synced["detail"] == "Only an active mailbox is synced, and this one is `disconnected`."
 
 
 def test_sync_now_is_202_and_not_doubled(app):
@@ -276,7 +280,12 @@ def test_the_life_of_a_backfill(app):
     path = f"/v1/mailboxes/MB1/backfills/{started.json['id']}"
     assert app.ask("GET", path).json == started.json
     assert app.ask("GET", "/v1/mailboxes/MB1/backfills").json["items"] == [started.json]
-    assert app.ask("POST", f"{path}/pause").json["code"] == "wrong_state"
+    paused = app.ask("POST", f"{path}/pause").json
+    assert (paused["code"], paused["detail"]) == (
+        "wrong_state", "The import is `planning`: there is nothing to pause."
+    )  # fmt: skip
+    second = app.ask("POST", "/v1/mailboxes/MB1/backfills", body={"days": 7}).json
+    assert second["detail"] == "Another import of this mailbox is not over yet."
     assert app.ask("POST", f"{path}/cancel").json["state"] == "cancelled"
     assert app.ask("POST", f"{path}/resume").status == 409
     for days in (0, 366, "30", 1.5, None):

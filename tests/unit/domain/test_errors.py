@@ -5,14 +5,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.domain.errors import (
+    Acts,
     ConfigurationError,
     ConflictError,
     CursorExpiredError,
     ErrorCode,
     ReconnectRequiredError,
     RetryLaterError,
-    explain,
 )
+from shared.domain.explanations import explain, explain_in_test
 from shared.domain.failure import Drop, Rebaseline, RetryAt, Stop, backoff_seconds, decide
 from shared.domain.secret import Secret
 
@@ -25,6 +26,31 @@ def test_every_code_says_what_happened_and_what_to_do(code):
     assert words.message.endswith(".")
     assert words.fix.endswith(".")
     assert not re.search(r"[A-Z]{2,}_|Error\b|Traceback|None", words.message + words.fix)
+
+
+@pytest.mark.parametrize("code", list(ErrorCode))
+def test_a_first_test_promises_no_retry_and_no_reconnect(code):
+    fix = explain_in_test(code).fix
+    assert fix.endswith(".")
+    assert "tries again" not in fix
+    if code not in {ErrorCode.GRANT_REVOKED, ErrorCode.GRANT_EXPIRED, ErrorCode.SCOPE_MISSING}:
+        assert "then reconnect" not in fix
+        assert "reconnect with it" not in fix
+
+
+def test_a_test_that_hangs_names_the_ports_of_each_security():
+    fix = explain_in_test(ErrorCode.CONNECTION_TIMED_OUT).fix
+    assert all(word in fix for word in ("tls", "starttls", "993", "465", "143", "587"))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [ErrorCode.CONNECTION_FAILED, ErrorCode.CONNECTION_TIMED_OUT, ErrorCode.HOST_NOT_FOUND],
+)
+def test_an_outage_of_a_mailbox_that_worked_is_not_its_users_to_mend(code):
+    words = explain(code)
+    assert words.acts is Acts.PROVIDER
+    assert words.fix.startswith("Nothing to do: Mailroom tries again by itself.")
 
 
 def test_no_two_codes_say_the_same():

@@ -133,7 +133,7 @@ def test_a_primary_is_one_the_user_may_open(mailboxes):
     for viewer, code in [
         (BOB, ErrorCode.MAILBOX_NOT_FOUND),
         (OTHER, ErrorCode.MAILBOX_NOT_FOUND),
-        (ADMIN, ErrorCode.ADMIN_REQUIRED),
+        (ADMIN, ErrorCode.OWNER_REQUIRED),
     ]:
         with pytest.raises(RequestError) as caught:
             make_primary(viewer, BOX, mailboxes=mailboxes)
