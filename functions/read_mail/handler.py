@@ -268,8 +268,8 @@ def search_messages(
 ) -> MessageList:
     """Find messages that mailboxes the caller may open hold now; all that is given must hold.
 
-    `folder` is the id of one of the folders of `mailbox_id`; `from` and `to` are whole addresses; `subject`
-    is a part of the subject in any case of letters; `until` is exclusive.
+    `folder` is the id of one of the folders of `mailbox_id`; `from` and `to` are whole addresses;
+    `subject` is a part of the subject in any case of letters; `until` is exclusive.
     """
     who = viewer(app)
     wanted = Search(
