@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from shared.aws.fences import stale, still_holds
+from shared.aws.instants import microseconds
 from shared.aws.message_items import copy_item, copy_of, flag_bits
 from shared.aws.table import MOST_IN_TRANSACTION, Raw, Table
-from shared.aws.tables import copy_key, copy_sk, mailbox_pk, microseconds, state_key, unescape
+from shared.aws.tables import copy_key, copy_sk, mailbox_pk, state_key, unescape
 from shared.domain.ids import FolderId, MailboxId, ProviderMessageId, TenantId
 from shared.domain.lease import Fence
 from shared.domain.message import Copy, Flags

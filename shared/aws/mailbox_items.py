@@ -89,6 +89,7 @@ def state_item(mailbox: Mailbox, state: RunState) -> StateItem:
         due_key=escape(mailbox.id) if state.due_slot else None,
         not_before=state.not_before,
         last_synced_at=state.last_synced_at,
+        last_news_at=state.last_news_at,
         waited_for={state.requested_run_id} if state.requested_run_id else None,
         inbound_error=error_document(mailbox.inbound_error),
         outbound_error=error_document(mailbox.outbound_error),
@@ -143,6 +144,7 @@ def run_state(state: StateItem) -> RunState:
         not_before=state.not_before,
         failures=int(state.failures),
         last_synced_at=state.last_synced_at,
+        last_news_at=state.last_news_at,
         requested_run_id=RunId(waiting[0]) if waiting else None,
     )
 

@@ -262,9 +262,11 @@ class DynamoMailboxStore:
 
     # ---- ends of runs ----
 
-    def finish_idle(self, record: MailboxRecord, *, now: datetime) -> None:
+    def finish_idle(
+        self, record: MailboxRecord, *, now: datetime, not_before: datetime | None = None
+    ) -> None:
         """Write the time, and drop what a success ends; the item is under a kilobyte: one unit."""
-        actions = state_changes.found_nothing(now)
+        actions = state_changes.found_nothing(now, not_before)
         if self.table.update(_key_of(record), actions, still_holds(_generation(record))) is None:
             raise stale("generation")
 

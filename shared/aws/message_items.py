@@ -7,9 +7,10 @@ stranger sends, the item stays far below the 400 KB that DynamoDB takes.
 from dataclasses import dataclass, replace
 from typing import Any
 
+from shared.aws.instants import from_microseconds, microseconds
 from shared.aws.packing import pack, unpack, unpacked_size
 from shared.aws.table import Raw
-from shared.aws.tables import copy_key, date_sk, from_microseconds, mailbox_pk, microseconds
+from shared.aws.tables import copy_key, date_sk, mailbox_pk
 from shared.domain.ids import (
     Address,
     FolderId,

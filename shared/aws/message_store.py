@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, cast
 from shared.aws.bodies import BodyObjects
 from shared.aws.clients import Clients, clients_of_process
 from shared.aws.copies import CopyItems
+from shared.aws.instants import from_microseconds, instant, microseconds
 from shared.aws.message_items import (
     MOST_COPIES,
     MOST_PARTICIPANTS,
@@ -41,11 +42,8 @@ from shared.aws.tables import (
     at_sk,
     copy_key,
     date_sk,
-    from_microseconds,
-    instant,
     mailbox_pk,
     message_key,
-    microseconds,
     thread_pk,
     unescape,
 )

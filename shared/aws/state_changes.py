@@ -72,12 +72,12 @@ def suspected(fence: int | None, suspect: str | None, strikes: dict[str, int]) -
     ]
 
 
-def found_nothing(now: datetime) -> list[Action]:
-    """The time, and no trouble any more."""
+def found_nothing(now: datetime, not_before: datetime | None) -> list[Action]:
+    """The time, a rest, and no trouble any more."""
     return [
         StateItem.last_synced_at.set(now),
         StateItem.failures.set(0),
-        StateItem.not_before.remove(),
+        set_or_remove(StateItem.not_before, not_before),
         StateItem.inbound_error.remove(),
     ]
 
@@ -98,6 +98,8 @@ def failed(mailbox_id: MailboxId, outcome: SyncOutcome) -> list[Action]:
         set_or_remove(StateItem.inbound_error, error_document(outcome.inbound_error)),
         *_scheduled(mailbox_id, outcome.due_slot),
     ]
+    if outcome.has_news:
+        actions.append(StateItem.last_news_at.set(outcome.now))
     if outcome.status is not None:
         actions.append(StateItem.status.set(outcome.status))
     if outcome.run is not None:

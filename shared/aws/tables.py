@@ -40,7 +40,7 @@ item:
 
 import hashlib
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
@@ -56,6 +56,7 @@ from pynamodb.attributes import (
 from pynamodb.constants import STRING
 from pynamodb.models import Model
 
+from shared.aws.instants import instant
 from shared.domain.identity import thread_of
 from shared.domain.ids import (
     Address,
@@ -86,7 +87,6 @@ CONTACT_PREFIX = "contact#"
 
 _UNSAFE = re.compile("[%#\x00-\x1f\x7f\ud800-\udfff]")
 _ESCAPED = re.compile("((?:%[0-9A-F]{2})+)")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Key(NamedTuple):
@@ -110,21 +110,6 @@ def unescape(part: str) -> str:
         lambda found: bytes.fromhex(found[0].replace("%", "")).decode("utf-8", "surrogatepass"),
         part,
     )
-
-
-def instant(at: datetime) -> str:
-    """Return `at` so that texts sort as instants do: UTC, microseconds, fixed width."""
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
-
-
-def microseconds(at: datetime) -> int:
-    """Return `at` in whole microseconds since 1970."""
-    return (at - _EPOCH) // timedelta(microseconds=1)
-
-
-def from_microseconds(number: int) -> datetime:
-    """Return the instant `microseconds` gave `number` for."""
-    return _EPOCH + timedelta(microseconds=number)
 
 
 # ---- keys ----
@@ -306,6 +291,7 @@ class StateItem(Item):
     due_key = UnicodeAttribute(null=True)
     not_before = UTCDateTimeAttribute(null=True)
     last_synced_at = UTCDateTimeAttribute(null=True)
+    last_news_at = UTCDateTimeAttribute(null=True)
     waited_for = UnicodeSetAttribute(null=True)
     inbound_error = JsonAttribute(null=True)
     outbound_error = JsonAttribute(null=True)

@@ -153,6 +153,8 @@ class RunState:
     failures: int = 0
     """Consecutive failed runs."""
     last_synced_at: datetime | None = None
+    last_news_at: datetime | None = None
+    """When a run last found something new or changed."""
     requested_run_id: RunId | None = None
 
 

@@ -3,7 +3,7 @@
 A mailbox polled every N minutes sits in one slot (N, phase, shard). Each minute the scheduler asks
 for the slots of that minute. Nothing has to be written after a poll, so an idle mailbox costs no
 index write, and a tick that was missed costs one cycle and no mailbox. The phase spreads mailboxes
-over the minutes: the jitter.
+over the minutes: the jitter. A mailbox without news rests for some of its cycles.
 """
 
 import hashlib
@@ -14,6 +14,8 @@ from shared.domain.ids import MailboxId
 
 CADENCES_MINUTES = (1, 2, 5, 10, 15, 30, 60)
 SHARDS = 4
+QUIET_AFTER = ((150, 3), (100, 2))
+"""After so many cycles without news, a mailbox is polled only every second or third cycle."""
 
 
 def slot_of(mailbox_id: MailboxId, every_minutes: int) -> str:
@@ -46,6 +48,19 @@ def next_run_at(
     minute += (phase - minute) % every_minutes
     at = datetime.fromtimestamp(minute * 60, UTC)
     return at if at >= earliest else at + timedelta(minutes=every_minutes)
+
+
+def rest_until(every_minutes: int, *, now: datetime, last_news_at: datetime) -> datetime | None:
+    """Return until when a mailbox that found nothing at `now` is left alone, or None: no longer.
+
+    It rests for whole cycles, so that it is polled in a minute of its slot.
+    """
+    cycles = (now - last_news_at) // timedelta(minutes=every_minutes)
+    for quiet, of in QUIET_AFTER:
+        if cycles >= quiet:
+            this_minute = now.replace(second=0, microsecond=0)
+            return this_minute + timedelta(minutes=every_minutes * (of - 1) + 1)
+    return None
 
 
 def _slot(every: int, phase: int, shard: int) -> str:

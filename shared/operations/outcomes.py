@@ -86,6 +86,7 @@ def succeed(run: SyncRun, queues: WorkQueues) -> SyncReport:
         # One folder's trouble is told, and slows nothing: the others are in sync.
         inbound_error=_seen_again(run, code, ended) if code else None,
         due_slot=slot_of(mailbox.id, mailbox.sync_minutes),
+        has_news=bool(ended.counts.listed or ended.counts.flags_changed or ended.counts.removed),
     )
     try:
         run.mailboxes.finish_run(run.lease.fence, outcome)

@@ -32,6 +32,7 @@ from shared.domain.ledger import Fate
 from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus
 from shared.domain.message import Flags
 from shared.domain.run import RunReason
+from shared.domain.schedule import rest_until
 from shared.operations import access
 from shared.operations.ingest import MARGIN_SECONDS, Ingest
 from shared.operations.outcomes import SyncReport, SyncRun, fail, succeed
@@ -145,7 +146,10 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
         run.folder_error = RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE, cause="no status came")
     is_idle = not (look.changed or look.unavailable or _listing_changed(look, states))
     if is_idle and not somebody_waits:
-        run.mailboxes.finish_idle(run.record, now=run.clock.now())
+        now = run.clock.now()
+        news_at = run.record.run_state.last_news_at or mailbox.connected_at
+        rest = rest_until(mailbox.sync_minutes, now=now, last_news_at=news_at)
+        run.mailboxes.finish_idle(run.record, now=now, not_before=rest)
         return False
     run.lease = run.mailboxes.take_lease(
         mailbox.tenant_id,

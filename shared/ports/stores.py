@@ -63,6 +63,8 @@ class SyncOutcome:
     """Consecutive failed runs, this one included; 0: it ended well, whatever one folder did."""
     not_before: datetime | None = None
     due_slot: str | None = None
+    has_news: bool = False
+    """Whether the run found something: the mailbox is not quiet."""
 
 
 class MailboxStore(Protocol):
@@ -148,11 +150,13 @@ class MailboxStore(Protocol):
         """
         ...
 
-    def finish_idle(self, record: MailboxRecord, *, now: datetime) -> None:
-        """End a poll that found nothing, without a lease.
+    def finish_idle(
+        self, record: MailboxRecord, *, now: datetime, not_before: datetime | None = None
+    ) -> None:
+        """End a poll that found nothing, without a lease; rest until `not_before`.
 
-        One write of one unit, fenced by generation. Also clears the inbound error, failures and
-        backoff if there were any.
+        One write of one unit (three at most with a rest), fenced by generation. Also clears the
+        inbound error, failures and backoff if there were any.
         """
         ...
 

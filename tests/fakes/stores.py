@@ -288,12 +288,14 @@ class InMemoryMailboxStore:
             )
             return before
 
-    def finish_idle(self, record: MailboxRecord, *, now: datetime) -> None:
+    def finish_idle(
+        self, record: MailboxRecord, *, now: datetime, not_before: datetime | None = None
+    ) -> None:
         box = (record.mailbox.tenant_id, record.mailbox.id)
         with self.world.lock:
             state = self.world.check(Fence(*box, record.run_state.generation))
             self.world.run_states[box] = replace(
-                state, last_synced_at=now, not_before=None, failures=0
+                state, last_synced_at=now, not_before=not_before, failures=0
             )
             self.world.mailboxes[box] = replace(self.world.mailboxes[box], inbound_error=None)
 
@@ -335,6 +337,7 @@ class InMemoryMailboxStore:
             failures=outcome.failures,
             not_before=outcome.not_before,
             due_slot=outcome.due_slot,
+            last_news_at=outcome.now if outcome.has_news else state.last_news_at,
             requested_run_id=None if waited_for else state.requested_run_id,
         )
 

@@ -346,6 +346,18 @@ def test_an_idle_poll_notes_its_time_and_clears_what_a_success_clears(stores):
     )
 
 
+def test_an_idle_poll_may_send_a_quiet_mailbox_to_rest(stores):
+    record = connected(stores.mailboxes)
+    lease = lease_of(stores.mailboxes, record)
+    stores.mailboxes.finish_run(lease.fence, outcome(has_news=True, failures=0))
+    news = stands(stores.mailboxes, record.mailbox).run_state.last_news_at
+    assert news == outcome().now
+    stores.mailboxes.finish_idle(record, now=later(90), not_before=later(300))
+    state = stands(stores.mailboxes, record.mailbox).run_state
+    assert (state.not_before, state.last_news_at) == (later(300), news)
+    assert [due.not_before for due in stores.mailboxes.due(SLOT)] == [later(300)]
+
+
 def test_an_idle_poll_of_another_generation_changes_nothing(stores):
     record = connected(stores.mailboxes)
     stores.mailboxes.disconnect(TENANT, BOX, identity_of(record.mailbox))

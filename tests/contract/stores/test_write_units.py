@@ -153,6 +153,13 @@ def test_an_idle_poll_costs_one_unit(aws, meter):
     assert meter.cost(lambda: aws.mailboxes.finish_idle(record, now=later(2))) == 1
 
 
+def test_an_idle_poll_of_a_quiet_mailbox_costs_at_most_three(aws, meter):
+    record = connected(aws.mailboxes)
+    rest = aws.mailboxes.finish_idle
+    rest(record, now=later(1), not_before=later(300))
+    assert meter.cost(lambda: rest(record, now=later(300), not_before=later(600))) <= 3
+
+
 def test_an_idle_poll_that_ends_trouble_costs_at_most_three(aws, meter):
     record = connected(aws.mailboxes)
     trouble = SyncOutcome(

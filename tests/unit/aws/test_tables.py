@@ -7,14 +7,14 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.aws import tables
+from shared.aws import instants, tables
 from shared.domain.ids import MessageId
 from tests.fakes.backends import table_definition
 
 ANY_TEXT = st.text(alphabet=st.characters(), min_size=1, max_size=30) | st.sampled_from(
     ["#", "a#b", "..", "%", "%23", "a%23mailboxes", "\ud800", "\x00", "İ", "𝒜"]
 )
-INSTANTS = st.integers(0, 7_000_000_000 * 10**6).map(tables.from_microseconds)
+INSTANTS = st.integers(0, 7_000_000_000 * 10**6).map(instants.from_microseconds)
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 MESSAGE_ID = MessageId("m" + "a" * 48)
 
@@ -70,11 +70,11 @@ def test_two_kinds_of_item_never_share_a_key(tenant, one, other):
 
 @given(INSTANTS, INSTANTS)
 def test_instants_sort_as_time_does(one, other):
-    assert (tables.instant(one) < tables.instant(other)) is (one < other)
-    assert datetime.fromisoformat(tables.instant(one)) == one
+    assert (instants.instant(one) < instants.instant(other)) is (one < other)
+    assert datetime.fromisoformat(instants.instant(one)) == one
     elsewhere = one.astimezone(timezone(timedelta(hours=-7)))
-    assert tables.instant(elsewhere) == tables.instant(one)
-    assert tables.from_microseconds(tables.microseconds(elsewhere)) == one
+    assert instants.instant(elsewhere) == instants.instant(one)
+    assert instants.from_microseconds(instants.microseconds(elsewhere)) == one
 
 
 def test_a_text_that_is_no_message_id_has_no_key():

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.ids import MailboxId
-from shared.domain.schedule import CADENCES_MINUTES, SHARDS, next_run_at, slot_of, slots_at
+from shared.domain.schedule import (
+    CADENCES_MINUTES,
+    SHARDS,
+    next_run_at,
+    rest_until,
+    slot_of,
+    slots_at,
+)
 
 ids = st.text(min_size=1).map(MailboxId)
 instants = st.integers(1_767_225_600, 1_900_000_000).map(lambda at: datetime.fromtimestamp(at, UTC))
@@ -30,6 +37,20 @@ def test_the_next_run_told_is_the_next_slot_that_counts(mailbox_id, every, now, 
     earliest = max(now, not_before) if not_before else now
     assert earliest <= at <= earliest + timedelta(minutes=every + 1)
     assert slot_of(mailbox_id, every) in set(slots_at(at))
+
+
+@given(ids, st.sampled_from(CADENCES_MINUTES[1:]), st.integers(0, 400), st.integers(0, 50))
+def test_a_quiet_mailbox_rests_for_whole_cycles(mailbox_id, every, cycles, late_seconds):
+    news = datetime(2026, 3, 1, tzinfo=UTC)
+    tick = next_run_at(
+        mailbox_id, every, now=news + timedelta(minutes=every * cycles), not_before=None
+    )
+    polled = tick + timedelta(seconds=late_seconds)
+    rest = rest_until(every, now=polled, last_news_at=news)
+    following = next_run_at(mailbox_id, every, now=polled, not_before=rest)
+    quiet = (polled - news) // timedelta(minutes=every)
+    expected = 1 + (quiet >= 100) + (quiet >= 150)
+    assert following - tick == timedelta(minutes=every * expected)
 
 
 def test_mailboxes_spread_over_the_minutes_and_shards():

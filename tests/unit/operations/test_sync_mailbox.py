@@ -436,3 +436,22 @@ def test_a_run_that_runs_out_of_time_keeps_what_it_has_and_goes_on(machine, mail
     assert machine.server.ids("INBOX", since=NOW) <= set(machine.live_copies(mailbox.id))
     for run in machine.world.runs[(TENANT, mailbox.id)].values():
         assert run.counts.balances
+
+
+def test_a_quiet_mailbox_is_polled_less_often_until_there_is_news(machine):
+    mailbox = machine.connect(days=0)
+    machine.drain()
+
+    def logins(minutes):
+        before = machine.server.logins
+        machine.tick(minutes)
+        return machine.server.logins - before
+
+    assert logins(60) == 12
+    machine.tick(13 * 60)
+    assert logins(60) == 4
+    at = machine.clock.now()
+    machine.server.deliver("INBOX", mail(700, at), at)
+    machine.tick(15)
+    assert len(machine.live_copies(mailbox.id)) == 1
+    assert logins(60) == 12

@@ -1,0 +1,20 @@
+"""How an instant is written: as text that sorts, and as a number that is small."""
+
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def instant(at: datetime) -> str:
+    """Return `at` so that texts sort as instants do: UTC, microseconds, fixed width."""
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def microseconds(at: datetime) -> int:
+    """Return `at` in whole microseconds since 1970."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+def from_microseconds(number: int) -> datetime:
+    """Return the instant `microseconds` gave `number` for."""
+    return _EPOCH + timedelta(microseconds=number)
