@@ -29,6 +29,7 @@ from shared.aws.tables import (
     DUE_INDEX,
     FOLDER_PREFIX,
     MAILBOX_PREFIX,
+    PRIMARY_PREFIX,
     SETTINGS_SUFFIX,
     FolderItem,
     Key,
@@ -42,6 +43,7 @@ from shared.aws.tables import (
     primary_key,
     settings_key,
     state_key,
+    unescape,
 )
 from shared.domain.errors import ConflictError, ErrorCode, StoreThrottledError
 from shared.domain.ids import MailboxId, ProviderMessageId, RunId, TenantId, UserId
@@ -316,6 +318,16 @@ class DynamoMailboxStore:
         """Read the user's own item."""
         item = self.table.get(PointerItem, primary_key(tenant_id, user_id))
         return MailboxId(item.mailbox_id) if item else None
+
+    def primary_of(self, tenant_id: TenantId, mailbox_id: MailboxId) -> list[UserId]:
+        """Read every user's own item: a tenant has as many as it has users at most."""
+        found = self.table.query(mailboxes_pk(tenant_id), prefix=PRIMARY_PREFIX)
+        items = (PointerItem.from_raw_data(raw) for raw in found)
+        return [
+            UserId(unescape(item.sk.removeprefix(PRIMARY_PREFIX)))
+            for item in items
+            if item.mailbox_id == mailbox_id
+        ]
 
     def set_primary(self, tenant_id: TenantId, user_id: UserId, mailbox_id: MailboxId) -> None:
         """Write the user's own item."""

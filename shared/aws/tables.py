@@ -78,6 +78,7 @@ BACKFILL_SHARDS = 4
 
 MAILBOX_PREFIX = "mailbox#"
 SETTINGS_SUFFIX = "#settings"
+PRIMARY_PREFIX = "primary#"
 FOLDER_PREFIX = "folder#"
 RUN_PREFIX = "run#"
 BACKFILL_PREFIX = "backfill#"
@@ -148,7 +149,7 @@ def identity_key(tenant_id: TenantId, identity: str) -> Key:
 
 def primary_key(tenant_id: TenantId, user_id: UserId) -> Key:
     """Key of a user's primary mailbox."""
-    return Key(mailboxes_pk(tenant_id), f"primary#{escape(user_id)}")
+    return Key(mailboxes_pk(tenant_id), PRIMARY_PREFIX + escape(user_id))
 
 
 def folder_key(tenant_id: TenantId, mailbox_id: MailboxId, folder_id: FolderId) -> Key:

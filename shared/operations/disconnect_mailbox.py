@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shared.domain.backfill import OPEN, BackfillState
 from shared.domain.errors import ConflictError
-from shared.domain.ids import MailboxId
+from shared.domain.ids import MailboxId, UserId
 from shared.domain.mailbox import Mailbox, MailboxStatus
 from shared.domain.permissions import require_change
 from shared.domain.visibility import Viewer
@@ -23,8 +23,8 @@ class DisconnectionPreview:
     """What disconnecting would touch."""
 
     mailbox: Mailbox
-    is_primary_of_owner: bool
-    """Its owner's alone: for whom else a shared mailbox is primary is not asked."""
+    primary_of: tuple[UserId, ...]
+    """The users whose primary it is."""
     open_backfills: int
 
 
@@ -34,14 +34,14 @@ def preview_disconnection(
     """Return what disconnecting the mailbox would touch; changes nothing."""
     record = mailboxes.get(viewer.tenant_id, mailbox_id)
     mailbox = require_change(viewer, record.mailbox if record else None)
-    primary = mailboxes.primary(mailbox.tenant_id, mailbox.owner_user_id)
+    is_over = mailbox.status is MailboxStatus.DISCONNECTED
+    users = () if is_over else tuple(mailboxes.primary_of(mailbox.tenant_id, mailbox.id))
     still_open = [
         backfill
         for backfill in backfills.list_backfills(mailbox.tenant_id, mailbox.id)
         if backfill.state in OPEN
     ]
-    is_primary = primary == mailbox.id and mailbox.status is not MailboxStatus.DISCONNECTED
-    return DisconnectionPreview(mailbox, is_primary, len(still_open))
+    return DisconnectionPreview(mailbox, users, len(still_open))
 
 
 def disconnect_mailbox(

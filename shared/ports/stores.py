@@ -183,6 +183,10 @@ class MailboxStore(Protocol):
         """Return the user's primary mailbox."""
         ...
 
+    def primary_of(self, tenant_id: TenantId, mailbox_id: MailboxId) -> list[UserId]:
+        """Return the users whose primary mailbox it is, by their ids."""
+        ...
+
     def set_primary(self, tenant_id: TenantId, user_id: UserId, mailbox_id: MailboxId) -> None:
         """Make it the user's primary."""
         ...

@@ -359,6 +359,13 @@ class InMemoryMailboxStore:
     def primary(self, tenant_id: TenantId, user_id: UserId) -> MailboxId | None:
         return self.world.primaries.get((tenant_id, user_id))
 
+    def primary_of(self, tenant_id: TenantId, mailbox_id: MailboxId) -> list[UserId]:
+        return sorted(
+            user
+            for (tenant, user), primary in self.world.primaries.items()
+            if (tenant, primary) == (tenant_id, mailbox_id)
+        )
+
     def set_primary(self, tenant_id: TenantId, user_id: UserId, mailbox_id: MailboxId) -> None:
         self.world.primaries[tenant_id, user_id] = mailbox_id
 

@@ -163,7 +163,8 @@ class Disconnection(Shown):
 
     mailbox_id: str
     address: str
-    is_primary_of_owner: bool
+    primary_of: list[str]
+    """The users whose primary mailbox it is."""
     open_backfills: int
 
     @classmethod
@@ -172,7 +173,7 @@ class Disconnection(Shown):
         return cls(
             mailbox_id=preview.mailbox.id,
             address=preview.mailbox.address,
-            is_primary_of_owner=preview.is_primary_of_owner,
+            primary_of=list(preview.primary_of),
             open_backfills=preview.open_backfills,
         )
 

@@ -494,6 +494,14 @@ def test_a_user_has_one_primary(stores):
     assert stores.mailboxes.primary(OTHER_TENANT, UserId("u1")) is None
 
 
+def test_it_is_known_whose_primary_a_mailbox_is(stores):
+    for user in ("u#1", "u0", "u2"):
+        stores.mailboxes.set_primary(TENANT, UserId(user), OTHER_BOX if user == "u2" else BOX)
+    stores.mailboxes.set_primary(OTHER_TENANT, UserId("u3"), BOX)
+    assert sorted(stores.mailboxes.primary_of(TENANT, BOX)) == ["u#1", "u0"]
+    assert stores.mailboxes.primary_of(OTHER_TENANT, OTHER_BOX) == []
+
+
 # ---- runs ----
 
 

@@ -168,7 +168,7 @@ def test_reconnecting_and_disconnecting(app):
     app.tester = ScriptedServers()
     mailbox_id = app.ask("POST", "/v1/mailboxes", body=CONNECT).json["id"]
     preview = app.ask("GET", f"/v1/mailboxes/{mailbox_id}/disconnection").json
-    assert (preview["open_backfills"], preview["is_primary_of_owner"]) == (1, False)
+    assert (preview["open_backfills"], preview["primary_of"]) == (1, [])
     gone = app.ask("DELETE", f"/v1/mailboxes/{mailbox_id}")
     assert (gone.status, gone.text) == (204, "")
     assert app.ask("DELETE", f"/v1/mailboxes/{mailbox_id}").status == 204
