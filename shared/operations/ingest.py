@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.domain.addresses import canonical_address
-from shared.domain.errors import ErrorCode, RetryLaterError, UnreadableMessageError
+from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError, UnreadableMessageError
 from shared.domain.folders import Folder, FolderRole
 from shared.domain.identity import thread_and_message_id
 from shared.domain.ids import Address, ProviderMessageId
@@ -47,9 +47,21 @@ MARGIN_SECONDS = 15.0
 
 Enough to store a batch and end the run.
 """
+END_SECONDS = 8.0
+"""What is left of the function's time when a session is cut off: enough to write how it ended."""
 KILLED_ITS_READER = "killed_its_reader"
 NOT_HANDED_OVER = "not_handed_over"
 """Why a message is unreadable that the provider names and, asked for it alone, does not give."""
+
+
+def our_time_is_up(error: MailroomError, remaining_seconds: float) -> bool:
+    """Whether a session was cut off because the function ends, not because the server is slow.
+
+    Then a worker that holds a lease ends as if it had died: the next one reads one message at a
+    time, and gives up in the end what takes longer than a function lives.
+    """
+    return error.code is ErrorCode.CONNECTION_TIMED_OUT and remaining_seconds < MARGIN_SECONDS
+
 
 MarkSuspect = Callable[[ProviderMessageId | None], int]
 

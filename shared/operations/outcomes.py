@@ -165,10 +165,6 @@ def _run_record(run: SyncRun, code: ErrorCode | None) -> Run:
         if stands is None or stands.run_state.requested_run_id != run.run_id:
             # Another run has answered meanwhile: its record stays as it is.
             run.run_id = RunId(new_ulid(run.started_at))
-    for name in run.ledger.unsettled:
-        # Listed and not reached: the cursor did not pass it, so the next run lists it again.
-        run.ledger.forget(name)
-    counts = run.ledger.counts()
     return Run(
         tenant_id=run.mailbox.tenant_id,
         mailbox_id=run.mailbox.id,
@@ -176,7 +172,7 @@ def _run_record(run: SyncRun, code: ErrorCode | None) -> Run:
         reason=run.request.reason,
         started_at=run.started_at,
         ended_at=run.clock.now(),
-        counts=counts,
+        counts=run.ledger.counts(),
         code=code,
         ledger={fate: tuple(ids) for fate, ids in run.ledger.entries().items()},
     )

@@ -22,7 +22,7 @@ from shared.domain.ledger import Ledger
 from shared.domain.mailbox import Mailbox, MailboxStatus
 from shared.domain.run import Run, RunReason
 from shared.operations import access
-from shared.operations.ingest import MARGIN_SECONDS, Ingest
+from shared.operations.ingest import END_SECONDS, Ingest, our_time_is_up
 from shared.operations.release_chunks import chunk_request, release_chunks
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
@@ -73,7 +73,8 @@ class ChunkPorts:
 def run_backfill_chunk(request: ChunkRequest, *, ports: ChunkPorts) -> ChunkReport:
     """Run one chunk. A failure with a code puts the chunk back for later.
 
-    What is raised is a bug or our own store; the queue delivers the request again.
+    What is raised is a bug, our own store, or our own time being up amid a message; the queue
+    delivers the request again.
     """
     backfills, queues = ports.backfills, ports.queues
     backfill = backfills.get_backfill(request.tenant_id, request.mailbox_id, request.backfill_id)
@@ -111,6 +112,8 @@ def run_backfill_chunk(request: ChunkRequest, *, ports: ChunkPorts) -> ChunkRepo
         _go_on_later(backfill, chunk, ports)
         return ChunkReport("continued", code=error.code)
     except MailroomError as error:
+        if our_time_is_up(error, ports.remaining_seconds()):
+            raise
         return _wait(backfill, chunk, error, ports)
 
 
@@ -129,8 +132,7 @@ def _work(
     folder = _folder(mailbox, chunk, ports.mailboxes)
     ledger = Ledger()
     grant = access.grant_of(mailbox, secrets=ports.secrets)
-    seconds = ports.remaining_seconds() - MARGIN_SECONDS / 2
-    with ports.provider.open(grant, seconds=seconds) as session:
+    with ports.provider.open(grant, seconds=ports.remaining_seconds() - END_SECONDS) as session:
         ingest = Ingest(
             mailbox=mailbox,
             fence=fence,

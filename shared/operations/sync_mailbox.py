@@ -34,7 +34,7 @@ from shared.domain.message import Flags
 from shared.domain.run import RunReason
 from shared.domain.schedule import rest_until
 from shared.operations import access
-from shared.operations.ingest import MARGIN_SECONDS, Ingest
+from shared.operations.ingest import END_SECONDS, MARGIN_SECONDS, Ingest, our_time_is_up
 from shared.operations.outcomes import SyncReport, SyncRun, fail, succeed
 from shared.ports.clock import Clock
 from shared.ports.parser import MessageParser
@@ -51,8 +51,6 @@ from shared.ports.stores import (
 LEASE_SECONDS = 180
 """Longer than the function may run, so that a lease found held past its time means a death."""
 PAGE_SIZE = 250
-END_SECONDS = 8.0
-"""What is left of the function's time when a session is cut off: enough to write how it ended."""
 BEFORE_HISTORY = "before_history"
 """Why an old message that was moved into a folder stays at the provider."""
 MESSAGES_PER_RUN = 1_000
@@ -107,16 +105,10 @@ def sync_mailbox(
         # Our own trouble is not the mailbox's: no latest error, the queue delivers again.
         raise
     except MailroomError as error:
-        if run.lease is not None and _our_time_is_up(run, error):
-            # As if it had died: the next run reads one message at a time, and gives up in the end
-            # what takes longer than a function lives.
+        if run.lease is not None and our_time_is_up(error, remaining_seconds()):
             raise
         return fail(run, error, rng)
     return succeed(run, queues)
-
-
-def _our_time_is_up(run: SyncRun, error: MailroomError) -> bool:
-    return error.code is ErrorCode.CONNECTION_TIMED_OUT and run.remaining_seconds() < MARGIN_SECONDS
 
 
 def _must_wait(record: MailboxRecord, request: SyncRequest, now: datetime) -> bool:

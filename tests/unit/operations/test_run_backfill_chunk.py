@@ -3,6 +3,7 @@
 import pytest
 
 from shared.domain.backfill import BackfillState
+from shared.domain.errors import ErrorCode, RetryLaterError
 from shared.domain.mailbox import MailboxStatus
 from tests.fakes.clock import FixedClock
 from tests.fakes.provider import FakeSession
@@ -87,3 +88,33 @@ def test_a_plan_that_a_reconnect_overtakes_is_made_again_at_once(machine, monkey
     machine.plan(again)
     assert backfill_of(machine, mailbox).state is BackfillState.RUNNING
     assert machine.world.mailboxes[(TENANT, mailbox.id)].status is MailboxStatus.ACTIVE
+
+
+def test_a_message_that_takes_longer_than_a_function_lives_does_not_hold_up_its_import(
+    machine, monkeypatch
+):
+    mailbox = machine.connect(days=60)
+    machine.plan(machine.queues.take_plans()[0])
+    (request, *_) = machine.queues.take_chunks()
+    chunk = machine.world.chunks[(TENANT, mailbox.id, backfill_of(machine, mailbox).id)][0]
+    endless = chunk.ids[0]
+    fetch = FakeSession.fetch
+
+    def slow(self, folder, ids):
+        for fetched in fetch(self, folder, ids):
+            if fetched.provider_message_id == endless:
+                machine.seconds_left = 5.0
+                raise RetryLaterError(ErrorCode.CONNECTION_TIMED_OUT)
+            yield fetched
+
+    monkeypatch.setattr(FakeSession, "fetch", slow)
+    for _ in range(3):
+        with pytest.raises(RetryLaterError):
+            machine.run_chunk(request)
+        machine.seconds_left = 100.0
+        machine.clock.advance(minutes=7)
+    machine.run_chunk(request)
+    report = machine.reports[-1]
+    assert report.kind == "done"
+    assert report.run.ledger["unreadable:killed_its_reader"] == (endless,)
+    assert set(chunk.ids) - {endless} <= set(machine.live_copies(mailbox.id))
