@@ -12,6 +12,12 @@ from enum import IntEnum, StrEnum
 from shared.domain.ids import TenantId, UserId
 from shared.domain.mailbox import Mailbox, MailboxKind, Visibility
 
+DEFAULT_VISIBILITY = {
+    MailboxKind.PERSONAL: Visibility.METADATA,
+    MailboxKind.SHARED: Visibility.FULL,
+}
+"""Where nothing is said: a shared mailbox that shows less is read by nobody, its owner included."""
+
 
 class Access(IntEnum):
     """How much of a message somebody sees, from nothing to all."""

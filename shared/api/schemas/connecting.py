@@ -22,14 +22,11 @@ from shared.domain.ids import FolderId, UserId
 from shared.domain.mail_server import Security, ServerLogin, ServerSettings
 from shared.domain.mailbox import MailboxKind, Purpose, Visibility
 from shared.domain.secret import Secret
+from shared.domain.visibility import DEFAULT_VISIBILITY
 from shared.operations.connect_mailbox import ConnectRequest, ServerTest
 from shared.operations.disconnect_mailbox import DisconnectionPreview
 from shared.operations.reconnect_mailbox import ReconnectRequest
 
-_DEFAULT_VISIBILITY = {
-    MailboxKind.PERSONAL: Visibility.METADATA,
-    MailboxKind.SHARED: Visibility.FULL,
-}
 Port = Annotated[int, Field(ge=1, le=65_535, strict=True)]
 
 
@@ -117,7 +114,7 @@ class ConnectMailbox(TestServers):
             backfill_days=self.backfill_days,
             active_folders=_folders(self.active_folders),
             create_contacts=self.create_contacts,
-            visibility=self.visibility or _DEFAULT_VISIBILITY[self.kind],
+            visibility=self.visibility or DEFAULT_VISIBILITY[self.kind],
             owner_user_id=UserId(self.owner_user_id) if self.owner_user_id else None,
             recovery_note=self.recovery_note,
         )
