@@ -416,6 +416,13 @@ def test_odd_dates_of_receipt_stay_sane(opened, date, listed):
     assert page.added == ((name(1),) if listed else ())
 
 
+def test_a_message_whose_date_of_receipt_is_not_told_is_listed(opened):
+    with opened(fetch=b"") as (session, _server):
+        page = changes(session, None, since=NOW)
+        assert session.list_window(INBOX, since=NOW, upto=page.next_cursor) == (name(1),)
+    assert page.added == (name(1),)
+
+
 # ---- fetching ----
 
 

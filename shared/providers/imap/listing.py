@@ -196,13 +196,15 @@ def _by_floor(
 
 
 def _received(listing: _Listing, uids: Sequence[int]) -> list[tuple[int, datetime | None]]:
-    """Return when each of `uids` was received, ascending, without those meanwhile gone."""
-    wanted = frozenset(uids)
-    found: dict[int, datetime | None] = {}
+    """Return when each of `uids` was received, ascending; None where the server does not say.
+
+    That may be one which is gone by now, or one left out of an answer: whoever fetches it is told.
+    """
+    found: dict[int, datetime | None] = dict.fromkeys(uids)
 
     def take(response: list[bytes]) -> None:
         read = _uid_and_items(response)
-        if read and read[0] in wanted and b"INTERNALDATE" in read[1]:
+        if read and read[0] in found and b"INTERNALDATE" in read[1]:
             found[read[0]] = grammar.internal_date(read[1][b"INTERNALDATE"])
 
     listing.open_folders.fetch_each(grammar.sequence_sets(uids), b"(UID INTERNALDATE)", take)
