@@ -1,0 +1,1 @@
+"""What the simulators of providers with an HTTP API have in common."""
