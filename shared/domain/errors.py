@@ -36,12 +36,15 @@ class ErrorCode(StrEnum):
     GRANT_REVOKED = "grant_revoked"
     GRANT_EXPIRED = "grant_expired"
     SCOPE_MISSING = "scope_missing"
+    SIGN_IN_REQUIRED = "sign_in_required"
     LOGIN_REJECTED = "login_rejected"
     APP_PASSWORD_REQUIRED = "app_password_required"
     BROWSER_LOGIN_REQUIRED = "browser_login_required"
     # Configuration
     CLIENT_REJECTED = "client_rejected"
+    CLIENT_MISSING = "client_missing"
     ADMIN_CONSENT_REQUIRED = "admin_consent_required"
+    ACCESS_BLOCKED = "access_blocked"
     PROVIDER_API_DISABLED = "provider_api_disabled"
     IMAP_DISABLED = "imap_disabled"
     SMTP_DISABLED = "smtp_disabled"
@@ -51,6 +54,7 @@ class ErrorCode(StrEnum):
     SENDER_NOT_ALLOWED = "sender_not_allowed"
     # RetryLater
     RATE_LIMITED = "rate_limited"
+    DAILY_LIMIT_REACHED = "daily_limit_reached"
     TOO_MANY_CONNECTIONS = "too_many_connections"
     PROVIDER_UNAVAILABLE = "provider_unavailable"
     MAILBOX_FULL = "mailbox_full"
@@ -97,6 +101,11 @@ class ErrorCode(StrEnum):
     RUN_NOT_FOUND = "run_not_found"
     ATTACHMENT_NOT_FOUND = "attachment_not_found"
     WRONG_MAILBOX = "wrong_mailbox"
+    CONSENT_DECLINED = "consent_declined"
+    ATTEMPT_EXPIRED = "attempt_expired"
+    ATTEMPT_NOT_YOURS = "attempt_not_yours"
+    ACCOUNT_NOT_SUPPORTED = "account_not_supported"
+    RETURN_URL_NOT_ALLOWED = "return_url_not_allowed"
     # a bug
     INTERNAL = "internal"
 

@@ -39,13 +39,20 @@ _CHECK_ID = "Check the id; it may belong to something that was removed."
 
 EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
     ErrorCode.GRANT_REVOKED: Explanation(
-        "Access to this mailbox was withdrawn.", _U, "Reconnect the mailbox."
+        "Access to this mailbox was withdrawn, or its password was changed.",
+        _U,
+        "Reconnect the mailbox.",
     ),
     ErrorCode.GRANT_EXPIRED: Explanation(
         "Access to this mailbox has expired.", _U, "Reconnect the mailbox."
     ),
     ErrorCode.SCOPE_MISSING: Explanation(
         "A permission Mailroom needs was not given.", _U, "Reconnect and accept every permission."
+    ),
+    ErrorCode.SIGN_IN_REQUIRED: Explanation(
+        "The provider wants this account's owner to sign in again, perhaps with a second factor.",
+        _U,
+        "Reconnect the mailbox and follow the provider's sign-in to its end.",
     ),
     ErrorCode.LOGIN_REJECTED: Explanation(
         "The mail server refused the username or password.",
@@ -63,12 +70,24 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
         "Sign in once at the provider's web site, follow its notice, then reconnect.",
     ),
     ErrorCode.CLIENT_REJECTED: Explanation(
-        "The provider refused this product's own registration.", _O, "Renew the client secret."
+        "The provider refused this product's own registration.",
+        _O,
+        "Renew the OAuth client's secret; mailboxes then go on by themselves.",
+    ),
+    ErrorCode.CLIENT_MISSING: Explanation(
+        "This product is not registered with the provider, or no longer.",
+        _O,
+        "Store the OAuth client this mailbox was connected with; mailboxes then go on.",
     ),
     ErrorCode.ADMIN_CONSENT_REQUIRED: Explanation(
         "The organisation requires an administrator's approval.",
         _A,
         "Ask an administrator to approve, then connect again.",
+    ),
+    ErrorCode.ACCESS_BLOCKED: Explanation(
+        "A policy of the organisation keeps this product from the mailbox.",
+        _A,
+        "Ask the organisation's administrator to allow it for this account.",
     ),
     ErrorCode.PROVIDER_API_DISABLED: Explanation(
         "The provider's mail access is switched off for this account.",
@@ -106,6 +125,11 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
         "Use the login's own address, or have the administrator allow it.",
     ),
     ErrorCode.RATE_LIMITED: Explanation("The provider asked us to slow down.", _T, _WAIT),
+    ErrorCode.DAILY_LIMIT_REACHED: Explanation(
+        "This product has used up what the provider allows it in a day.",
+        _O,
+        "Raise the daily limit in the provider's console; mailboxes then go on by themselves.",
+    ),
     ErrorCode.TOO_MANY_CONNECTIONS: Explanation(
         "The mail server has too many connections for this mailbox.",
         _T,
@@ -244,6 +268,31 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
         "These are the settings of another account than the one connected.",
         _U,
         "Reconnect with the same account, or connect this one as a new mailbox.",
+    ),
+    ErrorCode.CONSENT_DECLINED: Explanation(
+        "The mailbox was not connected, because the permission was declined.",
+        _U,
+        "Connect again and allow access.",
+    ),
+    ErrorCode.ATTEMPT_EXPIRED: Explanation(
+        "This attempt to connect is over: it was used already, or took too long.",
+        _U,
+        "Connect again from the start.",
+    ),
+    ErrorCode.ATTEMPT_NOT_YOURS: Explanation(
+        "This attempt to connect was begun by somebody else, or in another browser.",
+        _U,
+        "Connect again from the start, in one browser.",
+    ),
+    ErrorCode.ACCOUNT_NOT_SUPPORTED: Explanation(
+        "This product does not take accounts of this kind or organisation.",
+        _U,
+        "Sign in with another account, or ask the operator to admit this kind.",
+    ),
+    ErrorCode.RETURN_URL_NOT_ALLOWED: Explanation(
+        "This address is not one that people may be sent back to.",
+        _O,
+        "Use an address whose origin is on the operator's list.",
     ),
     ErrorCode.INTERNAL: Explanation(
         "Something went wrong on our side.", _O, "Quote the request id to support."

@@ -118,6 +118,8 @@ class Mailbox:
     purpose: Purpose
     owner_user_id: UserId
     connected_at: datetime
+    subject: str = ""
+    """The provider's own name for the account (see `SignedIn`); empty where the address is it."""
     display_name: str = ""
     reply_to: str | None = None
     recovery_note: str = ""
@@ -136,6 +138,11 @@ class Mailbox:
     outbound_error: LatestError | None = None
     version: int = 1
     """Raised by every change of settings; guards against lost updates."""
+
+
+def identity_of(mailbox: Mailbox) -> str:
+    """Return the name under which a tenant connects an account at most once."""
+    return f"{mailbox.tenant_id}:{mailbox.provider}:{mailbox.subject or mailbox.address}"
 
 
 @dataclass(frozen=True, slots=True)

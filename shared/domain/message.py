@@ -100,6 +100,8 @@ class FetchedMessage:
     parts: tuple[FetchedPart, ...] = ()
     remote: tuple[RemotePart, ...] = ()
     provider_thread_id: str | None = None
+    folder_ids: frozenset[FolderId] | None = None
+    """The folders it is in, where a provider knows of more than the one it was asked from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,16 +205,21 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A message's presence in one folder of one mailbox."""
+    """A message's presence in one mailbox under one id of its provider.
+
+    IMAP names each folder's copy on its own; a provider whose ids survive a move has one that moves,
+    or, with labels, one that is in several folders.
+    """
 
     mailbox_id: MailboxId
-    folder_id: FolderId
+    folder_ids: frozenset[FolderId]
+    """Never empty: a removed copy keeps those it was in last."""
     provider_message_id: ProviderMessageId
     message_id: MessageId
     received_at: datetime
     flags: Flags
     removed_at: datetime | None = None
-    """When it was found gone from the folder (deleted or moved); the message itself stays."""
+    """When it was found gone from its last folder; the message itself stays."""
 
 
 def copy_ref(mailbox_id: MailboxId, provider_message_id: ProviderMessageId) -> str:

@@ -10,7 +10,7 @@ Every method may raise, and raises nothing else but: `ReconnectRequiredError`, `
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -18,20 +18,51 @@ from shared.domain.cursor import Cursor
 from shared.domain.folders import Folder
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.mail_server import ImapGrant, ServerLogin, Verdict
-from shared.domain.message import FetchedMessage, Flags, MissingMessage
+from shared.domain.message import Copy, FetchedMessage, Flags, MissingMessage
+from shared.domain.secret import Secret
+
+
+class AccessTokens(Protocol):
+    """The access tokens of one mailbox.
+
+    Both methods raise `ReconnectRequiredError`, `ConfigurationError` or `RetryLaterError` where the
+    provider gives no more of them. Thread-safe.
+    """
+
+    def current(self) -> Secret:
+        """Return one that should be valid for some minutes; an expired one is renewed first."""
+        ...
+
+    def renewed(self, refused: Secret) -> Secret:
+        """Return another one in place of `refused`, which the provider did not accept."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthGrant:
+    """What a user permitted at a provider's own sign-in, as long as it lasts."""
+
+    tokens: AccessTokens
+
+
+Grant = ImapGrant | OAuthGrant
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one glance at a mailbox showed.
-
-    Its folders, and those whose content differs from their cursor.
-    """
+    """What one glance at a mailbox showed."""
 
     folders: tuple[Folder, ...]
+    followed: frozenset[FolderId]
+    """Those whose changes are followed, each with a cursor of its own: the active ones.
+
+    Where a provider tells the changes of the whole mailbox at once, the one folder that stands for
+    it; the others are then labels of what that one holds.
+    """
     changed: frozenset[FolderId]
+    """The followed ones whose content differs from their cursor."""
     unavailable: frozenset[FolderId] = frozenset()
-    """Active folders with a cursor of which the provider told nothing; none is in `changed`."""
+    """The followed ones with a cursor of which nothing was told; none is in `changed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +75,29 @@ class ChangePage:
     added: tuple[ProviderMessageId, ...]
     flags: Mapping[ProviderMessageId, Flags]
     removed: tuple[ProviderMessageId, ...]
+    """No longer in this folder. A copy that is in another one by now stays there."""
     next_cursor: Cursor
     more: bool = False
     """There is more to list after this page; come again with `next_cursor`."""
     too_old: tuple[ProviderMessageId, ...] = ()
     """New after the cursor, but received before the date floor: old messages moved here."""
+    placed: Mapping[ProviderMessageId, frozenset[FolderId]] = field(default_factory=dict)
+    """In which folders copies we hold are by now: moved or labelled, not fetched again.
+
+    One that we hold as removed lives again. One that is in no folder has gone.
+    """
 
 
-KnownCopies = Callable[[], Mapping[ProviderMessageId, Flags]]
-"""Gives the live copies we hold of a folder.
+class KnownCopies(Protocol):
+    """Gives what we hold, for an adapter that cannot tell changes without it."""
 
-Called only where the provider cannot say what went away.
-"""
+    def in_folder(self) -> Mapping[ProviderMessageId, Copy]:
+        """Return every live copy of the folder asked about; costs reading all of them."""
+        ...
+
+    def of(self, ids: Sequence[ProviderMessageId]) -> Mapping[ProviderMessageId, Copy]:
+        """Return those of `ids` that we hold in any folder, live or removed."""
+        ...
 
 
 class MailSession(Protocol):
@@ -66,12 +108,15 @@ class MailSession(Protocol):
         cursors: Mapping[FolderId, Cursor | None],
         is_active: Callable[[Folder], bool],
         *,
+        folders: Sequence[Folder] = (),
         now: datetime,
     ) -> Look:
         """List folders and compare the active ones with their cursors.
 
         It takes as few round trips as the protocol allows. A folder without a cursor counts as
-        changed. `now` lets an adapter ask for a full comparison at intervals.
+        changed. `folders` are those of the last listing: an adapter to which listing costs extra
+        may return them as they are while nothing has changed. `now` lets an adapter list, or ask
+        for a full comparison, at intervals.
         """
         ...
 
@@ -104,8 +149,9 @@ class MailSession(Protocol):
     ) -> tuple[ProviderMessageId, ...]:
         """Return the ids of a window, newest first.
 
-        They were received at or after `since` and lie before the position `upto`. Raises
-        `CursorExpiredError` where the folder was renumbered since `upto`.
+        They were received at or after `since` and lie before the position `upto`; where positions
+        and listings cannot be compared, some later ones too. Raises `CursorExpiredError` where the
+        folder was renumbered since `upto`.
         """
         ...
 
@@ -133,9 +179,9 @@ class MailProvider(Protocol):
     """Opens sessions with mailboxes of one provider."""
 
     def open(
-        self, grant: ImapGrant, *, seconds: float | None = None
+        self, grant: Grant, *, seconds: float | None = None
     ) -> AbstractContextManager[MailSession]:
-        """Log in. The context manager logs out and closes, also after a failure.
+        """Log in, or with access tokens begin. The context manager logs out and closes, also after a failure.
 
         The whole session, login included, lasts `seconds` at most: whatever it does then raises
         `RetryLaterError` (`connection_timed_out`). None leaves the provider's own bound, which is

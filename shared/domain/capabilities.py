@@ -1,0 +1,30 @@
+"""What providers do differently, as data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.domain.mailbox import Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """How a provider names messages, and how fast a backfill may go there."""
+
+    ids_begin_with_folder: bool
+    """Whether a provider message id begins with its folder's id: a moved message has another id."""
+    chunks_in_flight: int
+    """Chunks of one backfill at work at once, beside live sync."""
+    units_a_message: int = 0
+    """What fetching one message costs of the provider's quota of units a minute; 0: no such quota."""
+
+
+CAPABILITIES: Mapping[Provider, Capabilities] = {
+    # Many servers allow few sessions for each mailbox.
+    Provider.IMAP: Capabilities(ids_begin_with_folder=True, chunks_in_flight=2),
+    # One, so that chunks can be spaced: developers.google.com/gmail/api/reference/quota.
+    Provider.GMAIL: Capabilities(
+        ids_begin_with_folder=False, chunks_in_flight=1, units_a_message=20
+    ),
+    # Graph runs four requests of a mailbox at once, and a batch of a chunk asks for that many.
+    Provider.OUTLOOK: Capabilities(ids_begin_with_folder=False, chunks_in_flight=1),
+}
