@@ -1,0 +1,120 @@
+"""How a sign-in under way is kept: taken once, and told again to whoever comes twice."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.aws.table import Table
+from shared.aws.tables_of_sign_ins import AttemptItem, attempt_key
+from shared.domain.connecting import Attempt, Outcome, Wishes
+from shared.domain.errors import ErrorCode
+from shared.domain.ids import FolderId, MailboxId, TenantId, UserId
+from shared.domain.mailbox import MailboxKind, Provider, Purpose, Visibility
+from shared.domain.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoAttemptStore:
+    """The port `AttemptStore`."""
+
+    table: Table
+
+    def add(self, state: str, attempt: Attempt) -> None:
+        """Write one item; DynamoDB removes it some time after `expires_at`."""
+        key = attempt_key(state)
+        self.table.put(
+            AttemptItem(
+                key.pk,
+                key.sk,
+                document=_document(attempt),
+                kept=attempt.kept.reveal(),
+                expires_at=int(attempt.expires_at.timestamp()),
+            )
+        )
+
+    def get(self, state: str) -> Attempt | None:
+        """Read the item."""
+        item = self.table.get(AttemptItem, attempt_key(state))
+        return _attempt(item) if item else None
+
+    def take(self, state: str, *, owner: str, now: datetime) -> bool:
+        """Mark the item where nobody has; time to live may be days late, so the time is checked."""
+        is_free = AttemptItem.taken_by.does_not_exist() | (AttemptItem.taken_by == owner)
+        actions = [AttemptItem.taken_by.set(owner), AttemptItem.taken_at.set(now)]
+        condition = is_free & (AttemptItem.expires_at > now.timestamp())
+        return self.table.update(attempt_key(state), actions, condition) is not None
+
+    def end(self, state: str, outcome: Outcome) -> None:
+        """Write the outcome and drop the verifier; nothing where the item is gone by now."""
+        self.table.update(
+            attempt_key(state),
+            [AttemptItem.outcome.set(asdict(outcome)), AttemptItem.kept.remove()],
+            AttemptItem.pk.exists(),
+        )
+
+
+def _document(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "v": 1,
+        "tenant_id": attempt.tenant_id,
+        "user_id": attempt.user_id,
+        "is_admin": attempt.is_admin,
+        "provider": attempt.provider,
+        "client_id": attempt.client_id,
+        "redirect_uri": attempt.redirect_uri,
+        "return_url": attempt.return_url,
+        "cookie_digest": attempt.cookie_digest,
+        "mailbox_id": attempt.mailbox_id,
+        "wishes": asdict(attempt.wishes),
+    }
+
+
+def _attempt(item: AttemptItem) -> Attempt:
+    document: Mapping[str, Any] = item.document
+    return Attempt(
+        tenant_id=TenantId(document["tenant_id"]),
+        user_id=UserId(document["user_id"]),
+        is_admin=document["is_admin"],
+        provider=Provider(document["provider"]),
+        client_id=document["client_id"],
+        redirect_uri=document["redirect_uri"],
+        return_url=document["return_url"],
+        kept=Secret(item.kept or ""),
+        cookie_digest=document["cookie_digest"],
+        expires_at=datetime.fromtimestamp(item.expires_at, UTC),
+        mailbox_id=_mailbox_id(document["mailbox_id"]),
+        wishes=_wishes(document["wishes"]),
+        taken_at=item.taken_at,
+        outcome=_outcome(item.outcome) if item.outcome else None,
+    )
+
+
+def _wishes(document: Mapping[str, Any]) -> Wishes:
+    folders, owner = document["active_folders"], document["owner_user_id"]
+    return Wishes(
+        display_name=document["display_name"],
+        reply_to=document["reply_to"],
+        kind=MailboxKind(document["kind"]),
+        purpose=Purpose(document["purpose"]),
+        backfill_days=document["backfill_days"],
+        active_folders=None if folders is None else tuple(FolderId(one) for one in folders),
+        create_contacts=document["create_contacts"],
+        visibility=Visibility(document["visibility"]),
+        owner_user_id=None if owner is None else UserId(owner),
+        recovery_note=document["recovery_note"],
+    )
+
+
+def _outcome(document: Mapping[str, Any]) -> Outcome:
+    code = document["code"]
+    return Outcome(
+        mailbox_id=_mailbox_id(document["mailbox_id"]),
+        code=None if code is None else ErrorCode(code),
+        failure=document["failure"],
+        admin_consent_url=document["admin_consent_url"],
+    )
+
+
+def _mailbox_id(text: str | None) -> MailboxId | None:
+    return None if text is None else MailboxId(text)
