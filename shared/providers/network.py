@@ -1,6 +1,6 @@
 """Decides how a socket to a user-named host is opened: the one guarded way.
 
-No other module imports socket or ssl.
+No other module opens a socket; `tls` alone imports ssl beside it.
 The name is resolved once, every address it has is checked, and the connection goes to a checked
 address while TLS verifies the name: a second answer of the resolver (DNS rebinding) has no
 effect. Whatever the host then does, silence or a byte a second, ends at a deadline. All failures
@@ -26,19 +26,17 @@ from shared.domain.errors import (
 )
 from shared.providers import addresses
 from shared.providers.host_names import canonical_name
+from shared.providers.tls import code_of, verifying_context
 
 MAIL_PORTS = frozenset({143, 465, 587, 993, 2525})
 """IMAP and submission. Not 25: that is for servers among themselves, and clouds block it."""
 LOGIN_BYTES = 1 << 20
 """What a server may send before it is trusted with a session: a flood must not fill the memory."""
 _BUFFER_BYTES = 65_536
-_EXPIRED = 10
-"""OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED."""
-_WRONG_NAME = frozenset({62, 64})
-"""OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
 
 Resolver = Callable[[str, int], Sequence[str]]
 """Gives the addresses of a name; raises OSError or UnicodeError like `socket.getaddrinfo`."""
+Socket = socket.socket
 Dialer = Callable[[str, int, float], socket.socket]
 """Connects to an address and port within seconds; raises OSError."""
 
@@ -235,6 +233,18 @@ class Network:
                 raise
         return connection
 
+    def dial(self, host: str, port: int, *, seconds: float) -> socket.socket:
+        """Return a plain socket to a host of the operator's choice: no address is refused.
+
+        Never for a name a user gave. Raises `RetryLaterError` (`host_not_found`, `connection_*`).
+        """
+        ends_at = self.monotonic() + seconds
+        found = list(dict.fromkeys(_within(seconds, functools.partial(self._resolve, host, port))))
+        if not found:
+            raise RetryLaterError(ErrorCode.HOST_NOT_FOUND, cause="no address")
+        sock, _address = self._dial_in_turn(found, port, ends_at)
+        return sock
+
     def start_tls(self, connection: Connection, *, trust_any: bool = False) -> None:
         """Encrypt `connection`.
 
@@ -250,11 +260,7 @@ class Network:
 
     @functools.cached_property
     def _verifying_context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self.policy.extra_ca_file:
-            context.load_verify_locations(self.policy.extra_ca_file)
-        return context
+        return verifying_context(self.policy.extra_ca_file)
 
     @functools.cached_property
     def _unverifying_context(self) -> ssl.SSLContext:
@@ -362,20 +368,4 @@ def _stream_error(error: OSError) -> RetryLaterError:
 
 
 def _tls_error(error: OSError) -> RetryLaterError:
-    return RetryLaterError(_tls_code(error), cause=str(error))
-
-
-def _tls_code(error: OSError) -> ErrorCode:
-    match error:
-        case ssl.SSLCertVerificationError(verify_code=int(code)) if code in _WRONG_NAME:
-            return ErrorCode.TLS_WRONG_NAME
-        case ssl.SSLCertVerificationError(verify_code=code) if code == _EXPIRED:
-            return ErrorCode.TLS_EXPIRED
-        case ssl.SSLCertVerificationError():
-            return ErrorCode.TLS_UNTRUSTED
-        case TimeoutError():
-            return ErrorCode.CONNECTION_TIMED_OUT
-        case ssl.SSLEOFError() | ConnectionError():
-            return ErrorCode.CONNECTION_DROPPED
-        case _:
-            return ErrorCode.TLS_FAILED
+    return RetryLaterError(code_of(error), cause=str(error))

@@ -73,7 +73,9 @@ def test_a_dead_address_is_followed_by_the_next(certificates, greeter):
 def test_authorities_are_loaded_once_for_all_connections(certificates, greeter, monkeypatch):
     built = []
     real = ssl.create_default_context
-    monkeypatch.setattr(ssl, "create_default_context", lambda: built.append(1) or real())
+    monkeypatch.setattr(
+        ssl, "create_default_context", lambda **paths: built.append(1) or real(**paths)
+    )
     network = network_of(certificates)
     for _ in range(3):
         greeting_at(network.connect("127.0.0.1", greeter.port, tls=True, seconds=5))
