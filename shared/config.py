@@ -118,6 +118,50 @@ class Settings:
         return int(text)
 
     @property
+    def redirect_url(self) -> str:
+        """Where the API is reached from outside, without a slash at the end: never from a request.
+
+        `{api_id}` in it stands for the id of the API, which the template cannot name to its own
+        functions.
+        """
+        return self._required("MAILROOM_REDIRECT_URL").rstrip("/")
+
+    @property
+    def return_origins(self) -> tuple[str, ...]:
+        """The origins a browser may be sent back to after a sign-in."""
+        parts = self._text("MAILROOM_RETURN_ORIGINS").split(",")
+        return tuple(part.strip() for part in parts if part.strip())
+
+    @property
+    def google_url(self) -> str:
+        """Where Gmail's API and Google's tokens are; empty for Google's own hosts."""
+        return self._text("MAILROOM_GOOGLE_URL").rstrip("/")
+
+    @property
+    def google_sign_in_url(self) -> str:
+        """Where people sign in at Google; empty for Google's own host."""
+        return self._text("MAILROOM_GOOGLE_SIGN_IN_URL").rstrip("/")
+
+    @property
+    def microsoft_login_url(self) -> str:
+        """Where people sign in at Microsoft, and tokens are; empty for the worldwide cloud."""
+        return self._text("MAILROOM_MICROSOFT_LOGIN_URL").rstrip("/")
+
+    @property
+    def graph_url(self) -> str:
+        """Where Microsoft Graph is; empty for the worldwide cloud."""
+        return self._text("MAILROOM_GRAPH_URL").rstrip("/")
+
+    @property
+    def gmail_units_per_minute(self) -> int:
+        """What Gmail's quota grants one user of this project a minute, in units."""
+        name = "MAILROOM_GMAIL_UNITS_PER_MINUTE"
+        text = self._text(name) or "6000"
+        if not (text.isascii() and text.isdigit() and int(text) > 0):
+            raise SettingError(name, "must be a whole number of units, 1 or more")
+        return int(text)
+
+    @property
     def tenant_claim(self) -> str:
         """Claim of the token that names the tenant."""
         return self._text("MAILROOM_TENANT_CLAIM") or "tenant_id"

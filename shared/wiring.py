@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.config import settings
 from shared.domain.mailbox import Provider
+from shared.ports.attempts import AttemptStore, GrantHolders
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.parser import MessageParser
 from shared.ports.provider import MailProvider, ServerTester
 from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest, WorkQueues
 from shared.ports.secrets import SecretStore
+from shared.ports.sign_in import AccountReader, OAuthClients, SignIn
 from shared.ports.stores import (
     AttachmentStore,
     ContactStore,
@@ -223,6 +225,49 @@ def _table() -> "Table":
     from shared.aws.table import Table
 
     return Table(settings().table, clients=clients_of_process())
+
+
+# ---- sign-ins ----
+
+
+@functools.cache
+def attempts() -> AttemptStore:
+    """Return the store of sign-ins under way."""
+    from shared.aws.attempt_store import DynamoAttemptStore
+
+    return DynamoAttemptStore(_table())
+
+
+@functools.cache
+def grant_holders() -> GrantHolders:
+    """Return who lives on which grant."""
+    from shared.aws.grant_holders import DynamoGrantHolders
+
+    return DynamoGrantHolders(_table())
+
+
+@functools.cache
+def oauth_clients() -> OAuthClients:
+    """Return this deployment's registrations at providers."""
+    from shared.aws.oauth_clients import SecretsManagerOAuthClients
+
+    return SecretsManagerOAuthClients(settings().secret_prefix)
+
+
+@functools.cache
+def sign_in(provider: Provider) -> SignIn:
+    """Return a provider's own sign-in; raises ValueError for IMAP, which has none."""
+    from shared.providers import registry
+
+    return registry.sign_in(provider, settings())
+
+
+@functools.cache
+def account_reader(provider: Provider) -> AccountReader:
+    """Return what tells whose mailbox a grant opens."""
+    from shared.providers import registry
+
+    return registry.account_reader(provider, settings())
 
 
 def forget() -> None:

@@ -20,6 +20,10 @@ def test_what_is_set_is_read():
             "MAILROOM_SYNC_MINUTES": "15",
             "MAILROOM_TENANT_CLAIM": "org",
             "MAILROOM_ROLES_CLAIM": "groups",
+            "MAILROOM_REDIRECT_URL": "https://api.example/",
+            "MAILROOM_RETURN_ORIGINS": "https://a.example, https://b.example,",
+            "MAILROOM_GRAPH_URL": "https://graph.example/",
+            "MAILROOM_GMAIL_UNITS_PER_MINUTE": "15000",
         }
     )
     assert (read.table, read.bucket, read.secret_prefix) == ("t", "b", "mailroom-dev")
@@ -28,6 +32,9 @@ def test_what_is_set_is_read():
     assert (read.extra_mail_ports, read.extra_ca_file) == (frozenset({1143, 1025}), "ca.pem")
     assert [str(one) for one in read.refused_networks] == ["203.0.113.0/24", "2001:db8::/32"]
     assert (read.sync_minutes, read.tenant_claim, read.roles_claim) == (15, "org", "groups")
+    assert read.redirect_url == "https://api.example"
+    assert read.return_origins == ("https://a.example", "https://b.example")
+    assert (read.graph_url, read.gmail_units_per_minute) == ("https://graph.example", 15_000)
 
 
 def test_what_is_left_out_has_a_default():
@@ -36,9 +43,13 @@ def test_what_is_left_out_has_a_default():
     assert (read.tenant_claim, read.roles_claim) == ("tenant_id", "roles")
     assert read.refused_networks == ()
     assert not read.allow_untrusted_certificates
+    assert (read.return_origins, read.gmail_units_per_minute) == ((), 6_000)
+    assert not any(
+        (read.google_url, read.google_sign_in_url, read.microsoft_login_url, read.graph_url)
+    )
 
 
-@pytest.mark.parametrize("name", ["table", "bucket", "secret_prefix"])
+@pytest.mark.parametrize("name", ["table", "bucket", "secret_prefix", "redirect_url"])
 def test_what_is_missing_is_named(name):
     with pytest.raises(SettingError, match=f"MAILROOM_{name.upper()} is not set"):
         getattr(Settings({}), name)
@@ -50,6 +61,7 @@ def test_what_is_missing_is_named(name):
         ("allow_plaintext", "MAILROOM_ALLOW_PLAINTEXT", "yes"),
         ("sync_minutes", "MAILROOM_SYNC_MINUTES", "0"),
         ("sync_minutes", "MAILROOM_SYNC_MINUTES", "often"),
+        ("gmail_units_per_minute", "MAILROOM_GMAIL_UNITS_PER_MINUTE", "lots"),
         ("extra_mail_ports", "MAILROOM_EXTRA_MAIL_PORTS", "1143,x"),
         ("extra_mail_ports", "MAILROOM_EXTRA_MAIL_PORTS", "65536"),
         ("refused_networks", "MAILROOM_REFUSED_NETWORKS", "203.0.113.1/24"),
