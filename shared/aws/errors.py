@@ -108,6 +108,14 @@ def is_taken(error: ClientError) -> bool:
     return code_of(error) == "ResourceExistsException"
 
 
+def is_label_elsewhere(error: ClientError) -> bool:
+    """Whether a secret's label is on another version than the one it was to be taken from.
+
+    See UpdateSecretVersionStage, `RemoveFromVersionId`, in the Secrets Manager API reference.
+    """
+    return code_of(error) == "InvalidParameterException"
+
+
 def _reasons(error: ClientError) -> list[str]:
     found = error.response.get("CancellationReasons", [])
     return [str(reason.get("Code", "None")) for reason in found]

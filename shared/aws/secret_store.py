@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 from botocore.exceptions import ClientError
 
 from shared.aws.clients import Clients, clients_of_process
-from shared.aws.errors import is_missing, is_taken, our_errors
+from shared.aws.errors import is_label_elsewhere, is_missing, is_taken, our_errors
 from shared.domain.errors import StoreThrottledError
 from shared.domain.ids import MailboxId, TenantId
 from shared.domain.secret import Secret
+from shared.ports.secrets import KeptSecret
 
 _TRIES = 3
+_CURRENT = "AWSCURRENT"
+_RENEWED = "MAILROOMRENEWED"
+"""On a version that was written and is not, or not yet, the current one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +53,44 @@ class SecretsManagerStore:
                     raise
         raise StoreThrottledError(cause="a secret of that name is being deleted")
 
-    def get(self, tenant_id: TenantId, mailbox_id: MailboxId) -> Secret | None:
+    def get(self, tenant_id: TenantId, mailbox_id: MailboxId) -> KeptSecret | None:
         """Read the current version."""
         try:
             with our_errors():
                 answer = self.clients.secrets_manager.get_secret_value(
-                    SecretId=self._name(tenant_id, mailbox_id), VersionStage="AWSCURRENT"
+                    SecretId=self._name(tenant_id, mailbox_id), VersionStage=_CURRENT
                 )
         except ClientError as error:
             if is_missing(error):
                 return None
             raise
-        return Secret(answer["SecretString"])
+        return KeptSecret(Secret(answer["SecretString"]), answer["VersionId"])
+
+    def replace(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, secret: Secret, *, version: str
+    ) -> bool:
+        """Write a version beside the current one, then move the label if nobody else has.
+
+        Secrets Manager has no conditional write, but it moves a label only away from the version
+        that is named (UpdateSecretVersionStage).
+        """
+        name = self._name(tenant_id, mailbox_id)
+        try:
+            with our_errors():
+                written = self.clients.secrets_manager.put_secret_value(
+                    SecretId=name, SecretString=secret.reveal(), VersionStages=[_RENEWED]
+                )
+                self.clients.secrets_manager.update_secret_version_stage(
+                    SecretId=name,
+                    VersionStage=_CURRENT,
+                    RemoveFromVersionId=version,
+                    MoveToVersionId=written["VersionId"],
+                )
+        except ClientError as error:
+            if is_missing(error) or is_label_elsewhere(error):
+                return False
+            raise
+        return True
 
     def delete(self, tenant_id: TenantId, mailbox_id: MailboxId) -> None:
         """Delete without the days of grace: a password nobody gave us leave to keep."""

@@ -1,9 +1,18 @@
 """How a mailbox's grant is kept apart from all other data."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from shared.domain.ids import MailboxId, TenantId
 from shared.domain.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSecret:
+    """A secret as read, with the name of its version."""
+
+    secret: Secret
+    version: str
 
 
 class SecretStore(Protocol):
@@ -13,8 +22,17 @@ class SecretStore(Protocol):
         """Create or replace the mailbox's secret."""
         ...
 
-    def get(self, tenant_id: TenantId, mailbox_id: MailboxId) -> Secret | None:
+    def get(self, tenant_id: TenantId, mailbox_id: MailboxId) -> KeptSecret | None:
         """Return the secret, or None where there is none."""
+        ...
+
+    def replace(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, secret: Secret, *, version: str
+    ) -> bool:
+        """Replace the secret where `version` is still the one that stands; return whether it was.
+
+        It never brings back one that was deleted.
+        """
         ...
 
     def delete(self, tenant_id: TenantId, mailbox_id: MailboxId) -> None:

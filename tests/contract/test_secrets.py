@@ -31,12 +31,12 @@ def test_a_secret_is_read_back_replaced_and_deleted_for_good(store):
     assert store.get(TENANT, BOX) is None
     for text in ("hunter2", "naïve \U0001f511 ' \" \n"):
         store.put(TENANT, BOX, Secret(text))
-        assert store.get(TENANT, BOX) == Secret(text)
+        assert store.get(TENANT, BOX).secret == Secret(text)
     store.delete(TENANT, BOX)
     assert store.get(TENANT, BOX) is None
     store.delete(TENANT, BOX)
     store.put(TENANT, BOX, Secret("again"))
-    assert store.get(TENANT, BOX) == Secret("again")
+    assert store.get(TENANT, BOX).secret == Secret("again")
 
 
 def test_a_secret_belongs_to_one_mailbox_of_one_tenant(store):
@@ -44,7 +44,32 @@ def test_a_secret_belongs_to_one_mailbox_of_one_tenant(store):
     assert store.get(TENANT, OTHER_BOX) is None
     assert store.get(OTHER_TENANT, BOX) is None
     store.delete(OTHER_TENANT, BOX)
-    assert store.get(TENANT, BOX) == Secret("a")
+    assert store.get(TENANT, BOX).secret == Secret("a")
+
+
+def test_a_secret_is_replaced_only_where_the_version_read_still_stands(store):
+    store.put(TENANT, BOX, Secret("first"))
+    read = store.get(TENANT, BOX)
+    assert store.replace(TENANT, BOX, Secret("renewed"), version=read.version)
+    assert store.get(TENANT, BOX).secret == Secret("renewed")
+    assert not store.replace(TENANT, BOX, Secret("late"), version=read.version)
+    assert store.get(TENANT, BOX).secret == Secret("renewed")
+
+
+def test_a_reconnects_secret_is_never_overwritten_by_an_older_ones_renewal(store):
+    store.put(TENANT, BOX, Secret("old grant"))
+    read = store.get(TENANT, BOX)
+    store.put(TENANT, BOX, Secret("new grant"))
+    assert not store.replace(TENANT, BOX, Secret("old grant, renewed"), version=read.version)
+    assert store.get(TENANT, BOX).secret == Secret("new grant")
+
+
+def test_a_renewal_brings_no_deleted_secret_back(store):
+    store.put(TENANT, BOX, Secret("a"))
+    read = store.get(TENANT, BOX)
+    store.delete(TENANT, BOX)
+    assert not store.replace(TENANT, BOX, Secret("b"), version=read.version)
+    assert store.get(TENANT, BOX) is None
 
 
 def test_a_name_tells_no_tenant_and_can_be_no_other_mailboxes():
