@@ -159,6 +159,7 @@ def _plain(value: object) -> Any:
                 "gone": value.gone,
                 "failed": value.failed,
                 "flags_changed": value.flags_changed,
+                "moved": value.moved,
                 "removed": value.removed,
             }
         case StrEnum():

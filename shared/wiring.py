@@ -31,6 +31,7 @@ from shared.ports.stores import (
 
 if TYPE_CHECKING:
     from shared.aws.table import Table
+    from shared.operations.access import Grants
     from shared.operations.connect_mailbox import ConnectPolicy
     from shared.operations.read_mail import Sanitise
     from shared.providers.network import Network
@@ -154,11 +155,30 @@ def ids_in(body: str) -> dict[str, Any]:
 
 
 @functools.cache
-def provider() -> MailProvider:
-    """Return the adapter of IMAP, the one provider there is."""
-    from shared.providers.registry import mail_provider
+def provider_of(provider: Provider) -> MailProvider:
+    """Return the adapter of a provider."""
+    from shared.providers import registry
 
-    return mail_provider(Provider.IMAP, _network())
+    match provider:
+        case Provider.IMAP:
+            return registry.imap(_network())
+        case Provider.GMAIL:
+            return registry.gmail(settings())
+        case Provider.OUTLOOK:
+            return registry.outlook(settings())
+
+
+@functools.cache
+def grants() -> "Grants":
+    """Return the grants of mailboxes, fit for use."""
+    from shared.operations.access import Grants
+
+    return Grants(secrets(), sign_in, oauth_clients(), clock())
+
+
+def gmail_units_per_minute() -> int:
+    """Return what the project's quota lets us spend on one Gmail mailbox."""
+    return settings().gmail_units_per_minute
 
 
 @functools.cache

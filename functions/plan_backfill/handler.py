@@ -29,9 +29,9 @@ def _plan(record: SQSRecord) -> None:
             wiring.read_request(record.body, PlanRequest),
             mailboxes=wiring.mailboxes(),
             backfills=wiring.backfills(),
-            secrets=wiring.secrets(),
+            grants=wiring.grants(),
             queues=wiring.queues(),
-            provider=wiring.provider(),
+            provider_of=wiring.provider_of,
             clock=wiring.clock(),
             rng=wiring.rng(),
         )

@@ -12,7 +12,6 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import wiring
-from shared.domain.mailbox import Provider
 from shared.observability import Metric, count, log_event, log_run, log_trouble
 from shared.operations.run_backfill_chunk import ChunkPorts, run_backfill_chunk
 from shared.ports.queues import ChunkRequest
@@ -40,9 +39,9 @@ def _run(record: SQSRecord, context: LambdaContext) -> None:
     if report.error is not None:
         log_trouble("chunk_put_off", report.error, **ids)
     log_event("chunk", outcome=report.kind, code=report.code, **ids)
-    if report.run is not None:
-        log_run(report.run, provider=Provider.IMAP)
-        count({Metric.CHUNK_FINISHED: 1}, provider=Provider.IMAP)
+    if report.run is not None and report.provider is not None:
+        log_run(report.run, provider=report.provider)
+        count({Metric.CHUNK_FINISHED: 1}, provider=report.provider)
 
 
 def _ports(context: LambdaContext) -> ChunkPorts:
@@ -51,11 +50,12 @@ def _ports(context: LambdaContext) -> ChunkPorts:
         backfills=wiring.backfills(),
         messages=wiring.messages(),
         attachments=wiring.attachments(),
-        secrets=wiring.secrets(),
+        grants=wiring.grants(),
         queues=wiring.queues(),
-        provider=wiring.provider(),
+        provider_of=wiring.provider_of,
         parser=wiring.parser(),
         clock=wiring.clock(),
         rng=wiring.rng(),
         remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000,
+        gmail_units_per_minute=wiring.gmail_units_per_minute(),
     )

@@ -35,6 +35,7 @@ LEAST_SECONDS = 45.0
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Run the batch; name the records to be delivered again."""
     kinds: Counter[str] = Counter()
+    providers: Counter[Provider] = Counter()
     pool = ThreadPoolExecutor(max_workers=AT_ONCE)
     runs = {
         record["messageId"]: pool.submit(_sync, record["body"], context)
@@ -48,11 +49,14 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
     def outcome(record: SQSRecord) -> None:
         report = _outcome(runs[record.message_id], record)
         kinds[report.kind] += 1
+        if report.provider is not None:
+            providers[report.provider] += 1
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     answer = process_partial_response(event, outcome, processor, context)
     log_event("polled", records=len(runs), **kinds)
-    count({Metric.MAILBOX_LOOKED_AT: sum(kinds.values())}, provider=Provider.IMAP)
+    for provider, looked_at in providers.items():
+        count({Metric.MAILBOX_LOOKED_AT: looked_at}, provider=provider)
     return answer
 
 
@@ -65,16 +69,16 @@ def _sync(body: str, context: LambdaContext) -> SyncReport:
         mailboxes=wiring.mailboxes(),
         messages=wiring.messages(),
         attachments=wiring.attachments(),
-        secrets=wiring.secrets(),
+        grants=wiring.grants(),
         queues=wiring.queues(),
-        provider=wiring.provider(),
+        provider_of=wiring.provider_of,
         parser=wiring.parser(),
         clock=wiring.clock(),
         rng=wiring.rng(),
         remaining_seconds=lambda: _seconds_left(context),
     )
-    if report.run is not None:
-        log_run(report.run, provider=Provider.IMAP)
+    if report.run is not None and report.provider is not None:
+        log_run(report.run, provider=report.provider)
         if report.error is not None:
             log_trouble(
                 "sync_put_off",

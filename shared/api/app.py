@@ -9,7 +9,7 @@ log. What is no error of ours is a bug: 500 `internal`, and nothing of it in the
 import base64
 import binascii
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -63,6 +63,11 @@ STATUS_BY_CODE: Mapping[ErrorCode, HTTPStatus] = {
     ErrorCode.HOST_NOT_ALLOWED: HTTPStatus.UNPROCESSABLE_ENTITY,
     ErrorCode.PORT_NOT_ALLOWED: HTTPStatus.UNPROCESSABLE_ENTITY,
     ErrorCode.WRONG_MAILBOX: HTTPStatus.CONFLICT,
+    ErrorCode.CONSENT_DECLINED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.ATTEMPT_EXPIRED: HTTPStatus.GONE,
+    ErrorCode.ATTEMPT_NOT_YOURS: HTTPStatus.FORBIDDEN,
+    ErrorCode.ACCOUNT_NOT_SUPPORTED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.RETURN_URL_NOT_ALLOWED: HTTPStatus.BAD_REQUEST,
     ErrorCode.ADMIN_REQUIRED: HTTPStatus.FORBIDDEN,
     ErrorCode.OWNER_REQUIRED: HTTPStatus.FORBIDDEN,
     ErrorCode.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
@@ -84,8 +89,11 @@ ALWAYS = {
 }
 
 
-def make_app() -> APIGatewayHttpResolver:
-    """Return a resolver that validates, and answers every error as a problem."""
+def make_app(*, any_query: Collection[str] = ()) -> APIGatewayHttpResolver:
+    """Return a resolver that validates, and answers every error as a problem.
+
+    `any_query`: the routes whose query is a stranger's to choose.
+    """
     app = APIGatewayHttpResolver(
         enable_validation=True, serializer=_to_json, json_body_deserializer=orjson.loads
     )
@@ -102,7 +110,7 @@ def make_app() -> APIGatewayHttpResolver:
         error = RequestError(ErrorCode.INVALID_REQUEST, fields=fields)
         return _problem(app, error, status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 
-    app.use([_refuse_unknown_query])
+    app.use([partial(_refuse_unknown_query, any_query)])
     app.not_found(unknown_route)
     app.exception_handler(RequestValidationError)(invalid)
     app.exception_handler(RequestUnsupportedContentType)(not_json)
@@ -142,9 +150,11 @@ def status_of(error: MailroomError) -> HTTPStatus:
 
 
 def _refuse_unknown_query(
-    app: APIGatewayHttpResolver, next_middleware: NextMiddleware
+    any_query: Collection[str], app: APIGatewayHttpResolver, next_middleware: NextMiddleware
 ) -> Response[Any]:
     """Refuse a query name the route has none of: a misspelled filter would answer everything."""
+    if app.context["_route"].path in any_query:
+        return next_middleware(app)
     known = {param.alias for param in app.context["_route"].dependant.query_params}
     unknown = sorted(app.current_event.query_string_parameters.keys() - known)
     if unknown:

@@ -38,6 +38,7 @@ def backfill_item(backfill: Backfill) -> BackfillItem:
         started_at=backfill.started_at,
         ended_at=backfill.ended_at,
         waiting_until=backfill.waiting_until,
+        paced_until=backfill.paced_until,
         code=backfill.code,
         due_slot=backfill_slot(backfill.id) if is_open else None,
         due_key=escape(backfill.id) if is_open else None,
@@ -63,6 +64,7 @@ def backfill_of(item: BackfillItem) -> Backfill:
         started_at=item.started_at,
         ended_at=item.ended_at,
         waiting_until=item.waiting_until,
+        paced_until=item.paced_until,
         code=ErrorCode(item.code) if item.code else None,
     )
 

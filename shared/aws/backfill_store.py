@@ -194,11 +194,16 @@ class DynamoBackfillStore:
                 _key(backfill), wait, BackfillItem.state.is_in(*sorted(OPEN - RELEASING))
             )
 
-    def raise_released(self, backfill: Backfill, released: int) -> Backfill:
+    def raise_released(
+        self, backfill: Backfill, released: int, *, paced_until: datetime | None = None
+    ) -> Backfill:
         """Set the number where it is the one read."""
         after = self.table.update(
             _key(backfill),
-            [BackfillItem.released.set(released)],
+            [
+                BackfillItem.released.set(released),
+                set_or_remove(BackfillItem.paced_until, paced_until),
+            ],
             BackfillItem.released == backfill.released,
             returning="ALL_NEW",
         )

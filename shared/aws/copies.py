@@ -5,13 +5,19 @@ should be is left out, so that repeating a page writes nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from shared.aws.fences import stale, still_holds
 from shared.aws.instants import microseconds
-from shared.aws.message_items import copy_item, copy_of, flag_bits
+from shared.aws.message_items import (
+    copy_date_sk,
+    copy_item,
+    copy_of,
+    flag_bits,
+    folders_value,
+)
 from shared.aws.table import MOST_IN_TRANSACTION, Raw, Table
 from shared.aws.tables import copy_key, copy_sk, mailbox_pk, state_key, unescape
 from shared.domain.ids import FolderId, MailboxId, ProviderMessageId, TenantId
@@ -77,19 +83,45 @@ class CopyItems:
         }
         return len(changes) - len(self._write(fence, changes))
 
-    def remove(self, fence: Fence, ids: Sequence[ProviderMessageId], now: datetime) -> int:
-        """Mark live copies as removed; return how many there were."""
+    def remove(
+        self, fence: Fence, folder_id: FolderId, ids: Sequence[ProviderMessageId], now: datetime
+    ) -> int:
+        """Take live copies out of a folder; return how many were in it."""
         stored = self.read(fence.tenant_id, fence.mailbox_id, ids)
+        return self._place(
+            fence,
+            {
+                name: (copy, copy.folder_ids - {folder_id})
+                for name, copy in stored.items()
+                if copy.removed_at is None and folder_id in copy.folder_ids
+            },
+            now,
+        )
+
+    def place(
+        self,
+        fence: Fence,
+        placed: Mapping[ProviderMessageId, frozenset[FolderId]],
+        now: datetime,
+    ) -> int:
+        """Write the folders of copies where they differ; return how many changed."""
+        stored = self.read(fence.tenant_id, fence.mailbox_id, list(placed))
+        return self._place(
+            fence, {name: (copy, placed[name]) for name, copy in stored.items()}, now
+        )
+
+    def _place(
+        self,
+        fence: Fence,
+        places: Mapping[ProviderMessageId, tuple[Copy, frozenset[FolderId]]],
+        now: datetime,
+    ) -> int:
         changes = {
-            name: self._change(
-                fence,
-                name,
-                "SET x = :x REMOVE mailbox_pk, date_sk",
-                "attribute_not_exists(x)",
-                {":x": {"N": str(microseconds(now))}},
-            )
-            for name, copy in stored.items()
-            if copy.removed_at is None
+            name: self._removal(fence, name, now)
+            if not folder_ids
+            else self._placing(fence, replace(copy, folder_ids=folder_ids, removed_at=None))
+            for name, (copy, folder_ids) in places.items()
+            if (folder_ids or None) != (copy.folder_ids if copy.removed_at is None else None)
         }
         return len(changes) - len(self._write(fence, changes))
 
@@ -105,14 +137,15 @@ class CopyItems:
             found[name] = copy_of(mailbox_id, name, raw)
         return found
 
-    def live_in_folder(
-        self, tenant_id: TenantId, mailbox_id: MailboxId, folder_id: FolderId
+    def live(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, ids_begin_with: str
     ) -> dict[ProviderMessageId, Copy]:
-        """Return a folder's live copies, consistently read: their ids start with the folder's."""
+        """Return the live copies whose ids begin so, consistently read."""
         start = copy_sk("")
         found: dict[ProviderMessageId, Copy] = {}
-        for raw in self.table.query(mailbox_pk(tenant_id, mailbox_id), prefix=copy_sk(folder_id)):
-            if "x" not in raw and raw["f"]["S"] == folder_id:
+        prefix = copy_sk(ids_begin_with)
+        for raw in self.table.query(mailbox_pk(tenant_id, mailbox_id), prefix=prefix):
+            if "x" not in raw:
                 name = ProviderMessageId(unescape(raw["sk"]["S"].removeprefix(start)))
                 found[name] = copy_of(mailbox_id, name, raw)
         return found
@@ -159,6 +192,30 @@ class CopyItems:
                 "ConditionExpression": "attribute_exists(x)",
             }
         }
+
+    def _removal(
+        self, fence: Fence, name: ProviderMessageId, now: datetime
+    ) -> "TransactWriteItemTypeDef":
+        return self._change(
+            fence,
+            name,
+            "SET x = :x REMOVE mailbox_pk, date_sk",
+            "attribute_not_exists(x)",
+            {":x": {"N": str(microseconds(now))}},
+        )
+
+    def _placing(self, fence: Fence, copy: Copy) -> "TransactWriteItemTypeDef":
+        return self._change(
+            fence,
+            copy.provider_message_id,
+            "SET f = :f, mailbox_pk = :m, date_sk = :d REMOVE x",
+            "attribute_exists(m)",
+            {
+                ":f": folders_value(copy.folder_ids),
+                ":m": {"S": mailbox_pk(fence.tenant_id, fence.mailbox_id)},
+                ":d": {"S": copy_date_sk(copy)},
+            },
+        )
 
     def _change(
         self, fence: Fence, name: ProviderMessageId, update: str, condition: str, values: Raw

@@ -116,7 +116,7 @@ def copy_item(tenant_id: TenantId, copy: Copy) -> Raw:
         "pk": {"S": key.pk},
         "sk": {"S": key.sk},
         "m": {"S": copy.message_id},
-        "f": {"S": copy.folder_id},
+        "f": folders_value(copy.folder_ids),
         "r": {"N": str(microseconds(copy.received_at))},
         "g": {"N": str(flag_bits(copy.flags))},
         "n": {"N": str(copy.flags.version)},
@@ -125,8 +125,19 @@ def copy_item(tenant_id: TenantId, copy: Copy) -> Raw:
         raw["x"] = {"N": str(microseconds(copy.removed_at))}
     else:
         raw["mailbox_pk"] = {"S": mailbox_pk(tenant_id, copy.mailbox_id)}
-        raw["date_sk"] = {"S": date_sk(copy.received_at, copy.message_id, copy.folder_id)}
+        raw["date_sk"] = {"S": copy_date_sk(copy)}
     return raw
+
+
+def folders_value(folder_ids: frozenset[FolderId]) -> dict[str, Any]:
+    """Return the attribute of a copy's folders: a text where it is one, as nearly always."""
+    names = sorted(folder_ids)
+    return {"S": names[0]} if len(names) == 1 else {"SS": names}
+
+
+def copy_date_sk(copy: Copy) -> str:
+    """Return the sort key in the index by date: one entry, also for a copy in several folders."""
+    return date_sk(copy.received_at, copy.message_id, min(copy.folder_ids))
 
 
 def copy_of(mailbox_id: MailboxId, name: ProviderMessageId, raw: Raw) -> Copy:
@@ -134,7 +145,7 @@ def copy_of(mailbox_id: MailboxId, name: ProviderMessageId, raw: Raw) -> Copy:
     removed = raw.get("x")
     return Copy(
         mailbox_id=mailbox_id,
-        folder_id=FolderId(raw["f"]["S"]),
+        folder_ids=frozenset(FolderId(one) for one in raw["f"].get("SS") or [raw["f"]["S"]]),
         provider_message_id=name,
         message_id=MessageId(raw["m"]["S"]),
         received_at=from_microseconds(int(raw["r"]["N"])),

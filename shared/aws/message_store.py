@@ -148,28 +148,37 @@ class DynamoMessageStore:
     def _copies(self) -> CopyItems:
         return CopyItems(self.table)
 
-    def copies(
-        self, tenant_id: TenantId, mailbox_id: MailboxId, folder_id: FolderId
+    def live_copies(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, *, ids_begin_with: str = ""
     ) -> dict[ProviderMessageId, Copy]:
-        """Read a folder's copies in one query."""
-        return self._copies.live_in_folder(tenant_id, mailbox_id, folder_id)
+        """Read them in one query."""
+        return self._copies.live(tenant_id, mailbox_id, ids_begin_with)
 
-    def which_are_stored(
+    def copies_by_id(
         self, tenant_id: TenantId, mailbox_id: MailboxId, ids: Sequence[ProviderMessageId]
-    ) -> frozenset[ProviderMessageId]:
+    ) -> dict[ProviderMessageId, Copy]:
         """Read the copies' items, consistently."""
-        found = self._copies.read(tenant_id, mailbox_id, ids)
-        return frozenset(name for name, copy in found.items() if copy.removed_at is None)
+        return self._copies.read(tenant_id, mailbox_id, ids)
 
     def set_flags(self, fence: Fence, flags: Mapping[ProviderMessageId, Flags]) -> int:
         """Write what differs and is not older."""
         return self._copies.set_flags(fence, flags)
 
-    def remove_copies(
-        self, fence: Fence, ids: Iterable[ProviderMessageId], *, now: datetime
+    def place_copies(
+        self,
+        fence: Fence,
+        placed: Mapping[ProviderMessageId, frozenset[FolderId]],
+        *,
+        now: datetime,
     ) -> int:
-        """Mark live copies and take them out of the index by date."""
-        return self._copies.remove(fence, list(ids), now)
+        """Write what differs; the index by date holds what is live."""
+        return self._copies.place(fence, placed, now)
+
+    def remove_copies(
+        self, fence: Fence, folder_id: FolderId, ids: Iterable[ProviderMessageId], *, now: datetime
+    ) -> int:
+        """Place them in the folders they are in without this one."""
+        return self._copies.remove(fence, folder_id, list(ids), now)
 
     # ---- reading ----
 

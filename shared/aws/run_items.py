@@ -21,6 +21,7 @@ _SUMS = (
     "gone",
     "failed",
     "flags_changed",
+    "moved",
     "removed",
 )
 

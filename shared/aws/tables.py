@@ -25,8 +25,8 @@ that no `#` can be smuggled into a key.
 
 `due` is sparse: only a scheduled mailbox and an open backfill have a slot; it holds `tenant_id`,
 `mailbox_id` and `not_before` and nothing readable. `mailbox_date` holds live copies only: a removed
-copy loses both its attributes. A folder's copies are one query because an id of a provider with
-folders starts with its folder's id.
+copy loses both its attributes. Where a provider's ids begin with their folder's, a folder's copies
+are one query; where not, that query reads the mailbox's.
 
 Items of which there are millions are written with short names, because a name is paid for in every
 item:
@@ -34,7 +34,7 @@ item:
 | item | attributes |
 | --- | --- |
 | message | `d` packed content, `r` received (µs), `c` set of copies, `o` digest of a body in S3 |
-| copy | `m` message id, `f` folder, `r` received, `g` flag bits, `n` flags version, `x` removed |
+| copy | `m` message id, `f` folders, `r` received, `g` flag bits, `n` flags version, `x` removed |
 | at | its keys alone |
 """
 
@@ -347,6 +347,7 @@ class BackfillItem(Item):
     started_at = UTCDateTimeAttribute(null=True)
     ended_at = UTCDateTimeAttribute(null=True)
     waiting_until = UTCDateTimeAttribute(null=True)
+    paced_until = UTCDateTimeAttribute(null=True)
     plan_lease_expires_at = UTCDateTimeAttribute(null=True)
     changed_at = UTCDateTimeAttribute(null=True)
     code = UnicodeAttribute(null=True)

@@ -65,6 +65,8 @@ class Backfill:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     waiting_until: datetime | None = None
+    paced_until: datetime | None = None
+    """Before this no further chunk begins, so that live sync keeps its part of a quota."""
     code: ErrorCode | None = None
 
     @property

@@ -12,19 +12,28 @@ class Capabilities:
 
     ids_begin_with_folder: bool
     """Whether a provider message id begins with its folder's id: a moved message has another id."""
+    follows_whole_mailbox: bool
+    """Whether one folder's changes tell those of the whole mailbox: folders are labels then."""
     chunks_in_flight: int
     """Chunks of one backfill at work at once, beside live sync."""
     units_a_message: int = 0
-    """What fetching one message costs of the provider's quota of units a minute; 0: no such quota."""
+    """What fetching one message costs of a quota of units a minute; 0: there is no such quota."""
 
 
 CAPABILITIES: Mapping[Provider, Capabilities] = {
     # Many servers allow few sessions for each mailbox.
-    Provider.IMAP: Capabilities(ids_begin_with_folder=True, chunks_in_flight=2),
+    Provider.IMAP: Capabilities(
+        ids_begin_with_folder=True, follows_whole_mailbox=False, chunks_in_flight=2
+    ),
     # One, so that chunks can be spaced: developers.google.com/gmail/api/reference/quota.
     Provider.GMAIL: Capabilities(
-        ids_begin_with_folder=False, chunks_in_flight=1, units_a_message=20
+        ids_begin_with_folder=False,
+        follows_whole_mailbox=True,
+        chunks_in_flight=1,
+        units_a_message=20,
     ),
     # Graph runs four requests of a mailbox at once, and a batch of a chunk asks for that many.
-    Provider.OUTLOOK: Capabilities(ids_begin_with_folder=False, chunks_in_flight=1),
+    Provider.OUTLOOK: Capabilities(
+        ids_begin_with_folder=False, follows_whole_mailbox=False, chunks_in_flight=1
+    ),
 }

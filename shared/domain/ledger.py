@@ -30,6 +30,7 @@ class Counts:
     gone: int = 0
     failed: int = 0
     flags_changed: int = 0
+    moved: int = 0
     removed: int = 0
 
     @property
@@ -62,6 +63,7 @@ class Counts:
             self.gone + other.gone,
             self.failed + other.failed,
             self.flags_changed + other.flags_changed,
+            self.moved + other.moved,
             self.removed + other.removed,
         )
 
@@ -72,6 +74,8 @@ class Ledger:
 
     _listed: dict[ProviderMessageId, tuple[Fate, str] | None] = field(default_factory=dict)
     flags_changed: int = 0
+    moved: int = 0
+    """Copies that are in other folders now, and were not fetched again for it."""
     removed: int = 0
 
     def add(self, ids: Iterable[ProviderMessageId]) -> None:
@@ -114,6 +118,7 @@ class Ledger:
             gone=count(Fate.GONE),
             failed=count(Fate.FAILED),
             flags_changed=self.flags_changed,
+            moved=self.moved,
             removed=self.removed,
         )
 

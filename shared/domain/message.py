@@ -207,8 +207,8 @@ class Message:
 class Copy:
     """A message's presence in one mailbox under one id of its provider.
 
-    IMAP names each folder's copy on its own; a provider whose ids survive a move has one that moves,
-    or, with labels, one that is in several folders.
+    IMAP names each folder's copy on its own; a provider whose ids survive a move has one that
+    moves, or, with labels, one that is in several folders.
     """
 
     mailbox_id: MailboxId

@@ -6,15 +6,15 @@ ids are noted one by one before they are parsed, and one that killed its reader 
 unreadable.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.domain.addresses import canonical_address
 from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError, UnreadableMessageError
-from shared.domain.folders import Folder, FolderRole
+from shared.domain.folders import Folder, FolderRole, is_active
 from shared.domain.identity import thread_and_message_id
-from shared.domain.ids import Address, ProviderMessageId
+from shared.domain.ids import Address, FolderId, ProviderMessageId
 from shared.domain.lease import Fence
 from shared.domain.ledger import Fate, Ledger
 from shared.domain.mailbox import Direction, Mailbox
@@ -49,6 +49,10 @@ Enough to store a batch and end the run.
 """
 END_SECONDS = 8.0
 """What is left of the function's time when a session is cut off: enough to write how it ended."""
+BEFORE_HISTORY = "before_history"
+"""Why a message that is new here and old by its date stays at the provider."""
+FOLDER_NOT_ACTIVE = "folder_not_active"
+"""Why a message stays at the provider that is in none of the folders that are synced."""
 KILLED_ITS_READER = "killed_its_reader"
 NOT_HANDED_OVER = "not_handed_over"
 """Why a message is unreadable that the provider names and, asked for it alone, does not give."""
@@ -78,6 +82,10 @@ class Ingest:
     attachments: AttachmentStore
     ledger: Ledger
     remaining_seconds: Callable[[], float]
+    folders: Mapping[FolderId, Folder]
+    """All of the mailbox's, as last listed."""
+    since: datetime | None
+    """The date floor; None for none."""
     mark_suspect: MarkSuspect | None = None
     """Set after a run that died: note every id before it is parsed."""
     _pending: list[NewCopy] = field(default_factory=list)
@@ -103,7 +111,8 @@ class Ingest:
                 self.ledger.forget(left)
 
     def _take_all(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
-        stored = self.messages.which_are_stored(self.mailbox.tenant_id, self.mailbox.id, ids)
+        copies = self.messages.copies_by_id(self.mailbox.tenant_id, self.mailbox.id, ids)
+        stored = {name for name, copy in copies.items() if copy.removed_at is None}
         for known in stored:
             self.ledger.settle(known, Fate.ALREADY_STORED)
         wanted = [wanted for wanted in ids if wanted not in stored]
@@ -124,8 +133,10 @@ class Ingest:
         for fetched in self.session.fetch(folder, ids) if ids else ():
             if isinstance(fetched, MissingMessage):
                 self._settle_missing(fetched)
-                continue
-            held += self._read(folder, fetched)
+            elif reason := self._unwanted(fetched):
+                self.ledger.settle(fetched.provider_message_id, Fate.SKIPPED, reason)
+            else:
+                held += self._read(folder, fetched)
             if len(self._pending) >= BATCH_MESSAGES or held >= BATCH_BYTES:
                 self._flush()
                 held = 0
@@ -134,6 +145,20 @@ class Ingest:
                 return False
         self._flush()
         return True
+
+    def _unwanted(self, fetched: FetchedMessage) -> str | None:
+        """Return why a message is not ours to keep, or None."""
+        if self.since is not None and fetched.received_at < self.since:
+            return BEFORE_HISTORY
+        if fetched.folder_ids is None or any(map(self._is_active, fetched.folder_ids)):
+            return None
+        return FOLDER_NOT_ACTIVE
+
+    def _is_active(self, folder_id: FolderId) -> bool:
+        chosen = self.mailbox.active_folders
+        folder = self.folders.get(folder_id)
+        # One that was made since the last listing is active like every new one.
+        return is_active(folder, chosen) if folder else chosen is None
 
     def _settle_missing(self, missing: MissingMessage) -> None:
         if missing.reason == "unreadable":
@@ -212,6 +237,7 @@ class Ingest:
         thread_id, message_id = thread_and_message_id(mailbox.tenant_id, parsed, attachments)
         own = canonical_address(mailbox.address)
         ref = copy_ref(mailbox.id, fetched.provider_message_id)
+        folder_ids = fetched.folder_ids or frozenset({folder.id})
         message = Message(
             id=message_id,
             thread_id=thread_id,
@@ -219,7 +245,7 @@ class Ingest:
             in_reply_to=parsed.in_reply_to,
             references=parsed.references,
             subject=parsed.subject,
-            direction=_direction(folder, parsed, own),
+            direction=self._direction(folder_ids, parsed, own),
             sent_at=_sane(parsed.sent_at, fetched.received_at),
             received_at=fetched.received_at,
             participants=parsed.participants,
@@ -232,7 +258,7 @@ class Ingest:
         )
         copy = Copy(
             mailbox_id=mailbox.id,
-            folder_id=folder.id,
+            folder_ids=folder_ids,
             provider_message_id=fetched.provider_message_id,
             message_id=message_id,
             received_at=fetched.received_at,
@@ -240,13 +266,15 @@ class Ingest:
         )
         return NewCopy(message, Body(parsed.text, parsed.html), copy, _index_addresses(parsed, own))
 
-
-def _direction(folder: Folder, parsed: ParsedMessage, own: Address | None) -> Direction:
-    is_ours = any(
-        participant.role is ParticipantRole.FROM and participant.address == own
-        for participant in parsed.participants
-    )
-    return Direction.OUTBOUND if is_ours or folder.role is FolderRole.SENT else Direction.INBOUND
+    def _direction(
+        self, folder_ids: frozenset[FolderId], parsed: ParsedMessage, own: Address | None
+    ) -> Direction:
+        is_ours = any(
+            participant.role is ParticipantRole.FROM and participant.address == own
+            for participant in parsed.participants
+        )
+        roles = {self.folders[name].role for name in folder_ids if name in self.folders}
+        return Direction.OUTBOUND if is_ours or FolderRole.SENT in roles else Direction.INBOUND
 
 
 def _index_addresses(parsed: ParsedMessage, own: Address | None) -> tuple[Address, ...]:

@@ -42,9 +42,10 @@ def release_lost_chunks(
             if _is_lost(since, now):
                 queues.send_plan(PlanRequest(backfill.tenant_id, backfill.mailbox_id, backfill.id))
                 sent += 1
-        elif backfill.state in RELEASING:
-            stands = release_chunks(backfill, backfills=backfills, queues=queues)
-            taken_up = backfill.started_at or backfill.created_at
+        elif record and backfill.state in RELEASING:
+            provider = record.mailbox.provider
+            stands = release_chunks(backfill, provider, backfills=backfills, queues=queues)
+            taken_up = stands.paced_until or stands.started_at or stands.created_at
             lost = [
                 chunk
                 for chunk in backfills.open_chunks(stands)

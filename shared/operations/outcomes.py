@@ -9,8 +9,8 @@ from shared.domain.errors import ConflictError, ErrorCode, MailroomError, RetryL
 from shared.domain.failure import Drop, RetryAt, Stop, decide
 from shared.domain.ids import FolderId, RunId, new_ulid
 from shared.domain.lease import Lease
-from shared.domain.ledger import Ledger
-from shared.domain.mailbox import FolderState, LatestError, Mailbox, MailboxStatus
+from shared.domain.ledger import Counts, Ledger
+from shared.domain.mailbox import FolderState, LatestError, Mailbox, MailboxStatus, Provider
 from shared.domain.run import Run, RunReason
 from shared.domain.schedule import slot_of
 from shared.ports.clock import Clock
@@ -34,6 +34,8 @@ class SyncReport:
     run: Run | None = None
     error: MailroomError | None = None
     """What stood in the way: of the run, or of one folder where the run is done."""
+    provider: Provider | None = None
+    """Whose mailbox it was; None where there was none."""
 
     @property
     def code(self) -> ErrorCode | None:
@@ -63,6 +65,13 @@ class SyncRun:
     folder_error: RetryLaterError | None = None
 
     @property
+    def held_lease(self) -> Lease:
+        """The lease; raises AssertionError before it was taken."""
+        if self.lease is None:
+            raise AssertionError("a run that changes something holds a lease")
+        return self.lease
+
+    @property
     def mailbox(self) -> Mailbox:
         """The mailbox as it was when the run began."""
         return self.record.mailbox
@@ -73,10 +82,7 @@ def succeed(run: SyncRun, queues: WorkQueues) -> SyncReport:
 
     Where there is more to do, or somebody asked meanwhile, the next run is queued.
     """
-    if run.lease is None:
-        message = "a run that changed something holds a lease"
-        raise AssertionError(message)
-    mailbox = run.mailbox
+    mailbox, lease = run.mailbox, run.held_lease
     code = run.folder_error.code if run.folder_error else None
     ended = _run_record(run, code)
     outcome = SyncOutcome(
@@ -86,12 +92,12 @@ def succeed(run: SyncRun, queues: WorkQueues) -> SyncReport:
         # One folder's trouble is told, and slows nothing: the others are in sync.
         inbound_error=_seen_again(run, code, ended) if code else None,
         due_slot=slot_of(mailbox.id, mailbox.sync_minutes),
-        has_news=bool(ended.counts.listed or ended.counts.flags_changed or ended.counts.removed),
+        has_news=_has_news(ended.counts),
     )
     try:
-        run.mailboxes.finish_run(run.lease.fence, outcome)
+        run.mailboxes.finish_run(lease.fence, outcome)
     except ConflictError:
-        return SyncReport("dropped")
+        return SyncReport("dropped", provider=mailbox.provider)
     if run.more:
         next_run = SyncRequest(mailbox.tenant_id, mailbox.id, RunReason.CONTINUED)
         queues.send_syncs([next_run])
@@ -108,7 +114,7 @@ def succeed(run: SyncRun, queues: WorkQueues) -> SyncReport:
                 )
             ]
         )
-    return SyncReport("done", ended, run.folder_error)
+    return SyncReport("done", ended, run.folder_error, mailbox.provider)
 
 
 def fail(run: SyncRun, error: MailroomError, rng: random.Random) -> SyncReport:
@@ -125,7 +131,7 @@ def fail(run: SyncRun, error: MailroomError, rng: random.Random) -> SyncReport:
     due_slot: str | None = slot_of(mailbox.id, mailbox.sync_minutes)
     match decision:
         case Drop():
-            return SyncReport("dropped", error=error)
+            return SyncReport("dropped", error=error, provider=mailbox.provider)
         case Stop():
             status, due_slot = MailboxStatus.RECONNECT_REQUIRED, None
         case RetryAt(at=at):
@@ -147,8 +153,12 @@ def fail(run: SyncRun, error: MailroomError, rng: random.Random) -> SyncReport:
         else:
             run.mailboxes.finish_run(run.lease.fence, outcome)
     except ConflictError:
-        return SyncReport("dropped", error=error)
-    return SyncReport("failed", ended, error)
+        return SyncReport("dropped", error=error, provider=mailbox.provider)
+    return SyncReport("failed", ended, error, mailbox.provider)
+
+
+def _has_news(counts: Counts) -> bool:
+    return bool(counts.listed or counts.flags_changed or counts.moved or counts.removed)
 
 
 def _seen_again(

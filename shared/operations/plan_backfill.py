@@ -30,15 +30,14 @@ from shared.domain.failure import RetryAt, decide
 from shared.domain.folders import Folder, is_active
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.lease import Fence
-from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus
+from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, Provider
 from shared.domain.run import RunReason
-from shared.operations import access
+from shared.operations.access import Grants
 from shared.operations.release_chunks import release_chunks
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.provider import MailProvider, MailSession
 from shared.ports.queues import PlanRequest, SyncRequest, WorkQueues
-from shared.ports.secrets import SecretStore
 from shared.ports.stores import MailboxStore
 
 _Asked = ParamSpec("_Asked")
@@ -66,9 +65,9 @@ def plan_backfill(
     *,
     mailboxes: MailboxStore,
     backfills: BackfillStore,
-    secrets: SecretStore,
+    grants: Grants,
     queues: WorkQueues,
-    provider: MailProvider,
+    provider_of: Callable[[Provider], MailProvider],
     clock: Clock,
     rng: random.Random,
 ) -> PlanReport:
@@ -82,7 +81,8 @@ def plan_backfill(
     if backfill is None or record is None:
         return PlanReport()
     if backfill.state is not BackfillState.PLANNING:
-        return PlanReport(release_chunks(backfill, backfills=backfills, queues=queues))
+        provider = record.mailbox.provider
+        return PlanReport(release_chunks(backfill, provider, backfills=backfills, queues=queues))
     match record.mailbox.status:
         case MailboxStatus.ACTIVE:
             return _plan(
@@ -90,9 +90,9 @@ def plan_backfill(
                 backfill,
                 mailboxes=mailboxes,
                 backfills=backfills,
-                secrets=secrets,
+                grants=grants,
                 queues=queues,
-                provider=provider,
+                provider_of=provider_of,
                 clock=clock,
                 rng=rng,
             )
@@ -111,9 +111,9 @@ def _plan(
     *,
     mailboxes: MailboxStore,
     backfills: BackfillStore,
-    secrets: SecretStore,
+    grants: Grants,
     queues: WorkQueues,
-    provider: MailProvider,
+    provider_of: Callable[[Provider], MailProvider],
     clock: Clock,
     rng: random.Random,
 ) -> PlanReport:
@@ -123,7 +123,8 @@ def _plan(
         # Another delivery of this request is at it, or was; had it died, the sweeper asks again.
         return PlanReport()
     try:
-        grant = access.grant_of(mailbox, secrets=secrets)
+        grant = grants.of(mailbox)
+        provider = provider_of(mailbox.provider)
         with provider.open(grant, seconds=SESSION_SECONDS) as session:
             listed = _history(mailbox, backfill, session, mailboxes=mailboxes, clock=clock)
     except StoreThrottledError:
@@ -154,7 +155,8 @@ def _plan(
         stands = backfills.get_backfill(mailbox.tenant_id, mailbox.id, backfill.id)
         return PlanReport(stands)
     queues.send_syncs([SyncRequest(mailbox.tenant_id, mailbox.id, RunReason.CONTINUED)])
-    return PlanReport(release_chunks(started, backfills=backfills, queues=queues))
+    stands = release_chunks(started, mailbox.provider, backfills=backfills, queues=queues)
+    return PlanReport(stands)
 
 
 def _wait(
@@ -181,7 +183,7 @@ def _history(
     mailboxes: MailboxStore,
     clock: Clock,
 ) -> list[tuple[FolderId, tuple[ProviderMessageId, ...]]]:
-    """Return what each active folder holds of the window, and store the positions that are new.
+    """Return what each followed folder holds of the window, and store the positions that are new.
 
     Every folder has its position taken before the first is listed: a message that moves meanwhile
     is either listed where it was or arrives where it went.
@@ -193,7 +195,7 @@ def _history(
     )
     places: list[tuple[Folder, Cursor, bool]] = []
     for folder in look.folders:
-        if not is_active(folder, mailbox.active_folders):
+        if folder.id not in look.followed:
             continue
         state = states.get(folder.id)
         if state is not None and state.cursor is not None:

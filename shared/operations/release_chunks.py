@@ -5,25 +5,36 @@ dying between the two loses messages in the queue, which the sweeper sends again
 twice is taken once.
 """
 
+from datetime import datetime, timedelta
+
 from shared.domain.backfill import Backfill, release_up_to
+from shared.domain.capabilities import CAPABILITIES
+from shared.domain.mailbox import Provider
 from shared.ports.backfills import BackfillStore
 from shared.ports.queues import ChunkRequest, WorkQueues
 
-IN_FLIGHT = 2
-"""Sessions a backfill holds beside the one of live sync.
 
-Many servers allow few for each mailbox.
-"""
+def release_chunks(
+    backfill: Backfill,
+    provider: Provider,
+    *,
+    backfills: BackfillStore,
+    queues: WorkQueues,
+    now: datetime | None = None,
+    rest_seconds: int = 0,
+) -> Backfill:
+    """Hand out chunks up to the limit in flight; return the backfill as it stands.
 
-
-def release_chunks(backfill: Backfill, *, backfills: BackfillStore, queues: WorkQueues) -> Backfill:
-    """Hand out chunks up to the limit in flight; return the backfill as it stands."""
-    target = release_up_to(backfill, IN_FLIGHT)
+    Workers get them `rest_seconds` after `now`.
+    """
+    target = release_up_to(backfill, CAPABILITIES[provider].chunks_in_flight)
     if target == backfill.released:
         return backfill
-    stands = backfills.raise_released(backfill, target)
+    paced_until = now + timedelta(seconds=rest_seconds) if now and rest_seconds else None
+    stands = backfills.raise_released(backfill, target, paced_until=paced_until)
     queues.send_chunks(
-        [chunk_request(backfill, number) for number in range(backfill.released, target)]
+        [chunk_request(backfill, number) for number in range(backfill.released, target)],
+        delay_seconds=rest_seconds,
     )
     return stands
 

@@ -10,18 +10,19 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
 
 from shared.domain.backfill import RELEASING, Backfill, Chunk
+from shared.domain.capabilities import CAPABILITIES
 from shared.domain.errors import ConflictError, ErrorCode, MailroomError, StoreThrottledError
 from shared.domain.failure import RetryAt, decide
-from shared.domain.folders import Folder
 from shared.domain.ids import RunId, new_ulid
 from shared.domain.lease import Fence
 from shared.domain.ledger import Ledger
-from shared.domain.mailbox import Mailbox, MailboxStatus
+from shared.domain.mailbox import Mailbox, MailboxStatus, Provider
 from shared.domain.run import Run, RunReason
-from shared.operations import access
+from shared.operations.access import Grants
 from shared.operations.ingest import END_SECONDS, Ingest, our_time_is_up
 from shared.operations.release_chunks import chunk_request, release_chunks
 from shared.ports.backfills import BackfillStore
@@ -29,7 +30,6 @@ from shared.ports.clock import Clock
 from shared.ports.parser import MessageParser
 from shared.ports.provider import MailProvider
 from shared.ports.queues import ChunkRequest, WorkQueues
-from shared.ports.secrets import SecretStore
 from shared.ports.stores import (
     AttachmentStore,
     MailboxStore,
@@ -39,6 +39,10 @@ from shared.ports.stores import (
 LEASE_MARGIN_SECONDS = 30
 """A lease outlives its function by this much, and a chunk whose worker died is free that soon."""
 LONGEST_QUEUE_DELAY_SECONDS = 900
+CLOCKS_DIFFER = timedelta(seconds=5)
+"""A queue's and a worker's; a request that came in its time must not be taken for an early one."""
+BACKFILL_SHARE = 0.8
+"""Of a quota by the minute; the rest is live sync's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class ChunkReport:
     kind: str
     """`done`, `continued` (sent again), `waiting` or `dropped`."""
     run: Run | None = None
+    provider: Provider | None = None
+    """Whose mailbox it was, where there is a run."""
     code: ErrorCode | None = None
     error: MailroomError | None = None
     """Why the chunk is put off."""
@@ -61,13 +67,15 @@ class ChunkPorts:
     backfills: BackfillStore
     messages: MessageStore
     attachments: AttachmentStore
-    secrets: SecretStore
+    grants: Grants
     queues: WorkQueues
-    provider: MailProvider
+    provider_of: Callable[[Provider], MailProvider]
     parser: MessageParser
     clock: Clock
     rng: random.Random
     remaining_seconds: Callable[[], float]
+    gmail_units_per_minute: int = 6_000
+    """What the project's quota lets us spend on one Gmail mailbox."""
 
 
 def run_backfill_chunk(request: ChunkRequest, *, ports: ChunkPorts) -> ChunkReport:
@@ -79,14 +87,15 @@ def run_backfill_chunk(request: ChunkRequest, *, ports: ChunkPorts) -> ChunkRepo
     backfills, queues = ports.backfills, ports.queues
     backfill = backfills.get_backfill(request.tenant_id, request.mailbox_id, request.backfill_id)
     record = ports.mailboxes.get(request.tenant_id, request.mailbox_id)
+    now = ports.clock.now()
     if (
         backfill is None
         or record is None
         or backfill.state not in RELEASING
         or record.mailbox.status is not MailboxStatus.ACTIVE
+        or _is_early(backfill, now)
     ):
         return ChunkReport("dropped")
-    now = ports.clock.now()
     run_id = RunId(new_ulid(now))
     try:
         chunk = backfills.take_chunk(
@@ -98,7 +107,8 @@ def run_backfill_chunk(request: ChunkRequest, *, ports: ChunkPorts) -> ChunkRepo
         )
     except ConflictError as error:
         if error.code is ErrorCode.WRONG_STATE:
-            release_chunks(backfill, backfills=backfills, queues=queues)
+            provider = record.mailbox.provider
+            release_chunks(backfill, provider, backfills=backfills, queues=queues)
         return ChunkReport("dropped", code=error.code)
     try:
         return _work(record.mailbox, backfill, chunk, run_id=run_id, started_at=now, ports=ports)
@@ -117,6 +127,11 @@ def run_backfill_chunk(request: ChunkRequest, *, ports: ChunkPorts) -> ChunkRepo
         return _wait(backfill, chunk, error, ports)
 
 
+def _is_early(backfill: Backfill, now: datetime) -> bool:
+    """Whether the chunk was sent again while it still waits for its turn."""
+    return backfill.paced_until is not None and now < backfill.paced_until - CLOCKS_DIFFER
+
+
 def _work(
     mailbox: Mailbox,
     backfill: Backfill,
@@ -129,10 +144,12 @@ def _work(
     """Take the chunk's messages in, then write that it is done, then release the next."""
     backfills, queues = ports.backfills, ports.queues
     fence = Fence(mailbox.tenant_id, mailbox.id, mailbox.generation)
-    folder = _folder(mailbox, chunk, ports.mailboxes)
+    states = ports.mailboxes.folders(mailbox.tenant_id, mailbox.id)
+    folders = {state.folder.id: state.folder for state in states}
     ledger = Ledger()
-    grant = access.grant_of(mailbox, secrets=ports.secrets)
-    with ports.provider.open(grant, seconds=ports.remaining_seconds() - END_SECONDS) as session:
+    grant = ports.grants.of(mailbox)
+    provider = ports.provider_of(mailbox.provider)
+    with provider.open(grant, seconds=ports.remaining_seconds() - END_SECONDS) as session:
         ingest = Ingest(
             mailbox=mailbox,
             fence=fence,
@@ -142,13 +159,16 @@ def _work(
             attachments=ports.attachments,
             ledger=ledger,
             remaining_seconds=ports.remaining_seconds,
+            folders=folders,
+            since=backfill.since,
             mark_suspect=(
                 (lambda name: backfills.mark_chunk_suspect(backfill, chunk, name))
                 if chunk.previous_run_died
                 else None
             ),
         )
-        finished = ingest.take_in(folder, chunk.ids)
+        # A chunk names a folder that was stored before it was planned.
+        finished = ingest.take_in(folders[chunk.folder_id], chunk.ids)
     if not finished:
         _go_on_later(backfill, chunk, ports)
         return ChunkReport("continued")
@@ -166,8 +186,29 @@ def _work(
     stands = backfills.finish_chunk(fence, backfill, chunk, run, now=run.ended_at)
     if stands.waiting_until is not None:
         backfills.set_waiting(stands, None)
-    release_chunks(stands, backfills=backfills, queues=queues)
-    return ChunkReport("done", run)
+    release_chunks(
+        stands,
+        mailbox.provider,
+        backfills=backfills,
+        queues=queues,
+        now=run.ended_at,
+        rest_seconds=_rest_seconds(mailbox, run, ports.gmail_units_per_minute),
+    )
+    return ChunkReport("done", run, mailbox.provider)
+
+
+def _rest_seconds(mailbox: Mailbox, run: Run, units_per_minute: int) -> int:
+    """Return how long the next chunk waits, so that live sync keeps its part of the quota.
+
+    Waiting in the queue costs nothing; a worker that paced itself would be paid for idling.
+    """
+    units = CAPABILITIES[mailbox.provider].units_a_message
+    if not units:
+        return 0
+    fetched = run.counts.listed - run.counts.already_stored
+    minutes = fetched * units / (units_per_minute * BACKFILL_SHARE)
+    rest = ceil(minutes * 60 - (run.ended_at - run.started_at).total_seconds())
+    return min(max(0, rest), LONGEST_QUEUE_DELAY_SECONDS)
 
 
 def _go_on_later(backfill: Backfill, chunk: Chunk, ports: ChunkPorts) -> None:
@@ -190,11 +231,3 @@ def _wait(backfill: Backfill, chunk: Chunk, error: MailroomError, ports: ChunkPo
         delay = min(LONGEST_QUEUE_DELAY_SECONDS, max(0, int((until - now).total_seconds()) + 1))
         ports.queues.send_chunks([chunk_request(backfill, chunk.number)], delay_seconds=delay)
     return ChunkReport("waiting", code=error.code, error=error)
-
-
-def _folder(mailbox: Mailbox, chunk: Chunk, mailboxes: MailboxStore) -> Folder:
-    for state in mailboxes.folders(mailbox.tenant_id, mailbox.id):
-        if state.folder.id == chunk.folder_id:
-            return state.folder
-    message = f"chunk {chunk.number} names a folder that was never listed"
-    raise LookupError(message)

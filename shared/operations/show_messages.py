@@ -26,9 +26,9 @@ from shared.ports.stores import ContactStore, MailboxStore, MessageStore
 
 @dataclass(frozen=True, slots=True)
 class CopyView:
-    """Where a live copy is. Folder and flags are the mailbox's own affair.
+    """One folder that a live copy is in.
 
-    None where it is not the viewer's.
+    Folder and flags are the mailbox's own affair: None where it is not the viewer's.
     """
 
     mailbox_id: MailboxId
@@ -128,10 +128,10 @@ def _copy_views(viewer: Viewer, held: Sequence[Copy], boxes: Boxes, place: Place
         if copy.removed_at is not None or not access_to_mailbox(viewer, box, place):
             continue
         if access_to_mailbox(viewer, box, Place.MAILBOX):
-            view = CopyView(box.id, copy.received_at, copy.folder_id, copy.flags.seen)
+            for folder_id in sorted(copy.folder_ids):
+                views[CopyView(box.id, copy.received_at, folder_id, copy.flags.seen)] = None
         else:
-            view = CopyView(box.id, copy.received_at)
-        views[view] = None
+            views[CopyView(box.id, copy.received_at)] = None
     return list(views)
 
 

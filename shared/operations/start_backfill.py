@@ -14,7 +14,7 @@ from shared.domain.backfill import (
 )
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
 from shared.domain.ids import BackfillId, MailboxId, new_ulid
-from shared.domain.mailbox import Mailbox, MailboxStatus
+from shared.domain.mailbox import Mailbox, MailboxStatus, Provider
 from shared.domain.permissions import require_change
 from shared.domain.visibility import Viewer
 from shared.operations.release_chunks import chunk_request, release_chunks
@@ -129,7 +129,9 @@ def change_backfill(
             BackfillState.PAUSED,
             BackfillState.FAILED,
         }:
-            return _resume(backfill, backfills=backfills, queues=queues, clock=clock)
+            return _resume(
+                backfill, mailbox.provider, backfills=backfills, queues=queues, clock=clock
+            )
         case BackfillAction.PAUSE if backfill.state is BackfillState.PAUSED:
             return backfill
         case BackfillAction.RESUME if backfill.state in RELEASING:
@@ -142,7 +144,12 @@ def change_backfill(
 
 
 def _resume(
-    backfill: Backfill, *, backfills: BackfillStore, queues: WorkQueues, clock: Clock
+    backfill: Backfill,
+    provider: Provider,
+    *,
+    backfills: BackfillStore,
+    queues: WorkQueues,
+    clock: Clock,
 ) -> Backfill:
     planned = backfill.started_at is not None
     state = BackfillState.RUNNING if planned else BackfillState.PLANNING
@@ -153,4 +160,4 @@ def _resume(
     queues.send_chunks(
         [chunk_request(running, chunk.number) for chunk in backfills.open_chunks(running)]
     )
-    return release_chunks(running, backfills=backfills, queues=queues)
+    return release_chunks(running, provider, backfills=backfills, queues=queues)

@@ -13,10 +13,12 @@ is stored is recognised. A worker that lost its lease is refused at every write.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
+from shared.domain.capabilities import CAPABILITIES
 from shared.domain.cursor import Cursor
 from shared.domain.errors import (
     CursorExpiredError,
@@ -29,18 +31,23 @@ from shared.domain.folders import Folder, is_active
 from shared.domain.ids import FolderId, ProviderMessageId, RunId, new_ulid
 from shared.domain.lease import Lease
 from shared.domain.ledger import Fate
-from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus
-from shared.domain.message import Flags
+from shared.domain.mailbox import FolderState, MailboxStatus, Provider
+from shared.domain.message import Copy
 from shared.domain.run import RunReason
 from shared.domain.schedule import rest_until
-from shared.operations import access
-from shared.operations.ingest import END_SECONDS, MARGIN_SECONDS, Ingest, our_time_is_up
+from shared.operations.access import Grants
+from shared.operations.ingest import (
+    BEFORE_HISTORY,
+    END_SECONDS,
+    MARGIN_SECONDS,
+    Ingest,
+    our_time_is_up,
+)
 from shared.operations.outcomes import SyncReport, SyncRun, fail, succeed
 from shared.ports.clock import Clock
 from shared.ports.parser import MessageParser
 from shared.ports.provider import ChangePage, Look, MailProvider, MailSession
 from shared.ports.queues import SyncRequest, WorkQueues
-from shared.ports.secrets import SecretStore
 from shared.ports.stores import (
     AttachmentStore,
     MailboxRecord,
@@ -51,8 +58,6 @@ from shared.ports.stores import (
 LEASE_SECONDS = 180
 """Longer than the function may run, so that a lease found held past its time means a death."""
 PAGE_SIZE = 250
-BEFORE_HISTORY = "before_history"
-"""Why an old message that was moved into a folder stays at the provider."""
 MESSAGES_PER_RUN = 1_000
 """What one run takes in at most; the rest follows at once in another run."""
 
@@ -63,9 +68,9 @@ def sync_mailbox(
     mailboxes: MailboxStore,
     messages: MessageStore,
     attachments: AttachmentStore,
-    secrets: SecretStore,
+    grants: Grants,
     queues: WorkQueues,
-    provider: MailProvider,
+    provider_of: Callable[[Provider], MailProvider],
     parser: MessageParser,
     clock: Clock,
     rng: random.Random,
@@ -97,10 +102,11 @@ def sync_mailbox(
         run_id=waiting_id or RunId(new_ulid(now)),
     )
     try:
-        grant = access.grant_of(record.mailbox, secrets=secrets)
+        grant = grants.of(record.mailbox)
+        provider = provider_of(record.mailbox.provider)
         with provider.open(grant, seconds=remaining_seconds() - END_SECONDS) as session:
             if not _look_and_sync(run, session, somebody_waits=waiting_id is not None):
-                return SyncReport("idle")
+                return SyncReport("idle", provider=record.mailbox.provider)
     except StoreThrottledError:
         # Our own trouble is not the mailbox's: no latest error, the queue delivers again.
         raise
@@ -132,7 +138,10 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
         state.folder.id: state for state in run.mailboxes.folders(mailbox.tenant_id, mailbox.id)
     }
     look = session.look(
-        _cursors(states), lambda folder: _is_active(mailbox, folder), now=run.started_at
+        _cursors(states),
+        lambda folder: is_active(folder, mailbox.active_folders),
+        folders=[state.folder for state in states.values() if not state.gone_at],
+        now=run.started_at,
     )
     if look.unavailable:
         run.folder_error = RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE, cause="no status came")
@@ -160,9 +169,9 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
         states |= _draw_the_line(run, session, run.lease, look)
     for folder in look.folders:
         state = states.get(folder.id)
-        if folder.id in look.changed and _is_active(mailbox, folder):
+        if folder.id in look.changed:
             with _only_this_folder(run):
-                _sync_folder(run, session, run.lease, folder, state)
+                _sync_folder(run, session, look, folder, state)
         elif state is None or state.folder != folder or state.gone_at:
             run.cursors[folder.id] = FolderState(folder, state.cursor if state else None)
     _forget_gone_folders(run, run.lease, look, states)
@@ -172,14 +181,14 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
 def _draw_the_line(
     run: SyncRun, session: MailSession, lease: Lease, look: Look
 ) -> dict[FolderId, FolderState]:
-    """Give every active folder its position: what lies before it is history, a backfill's.
+    """Give every followed folder its position: what lies before it is history, a backfill's.
 
     Drawn by whoever comes first, planner or sync, and once: a folder that has a cursor keeps it. A
     plan that is cancelled, or fails for ever, holds up no news.
     """
     fresh: list[FolderState] = []
     for folder in look.folders:
-        if _is_active(run.mailbox, folder):
+        if folder.id in look.followed:
             with _only_this_folder(run):
                 cursor = session.baseline(folder, now=run.started_at)
                 fresh.append(FolderState(folder, cursor.encode()))
@@ -200,11 +209,11 @@ def _only_this_folder(run: SyncRun) -> Iterator[None]:
 def _sync_folder(
     run: SyncRun,
     session: MailSession,
-    lease: Lease,
+    look: Look,
     folder: Folder,
     state: FolderState | None,
 ) -> None:
-    mailbox = run.mailbox
+    mailbox, lease = run.mailbox, run.held_lease
     cursor = Cursor.decode(state.cursor) if state and state.cursor else None
     ingest = Ingest(
         mailbox=mailbox,
@@ -215,6 +224,8 @@ def _sync_folder(
         attachments=run.attachments,
         ledger=run.ledger,
         remaining_seconds=run.remaining_seconds,
+        folders={one.id: one for one in look.folders},
+        since=mailbox.history_from,
         mark_suspect=_careful_marker(run, lease),
     )
     more = True
@@ -231,13 +242,21 @@ def _sync_folder(
         run.ledger.add(page.too_old)
         for name in page.too_old:
             run.ledger.settle(name, Fate.SKIPPED, BEFORE_HISTORY)
-        run.ledger.flags_changed += run.messages.set_flags(lease.fence, page.flags)
-        run.ledger.removed += run.messages.remove_copies(
-            lease.fence, page.removed, now=run.clock.now()
-        )
+        _take_changes(run, lease, folder, page)
         cursor = page.next_cursor
         run.cursors[folder.id] = FolderState(folder, cursor.encode())
         more = page.more
+
+
+def _take_changes(run: SyncRun, lease: Lease, folder: Folder, page: ChangePage) -> None:
+    """Write what became of copies we hold: first where they are, as a removed one has no flags."""
+    now = run.clock.now()
+    moved = {name: places for name, places in page.placed.items() if places}
+    gone = {name: places for name, places in page.placed.items() if not places}
+    run.ledger.moved += run.messages.place_copies(lease.fence, moved, now=now)
+    run.ledger.flags_changed += run.messages.set_flags(lease.fence, page.flags)
+    run.ledger.removed += run.messages.place_copies(lease.fence, gone, now=now)
+    run.ledger.removed += run.messages.remove_copies(lease.fence, folder.id, page.removed, now=now)
 
 
 def _next_page(
@@ -247,12 +266,11 @@ def _next_page(
 
     One the provider no longer knows is replaced by a comparison of the folder.
     """
-    known = _known_copies(run, folder)
     try:
         return session.changes(
             folder,
             cursor,
-            known,
+            _Known(run, folder),
             since=run.mailbox.history_from,
             limit=PAGE_SIZE,
             now=run.started_at,
@@ -277,9 +295,11 @@ def _forget_gone_folders(
         is_closed = folder is not None and state.folder.selectable and not folder.selectable
         if not (is_gone or is_closed):
             continue
-        copies = run.messages.copies(run.mailbox.tenant_id, run.mailbox.id, folder_id)
         now = run.clock.now()
-        run.ledger.removed += run.messages.remove_copies(lease.fence, list(copies), now=now)
+        if state.cursor is not None:
+            # One without was never followed: what it holds is told by another one's changes.
+            held = _Known(run, state.folder).in_folder()
+            run.ledger.removed += run.messages.remove_copies(lease.fence, folder_id, held, now=now)
         run.cursors[folder_id] = (
             FolderState(folder) if folder else FolderState(state.folder, gone_at=now)
         )
@@ -291,12 +311,25 @@ def _careful_marker(run: SyncRun, lease: Lease) -> Callable[[ProviderMessageId |
     return lambda name: run.mailboxes.mark_suspect(lease, name)
 
 
-def _known_copies(run: SyncRun, folder: Folder) -> Callable[[], dict[ProviderMessageId, Flags]]:
-    def known() -> dict[ProviderMessageId, Flags]:
-        copies = run.messages.copies(run.mailbox.tenant_id, run.mailbox.id, folder.id)
-        return {name: copy.flags for name, copy in copies.items()}
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The port `KnownCopies` for one folder of the run's mailbox."""
 
-    return known
+    run: SyncRun
+    folder: Folder
+
+    def in_folder(self) -> dict[ProviderMessageId, Copy]:
+        mailbox = self.run.mailbox
+        traits = CAPABILITIES[mailbox.provider]
+        prefix = f"{self.folder.id}." if traits.ids_begin_with_folder else ""
+        copies = self.run.messages.live_copies(mailbox.tenant_id, mailbox.id, ids_begin_with=prefix)
+        if traits.follows_whole_mailbox:
+            return copies
+        return {name: copy for name, copy in copies.items() if self.folder.id in copy.folder_ids}
+
+    def of(self, ids: Sequence[ProviderMessageId]) -> dict[ProviderMessageId, Copy]:
+        mailbox = self.run.mailbox
+        return self.run.messages.copies_by_id(mailbox.tenant_id, mailbox.id, ids)
 
 
 def _cursors(states: dict[FolderId, FolderState]) -> dict[FolderId, Cursor | None]:
@@ -305,10 +338,6 @@ def _cursors(states: dict[FolderId, FolderState]) -> dict[FolderId, Cursor | Non
         for folder_id, state in states.items()
         if not state.gone_at
     }
-
-
-def _is_active(mailbox: Mailbox, folder: Folder) -> bool:
-    return is_active(folder, mailbox.active_folders)
 
 
 def _listing_changed(look: Look, states: dict[FolderId, FolderState]) -> bool:

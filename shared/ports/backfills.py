@@ -83,8 +83,10 @@ class BackfillStore(Protocol):
         """
         ...
 
-    def raise_released(self, backfill: Backfill, released: int) -> Backfill:
-        """Set `released` where it is still `backfill.released`.
+    def raise_released(
+        self, backfill: Backfill, released: int, *, paced_until: datetime | None = None
+    ) -> Backfill:
+        """Set `released` and `paced_until` where `released` is still `backfill.released`.
 
         Return what stands now, whoever won.
         """

@@ -181,7 +181,9 @@ class MailProvider(Protocol):
     def open(
         self, grant: Grant, *, seconds: float | None = None
     ) -> AbstractContextManager[MailSession]:
-        """Log in, or with access tokens begin. The context manager logs out and closes, also after a failure.
+        """Log in, or begin with access tokens.
+
+        The context manager logs out and closes, also after a failure.
 
         The whole session, login included, lasts `seconds` at most: whatever it does then raises
         `RetryLaterError` (`connection_timed_out`). None leaves the provider's own bound, which is

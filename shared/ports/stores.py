@@ -236,16 +236,16 @@ class MessageStore(Protocol):
         """
         ...
 
-    def copies(
-        self, tenant_id: TenantId, mailbox_id: MailboxId, folder_id: FolderId
+    def live_copies(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, *, ids_begin_with: str = ""
     ) -> dict[ProviderMessageId, Copy]:
-        """Return the live copies of a folder, consistently read."""
+        """Return the mailbox's live copies, consistently read, or those of a family of ids."""
         ...
 
-    def which_are_stored(
+    def copies_by_id(
         self, tenant_id: TenantId, mailbox_id: MailboxId, ids: Sequence[ProviderMessageId]
-    ) -> frozenset[ProviderMessageId]:
-        """Return those of `ids` that have a live copy."""
+    ) -> dict[ProviderMessageId, Copy]:
+        """Return those of `ids` that have a copy, live or removed, consistently read."""
         ...
 
     def set_flags(self, fence: Fence, flags: Mapping[ProviderMessageId, Flags]) -> int:
@@ -255,10 +255,27 @@ class MessageStore(Protocol):
         """
         ...
 
-    def remove_copies(
-        self, fence: Fence, ids: Iterable[ProviderMessageId], *, now: datetime
+    def place_copies(
+        self,
+        fence: Fence,
+        placed: Mapping[ProviderMessageId, frozenset[FolderId]],
+        *,
+        now: datetime,
     ) -> int:
-        """Mark copies as removed; the messages stay. Returns how many were live before. Fenced."""
+        """Write in which folders copies we hold are; return how many changed. Fenced.
+
+        One that is in no folder is marked as removed, as of `now`, and the message stays; one that
+        was removed lives again in those named.
+        """
+        ...
+
+    def remove_copies(
+        self, fence: Fence, folder_id: FolderId, ids: Iterable[ProviderMessageId], *, now: datetime
+    ) -> int:
+        """Take copies out of one folder; return how many of them were in it. Fenced.
+
+        One that is in no other folder is marked as removed; the message stays.
+        """
         ...
 
     def get_messages(

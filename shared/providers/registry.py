@@ -11,23 +11,25 @@ if TYPE_CHECKING:
     from shared.providers.network import Network
 
 
-def mail_provider(provider: Provider, network: "Network") -> "MailProvider":
-    """Return the adapter of `provider`; raises NotImplementedError where there is none yet."""
-    match provider:
-        case Provider.IMAP:
-            return _imap(network)
-        case Provider.GMAIL | Provider.OUTLOOK:
-            raise NotImplementedError(provider)
-
-
-def server_tester(network: "Network") -> "ServerTester":
-    """Return what tries logins to mail servers."""
+def imap(network: "Network") -> "MailProvider":
+    """Return the adapter of IMAP."""
     from shared.providers.imap.adapter import ImapProvider
 
     return ImapProvider(network)
 
 
-def _imap(network: "Network") -> "MailProvider":
+def gmail(settings: "Settings") -> "MailProvider":
+    """Return the adapter of Gmail."""
+    raise NotImplementedError(settings)
+
+
+def outlook(settings: "Settings") -> "MailProvider":
+    """Return the adapter of Outlook."""
+    raise NotImplementedError(settings)
+
+
+def server_tester(network: "Network") -> "ServerTester":
+    """Return what tries logins to mail servers."""
     from shared.providers.imap.adapter import ImapProvider
 
     return ImapProvider(network)

@@ -10,6 +10,7 @@ from shared.domain.secret import Secret
 from shared.providers.imap.adapter import ImapProvider
 from shared.providers.network import Network
 from tests.contract.conftest import loopback_policy
+from tests.fakes.known import Known
 
 NOW = datetime.now(UTC)
 
@@ -64,7 +65,7 @@ class World:
         with self.session() as session:
             while more:
                 page = session.changes(
-                    folder, cursor, self.known, since=since, limit=limit, now=self.now
+                    folder, cursor, Known(self.known), since=since, limit=limit, now=self.now
                 )
                 assert len(page.added) <= limit
                 for one in session.fetch(folder, page.added):

@@ -20,6 +20,7 @@ from shared.ports.provider import Look, MailProvider, MailSession
 from shared.providers.imap.adapter import ImapProvider
 from shared.providers.network import Network
 from tests.contract.conftest import loopback_policy
+from tests.fakes.known import Known
 from tests.fakes.provider import FakeMailServer
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -222,7 +223,7 @@ class ProviderWorld:
                 page = session.changes(
                     folder,
                     cursor,
-                    lambda: self.held(folder),
+                    Known(lambda: self.held(folder)),
                     since=since,
                     limit=limit,
                     now=self.now,

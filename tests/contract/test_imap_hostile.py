@@ -25,6 +25,7 @@ from shared.domain.message import FetchedMessage, Flags, MissingMessage
 from shared.providers.imap.adapter import ImapProvider, Patience
 from shared.providers.imap.folders import folder_id
 from shared.providers.imap.wire import LARGEST_LITERAL, LONGEST_LINE
+from tests.fakes.known import Known, nothing
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 INBOX = Folder(folder_id(b"INBOX"), "INBOX", FolderRole.INBOX)
@@ -86,9 +87,9 @@ def position(**more) -> Cursor:
     return Cursor("imap", 1, f'{text}{extra},"compared_at":{compared}}}')
 
 
-def changes(session, cursor, known=dict, **more):
+def changes(session, cursor, known=nothing, **more):
     given = {"since": None, "limit": 100, "now": NOW} | more
-    return session.changes(INBOX, cursor, known, **given)
+    return session.changes(INBOX, cursor, Known(known), **given)
 
 
 def failure(opened, act, *args, **how) -> MailroomError:

@@ -26,6 +26,7 @@ from tests.contract.provider_worlds import (
     on_imap,
     raw_mail,
 )
+from tests.fakes.known import Known
 
 HIDDEN = {
     "dovecot with QRESYNC": frozenset(),
@@ -90,7 +91,7 @@ def test_a_folder_that_is_gone_is_its_own_trouble(world):
     with world.session() as session:
         for ask in (
             lambda: session.baseline(gone, now=NOW),
-            lambda: session.changes(gone, cursor, dict, since=None, limit=9, now=NOW),
+            lambda: session.changes(gone, cursor, Known(), since=None, limit=9, now=NOW),
             lambda: session.list_window(gone, since=NOW, upto=cursor),
         ):
             with pytest.raises(RetryLaterError) as caught:
@@ -373,7 +374,7 @@ def test_a_reading_that_is_left_early_disturbs_nothing(world):
     with world.session() as session:
         next(iter(session.fetch(folder, names)))
         assert len(list(session.fetch(folder, names))) == 3
-        page = session.changes(folder, None, dict, since=None, limit=9, now=NOW)
+        page = session.changes(folder, None, Known(), since=None, limit=9, now=NOW)
     assert len(page.added) == 3
 
 

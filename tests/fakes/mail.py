@@ -155,7 +155,7 @@ def store(
     name = ProviderMessageId(f"{folder}/{message.id}")
     copy = Copy(
         mailbox.id,
-        folder,
+        frozenset({folder}),
         name,
         message.id,
         message.received_at + later,

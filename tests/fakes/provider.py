@@ -174,7 +174,7 @@ class _Position:
 class FakeSession:
     server: FakeMailServer
 
-    def look(self, cursors, is_active, *, now) -> Look:
+    def look(self, cursors, is_active, *, folders=(), now) -> Look:
         fakes = self.server.folders.values()
         active = [fake for fake in fakes if fake.selectable and is_active(fake.folder)]
         silent = frozenset(
@@ -185,7 +185,8 @@ class FakeSession:
             for fake in active
             if fake.folder.id not in silent and self._has_changed(fake, cursors.get(fake.folder.id))
         )
-        return Look(tuple(fake.folder for fake in fakes), changed, silent)
+        followed = frozenset(fake.folder.id for fake in active)
+        return Look(tuple(fake.folder for fake in fakes), followed, changed, silent)
 
     def _has_changed(self, fake: FakeFolder, cursor: Cursor | None) -> bool:
         try:
@@ -200,7 +201,7 @@ class FakeSession:
         fake = self._open(folder)
         start = _Position(fake.uidvalidity, 0, 0, whole=True)
         position = _Position.of(cursor, fake) if cursor else start
-        held = known() if position.whole else {}
+        held = known.in_folder() if position.whole else {}
         found = [uid for uid in sorted(fake.mails) if uid > position.last_uid]
         page, more = found[:limit], len(found) > limit
         old = [uid for uid in page if since and fake.mails[uid].received_at < since]
@@ -217,7 +218,7 @@ class FakeSession:
             flags = {
                 name: here[name]
                 for name, was in held.items()
-                if name in here and replace(here[name], version=0) != replace(was, version=0)
+                if name in here and replace(here[name], version=0) != replace(was.flags, version=0)
             }
         else:
             gone = [name_of(fake, u) for u, at in fake.vanished.items() if at > position.modseq]

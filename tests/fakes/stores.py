@@ -495,12 +495,14 @@ class InMemoryBackfillStore:
             if state in OPEN:
                 self._keep(replace(stored, state=state, waiting_until=until, code=code))
 
-    def raise_released(self, backfill: Backfill, released: int) -> Backfill:
+    def raise_released(
+        self, backfill: Backfill, released: int, *, paced_until: datetime | None = None
+    ) -> Backfill:
         with self.world.lock:
             stored = self._stored(backfill)
             if stored.released != backfill.released:
                 return stored
-            return self._keep(replace(stored, released=released))
+            return self._keep(replace(stored, released=released, paced_until=paced_until))
 
     def get_chunk(
         self, tenant_id: TenantId, mailbox_id: MailboxId, backfill_id: BackfillId, number: int
@@ -677,23 +679,23 @@ class InMemoryMessageStore:
             entries = self.world.index.setdefault((tenant_id, address), set())
             entries.add((stored.received_at, stored.id))
 
-    def copies(
-        self, tenant_id: TenantId, mailbox_id: MailboxId, folder_id: FolderId
+    def live_copies(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, *, ids_begin_with: str = ""
     ) -> dict[ProviderMessageId, Copy]:
         with self.world.lock:
             stored = self.world.copies.get((tenant_id, mailbox_id), {})
             return {
                 name: copy
                 for name, copy in stored.items()
-                if copy.folder_id == folder_id and copy.removed_at is None
+                if name.startswith(ids_begin_with) and copy.removed_at is None
             }
 
-    def which_are_stored(
+    def copies_by_id(
         self, tenant_id: TenantId, mailbox_id: MailboxId, ids: Sequence[ProviderMessageId]
-    ) -> frozenset[ProviderMessageId]:
+    ) -> dict[ProviderMessageId, Copy]:
         with self.world.lock:
             copies = self.world.copies.get((tenant_id, mailbox_id), {})
-            return frozenset(i for i in ids if i in copies and copies[i].removed_at is None)
+            return {i: copies[i] for i in ids if i in copies}
 
     def set_flags(self, fence: Fence, flags: Mapping[ProviderMessageId, Flags]) -> int:
         with self.world.lock:
@@ -709,16 +711,40 @@ class InMemoryMessageStore:
                     changed += 1
             return changed
 
-    def remove_copies(
-        self, fence: Fence, ids: Iterable[ProviderMessageId], *, now: datetime
+    def place_copies(
+        self,
+        fence: Fence,
+        placed: Mapping[ProviderMessageId, frozenset[FolderId]],
+        *,
+        now: datetime,
     ) -> int:
         with self.world.lock:
             self.world.check(fence)
             copies = self.world.copies.get((fence.tenant_id, fence.mailbox_id), {})
-            live = {i for i in ids if i in copies and copies[i].removed_at is None}
-            for name in live:
-                copies[name] = replace(copies[name], removed_at=now)
-            return len(live)
+            changed = 0
+            for name in placed.keys() & copies.keys():
+                before = copies[name]
+                if placed[name]:
+                    copies[name] = replace(before, folder_ids=placed[name], removed_at=None)
+                elif before.removed_at is None:
+                    copies[name] = replace(before, removed_at=now)
+                changed += copies[name] != before
+            return changed
+
+    def remove_copies(
+        self, fence: Fence, folder_id: FolderId, ids: Iterable[ProviderMessageId], *, now: datetime
+    ) -> int:
+        with self.world.lock:
+            self.world.check(fence)
+            copies = self.world.copies.get((fence.tenant_id, fence.mailbox_id), {})
+            left = {
+                i: copies[i].folder_ids - {folder_id}
+                for i in ids
+                if i in copies
+                and copies[i].removed_at is None
+                and folder_id in copies[i].folder_ids
+            }
+            return self.place_copies(fence, left, now=now)
 
     def get_messages(
         self, tenant_id: TenantId, ids: Sequence[MessageId]
@@ -788,7 +814,7 @@ class InMemoryMessageStore:
     ) -> list[TimelineEntry]:
         with self.world.lock:
             entries = [
-                TimelineEntry(copy.received_at, copy.message_id, copy.folder_id)
+                TimelineEntry(copy.received_at, copy.message_id, min(copy.folder_ids))
                 for copy in self.world.copies.get((tenant_id, mailbox_id), {}).values()
                 if copy.removed_at is None
             ]

@@ -212,7 +212,7 @@ def a_new_copy(
         headers=parsed.headers,
         copies=frozenset({copy_ref(mailbox_id, pmid)}),
     )
-    copy = Copy(mailbox_id, folder_id, pmid, message_id, received_at, flags)
+    copy = Copy(mailbox_id, frozenset({folder_id}), pmid, message_id, received_at, flags)
     return NewCopy(
         replace(message, **changes), body or Body(f"Hello {mail}", None), copy, addresses
     )

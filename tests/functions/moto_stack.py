@@ -90,7 +90,7 @@ class Stack(Deployment):
             test_imap=lambda _: Verdict(folders=FOLDERS), test_smtp=lambda _: Verdict()
         )
         monkeypatch.setattr(wiring, "clock", lambda: self.clock)
-        monkeypatch.setattr(wiring, "provider", lambda: self.server)
+        monkeypatch.setattr(wiring, "provider_of", lambda _provider: self.server)
         monkeypatch.setattr(wiring, "server_tester", lambda: tester)
         return self
 

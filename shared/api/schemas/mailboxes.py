@@ -221,6 +221,7 @@ class RunShown(Shown):
     gone: int
     failed: int
     flags_changed: int
+    moved: int
     removed: int
     code: ErrorCode | None
     message: str
@@ -244,6 +245,7 @@ class RunShown(Shown):
             gone=counts.gone,
             failed=counts.failed,
             flags_changed=counts.flags_changed,
+            moved=counts.moved,
             removed=counts.removed,
             code=run.code,
             message=explain(run.code).message if run.code else _summary(run),
@@ -255,7 +257,7 @@ class UnreadableMessage(Shown):
     """A message that could not be read and was not stored; it stays at the provider."""
 
     provider_message_id: str
-    """By IMAP: the folder's id, its UIDVALIDITY and the message's UID, with dots between."""
+    """The provider's own id; by IMAP the folder's id, its UIDVALIDITY and the message's UID."""
     reason: str
     """`message_malformed`, `message_too_large`, `not_handed_over` or `killed_its_reader`."""
 
@@ -367,6 +369,7 @@ def _summary(run: Run) -> str:
         (counts.unreadable, "unreadable"),
         (counts.gone, "gone before they were read"),
         (counts.flags_changed, "marked anew"),
+        (counts.moved, "moved"),
         (counts.removed, "removed at the provider"),
     ]
     said = ", ".join(f"{number} {what}" for number, what in facts if number)

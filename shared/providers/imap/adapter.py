@@ -11,7 +11,7 @@ from shared.domain.folders import Folder
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.mail_server import ImapGrant, ServerLogin, Verdict
 from shared.domain.message import FetchedMessage, MissingMessage
-from shared.ports.provider import ChangePage, KnownCopies, Look
+from shared.ports.provider import ChangePage, Grant, KnownCopies, Look
 from shared.providers.imap import errors, fetching, glance, listing, slices, smtp
 from shared.providers.imap.login import open_session
 from shared.providers.imap.session import OpenFolders
@@ -63,9 +63,11 @@ class ImapSession:
         cursors: Mapping[FolderId, Cursor | None],
         is_active: Callable[[Folder], bool],
         *,
+        folders: Sequence[Folder] = (),
         now: datetime,
     ) -> Look:
-        """See `MailSession.look`."""
+        """See `MailSession.look`; the listing costs no round trip of its own."""
+        del folders
         return glance.look(self._open_folders, cursors, is_active, now=now)
 
     @errors.unreadable_is_a_violation()
@@ -121,8 +123,10 @@ class ImapProvider:
         self._patience = patience or Patience()
 
     @contextmanager
-    def open(self, grant: ImapGrant, *, seconds: float | None = None) -> Iterator[ImapSession]:
-        """See `MailProvider.open`."""
+    def open(self, grant: Grant, *, seconds: float | None = None) -> Iterator[ImapSession]:
+        """See `MailProvider.open`; raises TypeError for a grant that is not logins."""
+        if not isinstance(grant, ImapGrant):
+            raise TypeError("an IMAP mailbox is opened by logins")
         longest = self._patience.session
         within = longest if seconds is None else min(longest, seconds)
         with self._logged_in(grant.imap, session_seconds=within) as session:

@@ -53,7 +53,12 @@ def look(
             unavailable.add(one.folder.id)
         elif position is None or _has_changed(position, statuses[name], now):
             changed.add(one.folder.id)
-    return Look(tuple(one.folder for one in listed), frozenset(changed), frozenset(unavailable))
+    return Look(
+        folders=tuple(one.folder for one in listed),
+        followed=frozenset(one.folder.id for one in active),
+        changed=frozenset(changed),
+        unavailable=frozenset(unavailable),
+    )
 
 
 def _readable(cursor: Cursor) -> Position | None:

@@ -8,7 +8,7 @@ windows, so that no answer grows with the mailbox.
 
 import bisect
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -29,6 +29,10 @@ FIRST_WINDOW = 50_000
 _MOST_VANISHED = 10_000
 """Above so many vanished UIDs we name only those we hold."""
 _SEEN, _FLAGGED, _ANSWERED, _DRAFT = b"\\seen", b"\\flagged", b"\\answered", b"\\draft"
+
+
+HeldFlags = Callable[[], Mapping[ProviderMessageId, Flags]]
+"""Gives the flags of the folder's copies that we hold, read once."""
 
 
 @dataclass(slots=True)
@@ -63,21 +67,21 @@ def changes(
 ) -> ChangePage:
     """Return what changed after `cursor`; see `MailSession.changes`."""
     raw = open_folders.name_of(folder)
-    known = functools.cache(known)
+    held_flags = functools.cache(lambda: _flags_of(known))
     listing = _begin(open_folders, folder, raw, Position.of(cursor) if cursor else None, since)
     status = listing.status
     uids = _next_uids(listing, limit)
     page, more = uids[:limit], len(uids) > limit
     added, too_old = _by_floor(listing, page)
     if listing.position.whole:
-        held = known()
+        held = held_flags()
         # A whole listing asks for the floor's day on: what lies before it was not asked for.
         added, too_old = [one for one in added if one not in held], []
     if more:
         rest = replace(listing.position, last_uid=page[-1], catching_up=True)
         return ChangePage(tuple(added), {}, (), rest.cursor(), more=True, too_old=tuple(too_old))
     last_uid = max(listing.top, listing.position.last_uid, *page, 0)
-    flags, removed, compared = _changes_of_known(listing, known, uids, now)
+    flags, removed, compared = _changes_of_known(listing, held_flags, uids, now)
     compared_at = int(now.timestamp()) if compared else listing.position.compared_at
     reached_all = listing.position.reached(status, last_uid=last_uid, compared_at=compared_at)
     return ChangePage(
@@ -230,8 +234,12 @@ def _uid_and_items(response: list[bytes]) -> tuple[int, dict[bytes, grammar.Valu
     return (uid, items) if uid and uid <= LARGEST_UID and items else None
 
 
+def _flags_of(known: KnownCopies) -> dict[ProviderMessageId, Flags]:
+    return {name: copy.flags for name, copy in known.in_folder().items()}
+
+
 def _changes_of_known(
-    listing: _Listing, known: KnownCopies, new_uids: Sequence[int], now: datetime
+    listing: _Listing, known: HeldFlags, new_uids: Sequence[int], now: datetime
 ) -> tuple[dict[ProviderMessageId, Flags], list[ProviderMessageId], bool]:
     """Return flags and removals among what was listed before, and whether all was compared."""
     position, status = listing.position, listing.status
@@ -258,7 +266,7 @@ def _changed_flags(listing: _Listing) -> dict[ProviderMessageId, Flags]:
     return flags
 
 
-def _vanished(listing: _Listing, known: KnownCopies) -> list[ProviderMessageId]:
+def _vanished(listing: _Listing, known: HeldFlags) -> list[ProviderMessageId]:
     """Return what `VANISHED` names, of the part of the folder that was listed before."""
     low, high = 1, listing.position.last_uid
     spans = grammar.merged(
@@ -298,7 +306,7 @@ def _missing(listing: _Listing, held: Mapping[ProviderMessageId, Flags]) -> list
 
 
 def _compare(
-    listing: _Listing, known: KnownCopies
+    listing: _Listing, known: HeldFlags
 ) -> tuple[dict[ProviderMessageId, Flags], list[ProviderMessageId]]:
     """Compare the flags of all we hold with the server's, and find what is gone."""
     held = known()

@@ -84,7 +84,7 @@ def set_flags(stores, record):
 def remove(stores, record):
     save(stores, record)()
     fence = Fence(TENANT, BOX, record.mailbox.generation)
-    return lambda: stores.messages.remove_copies(fence, [name("1"), name("2")], now=later(5))
+    return lambda: stores.messages.remove_copies(fence, INBOX, [name("1"), name("2")], now=later(5))
 
 
 def revive(stores, record):
@@ -259,7 +259,7 @@ def test_conflicts_are_sent_again_until_they_are_over(aws):
         failing(aws, conflict, only=frozenset({"TransactWriteItems"})),
         pytest.raises(StoreThrottledError),
     ):
-        aws.messages.remove_copies(Fence(TENANT, BOX, 2), [name("1")], now=NOW)
+        aws.messages.remove_copies(Fence(TENANT, BOX, 2), INBOX, [name("1")], now=NOW)
 
 
 def test_a_single_write_in_the_way_of_a_transaction_is_sent_again(aws):
@@ -343,7 +343,7 @@ def test_keys_left_unprocessed_are_read_again(aws, monkeypatch):
 
     monkeypatch.setattr(client, "batch_get_item", reads_the_first_alone)
     asked = [name(text) for text in ("1", "2", "3")]
-    assert len(aws.messages.which_are_stored(TENANT, BOX, asked)) == 3
+    assert len(aws.messages.copies_by_id(TENANT, BOX, asked)) == 3
 
 
 def test_a_large_body_is_an_object_before_its_message_points_to_it(aws):
@@ -401,8 +401,8 @@ def test_every_read_that_decides_is_consistent(aws):
         aws.mailboxes.get(TENANT, BOX)
         aws.mailboxes.folders(TENANT, BOX)
         aws.mailboxes.find(TENANT, identity_of(record.mailbox))
-        aws.messages.which_are_stored(TENANT, BOX, [name("1")])
-        aws.messages.copies(TENANT, BOX, INBOX)
+        aws.messages.copies_by_id(TENANT, BOX, [name("1")])
+        aws.messages.live_copies(TENANT, BOX)
         aws.backfills.get_backfill(TENANT, BOX, a_backfill().id)
         aws.backfills.get_chunk(TENANT, BOX, a_backfill().id, 0)
         aws.contacts.get_contact(TENANT, a_contact().id)

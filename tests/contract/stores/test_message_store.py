@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.errors import ConflictError, ErrorCode
-from shared.domain.ids import MessageId, ThreadId
+from shared.domain.ids import FolderId, MessageId, ThreadId
 from shared.domain.lease import Fence
 from shared.domain.message import Body, Flags, StoredAttachment, copy_ref
 from shared.ports.stores import TimelineEntry
@@ -27,6 +27,7 @@ from tests.fakes.values import (
     name,
 )
 
+LABEL = FolderId("Label_1")
 LARGE = "".join(chr(33 + n * n % 89) + chr(65 + n * 7 % 57) for n in range(30_000))
 
 
@@ -42,13 +43,17 @@ def passed(stores, fence) -> Fence:
     return fence
 
 
+def held(stores, folder_id=INBOX):
+    return stores.messages.live_copies(TENANT, BOX, ids_begin_with=f"{folder_id}.")
+
+
 def state_of(stores, *new):
     """All that can be read about some copies and their messages."""
     messages = stores.messages.get_messages(TENANT, [one.message.id for one in new])
     return (
         messages,
         stores.messages.copies_of(TENANT, list(messages.values())),
-        [stores.messages.copies(TENANT, BOX, folder) for folder in (INBOX, SENT)],
+        [held(stores, folder) for folder in (INBOX, SENT)],
         stores.messages.by_mailbox(TENANT, BOX, before=None, limit=99),
         stores.messages.by_address(TENANT, ADA, before=None, limit=99),
     )
@@ -73,7 +78,7 @@ def test_a_stored_message_is_read_back_whole(stores, fence):
     assert stores.messages.get_messages(TENANT, [message.id]) == {message.id: message}
     assert stores.messages.get_body(TENANT, message.id) == new.body
     assert stores.messages.copies_of(TENANT, [message]) == {message.id: [new.copy]}
-    assert stores.messages.copies(TENANT, BOX, INBOX) == {new.copy.provider_message_id: new.copy}
+    assert held(stores) == {new.copy.provider_message_id: new.copy}
 
 
 def test_a_message_without_the_optional_is_read_back_whole(stores, fence):
@@ -113,7 +118,7 @@ def test_saving_again_changes_nothing(stores, fence):
     before = state_of(stores, *new)
     assert stores.messages.save(fence, new) == frozenset()
     assert stores.messages.save(fence, [*new, a_new_copy("6")]) == {name("6")}
-    stores.messages.remove_copies(fence, [name("6")], now=NOW)
+    stores.messages.remove_copies(fence, INBOX, [name("6")], now=NOW)
     after = state_of(stores, *new)
     assert after[:4] == before[:4]
 
@@ -121,7 +126,7 @@ def test_saving_again_changes_nothing(stores, fence):
 def test_more_copies_than_a_transaction_holds_are_all_stored(stores, fence):
     new = [a_new_copy(str(n), mail="one", addresses=()) for n in range(120)]
     assert len(stores.messages.save(fence, new)) == 120
-    assert len(stores.messages.copies(TENANT, BOX, INBOX)) == 120
+    assert len(held(stores)) == 120
     assert stores.messages.save(fence, new) == frozenset()
 
 
@@ -149,7 +154,7 @@ def test_a_passed_fence_shows_no_message_anywhere(stores, fence):
     with pytest.raises(ConflictError) as caught:
         stores.messages.save(fence, [new])
     assert caught.value.code is ErrorCode.STALE_WRITE
-    assert stores.messages.copies(TENANT, BOX, INBOX) == {}
+    assert held(stores) == {}
     assert stores.messages.by_mailbox(TENANT, BOX, before=None, limit=9) == []
     assert stores.messages.copies_of(TENANT, [new.message]) == {new.message.id: []}
 
@@ -169,7 +174,7 @@ def test_a_copy_that_has_newer_flags_keeps_them(stores, fence):
     def flags_after(flags):
         saved = stores.messages.save(fence, [replace(new, copy=replace(new.copy, flags=flags))])
         assert saved == frozenset()
-        return stores.messages.copies(TENANT, BOX, INBOX)[name("1")].flags
+        return held(stores)[name("1")].flags
 
     assert flags_after(Flags(version=4)) == new.copy.flags
     assert flags_after(Flags(flagged=True, version=6)) == Flags(flagged=True, version=6)
@@ -178,10 +183,10 @@ def test_a_copy_that_has_newer_flags_keeps_them(stores, fence):
 def test_a_removed_copy_that_is_saved_lives_again(stores, fence):
     new = a_new_copy(flags=Flags(seen=True, version=5))
     stores.messages.save(fence, [new])
-    stores.messages.remove_copies(fence, [name("1")], now=later(9))
+    stores.messages.remove_copies(fence, INBOX, [name("1")], now=later(9))
     older = replace(new, copy=replace(new.copy, flags=Flags(version=4)))
     assert stores.messages.save(fence, [older]) == {name("1")}
-    assert stores.messages.copies(TENANT, BOX, INBOX) == {name("1"): new.copy}
+    assert held(stores) == {name("1"): new.copy}
     listed = stores.messages.by_mailbox(TENANT, BOX, before=None, limit=9)
     assert listed == [TimelineEntry(NOW, new.message.id, INBOX)]
 
@@ -191,11 +196,16 @@ def test_a_removed_copy_that_is_saved_lives_again(stores, fence):
 
 def test_what_is_stored_is_what_has_a_live_copy(stores, fence):
     stores.messages.save(fence, [a_new_copy(str(n)) for n in range(3)])
-    stores.messages.remove_copies(fence, [name("2")], now=NOW)
+    stores.messages.remove_copies(fence, INBOX, [name("2")], now=NOW)
     asked = [name(str(n)) for n in range(130)]
-    assert stores.messages.which_are_stored(TENANT, BOX, asked) == {name("0"), name("1")}
-    assert stores.messages.which_are_stored(TENANT, OTHER_BOX, asked) == frozenset()
-    assert stores.messages.which_are_stored(TENANT, BOX, []) == frozenset()
+    found = stores.messages.copies_by_id(TENANT, BOX, asked)
+    assert {one: copy.removed_at for one, copy in found.items()} == {
+        name("0"): None,
+        name("1"): None,
+        name("2"): NOW,
+    }
+    assert stores.messages.copies_by_id(TENANT, OTHER_BOX, asked) == {}
+    assert stores.messages.copies_by_id(TENANT, BOX, []) == {}
 
 
 def test_copies_are_those_of_the_folder(stores, fence):
@@ -203,7 +213,7 @@ def test_copies_are_those_of_the_folder(stores, fence):
     new = [a_new_copy("1"), a_new_copy("2", folder_id=SENT), a_new_copy("3", folder_id=alike)]
     stores.messages.save(fence, new)
     for one in new:
-        found = stores.messages.copies(TENANT, BOX, one.copy.folder_id)
+        found = held(stores, min(one.copy.folder_ids))
         assert found == {one.copy.provider_message_id: one.copy}
 
 
@@ -212,7 +222,7 @@ def test_flags_are_written_where_they_differ_and_are_not_older(stores, fence):
     stores.messages.save(
         fence, [a_new_copy(text, flags=Flags(version=v)) for text, v in versions.items()]
     )
-    stores.messages.remove_copies(fence, [name("removed")], now=NOW)
+    stores.messages.remove_copies(fence, INBOX, [name("removed")], now=NOW)
     wanted = {
         name("same"): Flags(version=5),
         name("older"): Flags(seen=True, version=4),
@@ -223,7 +233,7 @@ def test_flags_are_written_where_they_differ_and_are_not_older(stores, fence):
     }
     assert stores.messages.set_flags(fence, wanted) == 2
     assert stores.messages.set_flags(fence, wanted) == 0
-    copies = stores.messages.copies(TENANT, BOX, INBOX)
+    copies = held(stores)
     assert {pmid: copy.flags for pmid, copy in copies.items()} == {
         name("same"): Flags(version=5),
         name("older"): Flags(version=5),
@@ -236,9 +246,9 @@ def test_removed_copies_leave_the_mailbox_and_the_message_stays(stores, fence):
     new = a_new_copy()
     stores.messages.save(fence, [new, a_new_copy("2")])
     gone = [name("1"), name("unknown")]
-    assert stores.messages.remove_copies(fence, gone, now=later(9)) == 1
-    assert stores.messages.remove_copies(fence, gone, now=later(10)) == 0
-    assert set(stores.messages.copies(TENANT, BOX, INBOX)) == {name("2")}
+    assert stores.messages.remove_copies(fence, INBOX, gone, now=later(9)) == 1
+    assert stores.messages.remove_copies(fence, INBOX, gone, now=later(10)) == 0
+    assert set(held(stores)) == {name("2")}
     assert len(stores.messages.by_mailbox(TENANT, BOX, before=None, limit=9)) == 1
     assert stores.messages.get_body(TENANT, new.message.id) == new.body
     assert stores.messages.copies_of(TENANT, [new.message])[new.message.id] == [
@@ -246,19 +256,67 @@ def test_removed_copies_leave_the_mailbox_and_the_message_stays(stores, fence):
     ]
 
 
+def a_moving_copy(text="moving", folder_ids=(INBOX,), **given):
+    """A copy of a provider whose ids say nothing of folders."""
+    new = a_new_copy(text, **given)
+    copy = replace(new.copy, folder_ids=frozenset(folder_ids))
+    return replace(new, copy=copy)
+
+
+def test_a_copy_in_several_folders_is_one_copy_and_one_line_of_the_mailbox(stores, fence):
+    new = a_moving_copy(folder_ids=(INBOX, SENT, LABEL))
+    stores.messages.save(fence, [new])
+    assert stores.messages.live_copies(TENANT, BOX) == {new.copy.provider_message_id: new.copy}
+    listed = stores.messages.by_mailbox(TENANT, BOX, before=None, limit=9)
+    assert [entry.message_id for entry in listed] == [new.message.id]
+
+
+def test_a_move_is_no_removal_in_whichever_order_its_two_halves_are_told(stores, fence):
+    for text, entered_first in (("1", True), ("2", False)):
+        new = a_moving_copy(text)
+        stores.messages.save(fence, [new])
+        enter = {name(text): frozenset({SENT})}
+        if entered_first:
+            assert stores.messages.place_copies(fence, enter, now=later(1)) == 1
+            assert stores.messages.remove_copies(fence, INBOX, [name(text)], now=later(2)) == 0
+        else:
+            assert stores.messages.remove_copies(fence, INBOX, [name(text)], now=later(1)) == 1
+            assert stores.messages.place_copies(fence, enter, now=later(2)) == 1
+        stands = stores.messages.copies_by_id(TENANT, BOX, [name(text)])[name(text)]
+        assert stands == replace(new.copy, folder_ids=frozenset({SENT}))
+        assert stores.messages.place_copies(fence, enter, now=later(3)) == 0
+    assert len(stores.messages.by_mailbox(TENANT, BOX, before=None, limit=9)) == 2
+
+
+def test_a_copy_without_folders_is_removed_and_remembers_the_last(stores, fence):
+    new = a_moving_copy(folder_ids=(INBOX, LABEL))
+    stores.messages.save(fence, [new])
+    one = new.copy.provider_message_id
+    assert stores.messages.remove_copies(fence, LABEL, [one], now=later(1)) == 1
+    assert stores.messages.live_copies(TENANT, BOX)[one].folder_ids == {INBOX}
+    nowhere = {one: frozenset[FolderId](), name("unknown"): frozenset({INBOX})}
+    assert stores.messages.place_copies(fence, nowhere, now=later(2)) == 1
+    assert stores.messages.place_copies(fence, nowhere, now=later(3)) == 0
+    stands = stores.messages.copies_by_id(TENANT, BOX, [one])[one]
+    assert (stands.removed_at, stands.folder_ids) == (later(2), {INBOX})
+    assert stores.messages.by_mailbox(TENANT, BOX, before=None, limit=9) == []
+    assert name("unknown") not in stores.messages.copies_by_id(TENANT, BOX, [name("unknown")])
+
+
 def test_a_passed_fence_changes_no_copy(stores, fence):
     stores.messages.save(fence, [a_new_copy()])
-    before = stores.messages.copies(TENANT, BOX, INBOX)
+    before = held(stores)
     passed(stores, fence)
     flags = {name("1"): Flags(flagged=True, version=9)}
     for write in (
         lambda: stores.messages.set_flags(fence, flags),
-        lambda: stores.messages.remove_copies(fence, [name("1")], now=NOW),
+        lambda: stores.messages.remove_copies(fence, INBOX, [name("1")], now=NOW),
+        lambda: stores.messages.place_copies(fence, {name("1"): frozenset({SENT})}, now=NOW),
     ):
         with pytest.raises(ConflictError) as caught:
             write()
         assert caught.value.code is ErrorCode.STALE_WRITE
-    assert stores.messages.copies(TENANT, BOX, INBOX) == before
+    assert held(stores) == before
 
 
 # ---- reading ----
@@ -344,7 +402,7 @@ def test_a_mailbox_is_read_newest_first_page_by_page_with_folders(stores, fence)
     stores.messages.save(fence, new)
     entries = sorted(
         (
-            TimelineEntry(one.copy.received_at, one.copy.message_id, one.copy.folder_id)
+            TimelineEntry(one.copy.received_at, one.copy.message_id, min(one.copy.folder_ids))
             for one in new
         ),
         key=lambda entry: (entry.at, entry.message_id, entry.folder_id),

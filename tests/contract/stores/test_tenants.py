@@ -72,7 +72,7 @@ def seen_by(stores, tenant, text):
         messages,
         found,
         stores.messages.copies_of(tenant, list(found.values())),
-        stores.messages.copies(tenant, BOX, text),
+        stores.messages.live_copies(tenant, BOX, ids_begin_with=text),
         stores.messages.by_address(tenant, ADA, before=None, limit=99),
         stores.messages.by_address(tenant, f"{text}@x.example", before=None, limit=99),
         stores.contacts.list_contacts(tenant, after=None, limit=99),

@@ -176,4 +176,4 @@ def test_a_page_seen_before_costs_no_copies(aws, meter):
     new = [ordinary(number) for number in range(10)]
     aws.messages.save(fence, new)
     names = [one.copy.provider_message_id for one in new]
-    assert meter.cost(lambda: aws.messages.which_are_stored(TENANT, BOX, names)) == 0
+    assert meter.cost(lambda: aws.messages.copies_by_id(TENANT, BOX, names)) == 0

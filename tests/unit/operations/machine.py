@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 
+from shared.domain.connecting import Wishes
 from shared.domain.ids import MailboxId, TenantId, UserId
 from shared.domain.mail_server import Security, ServerLogin, ServerSettings, Verdict
 from shared.domain.mailbox import Mailbox
 from shared.domain.secret import Secret
 from shared.domain.visibility import Viewer
+from shared.operations.access import Grants
 from shared.operations.connect_mailbox import ConnectPolicy, ConnectRequest, connect_mailbox
 from shared.operations.disconnect_mailbox import disconnect_mailbox
 from shared.operations.maintain_mailboxes import release_lost_chunks
@@ -125,6 +127,10 @@ def login(host: str = "imap.acme.example", password: str = "not-a-real-password"
     return ServerLogin(ServerSettings(host, 993, Security.TLS, OWN_ADDRESS), Secret(password))
 
 
+def no_sign_in(provider):
+    raise AssertionError(f"nobody signs in at {provider} here")
+
+
 class Machine:
     """Everything around one fake mail server."""
 
@@ -145,13 +151,17 @@ class Machine:
         self.messages = guard(InMemoryMessageStore(self.world))
         self.attachments = guard(InMemoryAttachmentStore(self.world))
         self.secrets = guard(self.secret_store)
+        self.grants = Grants(self.secrets, no_sign_in, None, self.clock)
         self.guarded_queues = guard(self.queues)
 
     # what people do
 
     def connect(self, *, days: int = 30, **settings) -> Mailbox:
         request = ConnectRequest(
-            OWN_ADDRESS, login(), login("smtp.acme.example"), backfill_days=days, **settings
+            OWN_ADDRESS,
+            login(),
+            login("smtp.acme.example"),
+            Wishes(backfill_days=days, **settings),
         )
         return connect_mailbox(
             ADA,
@@ -195,9 +205,9 @@ class Machine:
             mailboxes=self.mailboxes,
             messages=self.messages,
             attachments=self.attachments,
-            secrets=self.secrets,
+            grants=self.grants,
             queues=self.guarded_queues,
-            provider=self.server,
+            provider_of=lambda _provider: self.server,
             parser=PlainParser(),
             clock=self.clock,
             rng=self.rng,
@@ -211,9 +221,9 @@ class Machine:
             request,
             mailboxes=self.mailboxes,
             backfills=self.backfills,
-            secrets=self.secrets,
+            grants=self.grants,
             queues=self.guarded_queues,
-            provider=self.server,
+            provider_of=lambda _provider: self.server,
             clock=self.clock,
             rng=self.rng,
         )
@@ -224,9 +234,9 @@ class Machine:
             backfills=self.backfills,
             messages=self.messages,
             attachments=self.attachments,
-            secrets=self.secrets,
+            grants=self.grants,
             queues=self.guarded_queues,
-            provider=self.server,
+            provider_of=lambda _provider: self.server,
             parser=PlainParser(),
             clock=self.clock,
             rng=self.rng,

@@ -76,6 +76,8 @@ def taking_in(world: World, box, session: Session, **changes) -> Ingest:
         "attachments": InMemoryAttachmentStore(world),
         "ledger": Ledger(),
         "remaining_seconds": lambda: 100.0,
+        "folders": {FOLDER.id: FOLDER},
+        "since": None,
     }
     return Ingest(**{**parts, **changes})
 

@@ -19,7 +19,6 @@ from shared.domain.mail_server import Security
 from shared.domain.mailbox import MailboxKind, MailboxStatus
 from shared.domain.run import RunReason
 from shared.domain.visibility import Viewer
-from shared.operations.access import grant_of
 from shared.operations.connect_mailbox import (
     ConnectionTestFailedError,
     ConnectPolicy,
@@ -232,7 +231,7 @@ def test_a_password_whose_host_was_not_saved_goes_to_no_other(machine, monkeypat
     meanwhile(machine, monkeypatch, lambda: machine.mailboxes.save_settings(settings))
     with pytest.raises(ConflictError):
         machine.reconnect(mailbox.id)
-    grant = grant_of(stored(machine, mailbox), secrets=machine.secret_store)
+    grant = machine.grants.of(stored(machine, mailbox))
     assert grant.imap == login("new.acme.example", "another-false-password")
     assert stored(machine, mailbox).imap == login().server
 
@@ -288,7 +287,9 @@ def test_a_worker_from_before_the_disconnect_changes_nothing(machine):
     machine.disconnect(mailbox.id)
     before = machine.fingerprint()
     with pytest.raises(ConflictError):
-        machine.messages.remove_copies(lease.fence, list(machine.live_copies(mailbox.id)), now=NOW)
+        machine.messages.remove_copies(
+            lease.fence, FolderId("f-inbox"), list(machine.live_copies(mailbox.id)), now=NOW
+        )
     assert machine.fingerprint() == before
     assert before["copies"]
 

@@ -1,7 +1,6 @@
 import pytest
 
 from shared.domain.mail_server import Security, ServerSettings
-from shared.domain.mailbox import Provider
 from shared.providers import presets, registry
 from shared.providers.network import MAIL_PORTS, Network, NetworkPolicy
 from shared.providers.presets import AppPassword
@@ -50,10 +49,7 @@ def test_no_domain_belongs_to_two_providers():
     assert len(domains) == len(set(domains))
 
 
-def test_the_registry_names_an_adapter_for_imap_only_so_far():
+def test_the_registry_names_an_adapter_for_imap():
     network = Network(NetworkPolicy())
-    assert callable(registry.mail_provider(Provider.IMAP, network).open)
+    assert callable(registry.imap(network).open)
     assert callable(registry.server_tester(network).test_imap)
-    for missing in (Provider.GMAIL, Provider.OUTLOOK):
-        with pytest.raises(NotImplementedError):
-            registry.mail_provider(missing, network)

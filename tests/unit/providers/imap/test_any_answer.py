@@ -23,6 +23,7 @@ from shared.providers.imap.grammar import internal_date, status_text
 from shared.providers.imap.login import Session
 from shared.providers.imap.session import OpenFolders
 from shared.providers.imap.wire import Wire
+from tests.fakes.known import Known
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 INBOX = Folder(folders.folder_id(b"INBOX"), "INBOX", FolderRole.INBOX)
@@ -89,7 +90,9 @@ def acts(session):
     yield lambda: session.look({INBOX.id: POSITION}, lambda _one: True, now=NOW)
     yield lambda: session.baseline(INBOX, now=NOW)
     for cursor in (None, POSITION):
-        yield lambda c=cursor: session.changes(INBOX, c, lambda: held, since=NOW, limit=5, now=NOW)
+        yield lambda c=cursor: session.changes(
+            INBOX, c, Known(lambda: held), since=NOW, limit=5, now=NOW
+        )
     yield lambda: session.list_window(INBOX, since=NOW, upto=POSITION)
     yield lambda: list(session.fetch(INBOX, [NAME]))
     yield lambda: list(session.read_part(INBOX, NAME, "2", "base64"))
