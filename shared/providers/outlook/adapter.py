@@ -1,0 +1,132 @@
+"""Decides how the port `MailProvider` is met by Microsoft Graph: opening sessions, and whose."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from shared.domain.cursor import Cursor
+from shared.domain.errors import ErrorCode, ReconnectRequiredError
+from shared.domain.folders import Folder
+from shared.domain.ids import FolderId, ProviderMessageId
+from shared.domain.message import FetchedMessage, MissingMessage
+from shared.ports.provider import ChangePage, Grant, KnownCopies, Look, OAuthGrant
+from shared.providers.http import Http, Requests
+from shared.providers.outlook import delta, fetching, glance, window
+from shared.providers.outlook.endpoints import MicrosoftEndpoints
+from shared.providers.outlook.graph import Graph
+from shared.providers.outlook.session import Session
+
+LONGEST_SESSION_SECONDS = 870.0
+"""Just under the longest life of a function."""
+_ADDRESS_SECONDS = 20.0
+
+
+class OutlookSession:
+    """A `MailSession` over Graph. Not thread-safe."""
+
+    def __init__(self, session: Session, requests: Requests) -> None:
+        self._session = session
+        self._http = requests
+
+    @property
+    def requests(self) -> int:
+        """HTTP requests sent, a batch counted as one."""
+        return self._http.sent
+
+    @property
+    def parts(self) -> int:
+        """What Graph counts: requests, each one in a batch as one."""
+        return self._session.graph.asked
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes received inside TLS."""
+        return self._http.bytes_in
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes sent inside TLS."""
+        return self._http.bytes_out
+
+    def look(
+        self,
+        cursors: Mapping[FolderId, Cursor | None],
+        is_active: Callable[[Folder], bool],
+        *,
+        folders: Sequence[Folder] = (),
+        now: datetime,
+    ) -> Look:
+        """See `MailSession.look`. Pages it brings are kept for `changes`."""
+        return glance.look(self._session, cursors, is_active, folders=folders, now=now)
+
+    def baseline(self, folder: Folder, *, now: datetime) -> Cursor:
+        """See `MailSession.baseline`. It takes a request for every thousand messages."""
+        return delta.baseline(self._session, folder, now=now)
+
+    def changes(
+        self,
+        folder: Folder,
+        cursor: Cursor | None,
+        known: KnownCopies,
+        *,
+        since: datetime | None,
+        limit: int,
+        now: datetime,
+    ) -> ChangePage:
+        """See `MailSession.changes`. Graph tells newest first; oldest first is each page alone."""
+        return delta.changes(
+            self._session, folder, cursor, known, since=since, limit=limit, now=now
+        )
+
+    def list_window(
+        self, folder: Folder, *, since: datetime, upto: Cursor
+    ) -> tuple[ProviderMessageId, ...]:
+        """See `MailSession.list_window`. Positions and listings cannot be compared here."""
+        return window.list_window(self._session, folder, since=since, upto=upto)
+
+    def fetch(
+        self, folder: Folder, ids: Sequence[ProviderMessageId]
+    ) -> Iterator[FetchedMessage | MissingMessage]:
+        """See `MailSession.fetch`."""
+        yield from fetching.fetch(self._session, folder, ids)
+
+    def read_part(
+        self, folder: Folder, provider_message_id: ProviderMessageId, section: str, encoding: str
+    ) -> Iterator[bytes]:
+        """See `MailSession.read_part`; a leaf that is gone raises `UnreadableMessageError`."""
+        del folder, encoding  # The id finds it wherever it is, and it comes decoded.
+        yield from fetching.read_part(self._session, provider_message_id, section)
+
+
+class OutlookProvider:
+    """The `MailProvider` and `AccountReader` for Microsoft 365 and Outlook.com. Thread-safe."""
+
+    def __init__(self, http: Http, endpoints: MicrosoftEndpoints | None = None) -> None:
+        self._http = http
+        self._endpoints = endpoints or MicrosoftEndpoints()
+
+    @contextmanager
+    def open(self, grant: Grant, *, seconds: float | None = None) -> Iterator[OutlookSession]:
+        """See `MailProvider.open`; raises TypeError for a grant that is not OAuth's."""
+        if not isinstance(grant, OAuthGrant):
+            raise TypeError("not a grant of OAuth")
+        longest = LONGEST_SESSION_SECONDS
+        requests = self._http.until(longest if seconds is None else min(longest, seconds))
+        yield OutlookSession(Session(Graph(requests, grant.tokens, self._endpoints)), requests)
+
+    def address(self, grant: OAuthGrant) -> str:
+        """See `AccountReader.address`: the mailbox's own, or the name its owner signs in with.
+
+        For a person, never to tell accounts apart
+        (learn.microsoft.com/entra/identity-platform/migrate-off-email-claim-authorization).
+        """
+        requests = self._http.until(_ADDRESS_SECONDS)
+        graph = Graph(requests, grant.tokens, self._endpoints)
+        account = graph.get("/me?$select=mail,userPrincipalName").object()
+        for name in ("mail", "userPrincipalName"):
+            value = account.get(name)
+            if isinstance(value, str) and "@" in value:
+                return value
+        raise ReconnectRequiredError(
+            ErrorCode.SCOPE_MISSING, cause="an account without an address", definitive=False
+        )

@@ -1,0 +1,118 @@
+"""Decides what a message looks like that does not come as MIME: properties, and files left there.
+
+For one that is too large to be held whole, or that Exchange cannot write as MIME. The text comes as
+Graph gives it, attachments are read one by one when they are stored. What is a link to a file, and
+no file, is left out.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from email.utils import format_datetime, quote
+
+from shared.domain.ids import ProviderMessageId
+from shared.domain.message import FetchedMessage, FetchedPart, RemotePart
+from shared.providers.outlook.entries import Entry, instant
+from shared.providers.outlook.session import message_path
+
+_PROPERTIES = (
+    "internetMessageHeaders,internetMessageId,subject,sentDateTime,from,toRecipients,ccRecipients,"
+    "replyTo,body"
+)
+_ABOUT_THE_BODY = ("content-type", "content-transfer-encoding", "mime-version")
+_ADDRESSED = {"To": "toRecipients", "Cc": "ccRecipients", "Reply-To": "replyTo"}
+
+
+def url_of(message_id: ProviderMessageId) -> str:
+    """Return where a message's properties are."""
+    return f"{message_path(message_id)}?$select={_PROPERTIES}"
+
+
+def attachments_url_of(message_id: ProviderMessageId) -> str:
+    """Return where the list of its attachments is, without what is in them."""
+    return f"{message_path(message_id)}/attachments?$select=id,name,contentType,size,isInline"
+
+
+def message(
+    entry: Entry, stored: Mapping[str, object], attachments: Sequence[Mapping[str, object]]
+) -> FetchedMessage:
+    """Return the message that its properties and its list of attachments tell."""
+    body = stored.get("body")
+    content, kind = "", "text/plain"
+    if isinstance(body, dict):
+        content = str(body.get("content") or "")
+        kind = "text/html" if str(body.get("contentType")).lower() == "html" else "text/plain"
+    text = FetchedPart("1", kind, "utf-8", "8bit", content.encode("utf-8", "replace"))
+    remote = tuple(_remote(attachments))
+    return FetchedMessage(
+        provider_message_id=entry.id,
+        received_at=entry.received_at,
+        size=len(text.content) + sum(part.size for part in remote),
+        flags=entry.flags,
+        header=_header(stored),
+        parts=(text,) if content else (),
+        remote=remote,
+        folder_ids=frozenset({entry.folder_id}) if entry.folder_id else None,
+    )
+
+
+def _remote(attachments: Sequence[Mapping[str, object]]) -> Iterator[RemotePart]:
+    for one in attachments:
+        kind = str(one.get("@odata.type", "")).lower()
+        name, size = one.get("id"), one.get("size")
+        if not isinstance(name, str) or "reference" in kind:
+            continue
+        is_message = "itemattachment" in kind
+        yield RemotePart(
+            section=name,
+            content_type="message/rfc822"
+            if is_message
+            else str(one.get("contentType") or "application/octet-stream"),
+            encoding="binary",
+            size=size if isinstance(size, int) else 0,
+            filename=str(one.get("name") or "") or None,
+            disposition="inline" if one.get("isInline") is True else "attachment",
+        )
+
+
+def _header(stored: Mapping[str, object]) -> bytes:
+    """Return the header as it was sent, or for one that was not sent what Graph knows of it."""
+    fields = list(_as_sent(stored.get("internetMessageHeaders")))
+    names = {name.lower() for name, _ in fields}
+    for name, value in _known(stored):
+        if value and name.lower() not in names:
+            fields.append((name, value))
+    lines = (f"{name}: {' '.join(value.split())}" for name, value in fields)
+    return "\r\n".join(lines).encode("utf-8", "replace") + b"\r\n"
+
+
+def _as_sent(headers: object) -> Iterator[tuple[str, str]]:
+    for one in headers if isinstance(headers, list) else []:
+        name, value = (one.get("name"), one.get("value")) if isinstance(one, dict) else ("", "")
+        is_field = isinstance(name, str) and name.isascii() and name.isprintable() and name
+        # What describes the body it was sent with would be wrong of this one.
+        if is_field and isinstance(value, str) and str(name).lower() not in _ABOUT_THE_BODY:
+            yield str(name), value
+
+
+def _known(stored: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    yield "Message-ID", str(stored.get("internetMessageId") or "")
+    yield "Date", _date(stored.get("sentDateTime"))
+    yield "From", _addresses([stored.get("from")])
+    for name, key in _ADDRESSED.items():
+        listed = stored.get(key)
+        yield name, _addresses(listed if isinstance(listed, list) else [])
+    yield "Subject", str(stored.get("subject") or "")
+
+
+def _date(value: object) -> str:
+    found = instant(value)
+    return format_datetime(found) if found else ""
+
+
+def _addresses(listed: Sequence[object]) -> str:
+    written: list[str] = []
+    for one in listed:
+        mail = one.get("emailAddress") if isinstance(one, dict) else None
+        if isinstance(mail, dict) and mail.get("address"):
+            name = str(mail.get("name") or "")
+            written.append(f'"{quote(name)}" <{mail["address"]}>')
+    return ", ".join(written)

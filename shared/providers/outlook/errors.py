@@ -1,0 +1,311 @@
+"""Decides what Microsoft's refusals mean: one table for its sign-in and one for Graph.
+
+The sign-in is judged by the OAuth `error`, as Microsoft asks for: numbers and texts may change
+(learn.microsoft.com/entra/identity-platform/reference-error-codes). A number chooses better words
+for the same refusal, and of a renewal it may only make milder what the `error` says: no number
+parks a mailbox that its `error` would not park. Graph is judged by the `code`, in any case and at
+any depth, then by the status (learn.microsoft.com/graph/errors); never by its message.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from shared.domain.errors import (
+    ConfigurationError,
+    CursorExpiredError,
+    ErrorCode,
+    MailroomError,
+    ReconnectRequiredError,
+    RequestError,
+    RetryLaterError,
+)
+
+Becomes = Callable[[str], MailroomError]
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,59}")
+_NUMBER = re.compile(r"AADSTS(\d{3,9})\b")
+_DEEPEST = 8
+
+
+class Moment(Enum):
+    """When the sign-in refused: the same word means another thing to a mailbox that works."""
+
+    CONNECTING = "connecting"
+    RENEWING = "renewing"
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthRow:
+    """What one `error`, or one number, means at either moment."""
+
+    connecting: Becomes
+    renewing: Becomes
+
+    def at(self, moment: Moment) -> Becomes:
+        """Return the meaning at `moment`."""
+        return self.connecting if moment is Moment.CONNECTING else self.renewing
+
+
+def _retry(code: ErrorCode) -> Becomes:
+    return lambda cause: RetryLaterError(code, cause=cause)
+
+
+def _reconnect(code: ErrorCode, *, definitive: bool = True) -> Becomes:
+    return lambda cause: ReconnectRequiredError(code, cause=cause, definitive=definitive)
+
+
+def _configure(code: ErrorCode) -> Becomes:
+    return lambda cause: ConfigurationError(code, cause=cause)
+
+
+def _request(code: ErrorCode) -> Becomes:
+    return lambda cause: RequestError(code, cause=cause)
+
+
+def _expired(cause: str) -> MailroomError:
+    return CursorExpiredError(ErrorCode.CURSOR_EXPIRED, cause=cause)
+
+
+def _always(becomes: Becomes) -> OAuthRow:
+    return OAuthRow(becomes, becomes)
+
+
+_CLIENT = _always(_configure(ErrorCode.CLIENT_REJECTED))
+_SIGN_IN = _always(_reconnect(ErrorCode.SIGN_IN_REQUIRED))
+_BUSY = _always(_retry(ErrorCode.PROVIDER_UNAVAILABLE))
+_BLOCKED = _always(_configure(ErrorCode.ACCESS_BLOCKED))
+_ADMIN = _always(_configure(ErrorCode.ADMIN_CONSENT_REQUIRED))
+_DECLINED = OAuthRow(
+    _request(ErrorCode.CONSENT_DECLINED), _reconnect(ErrorCode.GRANT_REVOKED, definitive=False)
+)
+_USED_UP = OAuthRow(_request(ErrorCode.ATTEMPT_EXPIRED), _reconnect(ErrorCode.GRANT_REVOKED))
+_IDLE = OAuthRow(_request(ErrorCode.ATTEMPT_EXPIRED), _reconnect(ErrorCode.GRANT_EXPIRED))
+_ENDED = OAuthRow(_reconnect(ErrorCode.SIGN_IN_REQUIRED), _reconnect(ErrorCode.GRANT_REVOKED))
+_OTHER_KIND = OAuthRow(
+    _request(ErrorCode.ACCOUNT_NOT_SUPPORTED), _configure(ErrorCode.ACCOUNT_NOT_SUPPORTED)
+)
+
+OAUTH_ERRORS: Mapping[str, OAuthRow] = {
+    "access_denied": _DECLINED,
+    "consent_required": OAuthRow(
+        _reconnect(ErrorCode.SCOPE_MISSING), _reconnect(ErrorCode.GRANT_REVOKED)
+    ),
+    "interaction_required": _SIGN_IN,
+    "login_required": _SIGN_IN,
+    "invalid_grant": _USED_UP,
+    "invalid_client": _CLIENT,
+    "unauthorized_client": _CLIENT,
+    "invalid_request": _CLIENT,
+    "invalid_scope": _CLIENT,
+    "invalid_resource": _CLIENT,
+    "unsupported_grant_type": _CLIENT,
+    "unsupported_response_type": _CLIENT,
+    "server_error": _BUSY,
+    "temporarily_unavailable": _BUSY,
+}
+"""What the sign-in's `error` means. One that is not here passes by itself."""
+
+OAUTH_NUMBERS: Mapping[int, OAuthRow] = {
+    # no consent yet, or no longer
+    65001: OAuthRow(_reconnect(ErrorCode.SCOPE_MISSING), _reconnect(ErrorCode.GRANT_REVOKED)),
+    65004: _DECLINED,
+    90094: _ADMIN,
+    90095: _ADMIN,
+    # a second factor is wanted now
+    50074: _SIGN_IN,
+    50076: _SIGN_IN,
+    50079: _SIGN_IN,
+    # conditional access; the grant lives on, and works again once an administrator allows it
+    50158: _BLOCKED,
+    53000: _BLOCKED,
+    53001: _BLOCKED,
+    53002: _BLOCKED,
+    53003: _BLOCKED,
+    530032: _BLOCKED,
+    # not assigned to the application
+    50105: _BLOCKED,
+    # idle for too long; of a code: too old
+    70008: _IDLE,
+    700082: _IDLE,
+    # revoked, or the password was changed
+    50173: _ENDED,
+    50132: _ENDED,
+    50133: _ENDED,
+    # a policy of how often one signs in, or a session that ended
+    70043: _SIGN_IN,
+    50089: _SIGN_IN,
+    70000: _USED_UP,
+    54005: _USED_UP,
+    # the registration
+    700016: _always(_configure(ErrorCode.CLIENT_MISSING)),
+    7000215: _CLIENT,
+    7000222: _CLIENT,
+    50011: _CLIENT,
+    # another directory, another kind of account, or an application of one directory
+    50020: _OTHER_KIND,
+    50194: _OTHER_KIND,
+    9002332: _OTHER_KIND,
+    # Too many identical requests: our doing, which says nothing of the grant.
+    50196: _always(_retry(ErrorCode.RATE_LIMITED)),
+}
+"""Words for a refusal whose `error` is known; providers' numbers as of 2026."""
+
+
+def from_oauth(answer: Mapping[str, object], moment: Moment) -> MailroomError:
+    """Return what the sign-in's error answer means, by redirect or from the token endpoint."""
+    error = answer.get("error")
+    row = OAUTH_ERRORS.get(error) if isinstance(error, str) else None
+    numbers = _numbers(answer)
+    cause = " ".join(["sign-in:", _word(error), *map(str, numbers)])
+    if row is None:
+        return RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE, cause=cause)
+    plain = row.at(moment)(cause)
+    if isinstance(plain, RetryLaterError):
+        return plain
+    for number in numbers:
+        if number in OAUTH_NUMBERS:
+            worded = OAUTH_NUMBERS[number].at(moment)(cause)
+            return plain if _is_harsher(worded, plain, moment) else worded
+    return plain
+
+
+def _is_harsher(worded: MailroomError, plain: MailroomError, moment: Moment) -> bool:
+    """Whether a number would park a mailbox that the `error` does not park."""
+    parks = isinstance(worded, ReconnectRequiredError)
+    return moment is Moment.RENEWING and parks and not isinstance(plain, ReconnectRequiredError)
+
+
+def _numbers(answer: Mapping[str, object]) -> tuple[int, ...]:
+    """Return the AADSTS numbers, which a redirect has only in its text."""
+    codes = answer.get("error_codes")
+    if isinstance(codes, list):
+        found = tuple(code for code in codes if isinstance(code, int))
+        if found:
+            return found[:_DEEPEST]
+    text = answer.get("error_description")
+    return tuple(map(int, _NUMBER.findall(text)[:1])) if isinstance(text, str) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class GraphRow:
+    """Applies to one of `codes` (lower case) with any status, or to one of `statuses`."""
+
+    becomes: Becomes
+    codes: frozenset[str] = frozenset()
+    statuses: frozenset[int] = frozenset()
+
+    def applies(self, status: int, codes: Sequence[str]) -> bool:
+        """Whether this row says what the answer means."""
+        return status in self.statuses or any(code in self.codes for code in codes)
+
+
+SCOPE_CODES = frozenset(
+    {
+        "erroraccessdenied",
+        "accessdenied",
+        "authorization_requestdenied",
+        "errorinsufficientpermissionsinaccesstoken",
+        "insufficientprivileges",
+    }
+)
+GRAPH: tuple[GraphRow, ...] = (
+    GraphRow(
+        _expired,
+        codes=frozenset(
+            {
+                "syncstatenotfound",
+                "syncstateinvalid",
+                "resyncrequired",
+                "resyncchangesapplydifferences",
+                "resyncchangesuploaddifferences",
+                "errorinvalidsyncstatedata",
+            }
+        ),
+    ),
+    GraphRow(
+        _configure(ErrorCode.PROVIDER_API_DISABLED),
+        # A mailbox without a licence, on the organisation's own server, or none at all.
+        codes=frozenset({"mailboxnotenabledforrestapi", "mailboxnotsupportedforrestapi"}),
+    ),
+    GraphRow(
+        _retry(ErrorCode.RATE_LIMITED),
+        codes=frozenset(
+            {"applicationthrottled", "toomanyrequests", "activitylimitreached", "errorserverbusy"}
+        ),
+        # 509 is "bandwidth limit exceeded" (learn.microsoft.com/graph/errors).
+        statuses=frozenset({429, 509}),
+    ),
+    GraphRow(
+        _retry(ErrorCode.PROVIDER_UNAVAILABLE),
+        codes=frozenset(
+            {
+                "mailboxintransit",
+                "errormailboxmoveinprogress",
+                "errormailboxstoreunavailable",
+                "errorinternalservertransienterror",
+                "errortimeoutexpired",
+                "serviceunavailable",
+                "servicenotavailable",
+                "generalexception",
+                "resourcelocked",
+            }
+        ),
+        statuses=frozenset({408, 423, 500, 502, 503, 504}),
+    ),
+    GraphRow(
+        _retry(ErrorCode.MAILBOX_FULL),
+        codes=frozenset({"errorquotaexceeded", "quotalimitreached"}),
+        statuses=frozenset({507}),
+    ),
+    GraphRow(_expired, statuses=frozenset({410})),
+    # A token that was just renewed is refused again: much speaks for a dead grant, not everything.
+    GraphRow(_reconnect(ErrorCode.GRANT_REVOKED, definitive=False), statuses=frozenset({401})),
+    # The same answer is given for a permission that is missing and by a policy of an organisation.
+    GraphRow(_reconnect(ErrorCode.SCOPE_MISSING, definitive=False), codes=SCOPE_CODES),
+    GraphRow(_configure(ErrorCode.ACCESS_BLOCKED), statuses=frozenset({403})),
+)
+"""What an error of Graph means; the first row that applies."""
+
+
+def from_graph(status: int, body: object, *, retry_after: float | None = None) -> MailroomError:
+    """Return what an error answer of Graph means; one that no row knows passes by itself.
+
+    `body`: the decoded JSON, or anything else. `retry_after`: the provider's wish, in seconds.
+    """
+    codes = codes_of(body)
+    cause = " ".join(["Graph:", str(status), *map(_word, codes[:2])])
+    error = next(
+        (row.becomes(cause) for row in GRAPH if row.applies(status, codes)),
+        RetryLaterError(
+            ErrorCode.PROVIDER_UNAVAILABLE if status >= 500 else ErrorCode.PROTOCOL_VIOLATION,  # noqa: PLR2004  # server errors by RFC 9110, 15.6
+            cause=cause,
+        ),
+    )
+    if isinstance(error, RetryLaterError):
+        error.retry_after_seconds = retry_after
+    return error
+
+
+def codes_of(body: object) -> tuple[str, ...]:
+    """Return the error codes in `body`, lower case, the outermost first, nested ones too."""
+    codes: list[str] = []
+    inner = body.get("error") if isinstance(body, dict) else None
+    for _ in range(_DEEPEST):
+        if not isinstance(inner, dict):
+            break
+        named = {str(key).lower(): value for key, value in inner.items()}
+        if isinstance(named.get("code"), str):
+            codes.append(str(named["code"]).lower())
+        inner = named.get("innererror")
+    return tuple(codes)
+
+
+def unusable(what: str) -> RetryLaterError:
+    """Return the error for an answer that is not what Microsoft answers: HTML, or half of JSON."""
+    return RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE, cause=f"unusable answer: {what}")
+
+
+def _word(text: object) -> str:
+    """Return a reason word for the log; anything else it could be is kept out of it."""
+    return text if isinstance(text, str) and _WORD.fullmatch(text) else "(other)"

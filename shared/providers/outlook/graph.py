@@ -1,0 +1,295 @@
+"""Decides how Graph is asked: immutable ids always, in batches, a token renewed once, waits short.
+
+Ids that survive a move are given only to a request that asks for them, and a link made without
+asking gives the other kind for ever (learn.microsoft.com/graph/outlook-immutable-id). A batch holds
+20 requests and its own status says nothing of theirs (learn.microsoft.com/graph/json-batching):
+each is judged, waited for and sent again on its own. Everything asked here only reads, so sending
+it twice does no harm.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import orjson
+
+from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError
+from shared.domain.secret import Secret
+from shared.ports.provider import AccessTokens
+from shared.providers.http import ANSWER_LIMIT_BYTES, Answer, Requests, Streamed
+from shared.providers.outlook import errors
+from shared.providers.outlook.endpoints import MicrosoftEndpoints
+from shared.providers.outlook.throttling import PASSING, Patience, wish_of
+
+PARTS = 20
+"""Requests in one batch, Graph's limit."""
+OK = 200
+UNAUTHORIZED = 401
+NOT_FOUND = 404
+_IMMUTABLE = 'IdType="ImmutableId"'
+
+
+class AnswerTooLargeError(RetryLaterError):
+    """An answer was cut off because it is larger than what may be held."""
+
+    def __init__(self, limit: int) -> None:
+        cause = f"an answer of more than {limit} bytes"
+        super().__init__(ErrorCode.PROVIDER_UNAVAILABLE, cause=cause)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One request of a batch: `url` begins after the version, with a slash."""
+
+    url: str
+    page_size: int = 0
+    """How many items a page should hold; 0 leaves it to Graph."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What one request was answered. `body` is JSON as decoded, or None."""
+
+    status: int
+    body: object = None
+    retry_after: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was answered as asked."""
+        return self.status == OK
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same request may be answered a little later."""
+        return self.status in PASSING or self.status == 0
+
+    def failure(self) -> MailroomError:
+        """Return the error this answer means."""
+        if self.status == 0:
+            return errors.unusable("a part without an answer")
+        return errors.from_graph(self.status, self.body, retry_after=self.retry_after)
+
+    def object(self) -> Mapping[str, object]:
+        """Return the JSON object that came, or raise the error that came in its place."""
+        if not self.ok:
+            raise self.failure()
+        if not isinstance(self.body, dict):
+            raise errors.unusable("not an object")
+        return self.body
+
+    def content(self) -> bytes:
+        """Return what came that is not JSON; a batch holds it as base64 of either alphabet."""
+        if not self.ok:
+            raise self.failure()
+        if not isinstance(self.body, str):
+            raise errors.unusable("no content")
+        text = self.body.strip().translate({ord("-"): "+", ord("_"): "/"})
+        try:
+            return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        except (binascii.Error, ValueError):
+            # OData, 4.01, lets a text stand as it is; a header line has a colon, base64 has none.
+            if ":" in self.body[:998]:
+                return self.body.encode("utf-8", "surrogateescape")
+            raise errors.unusable("content that is not base64") from None
+
+
+class Graph:
+    """One session's requests to Graph. Not thread-safe.
+
+    Raises `RetryLaterError`, `ReconnectRequiredError` and `ConfigurationError`.
+    """
+
+    def __init__(
+        self, requests: Requests, tokens: AccessTokens, endpoints: MicrosoftEndpoints
+    ) -> None:
+        self._requests = requests
+        self._tokens = tokens
+        self._api = endpoints.api
+        self._patience = Patience(requests)
+        self.asked = 0
+        """What Graph counts against a mailbox: requests, each one in a batch as one."""
+
+    def relative(self, link: object) -> str:
+        """Return a link of Graph's as what a batch takes.
+
+        Refused is any other host and any other version: it would be handed our token.
+        """
+        if not isinstance(link, str) or not link.startswith(self._api + "/"):
+            raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="a link to elsewhere")
+        return link[len(self._api) :]
+
+    def get(self, url: str, *, page_size: int = 0) -> Reply:
+        """Ask for one resource; `url` as in `Part`."""
+        return _reply(self._send("GET", url, headers=_prefer(page_size)))
+
+    def batch(self, parts: Sequence[Part], *, limit: int = ANSWER_LIMIT_BYTES) -> list[Reply]:
+        """Ask for all of `parts`, 20 at a time, and return their replies in order.
+
+        What may pass is asked for again after a short wait; what then still fails is returned as it
+        is. Raises `AnswerTooLargeError` where 20 replies are more than `limit` bytes.
+        """
+        replies: list[Reply] = []
+        for start in range(0, len(parts), PARTS):
+            replies += self._settled(parts[start : start + PARTS], limit)
+        return replies
+
+    def content(self, url: str, *, limit: int) -> bytes | Reply:
+        """Return a content that is not JSON, or the reply that came in its place.
+
+        Raises `AnswerTooLargeError` where it is more than `limit` bytes.
+        """
+        with self._streamed(url) as streamed:
+            if isinstance(streamed, Reply):
+                return streamed
+            return _gathered(streamed, limit)
+
+    def slices(self, url: str) -> Iterator[bytes | Reply]:
+        """Yield a content of any size while it comes, or the one reply that came in its place."""
+        with self._streamed(url) as streamed:
+            if isinstance(streamed, Reply):
+                yield streamed
+            else:
+                yield from streamed
+
+    @contextmanager
+    def _streamed(self, url: str) -> Iterator[Streamed | Reply]:
+        renewed = False
+        tries = 0
+        while True:
+            tries += 1
+            self.asked += 1
+            token = self._tokens.current()
+            with self._requests.stream(
+                "GET", self._api + url, headers=_authorized(token, _prefer(0))
+            ) as streamed:
+                if streamed.status == OK:
+                    yield streamed
+                    return
+                body = _gathered(streamed, ANSWER_LIMIT_BYTES)
+            reply = _reply(Answer(streamed.status, streamed.headers, body))
+            if reply.status == UNAUTHORIZED and not renewed:
+                renewed = True
+                self._tokens.renewed(token)
+            elif not (reply.may_pass and self._patience.waited(tries, reply.retry_after)):
+                yield reply
+                return
+
+    def _settled(self, parts: Sequence[Part], limit: int) -> list[Reply]:
+        replies: dict[int, Reply] = {}
+        left = list(range(len(parts)))
+        renewed = False
+        tries = 0
+        while left:
+            tries += 1
+            token = self._tokens.current()
+            replies |= self._sent({number: parts[number] for number in left}, limit)
+            refused = [n for n in left if replies[n].status == UNAUTHORIZED]
+            passing = [n for n in left if replies[n].may_pass]
+            if refused and not renewed:
+                renewed = True
+                self._tokens.renewed(token)
+                left = refused + passing
+                tries -= 1
+                continue
+            left = passing
+            wishes = [replies[n].retry_after for n in left]
+            longest = max((wish for wish in wishes if wish is not None), default=None)
+            if left and not self._patience.waited(tries, longest):
+                break
+        return [replies[number] for number in range(len(parts))]
+
+    def _sent(self, parts: Mapping[int, Part], limit: int) -> dict[int, Reply]:
+        # The batch itself is counted when it is sent, and is none of them.
+        self.asked += len(parts) - 1
+        requests = [
+            {"id": str(n), "method": "GET", "url": part.url, "headers": _prefer(part.page_size)}
+            for n, part in parts.items()
+        ]
+        answer = self._send(
+            "POST",
+            "/$batch",
+            headers={"content-type": "application/json"},
+            body=orjson.dumps({"requests": requests}),
+            limit=limit,
+        )
+        listed = _reply(answer).object().get("responses")
+        if not isinstance(listed, list):
+            raise errors.unusable("no responses")
+        replies = dict.fromkeys(parts, Reply(0))
+        for one in listed:
+            number = one.get("id") if isinstance(one, dict) else None
+            if isinstance(number, str) and number.isdecimal() and int(number) in replies:
+                replies[int(number)] = _part_reply(one)
+        return replies
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        limit: int = ANSWER_LIMIT_BYTES,
+    ) -> Answer:
+        renewed = False
+        tries = 0
+        while True:
+            tries += 1
+            self.asked += 1
+            token = self._tokens.current()
+            with self._requests.stream(
+                method, self._api + url, headers=_authorized(token, headers), body=body
+            ) as streamed:
+                answer = Answer(streamed.status, streamed.headers, _gathered(streamed, limit))
+            if answer.status == UNAUTHORIZED and not renewed:
+                renewed = True
+                self._tokens.renewed(token)
+                continue
+            wish = wish_of(answer.headers)
+            if answer.status not in PASSING or not self._patience.waited(tries, wish):
+                return answer
+
+
+def _authorized(token: Secret, headers: Mapping[str, str]) -> dict[str, str]:
+    return {"authorization": f"Bearer {token.reveal()}", **headers}
+
+
+def _prefer(page_size: int) -> dict[str, str]:
+    size = f", odata.maxpagesize={page_size}" if page_size else ""
+    return {"prefer": _IMMUTABLE + size}
+
+
+def _gathered(streamed: Streamed, limit: int) -> bytes:
+    slices: list[bytes] = []
+    held = 0
+    for piece in streamed:
+        held += len(piece)
+        if held > limit:
+            raise AnswerTooLargeError(limit)
+        slices.append(piece)
+    return b"".join(slices)
+
+
+def _reply(answer: Answer) -> Reply:
+    wish = wish_of(answer.headers)
+    try:
+        body: object = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        if answer.status == OK:
+            raise errors.unusable("not JSON") from None
+        body = None
+    return Reply(answer.status, body, wish)
+
+
+def _part_reply(one: Mapping[str, object]) -> Reply:
+    status = one.get("status")
+    named = one.get("headers")
+    headers = (
+        {str(name).lower(): str(value) for name, value in named.items()}
+        if isinstance(named, dict)
+        else {}
+    )
+    return Reply(status if isinstance(status, int) else 0, one.get("body"), wish_of(headers))

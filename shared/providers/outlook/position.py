@@ -1,0 +1,62 @@
+"""Decides what an Outlook cursor holds: the link Graph gave, and what was left of its last page."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.domain.cursor import Cursor
+from shared.domain.errors import CursorExpiredError, ErrorCode
+
+PROVIDER = "outlook"
+VERSION = 1
+RENEW_EVERY = timedelta(days=2)
+"""A link of a quiet folder is exchanged for a fresh one this often: how long Graph knows one is
+not fixed (learn.microsoft.com/graph/delta-query-overview), and forgetting costs a whole listing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in what Graph tells of one folder."""
+
+    link: str
+    """Begins after the version: what a `deltaLink` or a `nextLink` says."""
+    at: int
+    """When it was given out, in seconds since 1970."""
+    walking: bool = False
+    """It leads to another page of the same round."""
+    whole: bool = False
+    """The round lists the whole folder and is compared with what we hold at its end."""
+    left: tuple[str, ...] = ()
+    """Message ids of the page before that did not fit into what was asked for."""
+
+    @classmethod
+    def of(cls, cursor: Cursor) -> "Position":
+        """Read a cursor; raises `CursorExpiredError` for one this version did not write."""
+        if cursor.provider == PROVIDER and cursor.version == VERSION:
+            try:
+                return cls._read(json.loads(cursor.position))
+            except (ValueError, TypeError, KeyError):
+                pass
+        raise CursorExpiredError(ErrorCode.CURSOR_EXPIRED, cause="not a cursor of this version")
+
+    @classmethod
+    def _read(cls, stored: dict[str, object]) -> "Position":
+        link, at, left = stored["link"], stored["at"], stored.get("left", [])
+        if not isinstance(link, str) or not link.startswith("/") or not isinstance(at, int):
+            raise TypeError("not a position")
+        if not isinstance(left, list) or not all(isinstance(one, str) for one in left):
+            raise TypeError("not ids")
+        return cls(link, at, bool(stored.get("walking")), bool(stored.get("whole")), tuple(left))
+
+    def cursor(self) -> Cursor:
+        """Return this position as a cursor."""
+        stored: dict[str, object] = {"link": self.link, "at": self.at}
+        stored |= {name: True for name in ("walking", "whole") if getattr(self, name)}
+        if self.left:
+            stored["left"] = self.left
+        return Cursor(PROVIDER, VERSION, json.dumps(stored, separators=(",", ":")))
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether there is something to do without asking: more pages, or a link grown old."""
+        renew_at = self.at + RENEW_EVERY.total_seconds()
+        return self.walking or bool(self.left) or now.timestamp() >= renew_at

@@ -1,0 +1,70 @@
+"""Decides how a backfill's window is listed: by date, newest first, a page from the last date on.
+
+Graph's own next page is a number of messages to skip, so one that is deleted between two pages
+would hide another. Dates do not shift.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from shared.domain.cursor import Cursor
+from shared.domain.folders import Folder
+from shared.domain.ids import ProviderMessageId
+from shared.providers.outlook import errors
+from shared.providers.outlook.entries import read_entry
+from shared.providers.outlook.position import Position
+from shared.providers.outlook.session import LARGEST_PAGE, Session, folder_failure, folder_path
+
+_FIELDS = "id,receivedDateTime"
+_LESS_THAN_A_SECOND = timedelta(microseconds=999_999)
+"""Dates are asked for in whole seconds; the last one is asked for once more, whole."""
+
+
+def list_window(
+    session: Session, folder: Folder, *, since: datetime, upto: Cursor
+) -> tuple[ProviderMessageId, ...]:
+    """Return the ids received at or after `since`, newest first.
+
+    A link says nothing of which messages lie before it, so later ones are among them. Raises
+    `CursorExpiredError` for a cursor that is not ours.
+    """
+    Position.of(upto)
+    found: dict[ProviderMessageId, datetime] = {}
+    url = window_url(folder, _FIELDS, since=since)
+    asked: set[str] = set()
+    while url not in asked:
+        asked.add(url)
+        reply = session.graph.get(url)
+        if not reply.ok:
+            raise folder_failure(reply)
+        body = reply.object()
+        value = body.get("value")
+        if not isinstance(value, list):
+            raise errors.unusable("a page without a list")
+        page = [read_entry(one) for one in value if isinstance(one, dict)]
+        found |= {one.id: one.received_at for one in page if one.received_at >= since}
+        following = body.get("@odata.nextLink")
+        if following is None:
+            return tuple(sorted(found, key=found.__getitem__, reverse=True))
+        oldest = min((one.received_at for one in page), default=None)
+        url = window_url(folder, _FIELDS, since=since, newest=oldest)
+        if oldest is None or url in asked:
+            # A page of one second; there is nothing else to go on by.
+            url = session.graph.relative(following)
+    raise errors.unusable("a list without an end")
+
+
+def window_url(
+    folder: Folder, fields: str, *, since: datetime, newest: datetime | None = None
+) -> str:
+    """Return the list of a folder's messages between two instants, both included, newest first."""
+    condition = f"receivedDateTime%20ge%20{_stamp(since)}"
+    if newest is not None:
+        condition += f"%20and%20receivedDateTime%20le%20{_stamp(newest + _LESS_THAN_A_SECOND)}"
+    return (
+        f"{folder_path(folder)}/messages?$select={fields}&$filter={condition}"
+        f"&$orderby=receivedDateTime%20desc&$top={LARGEST_PAGE}"
+    )
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
