@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.domain.errors import (
+    Acts,
     ConfigurationError,
     ConflictError,
     CursorExpiredError,
@@ -13,10 +14,13 @@ from shared.domain.errors import (
     ReconnectRequiredError,
     RetryLaterError,
 )
+from shared.domain.explanations import explain
 
 FIRST_DELAY_SECONDS = 60.0
 LONGEST_DELAY_SECONDS = 3600.0
 CONFIGURATION_DELAY_SECONDS = 3600.0
+OPERATOR_DELAY_SECONDS = 600.0
+"""What the operator mends is mended for every mailbox at once, and they should go on soon after."""
 LONGEST_WISH_SECONDS = 86_400.0
 """A provider's Retry-After is obeyed up to a day; beyond that we look again ourselves."""
 DOUBTFUL_LOGIN_FAILURES = 5
@@ -73,7 +77,9 @@ def decide(
                 return Stop(error.code)
             delay = backoff_seconds(failures_before, rng)
         case ConfigurationError():
-            delay = CONFIGURATION_DELAY_SECONDS * rng.uniform(1.0, 1.2)
+            ours = explain(error.code).acts is Acts.OPERATOR
+            delay = OPERATOR_DELAY_SECONDS if ours else CONFIGURATION_DELAY_SECONDS
+            delay *= rng.uniform(1.0, 1.2)
         case RetryLaterError(retry_after_seconds=float() | int() as wish):
             delay = min(wish, LONGEST_WISH_SECONDS) + rng.uniform(0.0, 5.0)
         case _:

@@ -83,6 +83,12 @@ def test_a_setting_is_looked_at_again_slowly():
     assert ruling(ConfigurationError(ErrorCode.IMAP_DISABLED)).at >= NOW + timedelta(hours=1)
 
 
+def test_what_the_operator_mended_is_noticed_soon_by_every_mailbox():
+    for code in (ErrorCode.CLIENT_REJECTED, ErrorCode.CLIENT_MISSING):
+        ruled = ruling(ConfigurationError(code))
+        assert NOW + timedelta(minutes=10) <= ruled.at <= NOW + timedelta(minutes=12)
+
+
 def test_the_provider_s_wish_is_kept_up_to_a_day():
     assert ruling(
         RetryLaterError(ErrorCode.RATE_LIMITED, retry_after_seconds=600)

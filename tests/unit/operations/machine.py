@@ -25,6 +25,7 @@ from shared.operations.run_backfill_chunk import ChunkPorts, run_backfill_chunk
 from shared.operations.schedule_sync import schedule_sync
 from shared.operations.sync_mailbox import sync_mailbox
 from shared.ports.queues import SyncRequest
+from tests.fakes.attempts import InMemoryGrantHolders
 from tests.fakes.clock import FixedClock
 from tests.fakes.parser import PlainParser
 from tests.fakes.provider import FakeMailServer
@@ -144,6 +145,7 @@ class Machine:
         self.tester = AcceptingTester(server)
         self.rng = random.Random(1)
         self.seconds_left = 100.0
+        self.gmail_units_per_minute = 6_000
         self.reports = []
         guard = lambda inner: Guarded(inner, self.killer)  # noqa: E731
         self.mailboxes = guard(InMemoryMailboxStore(self.world))
@@ -152,6 +154,7 @@ class Machine:
         self.attachments = guard(InMemoryAttachmentStore(self.world))
         self.secrets = guard(self.secret_store)
         self.grants = Grants(self.secrets, no_sign_in, None, self.clock)
+        self.holders = guard(InMemoryGrantHolders())
         self.guarded_queues = guard(self.queues)
 
     # what people do
@@ -193,7 +196,8 @@ class Machine:
             mailbox_id,
             mailboxes=self.mailboxes,
             backfills=self.backfills,
-            secrets=self.secrets,
+            grants=self.grants,
+            holders=self.holders,
             clock=self.clock,
         )
 
@@ -241,6 +245,7 @@ class Machine:
             clock=self.clock,
             rng=self.rng,
             remaining_seconds=lambda: self.seconds_left,
+            gmail_units_per_minute=self.gmail_units_per_minute,
         )
         self.reports.append(run_backfill_chunk(request, ports=ports))
 

@@ -1,0 +1,85 @@
+"""How a backfill keeps to a provider's quota by the minute without a worker that waits."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.backfill import BackfillState
+from shared.domain.mailbox import Provider
+from tests.fakes.clock import FixedClock
+from tests.fakes.provider import FakeMailServer
+from tests.unit.operations.machine import TENANT, Machine, mail
+
+NOW = FixedClock().now()
+MAILS = 12
+CHUNK = 3
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    monkeypatch.setattr("shared.operations.plan_backfill.CHUNK_SIZE", CHUNK)
+    server = FakeMailServer.with_folders("INBOX")
+    for number in range(MAILS):
+        at = NOW - timedelta(days=1, minutes=number)
+        server.deliver("INBOX", mail(number, at), at)
+    made = Machine(server)
+    # Sixty units for a chunk, of which a backfill may spend forty a minute: a chunk every 90 s.
+    made.gmail_units_per_minute = 50
+    made.box = made.connect(days=30)
+    place = (TENANT, made.box.id)
+    made.world.mailboxes[place] = replace(made.world.mailboxes[place], provider=Provider.GMAIL)
+    made.plan(made.queues.take_plans()[0])
+    return made
+
+
+def backfill_of(machine):
+    (backfill,) = machine.world.backfills[TENANT, machine.box.id].values()
+    return backfill
+
+
+def test_one_chunk_is_at_work_at_once_and_the_next_waits_in_the_queue(machine):
+    assert len(machine.queues.chunks) == 1
+    spans = []
+    while machine.queues.chunks:
+        delay = machine.queues.delays[0]
+        spans.append(delay)
+        machine.clock.advance(seconds=delay)
+        (request,) = machine.queues.take_chunks()
+        machine.run_chunk(request)
+    assert spans == [0, 90, 90, 90]
+    assert backfill_of(machine).state is BackfillState.DONE
+
+
+def test_a_chunk_sent_again_before_its_turn_is_left_to_the_one_that_waits(machine):
+    (first,) = machine.queues.take_chunks()
+    machine.run_chunk(first)
+    (second,) = machine.queues.chunks
+    machine.clock.advance(seconds=80)
+    machine.run_chunk(second)
+    assert machine.reports[-1].kind == "dropped"
+    machine.clock.advance(seconds=6)
+    machine.run_chunk(second)
+    assert machine.reports[-1].kind == "done"
+
+
+def test_a_waiting_chunk_that_got_lost_is_found_and_the_import_ends(machine):
+    (first,) = machine.queues.take_chunks()
+    machine.run_chunk(first)
+    machine.queues.take_chunks()
+    machine.tick(40)
+    assert backfill_of(machine).state is BackfillState.DONE
+    assert len(machine.live_copies(machine.box.id)) == MAILS
+
+
+def test_what_was_stored_already_costs_no_quota_and_no_wait(machine):
+    request = machine.queues.chunks[0]
+    chunk = machine.world.chunks[TENANT, machine.box.id, request.backfill_id][request.chunk]
+    first = machine.queues.take_chunks()[0]
+    machine.run_chunk(first)
+    stored = machine.world.chunks[TENANT, machine.box.id, request.backfill_id]
+    stored[1] = replace(stored[1], ids=chunk.ids)
+    machine.clock.advance(seconds=90)
+    (second,) = machine.queues.take_chunks()
+    machine.run_chunk(second)
+    assert machine.queues.delays == [0]
