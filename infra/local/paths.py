@@ -61,6 +61,11 @@ class Paths:
         return self.root / "mail"
 
     @property
+    def simulators(self) -> Path:
+        """What the simulated providers keep: accounts, mail, grants."""
+        return self.root / "simulators"
+
+    @property
     def ports(self) -> Path:
         """Which port each part got, so that addresses stay the same."""
         return self.root / "ports.json"

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.directory and provider is not Provider.OUTLOOK:
         print("Nothing was stored: only outlook has directories.", file=sys.stderr)
         return 1
-    _store(_secrets_manager(given.endpoint_url), name, text)
+    store_secret(_secrets_manager(given.endpoint_url), name, text)
     print(f"Stored as {name}. Functions use it within five minutes.")
     return 0
 
@@ -71,7 +71,8 @@ def _secrets_manager(endpoint: str | None) -> "SecretsManagerClient":
     return boto3.client("secretsmanager", endpoint_url=endpoint)
 
 
-def _store(secrets_manager: "SecretsManagerClient", name: str, text: Secret) -> None:
+def store_secret(secrets_manager: "SecretsManagerClient", name: str, text: Secret) -> None:
+    """Create a secret, or give it a new value."""
     try:
         secrets_manager.put_secret_value(SecretId=name, SecretString=text.reveal())
     except ClientError as error:
