@@ -25,33 +25,44 @@ PUBLIC_ROUTES: Final = frozenset(
         "GET /v1/health",  # load balancers and uptime checks carry no token
         "GET /openapi.json",  # the contract holds no data
         "GET /docs",  # a page over the contract
+        # A browser coming from a provider carries no token; nothing is redeemed for it alone.
+        "GET /v1/oauth/{provider}/callback",
     }
 )
 
 WITHOUT_RESOURCE: Final = frozenset({"xray:PutTelemetryRecords", "xray:PutTraceSegments"})
 """Actions AWS defines no resource for: `*` is the only thing that can be written."""
 
+_OF_SECRETS: Final = (
+    "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}"
+    ":secret:mailroom-${Stage}/"
+)
 PREFIXES: Final = frozenset(
     {
         # Names hold tenant and mailbox, unknown when the role is written.
-        (
-            "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}"
-            ":secret:mailroom-${Stage}/mailbox/*"
-        ),
+        f"{_OF_SECRETS}mailbox/*",
+        # Names hold provider and tenant.
+        f"{_OF_SECRETS}oauth/*",
         "${Bucket.Arn}/attachments/*",
         "${Bucket.Arn}/bodies/*",
     }
 )
 """The only resources that may end in a `*`."""
 
-SECRETS: Final[dict[str, frozenset[str]]] = {
-    "connect_mailbox": frozenset({"CreateSecret", "PutSecretValue", "DeleteSecret"}),
-    "disconnect_mailbox": frozenset({"DeleteSecret"}),
-    "sync_mailbox": frozenset({"GetSecretValue"}),
-    "plan_backfill": frozenset({"GetSecretValue"}),
-    "run_backfill_chunk": frozenset({"GetSecretValue"}),
+_STORE: Final = frozenset({"CreateSecret", "PutSecretValue", "DeleteSecret"})
+_RENEW: Final = frozenset({"GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"})
+LOGINS: Final[dict[str, frozenset[str]]] = {
+    "connect_mailbox": _STORE,
+    "complete_connection": _STORE,
+    # The one function that answers HTTP and reads a login: what withdraws a grant is in it.
+    "disconnect_mailbox": frozenset({"GetSecretValue", "DeleteSecret"}),
+    "sync_mailbox": _RENEW,
+    "plan_backfill": _RENEW,
+    "run_backfill_chunk": _RENEW,
 }
-"""Who may do what to stored logins. No function that answers HTTP may read one."""
+"""Who may do what to stored logins."""
+CLIENTS: Final[dict[str, frozenset[str]]] = {name: frozenset({"GetSecretValue"}) for name in LOGINS}
+"""Who may read this product's registrations at providers; nothing deployed may write one."""
 
 READ_ONLY: Final = frozenset({"read_mail"})
 _READS: Final = re.compile(
@@ -193,14 +204,24 @@ def secrets_are_kept_apart(template: Template) -> list[str]:
         function = folder_of(name)
         role = target(properties.get("Role"))
         actions = {
-            action.removeprefix("secretsmanager:")
+            (action.removeprefix("secretsmanager:"), _kind_of_secret(resource))
             for holder, statement in allowed(template)
             for action in statement_list(statement.get("Action", []))
+            for resource in statement_list(statement.get("Resource", []))
             if holder == role and action.startswith("secretsmanager:")
         }
-        if actions != SECRETS.get(function, frozenset()):
+        expected = {(action, "mailbox") for action in LOGINS.get(function, ())}
+        expected |= {(action, "oauth") for action in CLIENTS.get(function, ())}
+        if actions != expected:
             found.append(f"{name}: secretsmanager {sorted(actions)} is not what its list says")
     return found
+
+
+def _kind_of_secret(resource: Any) -> str:
+    """`mailbox` or `oauth`; the whole resource for any other."""
+    text = resource.get("Fn::Sub") if isinstance(resource, dict) else resource
+    kinds = {f"{_OF_SECRETS}{kind}/*": kind for kind in ("mailbox", "oauth")}
+    return kinds.get(str(text), json.dumps(resource))
 
 
 def readers_only_read(template: Template) -> list[str]:

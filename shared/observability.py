@@ -17,12 +17,13 @@ from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from shared.domain.backfill import Backfill
-from shared.domain.errors import MailroomError
+from shared.domain.errors import ErrorCode, MailroomError
 from shared.domain.ledger import Counts
 from shared.domain.run import Run
 
 MOST_OF_A_CAUSE = 500
 _DEEPEST = 12
+_CLIENT_TROUBLE = frozenset({ErrorCode.CLIENT_REJECTED, ErrorCode.CLIENT_MISSING})
 
 
 class Metric(StrEnum):
@@ -35,6 +36,9 @@ class Metric(StrEnum):
     MAILBOX_QUEUED = "MailboxQueued"
     MAILBOX_CONNECTED = "MailboxConnected"
     MAILBOX_DISCONNECTED = "MailboxDisconnected"
+    SIGN_IN_FAILED = "SignInFailed"
+    GRANT_NOT_REVOKED = "GrantNotRevoked"
+    CLIENT_REJECTED = "ClientRejected"
     MESSAGE_STORED = "MessageStored"
     MESSAGE_UNREADABLE = "MessageUnreadable"
     CHUNK_FINISHED = "ChunkFinished"
@@ -95,6 +99,7 @@ def log_run(run: Run, *, provider: str) -> None:
     counts[Metric.MESSAGE_UNREADABLE] = run.counts.unreadable
     dimensions = {"provider": provider, "kind": str(run.reason)}
     count(counts, **dimensions, code=str(run.code) if run.code else "none")
+    count_client_trouble(run.code, provider=provider)
     record_duration(Metric.RUN_LASTED, seconds, **dimensions)
 
 
@@ -123,6 +128,15 @@ def count(
             if value:
                 metrics.add_metric(metric, MetricUnit.Count, value)
         metrics.flush_metrics()
+
+
+def count_client_trouble(code: ErrorCode | None, *, provider: str) -> None:
+    """Count a failure that stops every mailbox of a provider until an operator acts.
+
+    Apart from other failures: an alarm watches one metric under one set of dimensions.
+    """
+    if code in _CLIENT_TROUBLE:
+        count({Metric.CLIENT_REJECTED: 1}, provider=provider)
 
 
 def record_duration(metric: Metric, seconds: float, *, provider: str = "", kind: str = "") -> None:

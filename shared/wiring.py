@@ -7,6 +7,7 @@ parser's fallback.
 
 import functools
 import random
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,6 +33,8 @@ from shared.ports.stores import (
 if TYPE_CHECKING:
     from shared.aws.table import Table
     from shared.operations.access import Grants
+    from shared.operations.authorize_connection import AuthorizePorts, SignInPolicy
+    from shared.operations.complete_connection import CompletePorts
     from shared.operations.connect_mailbox import ConnectPolicy
     from shared.operations.read_mail import Sanitise
     from shared.providers.network import Network
@@ -288,6 +291,35 @@ def account_reader(provider: Provider) -> AccountReader:
     from shared.providers import registry
 
     return registry.account_reader(provider, settings())
+
+
+def authorize_ports() -> "AuthorizePorts":
+    """Return what it takes to send somebody to a provider's sign-in."""
+    from shared.operations.authorize_connection import AuthorizePorts
+
+    return AuthorizePorts(sign_in, oauth_clients(), attempts(), mailboxes(), clock())
+
+
+def complete_ports() -> "CompletePorts":
+    """Return what it takes to finish a sign-in."""
+    from shared.operations.begin_mailbox import BeginPorts
+    from shared.operations.complete_connection import CompletePorts
+    from shared.operations.connect_account import AccountPorts
+
+    begin = BeginPorts(mailboxes(), backfills(), secrets(), queues(), clock())
+    account = AccountPorts(sign_in, account_reader, oauth_clients(), grant_holders(), begin)
+    return CompletePorts(attempts(), account, time.sleep, settings().sync_minutes)
+
+
+def sign_in_policy(api_id: str) -> "SignInPolicy":
+    """Return where people come back to. `api_id` is API Gateway's word, not the caller's."""
+    from shared.operations.authorize_connection import SignInPolicy
+
+    return SignInPolicy(
+        redirect_url=settings().redirect_url.replace("{api_id}", api_id),
+        return_origins=settings().return_origins,
+        allow_loopback=settings().allow_private_hosts,
+    )
 
 
 def forget() -> None:

@@ -1,6 +1,6 @@
-"""HTTP: test an IMAP/SMTP login, connect a mailbox, reconnect it.
+"""HTTP: test an IMAP/SMTP login, connect a mailbox, reconnect it; send people to a sign-in.
 
-May write secrets, never read one.
+May write secrets and read this product's own; never reads a mailbox's.
 """
 
 from http import HTTPStatus
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
+from aws_lambda_powertools.shared.cookies import Cookie, SameSite
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import wiring
@@ -20,10 +21,13 @@ from shared.api.schemas.connecting import (
 )
 from shared.api.schemas.fields import MailboxIdText
 from shared.api.schemas.mailboxes import MailboxShown
+from shared.api.schemas.sign_ins import ATTEMPT_COOKIE, Authorization, AuthorizeConnection
+from shared.domain.connecting import ATTEMPT_LASTS
 from shared.domain.ids import MailboxId
 from shared.domain.mailbox import Mailbox
 from shared.domain.visibility import Viewer
 from shared.observability import Metric, count
+from shared.operations.authorize_connection import authorize_connection
 from shared.operations.connect_mailbox import check_logins, connect_mailbox, test_servers
 from shared.operations.read_mailboxes import get_mailbox
 from shared.operations.reconnect_mailbox import reconnect_mailbox
@@ -86,6 +90,37 @@ def reconnect_known_mailbox(
         policy=wiring.connect_policy(),
     )
     return _shown(who, mailbox)
+
+
+@app.post("/v1/mailboxes/authorize", summary="Begin a provider's sign-in", tags=["Connect"])
+def begin_sign_in(body: AuthorizeConnection) -> Response[Authorization]:
+    """Say where the person signs in to connect a Gmail or Outlook mailbox, or to reconnect one.
+
+    The cookie lets the browser that asked finish by itself, where this API is of the page's own
+    origin; any other front end confirms with its user's token.
+    """
+    begun = authorize_connection(
+        viewer(app),
+        body.to_request(),
+        ports=wiring.authorize_ports(),
+        policy=wiring.sign_in_policy(str(app.current_event.request_context.api_id)),
+    )
+    return Response(
+        status_code=HTTPStatus.OK,
+        content_type="application/json",
+        cookies=[
+            Cookie(
+                ATTEMPT_COOKIE,
+                begun.cookie.reveal(),
+                path="/",
+                secure=True,
+                http_only=True,
+                max_age=int(ATTEMPT_LASTS.total_seconds()),
+                same_site=SameSite.LAX_MODE,
+            )
+        ],
+        body=Authorization.of(begun),
+    )
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

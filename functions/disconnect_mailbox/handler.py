@@ -1,6 +1,6 @@
 """HTTP: what disconnecting a mailbox touches, and disconnecting it.
 
-May delete secrets, never read one.
+Reads the secret it is about to delete, because what withdraws a grant is in it; writes none.
 """
 
 from http import HTTPStatus
@@ -15,7 +15,7 @@ from shared.api.app import make_app, respond, viewer
 from shared.api.schemas.connecting import Disconnection
 from shared.api.schemas.fields import MailboxIdText
 from shared.domain.ids import MailboxId
-from shared.observability import Metric, count
+from shared.observability import Metric, count, log_trouble
 from shared.operations.disconnect_mailbox import disconnect_mailbox, preview_disconnection
 
 app = make_app()
@@ -44,16 +44,22 @@ def preview_disconnecting(mailbox_id: Annotated[MailboxIdText, Path()]) -> Disco
     status_code=HTTPStatus.NO_CONTENT,
 )
 def disconnect_known_mailbox(mailbox_id: Annotated[MailboxIdText, Path()]) -> Response[None]:
-    """End sync, delete the login, keep the history. Repeating it is no error."""
-    disconnect_mailbox(
-        viewer(app),
+    """End sync, withdraw and delete the grant, keep the history. Repeating it is no error."""
+    who = viewer(app)
+    ended = disconnect_mailbox(
+        who,
         MailboxId(mailbox_id),
         mailboxes=wiring.mailboxes(),
         backfills=wiring.backfills(),
-        secrets=wiring.secrets(),
+        grants=wiring.grants(),
+        holders=wiring.grant_holders(),
         clock=wiring.clock(),
     )
-    count({Metric.MAILBOX_DISCONNECTED: 1})
+    count({Metric.MAILBOX_DISCONNECTED: 1}, provider=ended.provider)
+    if ended.error is not None:
+        ids = {"tenant_id": who.tenant_id, "mailbox_id": mailbox_id}
+        log_trouble("grant_not_revoked", ended.error, provider=ended.provider, **ids)
+        count({Metric.GRANT_NOT_REVOKED: 1}, provider=ended.provider)
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 

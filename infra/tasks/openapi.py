@@ -20,9 +20,18 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "shared" / "api" / "openapi.json"
-HTTP_FUNCTIONS = ("connect_mailbox", "disconnect_mailbox", "manage_mailboxes", "read_mail")
+HTTP_FUNCTIONS = (
+    "complete_connection",
+    "connect_mailbox",
+    "disconnect_mailbox",
+    "manage_mailboxes",
+    "read_mail",
+)
 SCHEMAS = ROOT / "shared" / "api" / "schemas"
-PUBLIC = frozenset({("GET", "/v1/health"), ("GET", "/openapi.json"), ("GET", "/docs")})
+CALLBACK = ("GET", "/v1/oauth/{provider}/callback")
+CONFIRM = ("POST", "/v1/mailboxes/authorize/complete")
+SIGN_INS = frozenset({("POST", "/v1/mailboxes/authorize"), CONFIRM})
+PUBLIC = frozenset({("GET", "/v1/health"), ("GET", "/openapi.json"), ("GET", "/docs"), CALLBACK})
 
 VERSION = "1.0.0"
 DESCRIPTION = """\
@@ -42,10 +51,12 @@ PROBLEMS = {
     "403": "Only an administrator, or the owner of a personal mailbox, may do this.",
     "404": "There is no such thing, or none the caller may know of.",
     "409": "Something stands against it: another change, a state, a login that has to be renewed.",
+    "410": "The attempt to sign in is over.",
     "415": "The body is not `application/json`.",
-    "422": "The mail servers refused the login, or may not be connected to.",
+    "422": "Mail servers or provider refused it, or may not be asked.",
     "429": "Too many requests at once; API Gateway says so by itself.",
     "500": "Something went wrong on our side; quote `request_id` to support.",
+    "502": "This product's registration at the provider is missing or refused: an operator acts.",
     "503": "Try again after `Retry-After` seconds.",
 }
 OF_THE_GATEWAY_TOO = frozenset({"401", "500", "503"})
@@ -53,7 +64,8 @@ OF_THE_GATEWAY_TOO = frozenset({"401", "500", "503"})
 OF_THE_GATEWAY_ALONE = frozenset({"429"})
 
 _FOR_WHO_MAY_CHANGE = re.compile(
-    r"/v1/mailboxes(/\{mailbox_id\}(/(primary|disconnection|reconnect|backfills/?.*))?)?"
+    r"/v1/mailboxes(/\{mailbox_id\}(/(primary|disconnection|reconnect|backfills/?.*))?"
+    r"|/authorize(/complete)?)?"
 )
 _CAN_CONFLICT = frozenset(
     {
@@ -167,7 +179,24 @@ def _finished(method: str, path: str, operation: dict[str, Any]) -> dict[str, An
         responses["200"]["content"] = {"application/json": {"schema": {"type": "object"}}}
     if (method, path) in PUBLIC:
         operation["security"] = []
+    if (method, path) == CALLBACK:
+        responses |= _answers_of_the_callback()
+        del responses["200"]
+    if (method, path) == CONFIRM:
+        responses["200"] = {**responses["201"], "description": "Reconnected."}
+        operation["responses"] = dict(sorted(responses.items()))
     return operation
+
+
+def _answers_of_the_callback() -> dict[str, Any]:
+    """Return what a person's browser gets: on its way back, or a page where there is none."""
+    page = {"text/html": {"schema": {"type": "string"}}}
+    location = {"description": "`return_url` with the outcome.", "schema": {"type": "string"}}
+    return {
+        "302": {"description": "Back to the front end.", "headers": {"Location": location}},
+        "400": {"description": "No attempt that is known; a page says so.", "content": page},
+        "503": {"description": "Try again; a page says so.", "content": page},
+    }
 
 
 def _content_of(status: str) -> dict[str, Any]:
@@ -185,13 +214,18 @@ def _problems_of(method: str, path: str, *, has_body: bool) -> Iterator[str]:
     if (method, path) in PUBLIC:
         return
     yield "401"
-    if "{" in path and (method, path) != ("PUT", "/v1/contacts/{contact_id}"):
+    is_sign_in = (method, path) in SIGN_INS
+    if is_sign_in or ("{" in path and (method, path) != ("PUT", "/v1/contacts/{contact_id}")):
         yield "404"
     changes = method != "GET" or path.endswith("/disconnection")
     if changes and _FOR_WHO_MAY_CHANGE.fullmatch(path):
         yield "403"
-    if (method, path) in _CAN_CONFLICT or (method == "POST" and "/backfills" in path):
+    if is_sign_in or (method, path) in _CAN_CONFLICT or (method == "POST" and "/backfills" in path):
         yield "409"
+    if is_sign_in:
+        yield "502"
+    if (method, path) == CONFIRM:
+        yield from ("410", "422")
     if has_body:
         yield "415"
     if method == "POST" and (path == "/v1/mailboxes" or path.endswith("/reconnect")):
@@ -199,11 +233,20 @@ def _problems_of(method: str, path: str, *, has_body: bool) -> Iterator[str]:
 
 
 def _describe(schemas: dict[str, Any]) -> None:
-    """Put the text below each field of the schemas into the contract."""
-    for source in sorted(SCHEMAS.glob("*.py")):
-        for node in ast.walk(ast.parse(source.read_text("utf-8"))):
-            if isinstance(node, ast.ClassDef) and node.name in schemas:
-                _describe_fields(node, schemas[node.name].get("properties", {}))
+    """Put the text below each field of the schemas, own or inherited, into the contract."""
+    classes = {
+        node.name: node
+        for source in sorted(SCHEMAS.glob("*.py"))
+        for node in ast.walk(ast.parse(source.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+    }
+    for name in schemas.keys() & classes.keys():
+        line = [classes[name]]
+        for node in line:
+            bases = (base.id for base in node.bases if isinstance(base, ast.Name))
+            line += [classes[base] for base in bases if base in classes]
+        for node in reversed(line):
+            _describe_fields(node, schemas[name].get("properties", {}))
 
 
 def _describe_fields(node: ast.ClassDef, properties: dict[str, Any]) -> None:

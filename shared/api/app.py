@@ -105,12 +105,19 @@ def make_app(*, any_query: Collection[str] = ()) -> APIGatewayHttpResolver:
         fields = field_errors(error.errors())
         return _problem(app, RequestError(ErrorCode.INVALID_REQUEST, fields=fields))
 
+    def refuse_unknown_query(
+        app: APIGatewayHttpResolver, next_middleware: NextMiddleware
+    ) -> Response[Any]:
+        if app.context["_route"].path in any_query:
+            return next_middleware(app)
+        return _refuse_unknown_query(app, next_middleware)
+
     def not_json(_: RequestUnsupportedContentType) -> Response[str]:
         fields = [("content-type", "This must be application/json.")]
         error = RequestError(ErrorCode.INVALID_REQUEST, fields=fields)
         return _problem(app, error, status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 
-    app.use([partial(_refuse_unknown_query, any_query)])
+    app.use([refuse_unknown_query])
     app.not_found(unknown_route)
     app.exception_handler(RequestValidationError)(invalid)
     app.exception_handler(RequestUnsupportedContentType)(not_json)
@@ -139,6 +146,17 @@ def viewer(app: APIGatewayHttpResolver) -> Viewer:
     )
 
 
+def cookies_named(app: APIGatewayHttpResolver, name: str) -> list[str]:
+    """Return the values of a cookie as the present request brings it.
+
+    API Gateway takes cookies out of the headers into a list (payload 2.0).
+    """
+    event = app.current_event.raw_event
+    given = event.get("cookies") or (event.get("headers") or {}).get("cookie", "").split(";")
+    pairs = (str(one).strip().partition("=") for one in given)
+    return [value for found, _, value in pairs if found == name]
+
+
 def status_of(error: MailroomError) -> HTTPStatus:
     """Return the status code of an error."""
     if isinstance(error, RequestError):
@@ -150,11 +168,9 @@ def status_of(error: MailroomError) -> HTTPStatus:
 
 
 def _refuse_unknown_query(
-    any_query: Collection[str], app: APIGatewayHttpResolver, next_middleware: NextMiddleware
+    app: APIGatewayHttpResolver, next_middleware: NextMiddleware
 ) -> Response[Any]:
     """Refuse a query name the route has none of: a misspelled filter would answer everything."""
-    if app.context["_route"].path in any_query:
-        return next_middleware(app)
     known = {param.alias for param in app.context["_route"].dependant.query_params}
     unknown = sorted(app.current_event.query_string_parameters.keys() - known)
     if unknown:

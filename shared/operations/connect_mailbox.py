@@ -1,46 +1,24 @@
-"""In which order a mailbox comes into being, so that a retry completes what died half way.
-
-test both sides → mailbox `connecting` → backfill stored → secret → mailbox `active` → queues.
-Nothing is stored when the test fails. A retry of the same account adopts a mailbox left in
-`connecting`; what was not queued is queued by the schedule and the sweeper.
-"""
+"""Which logins connect an IMAP mailbox: both sides are tried before anything is stored."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
 
 from shared.domain.addresses import canonical_address
-from shared.domain.backfill import MAX_DAYS, Backfill, BackfillState, window_start
-from shared.domain.errors import ConflictError, ErrorCode, RequestError
+from shared.domain.connecting import Wishes
+from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.folders import FolderRole
-from shared.domain.ids import BackfillId, FolderId, MailboxId, TenantId, UserId, new_ulid
+from shared.domain.ids import FolderId
 from shared.domain.mail_server import ImapGrant, Security, ServerLogin, Verdict
-from shared.domain.mailbox import (
-    Mailbox,
-    MailboxKind,
-    MailboxStatus,
-    Provider,
-    Purpose,
-    RunState,
-    Visibility,
-)
-from shared.domain.run import RunReason
-from shared.domain.schedule import slot_of
+from shared.domain.mailbox import Mailbox, Provider
 from shared.domain.visibility import Viewer
-from shared.operations import access
+from shared.operations.begin_mailbox import Account, BeginPorts, begin_mailbox, checked_owner
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.provider import ServerTester
-from shared.ports.queues import PlanRequest, SyncRequest, WorkQueues
+from shared.ports.queues import WorkQueues
 from shared.ports.secrets import SecretStore
 from shared.ports.stores import MailboxStore
-
-SERVER_CLOCK_MAY_LAG = timedelta(minutes=10)
-"""Without history, mail counts as new from this long before the connecting.
-
-It is dated by the server's clock, and one that is behind would make the first messages look old.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +37,7 @@ class ConnectRequest:
     address: str
     imap: ServerLogin
     smtp: ServerLogin
-    display_name: str = ""
-    reply_to: str | None = None
-    kind: MailboxKind = MailboxKind.PERSONAL
-    purpose: Purpose = Purpose.PERSONAL
-    backfill_days: int = 0
-    active_folders: tuple[FolderId, ...] | None = None
-    create_contacts: bool = False
-    visibility: Visibility = Visibility.METADATA
-    owner_user_id: UserId | None = None
-    recovery_note: str = ""
+    wishes: Wishes = field(default_factory=Wishes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +70,6 @@ class ConnectionTestFailedError(RequestError):
         self.test = test
 
 
-def identity_of(tenant_id: TenantId, address: str) -> str:
-    """Return the name under which a tenant connects an address at most once."""
-    return f"{tenant_id}:imap:{address}"
-
-
 def test_servers(imap: ServerLogin, smtp: ServerLogin, *, tester: ServerTester) -> ServerTest:
     """Try both logins at the same time; each ends within 15 seconds."""
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -135,72 +99,30 @@ def connect_mailbox(
     both verdicts, `ConflictError(ALREADY_CONNECTED)`.
     """
     address = _checked_address(request)
-    owner = _checked_owner(viewer, request)
+    wishes = request.wishes
+    checked_owner(viewer, wishes)
     check_logins(request.imap, request.smtp, policy)
     test = test_servers(request.imap, request.smtp, tester=tester)
     if not test.ok:
         raise ConnectionTestFailedError(test)
-    check_folders(request.active_folders, test.imap)
-    _check_first_folders(request.active_folders, test.imap)
-
-    now = clock.now()
-    days = request.backfill_days
-    identity = identity_of(viewer.tenant_id, address)
-    mailbox = Mailbox(
-        tenant_id=viewer.tenant_id,
-        id=MailboxId(new_ulid(now)),
-        provider=Provider.IMAP,
-        address=address,
-        status=MailboxStatus.CONNECTING,
-        kind=request.kind,
-        purpose=request.purpose,
-        owner_user_id=owner,
-        connected_at=now,
-        display_name=request.display_name,
-        reply_to=request.reply_to,
-        recovery_note=request.recovery_note,
-        visibility=request.visibility,
-        create_contacts=request.create_contacts,
-        backfill_days=days,
-        history_from=window_start(now, days) if days else now - SERVER_CLOCK_MAY_LAG,
-        active_folders=request.active_folders,
-        allow_untrusted_certificate=request.imap.allow_untrusted_certificate
-        or request.smtp.allow_untrusted_certificate,
+    check_folders(wishes.active_folders, test.imap)
+    _check_first_folders(wishes.active_folders, test.imap)
+    account = Account(
+        Provider.IMAP,
+        address,
         imap=request.imap.server,
         smtp=request.smtp.server,
-        sync_minutes=policy.sync_minutes,
+        allow_untrusted_certificate=request.imap.allow_untrusted_certificate
+        or request.smtp.allow_untrusted_certificate,
     )
-    mailbox = _create_or_adopt(mailbox, identity, mailboxes=mailboxes)
-    backfill = _plan_first_backfill(mailbox, now, backfills=backfills)
-    grant = ImapGrant(request.imap, request.smtp)
-    begin_life(mailbox, grant, mailboxes=mailboxes, secrets=secrets)
-    queues.send_syncs([SyncRequest(mailbox.tenant_id, mailbox.id, RunReason.CONNECTED)])
-    if backfill:
-        queues.send_plan(PlanRequest(mailbox.tenant_id, mailbox.id, backfill.id))
-    record = mailboxes.get(mailbox.tenant_id, mailbox.id)
-    return record.mailbox if record else mailbox
-
-
-def begin_life(
-    mailbox: Mailbox, grant: ImapGrant, *, mailboxes: MailboxStore, secrets: SecretStore
-) -> None:
-    """Keep the grant and make the mailbox active under its next generation.
-
-    The secret first: until the new generation stands, an old worker may use it, which does no harm;
-    the other way round a new worker would use the old password and park the mailbox again.
-
-    Raises `ConflictError(ALREADY_CONNECTED | STALE_WRITE)`.
-    """
-    access.keep_grant(mailbox, grant, secrets=secrets)
-    identity = identity_of(mailbox.tenant_id, mailbox.address)
-    try:
-        mailboxes.reconnect(mailbox, identity, slot_of(mailbox.id, mailbox.sync_minutes))
-    except ConflictError:
-        stands = mailboxes.get(mailbox.tenant_id, mailbox.id)
-        if stands is None or stands.mailbox.status is MailboxStatus.DISCONNECTED:
-            # The disconnecting has deleted its secret already, and nobody else would delete ours.
-            secrets.delete(mailbox.tenant_id, mailbox.id)
-        raise
+    return begin_mailbox(
+        viewer,
+        account,
+        wishes,
+        ImapGrant(request.imap, request.smtp),
+        sync_minutes=policy.sync_minutes,
+        ports=BeginPorts(mailboxes, backfills, secrets, queues, clock),
+    )
 
 
 def check_logins(imap: ServerLogin, smtp: ServerLogin, policy: ConnectPolicy) -> None:
@@ -247,71 +169,11 @@ def _check_first_folders(chosen: tuple[FolderId, ...] | None, verdict: Verdict) 
 
 
 def _checked_address(request: ConnectRequest) -> str:
-    fields: list[tuple[str, str]] = []
     address = canonical_address(request.address)
     if address is None:
-        fields.append(("address", "This is not an e-mail address."))
-    if request.reply_to is not None and canonical_address(request.reply_to) is None:
-        fields.append(("reply_to", "This is not an e-mail address."))
-    if not 0 <= request.backfill_days <= MAX_DAYS:
-        fields.append(("backfill_days", f"From 0 (from now on) to {MAX_DAYS}."))
-    if fields or address is None:
-        raise RequestError(ErrorCode.INVALID_REQUEST, fields=fields)
+        words = "This is not an e-mail address."
+        raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("address", words)])
     return address
-
-
-def _checked_owner(viewer: Viewer, request: ConnectRequest) -> UserId:
-    owner = request.owner_user_id or viewer.user_id
-    if not viewer.is_admin and (request.kind is MailboxKind.SHARED or owner != viewer.user_id):
-        raise RequestError(ErrorCode.ADMIN_REQUIRED)
-    return owner
-
-
-def _create_or_adopt(mailbox: Mailbox, identity: str, *, mailboxes: MailboxStore) -> Mailbox:
-    """Store the mailbox, or take over what an interrupted attempt of the same user left."""
-    try:
-        mailboxes.create(mailbox, RunState(generation=mailbox.generation), identity)
-    except ConflictError:
-        found = mailboxes.find(mailbox.tenant_id, identity)
-        record = mailboxes.get(mailbox.tenant_id, found) if found else None
-        if (
-            record is None
-            or record.mailbox.status is not MailboxStatus.CONNECTING
-            or record.mailbox.owner_user_id != mailbox.owner_user_id
-        ):
-            raise
-        left = record.mailbox
-        return replace(mailbox, id=left.id, generation=left.generation, version=left.version)
-    return mailbox
-
-
-def _plan_first_backfill(
-    mailbox: Mailbox, now: datetime, *, backfills: BackfillStore
-) -> Backfill | None:
-    """Store the backfill asked for before the mailbox is active; cancel what was asked before.
-
-    Once the mailbox is active, the sweeper knows from the backfill what is still to do.
-    """
-    for earlier in backfills.list_backfills(mailbox.tenant_id, mailbox.id):
-        if earlier.state is not BackfillState.PLANNING:
-            continue
-        if earlier.days == mailbox.backfill_days:
-            return earlier
-        backfills.set_backfill_state(earlier, BackfillState.CANCELLED, now=now)
-    if not mailbox.backfill_days:
-        return None
-    backfill = Backfill(
-        tenant_id=mailbox.tenant_id,
-        mailbox_id=mailbox.id,
-        id=BackfillId(new_ulid(now)),
-        days=mailbox.backfill_days,
-        since=window_start(now, mailbox.backfill_days),
-        state=BackfillState.PLANNING,
-        created_at=now,
-        generation=mailbox.generation + 1,
-    )
-    backfills.create_backfill(backfill)
-    return backfill
 
 
 def _warnings(imap: ServerLogin, smtp: ServerLogin) -> tuple[Caution, ...]:

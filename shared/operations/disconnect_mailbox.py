@@ -1,20 +1,21 @@
 """In which order the right to use a mailbox ends.
 
-First no worker may write, then the secret goes.
+First no worker may write, then the grant is withdrawn, then the secret goes: what withdraws a grant
+is in the secret. A provider that does not answer never keeps a secret alive.
 """
 
 from dataclasses import dataclass
 
 from shared.domain.backfill import OPEN, BackfillState
-from shared.domain.errors import ConflictError
+from shared.domain.errors import ConflictError, StoreThrottledError
 from shared.domain.ids import MailboxId, UserId
-from shared.domain.mailbox import Mailbox, MailboxStatus
+from shared.domain.mailbox import Mailbox, MailboxStatus, Provider, identity_of
 from shared.domain.permissions import require_change
 from shared.domain.visibility import Viewer
-from shared.operations.connect_mailbox import identity_of
+from shared.operations.access import Grants
+from shared.ports.attempts import AccountGrant, GrantHolders
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
-from shared.ports.secrets import SecretStore
 from shared.ports.stores import MailboxStore
 
 
@@ -44,28 +45,41 @@ def preview_disconnection(
     return DisconnectionPreview(mailbox, users, len(still_open))
 
 
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """What became of the grant at the provider."""
+
+    provider: Provider
+    revoked: bool = False
+    """False also where there was none, or where others still live on it."""
+    error: Exception | None = None
+    """Why withdrawing it failed; it then ends at the provider by its owner's hand alone."""
+
+
 def disconnect_mailbox(
     viewer: Viewer,
     mailbox_id: MailboxId,
     *,
     mailboxes: MailboxStore,
     backfills: BackfillStore,
-    secrets: SecretStore,
+    grants: Grants,
+    holders: GrantHolders,
     clock: Clock,
-) -> None:
-    """End sync and sending, delete the secret, keep the history.
+) -> Disconnected:
+    """End sync and sending, withdraw the grant, delete the secret, keep the history.
 
     Repeating it completes an interrupted one.
 
     1. generation and fence raised, off the schedule: a worker at work now changes nothing any more
-    2. secret deleted
-    3. open backfills cancelled
+    2. grant withdrawn at its provider, unless another mailbox lives on it: best effort
+    3. secret deleted
+    4. open backfills cancelled
     """
     record = mailboxes.get(viewer.tenant_id, mailbox_id)
     mailbox = require_change(viewer, record.mailbox if record else None)
-    identity = identity_of(mailbox.tenant_id, mailbox.address)
-    mailboxes.disconnect(mailbox.tenant_id, mailbox.id, identity)
-    secrets.delete(mailbox.tenant_id, mailbox.id)
+    mailboxes.disconnect(mailbox.tenant_id, mailbox.id, identity_of(mailbox))
+    ended = _withdraw(mailbox, grants, holders)
+    grants.secrets.delete(mailbox.tenant_id, mailbox.id)
     for backfill in backfills.list_backfills(mailbox.tenant_id, mailbox.id):
         if backfill.state in OPEN:
             try:
@@ -73,3 +87,31 @@ def disconnect_mailbox(
             except ConflictError:
                 # It ended by itself meanwhile; the sweeper cancels what is still open.
                 continue
+    return ended
+
+
+def _withdraw(mailbox: Mailbox, grants: Grants, holders: GrantHolders) -> Disconnected:
+    if mailbox.provider is Provider.IMAP:
+        return Disconnected(mailbox.provider)
+    try:
+        return _revoke_unless_shared(mailbox, grants, holders)
+    except StoreThrottledError:
+        # Ours, and soon well again; without the secret nothing could be withdrawn any more.
+        raise
+    except Exception as error:  # boundary: the secret has to go, whatever it was
+        return Disconnected(mailbox.provider, error=error)
+
+
+def _revoke_unless_shared(mailbox: Mailbox, grants: Grants, holders: GrantHolders) -> Disconnected:
+    kept = grants.kept(mailbox)
+    if kept is None:
+        # Nothing to withdraw; perhaps a connecting that died held a grant before it was stored.
+        for client in grants.clients.usable(mailbox.tenant_id, mailbox.provider):
+            held = AccountGrant(mailbox.provider, client.client_id, mailbox.subject)
+            holders.release(held, mailbox.tenant_id, mailbox.id)
+        return Disconnected(mailbox.provider)
+    grant = AccountGrant(mailbox.provider, kept.client_id, mailbox.subject)
+    if holders.release(grant, mailbox.tenant_id, mailbox.id):
+        return Disconnected(mailbox.provider)
+    grants.revoke(mailbox, kept)
+    return Disconnected(mailbox.provider, revoked=True)

@@ -127,15 +127,18 @@ def _checked(
         refused.append(("sync_minutes", f"One of {choices}."))
     if change.active_folders is not UNSET and change.active_folders is not None:
         given["active_folders"] = tuple(dict.fromkeys(change.active_folders))
-        refused += _unknown_folders(mailbox, given["active_folders"], mailboxes=mailboxes)
+        refused += unknown_folders(mailbox, given["active_folders"], mailboxes=mailboxes)
     if refused:
         raise RequestError(ErrorCode.INVALID_REQUEST, fields=refused)
     return given
 
 
-def _unknown_folders(
+def unknown_folders(
     mailbox: Mailbox, chosen: tuple[FolderId, ...], *, mailboxes: MailboxStore
 ) -> list[tuple[str, str]]:
+    """Return what is wrong with folders somebody chose, by field; nothing where all are known."""
+    if not chosen:
+        return []
     states = mailboxes.folders(mailbox.tenant_id, mailbox.id)
     known = {state.folder.id for state in states if state.folder.selectable and not state.gone_at}
     return [

@@ -3,17 +3,17 @@
 from dataclasses import dataclass, replace
 
 from shared.domain.addresses import canonical_address
-from shared.domain.errors import ErrorCode, RequestError
+from shared.domain.errors import ConflictError, ErrorCode, RequestError
 from shared.domain.ids import FolderId, MailboxId
 from shared.domain.mail_server import ImapGrant, ServerLogin, ServerSettings
-from shared.domain.mailbox import Mailbox
+from shared.domain.mailbox import Mailbox, Provider
 from shared.domain.permissions import require_change
 from shared.domain.run import RunReason
 from shared.domain.visibility import Viewer
+from shared.operations.begin_mailbox import begin_life
 from shared.operations.connect_mailbox import (
     ConnectionTestFailedError,
     ConnectPolicy,
-    begin_life,
     check_folders,
     check_logins,
     test_servers,
@@ -22,6 +22,11 @@ from shared.ports.provider import ServerTester
 from shared.ports.queues import SyncRequest, WorkQueues
 from shared.ports.secrets import SecretStore
 from shared.ports.stores import MailboxStore
+
+SIGN_IN_WORDS = (
+    "This mailbox has no password here: its owner signs in at the provider. Send its id as "
+    "`mailbox_id` to POST /v1/mailboxes/authorize."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +54,13 @@ def reconnect_mailbox(
     Nothing changes when the test fails.
 
     Raises `RequestError(WRONG_MAILBOX)` for another account than the one connected,
-    `ConnectionTestFailedError`, `ConflictError(ALREADY_CONNECTED | STALE_WRITE)`.
+    `ConnectionTestFailedError`, `ConflictError(ALREADY_CONNECTED | STALE_WRITE)`, and
+    `OAUTH_REQUIRED` for a mailbox that has no login of its own.
     """
     record = mailboxes.get(viewer.tenant_id, mailbox_id)
     mailbox = require_change(viewer, record.mailbox if record else None)
+    if mailbox.provider is not Provider.IMAP:
+        raise ConflictError(ErrorCode.OAUTH_REQUIRED, words=SIGN_IN_WORDS)
     _require_same_account(mailbox.imap, request.imap.server)
     check_logins(request.imap, request.smtp, policy)
     test = test_servers(request.imap, request.smtp, tester=tester)

@@ -2,16 +2,25 @@
 
 import importlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from shared import wiring
+from shared.domain.mailbox import Provider
+from shared.operations.access import Grants
+from shared.operations.authorize_connection import SignInPolicy
+from shared.operations.begin_mailbox import BeginPorts
+from shared.operations.complete_connection import CompletePorts
+from shared.operations.connect_account import AccountPorts
 from shared.operations.connect_mailbox import ConnectPolicy
+from tests.fakes.attempts import InMemoryAttemptStore, InMemoryGrantHolders
 from tests.fakes.clock import FixedClock
 from tests.fakes.queues import RecordingWorkQueues
 from tests.fakes.secrets import InMemorySecretStore
+from tests.fakes.sign_in import FakeAccounts, InMemoryOAuthClients
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
     InMemoryBackfillStore,
@@ -22,7 +31,13 @@ from tests.fakes.stores import (
     World,
 )
 
-HTTP = ("connect_mailbox", "disconnect_mailbox", "manage_mailboxes", "read_mail")
+HTTP = (
+    "complete_connection",
+    "connect_mailbox",
+    "disconnect_mailbox",
+    "manage_mailboxes",
+    "read_mail",
+)
 
 
 def context() -> Any:
@@ -43,6 +58,7 @@ def http_event(
     claims: dict[str, Any] | None = None,
     headers: dict[str, str] | None = None,
     query: dict[str, Any] | None = None,
+    cookies: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return what API Gateway's HTTP API hands over (payload 2.0)."""
     parts = urlsplit(target)
@@ -50,6 +66,7 @@ def http_event(
     text = body if body is None or isinstance(body, str) else json.dumps(body)
     request_context: dict[str, Any] = {
         "requestId": "request-of-gateway",
+        "apiId": "api-of-ours",
         "stage": "$default",
         "http": {"method": method, "path": parts.path, "sourceIp": "192.0.2.1"},
     }
@@ -65,6 +82,7 @@ def http_event(
         "requestContext": request_context,
         "body": text,
         "isBase64Encoded": False,
+        **({"cookies": list(cookies)} if cookies else {}),
     }
 
 
@@ -73,6 +91,7 @@ class Answer:
     status: int
     headers: dict[str, str]
     text: str
+    cookies: list[str] = field(default_factory=list)
 
     @property
     def json(self) -> Any:
@@ -97,24 +116,58 @@ class Deployment:
         self.backfills = InMemoryBackfillStore(self.world)
         self.runs = InMemoryRunStore(self.world)
         self.attachments = InMemoryAttachmentStore(self.world)
+        self.attempts = InMemoryAttemptStore()
+        self.grant_holders = InMemoryGrantHolders()
+        self.accounts = {one: FakeAccounts(one) for one in (Provider.GMAIL, Provider.OUTLOOK)}
+        self.oauth_clients = InMemoryOAuthClients()
+        self.sign_ins = SignInPolicy(
+            "https://api.example", ("https://app.example", "http://localhost:3000")
+        )
 
     def install(self, monkeypatch: Any) -> "Deployment":
         """Have `wiring` give out these."""
         for name in (
             "mailboxes", "messages", "contacts", "backfills", "runs", "attachments",
-            "queues", "secrets", "clock",
+            "queues", "secrets", "clock", "attempts", "grant_holders", "oauth_clients",
         ):  # fmt: skip
             monkeypatch.setattr(wiring, name, lambda name=name: getattr(self, name))
+        self.install_sign_ins(monkeypatch)
         monkeypatch.setattr(wiring, "server_tester", lambda: self.tester)
         monkeypatch.setattr(wiring, "connect_policy", lambda: self.policy)
         return self
+
+    def install_sign_ins(self, monkeypatch: Any) -> None:
+        """Have `wiring` give out the fakes of providers' sign-ins, and time that need not pass."""
+        monkeypatch.setattr(wiring, "sign_in", self.accounts.__getitem__)
+        monkeypatch.setattr(wiring, "account_reader", self.accounts.__getitem__)
+        monkeypatch.setattr(wiring, "sign_in_policy", lambda _api_id: self.sign_ins)
+        monkeypatch.setattr(wiring, "grants", self.grants)
+        monkeypatch.setattr(wiring, "complete_ports", self.complete_ports)
+
+    def grants(self) -> Grants:
+        return Grants(
+            wiring.secrets(), self.accounts.__getitem__, wiring.oauth_clients(), self.clock
+        )
+
+    def complete_ports(self) -> CompletePorts:
+        begin = BeginPorts(
+            wiring.mailboxes(), wiring.backfills(), wiring.secrets(), wiring.queues(), self.clock
+        )
+        of = self.accounts.__getitem__
+        account = AccountPorts(of, of, wiring.oauth_clients(), wiring.grant_holders(), begin)
+        return CompletePorts(wiring.attempts(), account, self.clock.advance)
 
     def handle(self, event: dict[str, Any]) -> Answer:
         """Answer as the function does that has the route."""
         method, path = event["requestContext"]["http"]["method"], event["rawPath"]
         handler = importlib.import_module(f"functions.{function_of(method, path)}.handler")
         answer = handler.lambda_handler(event, context())
-        return Answer(answer["statusCode"], answer["headers"], answer.get("body") or "")
+        return Answer(
+            answer["statusCode"],
+            answer["headers"],
+            answer.get("body") or "",
+            answer.get("cookies") or [],
+        )
 
     def ask(
         self,
@@ -127,11 +180,14 @@ class Deployment:
         roles: Any = None,
         headers: dict[str, str] | None = None,
         query: dict[str, Any] | None = None,
+        cookies: Sequence[str] = (),
     ) -> Answer:
         claims = {"sub": user, "tenant_id": tenant}
         if roles is not None:
             claims["roles"] = roles
-        event = http_event(method, target, body=body, claims=claims, headers=headers, query=query)
+        event = http_event(
+            method, target, body=body, claims=claims, headers=headers, query=query, cookies=cookies
+        )
         return self.handle(event)
 
 

@@ -16,6 +16,7 @@ PARSING = {"fast_mail_parser", "shared.mime.parse"}
 HTTP = {"aws_lambda_powertools.event_handler", "pydantic"}
 STORES = {"pynamodb", "botocore.client", "botocore.session"}
 AT_IMPORT = {
+    "complete_connection": MAIL | PARSING,
     "connect_mailbox": MAIL | PARSING,
     "disconnect_mailbox": MAIL | PARSING,
     "manage_mailboxes": MAIL | PARSING,
@@ -28,6 +29,7 @@ AT_IMPORT = {
     "record_dead_letter": MAIL | PARSING | HTTP,
 }
 WITH_ADAPTERS = {
+    "complete_connection": MAIL | PARSING,
     "connect_mailbox": PARSING,
     "disconnect_mailbox": MAIL | PARSING,
     "manage_mailboxes": MAIL | PARSING,

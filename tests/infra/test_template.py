@@ -1,5 +1,7 @@
 """Our template keeps every rule, and says who may do what exactly as the golden files do."""
 
+import json
+
 import pytest
 
 from infra.lint_access import (
@@ -85,16 +87,38 @@ def test_readers_of_mail_have_no_part_in_secrets():
     assert "Put" not in role.replace("logs:Put", "").replace("xray:Put", "")
 
 
-def test_no_function_that_answers_http_may_read_a_login():
+def test_of_what_answers_http_only_disconnecting_may_read_a_login():
     template = translated()
     answering = {f"{route.function.removesuffix('Function')}Role" for route in api_routes(template)}
     reading = {
         role
         for role, statement in allowed(template)
         if "secretsmanager:GetSecretValue" in statement_list(statement["Action"])
+        and "/mailbox/*" in json.dumps(statement["Resource"])
     }
-    assert reading == {"SyncMailboxRole", "PlanBackfillRole", "RunBackfillChunkRole"}
-    assert not reading & answering
+    workers = {"SyncMailboxRole", "PlanBackfillRole", "RunBackfillChunkRole"}
+    assert reading == {"DisconnectMailboxRole", *workers}
+    assert reading & answering == {"DisconnectMailboxRole"}
+
+
+def test_nothing_that_is_deployed_may_write_a_registration_at_a_provider():
+    writing = {
+        action
+        for _, statement in allowed(translated())
+        if "/oauth/*" in json.dumps(statement["Resource"])
+        for action in statement_list(statement["Action"])
+    }
+    assert writing == {"secretsmanager:GetSecretValue"}
+
+
+def test_people_come_back_to_an_address_of_the_configuration():
+    variables = {
+        name: properties["Environment"]["Variables"].get("MAILROOM_REDIRECT_URL")
+        for name, properties in of_type(translated(), "AWS::Lambda::Function")
+    }
+    given = {name: value for name, value in variables.items() if value}
+    assert set(given) == {"ConnectMailboxFunction"}
+    assert given["ConnectMailboxFunction"]["Fn::If"][1] == {"Ref": "PublicUrl"}
 
 
 def test_connecting_has_time_for_its_tests_of_both_servers():

@@ -21,7 +21,13 @@ from tests.performance.bundle import built
 
 Figures = dict[str, Any]
 ROUNDS = 7
-API = ("connect_mailbox", "disconnect_mailbox", "manage_mailboxes", "read_mail")
+API = (
+    "complete_connection",
+    "connect_mailbox",
+    "disconnect_mailbox",
+    "manage_mailboxes",
+    "read_mail",
+)
 AIM_API_MS, AIM_WORKER_MS = 300, 400
 HEAVY_MS = 20
 # Whatever the deployment gives them; nothing here is asked for over the network.
@@ -38,6 +44,7 @@ ENVIRONMENT = {
     "MAILROOM_SYNC_QUEUE_URL": "https://sqs.invalid/1/sync",
     "MAILROOM_PLAN_QUEUE_URL": "https://sqs.invalid/1/plan",
     "MAILROOM_CHUNK_QUEUE_URL": "https://sqs.invalid/1/chunk",
+    "MAILROOM_REDIRECT_URL": "https://api.invalid",
     "POWERTOOLS_SERVICE_NAME": "mailroom",
     "POWERTOOLS_METRICS_NAMESPACE": "Mailroom",
 }

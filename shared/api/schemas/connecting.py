@@ -18,6 +18,7 @@ from shared.api.schemas.fields import (
 from shared.api.schemas.fields import Password as PasswordText
 from shared.api.schemas.verdicts import VerdictShown
 from shared.domain.backfill import MAX_DAYS
+from shared.domain.connecting import Wishes
 from shared.domain.ids import FolderId, UserId
 from shared.domain.mail_server import Security, ServerLogin, ServerSettings
 from shared.domain.mailbox import MailboxKind, Purpose, Visibility
@@ -79,10 +80,9 @@ class TestServers(Given):
         return _login(self.smtp, allow_untrusted=self.allow_untrusted_certificate)
 
 
-class ConnectMailbox(TestServers):
-    """An IMAP/SMTP mailbox to be connected."""
+class Wished(Given):
+    """How a mailbox is to be, chosen before it is connected."""
 
-    address: AddressText = Field(examples=["ann@example.org"])
     display_name: Line = ""
     reply_to: AddressText | None = None
     kind: MailboxKind = MailboxKind.PERSONAL
@@ -101,23 +101,30 @@ class ConnectMailbox(TestServers):
     owner_user_id: Id | None = None
     recovery_note: Note = ""
 
-    def to_request(self) -> ConnectRequest:
-        """Return what the operation takes."""
-        return ConnectRequest(
-            address=self.address,
-            imap=self.imap_login(),
-            smtp=self.smtp_login(),
+    def to_wishes(self) -> Wishes:
+        """Return what the operations take."""
+        return Wishes(
             display_name=self.display_name,
             reply_to=self.reply_to,
             kind=self.kind,
             purpose=self.purpose,
             backfill_days=self.backfill_days,
-            active_folders=_folders(self.active_folders),
+            active_folders=folders_chosen(self.active_folders),
             create_contacts=self.create_contacts,
             visibility=self.visibility or DEFAULT_VISIBILITY[self.kind],
             owner_user_id=UserId(self.owner_user_id) if self.owner_user_id else None,
             recovery_note=self.recovery_note,
         )
+
+
+class ConnectMailbox(TestServers, Wished):
+    """An IMAP/SMTP mailbox to be connected."""
+
+    address: AddressText = Field(examples=["ann@example.org"])
+
+    def to_request(self) -> ConnectRequest:
+        """Return what the operation takes."""
+        return ConnectRequest(self.address, self.imap_login(), self.smtp_login(), self.to_wishes())
 
 
 class ReconnectMailbox(TestServers):
@@ -128,7 +135,9 @@ class ReconnectMailbox(TestServers):
 
     def to_request(self) -> ReconnectRequest:
         """Return what the operation takes."""
-        return ReconnectRequest(self.imap_login(), self.smtp_login(), _folders(self.active_folders))
+        return ReconnectRequest(
+            self.imap_login(), self.smtp_login(), folders_chosen(self.active_folders)
+        )
 
 
 class WarningShown(Shown):
@@ -175,5 +184,6 @@ class Disconnection(Shown):
         )
 
 
-def _folders(chosen: list[str] | None) -> tuple[FolderId, ...] | None:
+def folders_chosen(chosen: list[str] | None) -> tuple[FolderId, ...] | None:
+    """Return ids of folders as operations take them."""
     return None if chosen is None else tuple(FolderId(name) for name in chosen)
