@@ -63,3 +63,12 @@ def grant_for(login_to) -> Callable[..., ImapGrant]:
         return ImapGrant(login, login)
 
     return make
+
+
+@pytest.fixture
+def outlook(certificates):
+    """A mailbox at the Microsoft simulator, and our copies of it."""
+    from tests.contract.outlook_world import at_microsoft
+
+    with at_microsoft(certificates) as world:
+        yield world

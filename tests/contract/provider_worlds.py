@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from shared.domain.cursor import Cursor
+from shared.domain.errors import ErrorCode
 from shared.domain.folders import Folder
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.mail_server import ImapGrant, Security, ServerLogin, ServerSettings
@@ -40,6 +41,11 @@ def number_of(message: FetchedMessage) -> int:
 
 class Theirs(ABC):
     """The mailbox at the provider. Messages are named by number; each is in one folder."""
+
+    marks_answered = True
+    """Whether the provider tells what was answered."""
+    keeps_bytes = True
+    """Whether a message comes back as it was delivered, byte for byte."""
 
     def __init__(self) -> None:
         self._places: dict[int, tuple[str, int]] = {}
@@ -160,6 +166,13 @@ class Followed:
 @dataclass
 class ProviderWorld:
     """A provider, a mailbox there, and our copies of it."""
+
+    wrong_code = ErrorCode.LOGIN_REJECTED
+    """What `wrong_grant` ends with."""
+    oldest_first = True
+    """Whether pages of a whole listing come oldest first, and not each page alone."""
+    compares_positions = True
+    """Whether a window ends at its position, and does not have later messages too."""
 
     provider: MailProvider
     grant: ImapGrant

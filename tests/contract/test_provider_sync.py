@@ -37,8 +37,23 @@ HIDDEN = {
 }
 
 
-@pytest.fixture(params=["the fake", *HIDDEN, "pymap"])
+NUMBERED = ["the fake", *HIDDEN, "pymap"]
+"""Those that number the messages of each folder anew, and can number it anew altogether."""
+
+
+@pytest.fixture(params=[*NUMBERED, "outlook"])
 def world(request, monkeypatch) -> ProviderWorld:
+    if request.param == "outlook":
+        return request.getfixturevalue("outlook")
+    return _numbered(request, monkeypatch)
+
+
+@pytest.fixture(params=NUMBERED)
+def numbered_world(request, monkeypatch) -> ProviderWorld:
+    return _numbered(request, monkeypatch)
+
+
+def _numbered(request, monkeypatch) -> ProviderWorld:
     if request.param == "the fake":
         return in_memory()
     if request.param == "pymap":
@@ -51,10 +66,11 @@ def world(request, monkeypatch) -> ProviderWorld:
 # ---- logging in ----
 
 
-def test_a_wrong_password_is_told_as_such(world):
-    with pytest.raises(ReconnectRequiredError) as caught, world.session(world.wrong_grant):
-        pass
-    assert caught.value.code is ErrorCode.LOGIN_REJECTED
+def test_a_wrong_password_or_dead_grant_is_told_as_such(world):
+    grant = world.wrong_grant
+    with pytest.raises(ReconnectRequiredError) as caught, world.session(grant) as session:
+        session.look({}, lambda _one: False, now=NOW)
+    assert caught.value.code is world.wrong_code
     with world.session():
         pass
 
@@ -74,7 +90,7 @@ def test_folders_keep_their_ids_and_the_inbox_is_one(world):
     after = world.folders()
     assert set(after) - set(before) == {"Deals"}
     assert all(after[name] == one for name, one in before.items())
-    assert [one.name for one in after.values() if one.role is FolderRole.INBOX] == ["INBOX"]
+    assert [name for name, one in after.items() if one.role is FolderRole.INBOX] == ["INBOX"]
     assert after["Deals"].role is FolderRole.OTHER
     assert after["Deals"].selectable
 
@@ -156,7 +172,8 @@ def test_flags_follow(world):
     assert (told.added, told.removed) == ([], [])
     assert set(told.changed) == {2}
     now = told.changed[2]
-    assert (now.seen, now.flagged, now.answered, now.draft) == (True, True, True, False)
+    answered = world.theirs.marks_answered
+    assert (now.seen, now.flagged, now.answered, now.draft) == (True, True, answered, False)
     assert world.follow(told.cursor).changed == {}
 
 
@@ -194,16 +211,18 @@ def test_a_move_is_a_removal_here_and_an_arrival_there(world):
 def test_more_than_a_page_is_told_whole_and_once(world, limit):
     world.theirs.deliver(*range(10))
     told = world.follow(None, limit=limit)
-    assert (told.added, told.removed) == (list(range(10)), [])
+    assert (sorted(told.added), told.removed) == (list(range(10)), [])
+    assert told.added == sorted(told.added) or not world.oldest_first
     assert not world.has_changed(told.cursor)
 
 
 def test_a_listing_that_is_not_at_its_end_says_so(world):
     world.theirs.deliver(1, 2, 3)
     told = world.follow(None, limit=2, pages=1)
-    assert told.added == [1, 2]
+    assert len(told.added) == 2
+    assert told.added == [1, 2] or not world.oldest_first
     assert world.has_changed(told.cursor)
-    assert world.follow(told.cursor, limit=2).added == [3]
+    assert sorted([*told.added, *world.follow(told.cursor, limit=2).added]) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("begun", ["new", "followed"])
@@ -211,7 +230,8 @@ def test_what_changes_between_two_pages_is_told_at_the_end(world, begun):
     cursor = world.follow(None).cursor if begun == "followed" else None
     world.theirs.deliver(*range(6))
     first = world.follow(cursor, limit=2, pages=1)
-    assert first.added == [0, 1]
+    assert len(first.added) == 2
+    assert first.added == [0, 1] or not world.oldest_first
     world.theirs.delete(0, 4)
     world.theirs.flag(1)
     world.theirs.deliver(9)
@@ -242,28 +262,28 @@ def test_without_a_cursor_what_we_hold_is_compared_and_not_told_again(world):
     assert (told.added, set(told.changed), told.removed) == ([4], {2}, [1])
 
 
-def test_a_renumbered_folder_expires_its_cursor_and_is_then_compared(world):
-    world.theirs.create_folder("Deals")
-    world.theirs.deliver(1, 2, folder="Deals")
-    cursor = world.follow(None, "Deals").cursor
-    old = world.folder("Deals")
-    stale = next(iter(world.copies))
-    world.theirs.delete_folder("Deals")
-    world.theirs.create_folder("Deals")
-    world.theirs.deliver(1, folder="Deals")
-    assert world.folder("Deals") == old
-    assert world.has_changed(cursor, "Deals")
+def test_a_renumbered_folder_expires_its_cursor_and_is_then_compared(numbered_world):
+    numbered_world.theirs.create_folder("Deals")
+    numbered_world.theirs.deliver(1, 2, folder="Deals")
+    cursor = numbered_world.follow(None, "Deals").cursor
+    old = numbered_world.folder("Deals")
+    stale = next(iter(numbered_world.copies))
+    numbered_world.theirs.delete_folder("Deals")
+    numbered_world.theirs.create_folder("Deals")
+    numbered_world.theirs.deliver(1, folder="Deals")
+    assert numbered_world.folder("Deals") == old
+    assert numbered_world.has_changed(cursor, "Deals")
     with pytest.raises(CursorExpiredError) as caught:
-        world.follow(cursor, "Deals")
+        numbered_world.follow(cursor, "Deals")
     assert caught.value.code is ErrorCode.UIDVALIDITY_CHANGED
     with pytest.raises(CursorExpiredError):
-        world.window(since=NOW - timedelta(days=1), upto=cursor, name="Deals")
-    with world.session() as session:
+        numbered_world.window(since=NOW - timedelta(days=1), upto=cursor, name="Deals")
+    with numbered_world.session() as session:
         assert list(session.fetch(old, [stale])) == [MissingMessage(stale, "gone")]
-    told = world.follow(None, "Deals")
+    told = numbered_world.follow(None, "Deals")
     assert (told.added, sorted(told.removed)) == ([1], [1, 2])
-    assert world.numbers("Deals") == {1}
-    assert not world.has_changed(told.cursor, "Deals")
+    assert numbered_world.numbers("Deals") == {1}
+    assert not numbered_world.has_changed(told.cursor, "Deals")
 
 
 @pytest.mark.parametrize(
@@ -308,7 +328,8 @@ def test_the_window_is_newest_first_and_ends_at_the_position(world):
         world.theirs.deliver(days, received_at=NOW - timedelta(days=days))
     position = world.position()
     world.theirs.deliver(100)
-    assert world.window(since=NOW - timedelta(days=6), upto=position) == [1, 3, 5]
+    window = world.window(since=NOW - timedelta(days=6), upto=position)
+    assert [one for one in window if one != 100 or world.compares_positions] == [1, 3, 5]
 
 
 def test_the_window_leaves_nothing_to_sync_and_sync_nothing_to_the_window(world):
@@ -318,7 +339,8 @@ def test_the_window_leaves_nothing_to_sync_and_sync_nothing_to_the_window(world)
     world.theirs.deliver(4, 5)
     ours = world.window(since=NOW - timedelta(days=1), upto=position)
     told = world.follow(position)
-    assert sorted([*ours, *told.added]) == [1, 3, 4, 5]
+    assert set(ours) | set(told.added) == {1, 3, 4, 5}
+    assert not set(ours) & set(told.added) or not world.compares_positions
 
 
 def test_an_empty_folder_has_a_position_and_no_window(world):
@@ -348,7 +370,8 @@ def test_a_message_comes_as_it_is_with_its_date_and_flags(world):
     with world.session() as session:
         (one,) = session.fetch(world.folder(), [name])
     assert isinstance(one, FetchedMessage)
-    assert (one.raw, one.size) == (raw_mail(1), len(raw_mail(1)))
+    assert one.raw == raw_mail(1) or not world.theirs.keeps_bytes
+    assert (number_of(one), one.size) == (1, len(one.raw))
     assert one.received_at == received
     seen = one.flags
     assert (seen.seen, seen.flagged, seen.answered, seen.draft) == (True, False, False, False)

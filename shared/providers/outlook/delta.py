@@ -78,12 +78,14 @@ def changes(
         left=tuple(added[limit:]),
     )
     session.meet(news.added[:limit])
+    # A round of several pages ends where it began: what happened meanwhile is in the next one.
+    comes_round = cursor is not None and position.walking and page.is_last
     return ChangePage(
         added=tuple(added[:limit]),
         flags=news.flags,
         removed=tuple(news.removed),
         next_cursor=following.cursor(),
-        more=following.walking or bool(following.left),
+        more=following.walking or bool(following.left) or comes_round,
         too_old=() if position.whole else tuple(news.too_old),
         placed=news.placed,
     )

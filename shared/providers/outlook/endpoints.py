@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class MicrosoftEndpoints:
-    """The two origins, `https://host` or `https://host:port`, without a slash at the end."""
+    """Two origins, `https://host` or `https://host:port`, without a slash at the end."""
 
     login: str = "https://login.microsoftonline.com"
     graph: str = "https://graph.microsoft.com"
+    resource: str = "https://graph.microsoft.com"
+    """What permissions begin with where they are written out: a name, asked nothing."""
 
     @property
     def origins(self) -> tuple[str, str]:

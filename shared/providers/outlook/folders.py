@@ -10,12 +10,12 @@ well-known names, which are the same in every language
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.domain.errors import ConfigurationError, ErrorCode, RetryLaterError
+from shared.domain.errors import ConfigurationError, ErrorCode
 from shared.domain.folders import Folder, FolderRole
 from shared.domain.ids import FolderId
 from shared.providers.outlook import errors
 from shared.providers.outlook.graph import NOT_FOUND, Part, Reply
-from shared.providers.outlook.session import LARGEST_PAGE, Session
+from shared.providers.outlook.session import LARGEST_PAGE, Session, is_gone
 
 _ROOT = "msgfolderroot"
 _ROLES = {
@@ -104,7 +104,7 @@ def _path(identifier: str, listed: Mapping[str, _Listed], root: str | None) -> l
 
 def _known_id(reply: Reply) -> str | None:
     # Not every mailbox has every one of them, an archive least of all.
-    if reply.status == NOT_FOUND and isinstance(reply.failure(), RetryLaterError):
+    if is_gone(reply):
         return None
     found = reply.object().get("id")
     return found if isinstance(found, str) else None

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 CLOCK_SECONDS = 300
 """How far two clocks may be apart."""
 _ALGORITHM = "RS256"
-_GAP = "{tenantid}"
+_GAP = re.compile(r"(?<=/)(\{tenantid\}|common|organizations)(?=/)")
+"""Where the issuer of any directory's tokens leaves room for the directory's own id."""
 _ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
@@ -61,7 +62,7 @@ def subject_of(
     if not (_ID.fullmatch(tid) and _ID.fullmatch(oid)):
         raise _unbelievable("tid or oid")
     for expected in filter(None, (issuer, key_issuer)):
-        if claims.get("iss") != expected.replace(_GAP, tid):
+        if claims.get("iss") != _GAP.sub(tid, expected):
             raise RequestError(ErrorCode.ACCOUNT_NOT_SUPPORTED, cause="id token: iss")
     return f"{tid}.{oid}"
 

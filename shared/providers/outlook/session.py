@@ -117,9 +117,9 @@ def message_path(message_id: ProviderMessageId) -> str:
 
 
 def is_gone(reply: Reply) -> bool:
-    """Whether a message is no longer there, or never was under this id in this mailbox."""
+    """Whether what was asked for is no longer there, or never was under this id in this mailbox."""
     if reply.status == NOT_FOUND:
-        # A mailbox that Graph does not serve at all says nothing of its messages.
+        # A mailbox that Graph does not serve at all says nothing of what is in it.
         return isinstance(reply.failure(), RetryLaterError)
     return "errorinvalididmalformed" in errors.codes_of(reply.body)
 
@@ -127,7 +127,7 @@ def is_gone(reply: Reply) -> bool:
 def folder_failure(reply: Reply) -> MailroomError:
     """Return the error a folder's answer means: without the folder it is the folder's alone."""
     failure = reply.failure()
-    if reply.status == NOT_FOUND and isinstance(failure, RetryLaterError):
+    if is_gone(reply):
         return RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE, cause=failure.cause)
     return failure
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from shared.domain.errors import (
     ConfigurationError,
@@ -37,6 +37,7 @@ refresh token (openid, profile, offline_access)."""
 SECONDS = 20.0
 """For all that one call asks of the sign-in."""
 _SCOPES = [*NEEDED, "email"]
+_ASKED_MODE = "form_post"
 _KEPT_VERSION = 1
 _DOCUMENTS = Documents()
 _NOT_KEPT = ("AccessToken", "IdToken")
@@ -64,9 +65,10 @@ class MicrosoftSignIn:
             redirect_uri=redirect_uri,
             login_hint=login_hint or None,
             prompt=None if login_hint else "select_account",
+            response_mode=_ASKED_MODE,
         )
-        url, state = str(flow.pop("auth_uri")), str(flow["state"])
-        return SignInPage(url, state, _sealed({"flow": flow}))
+        url = _by_query(str(flow.pop("auth_uri")))
+        return SignInPage(url, str(flow["state"]), _sealed({"flow": flow}))
 
     def complete(
         self,
@@ -162,7 +164,7 @@ class MicrosoftSignIn:
         """
         query = {
             "client_id": client.client_id,
-            "scope": " ".join(f"{self._endpoints.graph}/{scope}" for scope in NEEDED),
+            "scope": " ".join(f"{self._endpoints.resource}/{scope}" for scope in NEEDED),
             "redirect_uri": redirect_uri,
         }
         directory = client.directory or "organizations"
@@ -201,6 +203,18 @@ class MicrosoftSignIn:
         except (ValueError, KeyError) as error:
             cause = f"sign-in: {type(error).__name__} for its description"
             raise ConfigurationError(ErrorCode.CLIENT_REJECTED, cause=cause) from None
+
+
+def _by_query(url: str) -> str:
+    """Return the page's URL with an answer by query asked for.
+
+    msal warns of anything but a form. A form posted from another site comes without the cookie that
+    ties a sign-in to its browser (SameSite=Lax), and a code in a URL is worth nothing to whoever
+    lacks the PKCE verifier and our secret (RFC 9700, 2.1.1).
+    """
+    parts = urlsplit(url)
+    query = [(name, value) for name, value in parse_qsl(parts.query) if name != "response_mode"]
+    return urlunsplit(parts._replace(query=urlencode([*query, ("response_mode", "query")])))
 
 
 def _asked(ask: Callable[[], Any]) -> Any:
