@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import functools
 import hashlib
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,19 @@ _SECONDS = 3600
 _BITS = 2048
 
 
+@functools.cache
+def _new_key() -> str:
+    # One per process: making it takes longer than all else, and tests start many simulators.
+    return RSAKey.generate_key(_BITS).as_pem(private=True).decode()
+
+
+@functools.cache
+def _read_key(pem: str) -> RSAKey:
+    key = RSAKey.import_key(pem)
+    key.ensure_kid()
+    return key
+
+
 class Signer:
     """Makes id tokens."""
 
@@ -30,10 +44,9 @@ class Signer:
         self._world = world
         pem = world.store.meta("id_token_key")
         if pem is None:
-            pem = RSAKey.generate_key(_BITS).as_pem(private=True).decode()
+            pem = _new_key()
             world.store.set_meta("id_token_key", pem)
-        self._key = RSAKey.import_key(pem)
-        self._key.ensure_kid()
+        self._key = _read_key(pem)
 
     def id_token(self, user: User, client_id: str, access_token: str, **claims: Any) -> str:
         """Return a signed id token; `claims` are added, and win."""

@@ -33,7 +33,8 @@ def read_upload(request: Request) -> tuple[bytes | None, dict[str, Any]]:
 def _split(piece: bytes) -> bytes:
     """Return a part's content, its transfer encoding undone."""
     piece = piece.removeprefix(b"\r\n").removeprefix(b"\n")
-    separator = b"\r\n\r\n" if b"\r\n\r\n" in piece else b"\n\n"
+    # Google's own client ends the part's lines with a bare newline, around a message with CRLF.
+    separator = min((b"\r\n\r\n", b"\n\n"), key=lambda s: piece.find(s) % (len(piece) + 1))
     head, _, body = piece.partition(separator)
     body = body.removesuffix(b"\n").removesuffix(b"\r")
     headers = email.message_from_bytes(head)

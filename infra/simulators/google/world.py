@@ -29,7 +29,7 @@ class Limits:
         history_days: how long changes are remembered.
         refresh_tokens: live ones per account and client.
         keeps_message_ids: a sent message keeps the Message-ID it was given. Reports say that the
-            API puts its own in place of it, so a client that relies on its own must be seen to fail.
+            API puts its own in place of it; a client that needs the old one is to be seen failing.
     """
 
     user_units: int = 6_000

@@ -58,7 +58,7 @@ class Listener:
         self.port: int = self._server.server_address[1]
         self.url = f"{'https' if context else 'http'}://{LOOPBACK}:{self.port}"
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         )
         self._thread.start()
 

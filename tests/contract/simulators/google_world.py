@@ -138,6 +138,7 @@ class World:
         self.authority = authority
         self.root = simulator.browser_url
         self.browser = Browser(self.root)
+        self._opened = []
         simulator.add_user(ADA, name="Ada")
         simulator.add_user(BOB, name="Bob")
         simulator.add_client(CLIENT, SECRET, [CALLBACK])
@@ -208,8 +209,13 @@ class World:
     def client(self, token):
         """google-api-python-client, which believes it speaks to Google, over https."""
         http = httplib2.Http(ca_certs=str(self.authority), timeout=20)
+        self._opened.append(http)
         document = {**discovery.document(), "rootUrl": f"{self.simulator.url}/"}
         return build_from_document(document, http=AuthorizedHttp(Credentials(token), http=http))
+
+    def close(self):
+        for http in self._opened:
+            http.close()
 
     def tls(self):
         return ssl.create_default_context(cafile=str(self.authority))
