@@ -213,7 +213,9 @@ class Gate:
         return bearer
 
     def _limit(self, call: Call, bearer: Bearer) -> None:
-        key = (bearer.client, call.user)
+        if call.route == "batch":
+            return  # only its parts reach a mailbox
+        key = (bearer.client, bearer.user.address)
         throttle = self._world.throttle
         if call.notes.get("crowded"):
             over = throttle.crowded()
