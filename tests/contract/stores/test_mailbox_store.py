@@ -7,7 +7,7 @@ import pytest
 from shared.domain.errors import ConflictError, ErrorCode
 from shared.domain.ids import MailboxId, RunId, UserId
 from shared.domain.lease import Fence
-from shared.domain.mailbox import MailboxStatus, RunState
+from shared.domain.mailbox import MailboxStatus, Provider, RunState
 from shared.ports.stores import DueMailbox, SyncOutcome
 from tests.fakes.values import (
     BOX,
@@ -42,6 +42,12 @@ def outcome(**changes) -> SyncOutcome:
 
 
 # ---- life ----
+
+
+def test_a_mailbox_of_a_sign_in_is_read_back_with_the_account_it_belongs_to(stores):
+    mailbox = a_mailbox(provider=Provider.OUTLOOK, subject="tid.oid", imap=None, smtp=None)
+    stores.mailboxes.create(mailbox, RunState(), identity_of(mailbox))
+    assert stores.mailboxes.get(TENANT, BOX).mailbox == mailbox
 
 
 def test_what_is_created_is_read_back_whole(stores):
