@@ -30,6 +30,7 @@ from shared.api.schemas.verdicts import VerdictShown
 from shared.api.tenancy import viewer_of
 from shared.config import settings
 from shared.domain.errors import (
+    Acts,
     ConfigurationError,
     ConflictError,
     CursorExpiredError,
@@ -161,6 +162,9 @@ def status_of(error: MailroomError) -> HTTPStatus:
     """Return the status code of an error."""
     if isinstance(error, RequestError):
         return STATUS_BY_CODE.get(error.code, HTTPStatus.BAD_REQUEST)
+    if isinstance(error, ConfigurationError) and explain(error.code).acts is Acts.TENANT_ADMIN:
+        # Nothing is wrong on our side, and no alarm of ours should ring.
+        return HTTPStatus.CONFLICT
     return next(
         (status for kind, status in STATUS_BY_CLASS.items() if isinstance(error, kind)),
         HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -192,6 +196,7 @@ def _problem(
         fix=words.fix,
         request_id=_request_id(app),
         errors=_fields(error),
+        admin_consent_url=getattr(error, "admin_consent_url", None),
         **_verdicts(error),
     )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -43,6 +43,14 @@ _ASK_AGAIN_SECONDS = 0.5
 _TIMES_ASKED = 40
 
 
+class AdminConsentRequiredError(ConfigurationError):
+    """An administrator has to approve first; tells where."""
+
+    def __init__(self, admin_consent_url: str, *, cause: str = "") -> None:
+        super().__init__(ErrorCode.ADMIN_CONSENT_REQUIRED, cause=cause)
+        self.admin_consent_url = admin_consent_url
+
+
 @dataclass(frozen=True, slots=True)
 class CompletePorts:
     """What it takes to finish a sign-in."""
@@ -132,6 +140,8 @@ def complete_attempt(
     if whose != (viewer.tenant_id, viewer.user_id, provider):
         raise RequestError(ErrorCode.ATTEMPT_NOT_YOURS, cause="another user or provider")
     ended = _finish_once(viewer, state, attempt, answer, ports)
+    if ended.outcome.admin_consent_url:
+        raise AdminConsentRequiredError(ended.outcome.admin_consent_url) from ended.error
     if ended.error is not None:
         raise ended.error
     if ended.outcome.code is not None or ended.outcome.mailbox_id is None:

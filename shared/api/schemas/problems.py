@@ -24,6 +24,8 @@ class Problem(Shown):
     fix: str = Field(examples=["See `errors` for the fields to correct."])
     request_id: str = Field(examples=["JKJaXmPLvHcESHA="])
     errors: list[FieldProblem] | None = None
+    admin_consent_url: str | None = None
+    """With `admin_consent_required`: where an administrator approves, if the provider has that."""
     imap: VerdictShown | None = None
     """With `connection_test_failed`: the verdict on the IMAP side."""
     smtp: VerdictShown | None = None
