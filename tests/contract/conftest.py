@@ -72,3 +72,12 @@ def outlook(certificates):
 
     with at_microsoft(certificates) as world:
         yield world
+
+
+@pytest.fixture
+def gmail(certificates):
+    """A mailbox at the Google simulator, and our copies of it."""
+    from tests.contract.gmail_world import at_google
+
+    with at_google(certificates) as world:
+        yield world

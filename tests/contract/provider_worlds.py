@@ -198,6 +198,10 @@ class ProviderWorld:
     def folder(self, name: str = "INBOX") -> Folder:
         return self.folders()[name]
 
+    def followed(self, name: str = "INBOX") -> Folder:
+        """The folder whose changes tell of this one's."""
+        return self.folder(name)
+
     def position(self, name: str = "INBOX") -> Cursor:
         folder = self.folder(name)
         with self.session() as session:

@@ -1,0 +1,1 @@
+"""Gmail over its HTTP API, and Google's sign-in."""

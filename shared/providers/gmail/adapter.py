@@ -1,0 +1,35 @@
+"""Decides how the port `MailProvider` is met by Gmail: whom it opens for, and for how long."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shared.ports.provider import Grant, OAuthGrant
+from shared.providers.gmail.api import GmailApi
+from shared.providers.gmail.endpoints import GoogleEndpoints
+from shared.providers.gmail.session import GmailSession
+from shared.providers.http import Http
+
+SESSION_SECONDS = 870.0
+"""Just under the longest life of a function."""
+
+
+class GmailProvider:
+    """The `MailProvider` and `AccountReader` of Gmail. Thread-safe."""
+
+    def __init__(self, http: Http, endpoints: GoogleEndpoints | None = None) -> None:
+        self._http = http
+        self._endpoints = endpoints or GoogleEndpoints()
+
+    @contextmanager
+    def open(self, grant: Grant, *, seconds: float | None = None) -> Iterator[GmailSession]:
+        """See `MailProvider.open`. Nothing is sent yet: a token is tried by its first use."""
+        if not isinstance(grant, OAuthGrant):
+            raise TypeError("Gmail is opened with a grant of Google's sign-in")
+        longest = SESSION_SECONDS if seconds is None else min(SESSION_SECONDS, seconds)
+        requests = self._http.until(longest)
+        yield GmailSession(GmailApi(requests, grant.tokens, self._endpoints))
+
+    def address(self, grant: OAuthGrant) -> str:
+        """See `AccountReader.address`."""
+        with self.open(grant) as session:
+            return session.address()

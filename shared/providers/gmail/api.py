@@ -1,0 +1,161 @@
+"""Decides how a session asks the Gmail API: with which token, what is counted, what fails how."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError
+from shared.domain.secret import Secret
+from shared.ports.provider import AccessTokens
+from shared.providers.gmail import batch, errors, units
+from shared.providers.gmail.endpoints import GoogleEndpoints
+from shared.providers.http import ANSWER_LIMIT_BYTES, Answer, Requests, Streamed
+
+PART_LIMIT_BYTES = 128 * 1024 * 1024
+"""One message as the API gives it: Gmail takes 50 MB, base64 makes a third more of it."""
+_OK, _UNAUTHORIZED = 200, 401
+_RAW = {"format": "raw", "fields": "id,threadId,labelIds,historyId,internalDate,raw"}
+
+
+class GmailApi:
+    """The calls of one session with one mailbox. Not thread-safe."""
+
+    def __init__(
+        self, requests: Requests, tokens: AccessTokens, endpoints: GoogleEndpoints
+    ) -> None:
+        self._requests = requests
+        self._tokens = tokens
+        self._base = endpoints.api
+        self.units = 0
+        """Units of quota, those of failed calls counted: Gmail does not say whether it does."""
+
+    @property
+    def requests(self) -> int:
+        """HTTP requests, a batch counted once."""
+        return self._requests.sent
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes inside TLS, as compressed as they came."""
+        return self._requests.bytes_in
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the session's deadline."""
+        return self._requests.seconds_left
+
+    def wait(self, seconds: float) -> None:
+        """Do nothing for a while; raises where the deadline comes before."""
+        self._requests.wait(seconds)
+
+    def get(
+        self,
+        path: str,
+        parameters: Mapping[str, str | Sequence[str]],
+        *,
+        cost: int,
+        unless: Mapping[int, MailroomError] | None = None,
+    ) -> dict[str, Any]:
+        """Return the JSON object below `/gmail/v1/users/me/`.
+
+        `unless` says what a status means here; for others the table of `errors` does.
+        """
+        self.units += cost
+        answer = self._send(self._url(path, parameters))
+        if answer.status != _OK:
+            raise (unless or {}).get(answer.status) or _meaning(answer)
+        found = errors.decoded_object(answer.body)
+        if found is None:
+            raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="not a JSON object")
+        return found
+
+    def get_raw(self, message_id: str) -> batch.Part:
+        """Ask for one message as it came."""
+        self.units += units.MESSAGES_GET
+        url = self._url(_message(message_id), _RAW)
+        answer = self._send(url, limit=PART_LIMIT_BYTES)
+        return batch.Part(message_id, answer.status, answer.headers, answer.body)
+
+    @contextmanager
+    def get_raw_together(self, message_ids: Sequence[str]) -> Iterator[Iterator[batch.Part]]:
+        """Ask for messages in one HTTP batch; parts come as they are received, some perhaps not.
+
+        Source: developers.google.com/workspace/gmail/api/guides/batch.
+        """
+        self.units += units.MESSAGES_GET * len(message_ids)
+        paths = [self._url(_message(one), _RAW).removeprefix(self._base) for one in message_ids]
+        content_type, body = batch.request(paths)
+        headers = {"content-type": content_type}
+        with self._stream(f"{self._base}/batch/gmail/v1", headers, body) as streamed:
+            if streamed.status != _OK:
+                answer = Answer(streamed.status, streamed.headers, b"".join(streamed))
+                raise _meaning(answer)
+            yield batch.parts(streamed, message_ids, limit=PART_LIMIT_BYTES)
+
+    def _url(self, path: str, parameters: Mapping[str, str | Sequence[str]]) -> str:
+        query = urlencode(parameters, doseq=True)
+        return f"{self._base}/gmail/v1/users/me/{path}" + (f"?{query}" if query else "")
+
+    def _send(self, url: str, *, limit: int = ANSWER_LIMIT_BYTES) -> Answer:
+        token = self._tokens.current()
+        answer = self._requests.send("GET", url, headers=_authorised(token), limit=limit)
+        if answer.status == _UNAUTHORIZED:
+            token = self._tokens.renewed(token)
+            answer = self._requests.send("GET", url, headers=_authorised(token), limit=limit)
+        return answer
+
+    @contextmanager
+    def _stream(self, url: str, headers: Mapping[str, str], body: bytes) -> Iterator[Streamed]:
+        token = self._tokens.current()
+        refused = False
+        limit = PART_LIMIT_BYTES * batch.MOST_PARTS
+        with self._requests.stream(
+            "POST", url, headers={**headers, **_authorised(token)}, body=body, limit=limit
+        ) as streamed:
+            refused = streamed.status == _UNAUTHORIZED
+            if not refused:
+                yield streamed
+        if refused:
+            token = self._tokens.renewed(token)
+            with self._requests.stream(
+                "POST", url, headers={**headers, **_authorised(token)}, body=body, limit=limit
+            ) as streamed:
+                yield streamed
+
+
+def whole_number(value: object) -> int:
+    """Read a number that Google writes as a text; raises `RetryLaterError` for anything else."""
+    text = value if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    try:
+        return int(str(text), 10)
+    except ValueError:
+        raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="not a number") from None
+
+
+def objects(found: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Return the objects of a list that is left out where it is empty."""
+    several = found.get(name, [])
+    if not isinstance(several, list) or not all(isinstance(one, dict) for one in several):
+        raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=f"{name} is no list of objects")
+    return several
+
+
+def texts(found: Mapping[str, Any], name: str) -> list[str]:
+    """Return the texts of a list that is left out where it is empty."""
+    several = found.get(name, [])
+    if not isinstance(several, list) or not all(isinstance(one, str) for one in several):
+        raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=f"{name} is no list of texts")
+    return several
+
+
+def _meaning(answer: Answer) -> MailroomError:
+    return errors.from_api(answer.status, answer.headers, answer.body)
+
+
+def _message(message_id: str) -> str:
+    return f"messages/{quote(message_id, safe='')}"
+
+
+def _authorised(token: Secret) -> dict[str, str]:
+    return {"authorization": f"Bearer {token.reveal()}"}

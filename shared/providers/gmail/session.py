@@ -1,0 +1,163 @@
+"""Decides what a session with a Gmail mailbox remembers between a look and what follows it."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from shared.domain.cursor import Cursor
+from shared.domain.errors import (
+    CursorExpiredError,
+    ErrorCode,
+    RetryLaterError,
+    UnreadableMessageError,
+)
+from shared.domain.folders import Folder
+from shared.domain.ids import FolderId, ProviderMessageId
+from shared.domain.message import FetchedMessage, MissingMessage
+from shared.ports.provider import ChangePage, KnownCopies, Look
+from shared.providers.gmail import fetching, history, labels, position, units
+from shared.providers.gmail.api import GmailApi, objects, whole_number
+from shared.providers.gmail.listing import Listing
+from shared.providers.gmail.position import Position, Walk
+from shared.providers.gmail.scope import Scope
+
+_FOLLOWED = frozenset({labels.ALL.id})
+
+
+class GmailSession:
+    """A `MailSession` over the Gmail API. Not thread-safe."""
+
+    def __init__(self, api: GmailApi) -> None:
+        self._api = api
+        self._scope = Scope()
+        self._listing: Listing | None = None
+        self._news: tuple[Position, history.News | CursorExpiredError] | None = None
+
+    @property
+    def units(self) -> int:
+        """Units of Gmail's quota this session used."""
+        return self._api.units
+
+    @property
+    def requests(self) -> int:
+        """HTTP requests this session sent, a batch counted once."""
+        return self._api.requests
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes received inside TLS, as compressed as they came."""
+        return self._api.bytes_received
+
+    def look(
+        self,
+        cursors: Mapping[FolderId, Cursor | None],
+        is_active: Callable[[Folder], bool],
+        *,
+        folders: Sequence[Folder] = (),
+        now: datetime,
+    ) -> Look:
+        """See `MailSession.look`: one request where nothing happened and `folders` are known.
+
+        The whole mailbox is followed, whatever is active: that says which of its messages are ours.
+        """
+        is_quiet = self._is_quiet(cursors.get(labels.ALL.id), now)
+        listed = tuple(folders) if is_quiet and folders else self._list_folders()
+        self._scope.learn(is_active, listed)
+        return Look(listed, _FOLLOWED, frozenset() if is_quiet else _FOLLOWED)
+
+    def baseline(self, folder: Folder, *, now: datetime) -> Cursor:
+        """See `MailSession.baseline`."""
+        _require_whole(folder)
+        return self._here(now).cursor()
+
+    def changes(
+        self,
+        folder: Folder,
+        cursor: Cursor | None,
+        known: KnownCopies,
+        *,
+        since: datetime | None,
+        limit: int,
+        now: datetime,
+    ) -> ChangePage:
+        """See `MailSession.changes`. Nothing is too old here: only fetching tells a date."""
+        _require_whole(folder)
+        if cursor is None:
+            self._listing = None
+            # Before the listing (T50): what changes meanwhile is told by history right after.
+            at = self._here(now).walking(Walk())
+        else:
+            at = position.read(cursor)
+        if at.walk is not None:
+            self._listing = self._listing or Listing(self._api, self._scope)
+            return self._listing.page(at, known, since=since, limit=limit, now=now)
+        news = self._news_after(at)
+        return history.apply(news, at, known, self._scope, limit=limit, now=now)
+
+    def list_window(
+        self, folder: Folder, *, since: datetime, upto: Cursor
+    ) -> tuple[ProviderMessageId, ...]:
+        """See `MailSession.list_window`; positions cannot be compared with listings here."""
+        _require_whole(folder)
+        position.read(upto)
+        return Listing(self._api, self._scope).window(since)
+
+    def fetch(
+        self, folder: Folder, ids: Sequence[ProviderMessageId]
+    ) -> Iterator[FetchedMessage | MissingMessage]:
+        """See `MailSession.fetch`; each comes whole, up to the 50 MB that Gmail takes."""
+        del folder
+        yield from fetching.fetch(self._api, ids)
+
+    def read_part(
+        self, folder: Folder, provider_message_id: ProviderMessageId, section: str, encoding: str
+    ) -> Iterator[bytes]:
+        """Raise `UnreadableMessageError`: messages come whole, so nothing is left to be read."""
+        del folder, provider_message_id, section, encoding
+        raise UnreadableMessageError(ErrorCode.MESSAGE_GONE, cause="no part is left at Gmail")
+
+    def address(self) -> str:
+        """Return the mailbox's address."""
+        found = self._api.get("profile", {}, cost=units.GET_PROFILE)
+        address = found.get("emailAddress")
+        if not isinstance(address, str) or not address:
+            raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="a profile without address")
+        return address
+
+    def _is_quiet(self, cursor: Cursor | None, now: datetime) -> bool:
+        """Whether nothing happened since `cursor`; what did is kept for `changes`."""
+        if cursor is None:
+            return False
+        try:
+            at = position.read(cursor)
+            if at.walk is not None or at.entries:
+                return False
+            news = history.read_news(self._api, at)
+        except CursorExpiredError as error:
+            if error.cause == history.EXPIRED:
+                self._news = (at, error)
+            return False
+        self._news = (at, news)
+        grows_old = at.is_old(now) and news.history_id > at.history_id
+        return not (news.records or news.more or grows_old)
+
+    def _news_after(self, at: Position) -> history.News:
+        if self._news is None or self._news[0] != at:
+            return history.read_news(self._api, at)
+        (_at, news), self._news = self._news, None
+        if isinstance(news, CursorExpiredError):
+            raise news
+        return news
+
+    def _here(self, now: datetime) -> Position:
+        found = self._api.get("profile", {"fields": "historyId"}, cost=units.GET_PROFILE)
+        return Position.at(whole_number(found.get("historyId")), now)
+
+    def _list_folders(self) -> tuple[Folder, ...]:
+        found = self._api.get("labels", {"fields": "labels(id,name)"}, cost=units.LABELS_LIST)
+        return labels.folders_of(objects(found, "labels"))
+
+
+def _require_whole(folder: Folder) -> None:
+    """Refuse a label: it is no place of its own, and nobody follows one."""
+    if folder.id != labels.ALL.id:
+        raise RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE, cause="a label is not followed alone")
