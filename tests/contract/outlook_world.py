@@ -117,6 +117,13 @@ class OutlookWorld(MovingWorld):
     def tokens(self) -> Tokens:
         return self.grant.tokens
 
+    def sign_in_again(self) -> None:
+        """Take a new grant of the same owner's, as a reconnection does."""
+        signed_in = sign_in_as(self.simulator, self.sign_in)
+        self.grant = OAuthGrant(
+            Tokens(self.sign_in, CLIENT, signed_in.tokens, self.simulator.clock)
+        )
+
 
 @dataclass
 class _Later:

@@ -10,12 +10,12 @@ well-known names, which are the same in every language
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.domain.errors import ConfigurationError, ErrorCode
+from shared.domain.errors import ConfigurationError, CursorExpiredError, ErrorCode
 from shared.domain.folders import Folder, FolderRole
 from shared.domain.ids import FolderId
 from shared.providers.outlook import errors
-from shared.providers.outlook.graph import NOT_FOUND, Part, Reply
-from shared.providers.outlook.session import LARGEST_PAGE, Session, is_gone
+from shared.providers.outlook.graph import Part, Reply
+from shared.providers.outlook.session import LARGEST_PAGE, Session, as_passing, is_gone
 
 _ROOT = "msgfolderroot"
 _ROLES = {
@@ -56,7 +56,15 @@ def read(session: Session, replies: Sequence[Reply]) -> tuple[Folder, ...]:
 
     Raises what the mailbox as a whole is refused with.
     """
-    if replies[0].status == NOT_FOUND:
+    try:
+        return _read(session, replies)
+    except CursorExpiredError as error:
+        # It is a delta too, though one from the start.
+        raise as_passing(error) from error
+
+
+def _read(session: Session, replies: Sequence[Reply]) -> tuple[Folder, ...]:
+    if is_gone(replies[0]):
         # Who has no folders at all has no mailbox that Graph serves.
         raise ConfigurationError(
             ErrorCode.PROVIDER_API_DISABLED, cause="Graph: 404 for all folders"
