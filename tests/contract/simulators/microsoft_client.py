@@ -136,6 +136,14 @@ def answered(reply):
     return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(reply.headers["location"]).query))
 
 
+def posted(page):
+    """Return the fields that the browser posts to the application."""
+    assert page.status == 200, page.data[:800]
+    assert f'action="{CALLBACK}"' in page.data.decode()
+    pairs = re.findall(r'name="([^"]+)" value="([^"]*)"', page.data.decode())
+    return {name: unescape(value) for name, value in pairs}
+
+
 def click(web, path, *, account=WORK, decision="allow"):
     """Open the consent page and press a button."""
     page = web.ask("GET", path)
