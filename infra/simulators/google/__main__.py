@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from infra.local.certificates import ensure_certificates
+from infra.local.paths import DEFAULT_ROOT
 from infra.simulators.google import GoogleSimulator
 
 _USER, _CLIENT, _SECRET = "demo@gmail.example", "demo-client.apps.googleusercontent.com", "demo"
@@ -28,7 +29,7 @@ def main() -> None:
     parser.add_argument(
         "--certificates",
         type=Path,
-        default=Path(".local/certificates"),
+        default=DEFAULT_ROOT / "certificates",
         help="folder of the certificates, which are made when absent",
     )
     options = parser.parse_args()

@@ -88,14 +88,16 @@ def _oldest(mailbox: Mailbox) -> int:
 
 def _records(call: ApiCall, after: int, limit: int) -> tuple[list[sqlite3.Row], bool]:
     kinds = [_KINDS[kind] for kind in call.query.getlist("historyTypes")] or list(_KINDS.values())
+    label = call.query.get("labelId")
     marks = ",".join("?" * len(kinds))
     rows = call.mailbox.world.store.rows(
-        f"SELECT * FROM history WHERE address = ? AND id > ? AND kind IN ({marks}) ORDER BY id",  # noqa: S608 - only marks
+        f"SELECT * FROM history WHERE address = ? AND id > ? AND kind IN ({marks})"  # noqa: S608 - only marks
+        " ORDER BY id LIMIT ?",
         call.mailbox.address,
         after,
         *kinds,
+        -1 if label else limit + 1,
     )
-    label = call.query.get("labelId")
     if label:
         rows = [
             row

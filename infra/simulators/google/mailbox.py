@@ -6,7 +6,6 @@ Every change goes through here, whoever makes it, so history never misses one.
 from __future__ import annotations
 
 import json
-import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -245,7 +244,8 @@ class Mailbox:
         # The upper bits are the time of arrival, as Gmail's are; the lower ones tell apart what
         # arrived together.
         newest = self._store.value("SELECT MAX(id) FROM messages WHERE address = ?", self.address)
-        return max((now_ms << 20) | random.getrandbits(12), (newest or 0) + 1)
+        after = int(newest or 0) + 1
+        return max((now_ms << 20) | self.world.random.getrandbits(12), after)
 
     def _thread_of(self, letter: Letter, wanted: int | None) -> int | None:
         """Return the thread that a message joins: a message it refers to has the same subject.
@@ -268,7 +268,7 @@ class Mailbox:
     def _record(
         self, kind: str, message_id: int, thread_id: int, labels: Sequence[str] = ()
     ) -> None:
-        last = int(self._user()["history_last"]) + random.randint(1, _MAX_STEP)  # noqa: S311
+        last = int(self._user()["history_last"]) + self.world.random.randint(1, _MAX_STEP)
         self._store.execute(
             "UPDATE users SET history_last = ? WHERE address = ?", last, self.address
         )

@@ -15,9 +15,11 @@ from infra.simulators.kit.call import AnswerError, json_response
 from infra.simulators.kit.service import Route
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from werkzeug.wrappers import Request, Response
 
-    from infra.simulators.google.accounts import Accounts, Client
+    from infra.simulators.google.accounts import Accounts, Client, User
     from infra.simulators.google.grants import Grants, RefreshToken
     from infra.simulators.google.signing import Signer
     from infra.simulators.google.world import World
@@ -72,6 +74,8 @@ class TokenApi:
             Route("POST", "/token", "oauth.token", self._token),
             Route("POST", "/revoke", "oauth.revoke", self._revoke),
             Route("POST", "/o/oauth2/revoke", "oauth.revoke", self._revoke),
+            Route("GET POST", "/v1/userinfo", "oauth.userinfo", self._userinfo),
+            Route("GET POST", "/oauth2/v3/userinfo", "oauth.userinfo", self._userinfo),
             Route("GET", "/oauth2/v3/certs", "oauth.certs", self._jwks),
             Route("GET", "/oauth2/v1/certs", "oauth.certs", self._certificates),
             Route(
@@ -162,7 +166,7 @@ class TokenApi:
         self,
         client: Client,
         address: str,
-        granted: list[str] | tuple[str, ...],
+        granted: Sequence[str],
         refresh: RefreshToken | None,
         *,
         refreshed: RefreshToken | None = None,
@@ -190,11 +194,7 @@ class TokenApi:
             body["refresh_token_expires_in"] = left
         user = self._accounts.user(address)
         if "openid" in granted and user is not None:
-            claims: dict[str, Any] = {"nonce": nonce} if nonce else {}
-            if scopes.EMAIL in granted:
-                claims |= {"email": address, "email_verified": True}
-            if scopes.PROFILE in granted:
-                claims["name"] = user.options.name
+            claims = {**({"nonce": nonce} if nonce else {}), **_claims(user, granted)}
             body["id_token"] = self._signer.id_token(user, client.client_id, access, **claims)
         return json_response(body, headers=_NO_STORE)
 
@@ -208,6 +208,14 @@ class TokenApi:
         if not self._grants.revoke(token):
             return refusal("invalid_token", "Token expired or revoked")
         return json_response({})
+
+    def _userinfo(self, call: Call) -> Response:
+        scheme, _, text = call.request.headers.get("Authorization", "").partition(" ")
+        token = self._grants.access_token(text) if scheme.lower() == "bearer" else None
+        user = self._accounts.user(token.address) if token else None
+        if token is None or user is None or "openid" not in token.scopes:
+            return refusal("invalid_request", "Invalid Credentials", 401)
+        return json_response({"sub": user.sub, **_claims(user, token.scopes)})
 
     def _jwks(self, _call: Call) -> Response:
         return json_response(
@@ -228,6 +236,7 @@ class TokenApi:
                 "authorization_endpoint": f"{root}/o/oauth2/v2/auth",
                 "token_endpoint": f"{root}/token",
                 "revocation_endpoint": f"{root}/revoke",
+                "userinfo_endpoint": f"{root}/v1/userinfo",
                 "jwks_uri": f"{root}/oauth2/v3/certs",
                 "response_types_supported": ["code"],
                 "response_modes_supported": ["query"],
@@ -242,6 +251,16 @@ class TokenApi:
                 "grant_types_supported": ["authorization_code", "refresh_token"],
             }
         )
+
+
+def _claims(user: User, granted: Sequence[str]) -> dict[str, Any]:
+    """Return what a grant lets a client know of the user."""
+    claims: dict[str, Any] = {}
+    if scopes.EMAIL in granted:
+        claims |= {"email": user.address, "email_verified": True}
+    if scopes.PROFILE in granted:
+        claims["name"] = user.options.name
+    return claims
 
 
 def _credentials(request: Request) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import random
 import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from infra.simulators.kit.store import Store
 
 _SEAL_BYTES = 12
+_SEED = 20_261_121
 
 
 @dataclass(slots=True)
@@ -43,11 +45,12 @@ class Limits:
 
 @dataclass(slots=True)
 class World:
-    """The state and its time."""
+    """The state, its time and its luck (ids and gaps between them; never secrets)."""
 
     store: Store
     clock: Clock
     limits: Limits = field(default_factory=Limits)
+    random: random.Random = field(default_factory=lambda: random.Random(_SEED))  # noqa: S311 - a test's luck must repeat
 
     def seal(self, value: Any) -> str:
         """Return an opaque text that `unseal` reads, also after a restart."""

@@ -208,6 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "http" if self.server.context is None else "https",
             "wsgi.input": io.BytesIO(body),
+            "wsgi.input_terminated": True,  # read whole here, chunked or not
             "wsgi.errors": sys.stderr,
             "wsgi.multithread": True,
             "wsgi.multiprocess": False,

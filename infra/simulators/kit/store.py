@@ -56,7 +56,7 @@ class Store:
             self._depth = 1
             try:
                 yield
-            except BaseException:
+            except BaseException:  # boundary: undone whatever it was, and raised again
                 self._connection.execute("ROLLBACK")
                 raise
             else:
