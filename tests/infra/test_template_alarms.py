@@ -1,9 +1,14 @@
 """Alarms watch what exists, and each has a line in the runbook."""
 
+import json
+
 import pytest
 
 from infra.lint_rules import of_type
 from infra.local.expand import load
+from shared.domain.errors import ErrorCode
+from shared.domain.mailbox import Provider
+from shared.observability import Metric, count_client_trouble
 from tests.infra.template_text import ROOT, translated
 
 ALARMS = dict(of_type(load(ROOT / "infra" / "alarms.yaml"), "AWS::CloudWatch::Alarm"))
@@ -15,6 +20,9 @@ KINDS = {
 
 @pytest.mark.parametrize("name", ALARMS)
 def test_alarm_watches_something_of_the_template(name):
+    if ALARMS[name]["Namespace"] == "Mailroom":
+        assert watches_a_metric_of_ours(ALARMS[name])
+        return
     (dimension,) = ALARMS[name]["Dimensions"]
     if dimension["Name"] == "ApiId":
         assert dimension["Value"] == {"Ref": "ApiId"}
@@ -22,6 +30,38 @@ def test_alarm_watches_something_of_the_template(name):
     kind, key = KINDS[dimension["Name"]]
     names = [properties[key] for _, properties in of_type(translated(), kind)]
     assert dimension["Value"] in names
+
+
+def watches_a_metric_of_ours(alarm):
+    """Whether code writes the metric, under just these dimensions."""
+    service, provider = alarm["Dimensions"]
+    functions = of_type(translated(), "AWS::Lambda::Function")
+    services = {
+        properties["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]["Fn::Sub"]
+        for _, properties in functions
+    }
+    assert services == {service["Value"]["Fn::Sub"]}
+    assert provider["Value"] in set(Provider)
+    return alarm["MetricName"] in set(Metric)
+
+
+@pytest.mark.parametrize("provider", ["gmail", "outlook"])
+def test_a_client_that_is_refused_is_counted_under_the_alarm_s_dimensions(
+    provider, capsys, monkeypatch
+):
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "mailroom-dev")
+    for code in (
+        ErrorCode.CLIENT_REJECTED,
+        ErrorCode.CLIENT_MISSING,
+        ErrorCode.GRANT_REVOKED,
+        None,
+    ):
+        count_client_trouble(code, provider=provider)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["ClientRejected"] for line in lines] == [[1.0], [1.0]]
+    for line in lines:
+        assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["provider", "service"]]
+        assert (line["provider"], line["service"]) == (provider, "mailroom-dev")
 
 
 @pytest.mark.parametrize("name", ALARMS)
