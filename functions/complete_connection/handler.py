@@ -52,7 +52,7 @@ def return_from_provider(provider: Annotated[SignInProvider, Path()]) -> Respons
             HTTPStatus.BAD_REQUEST, HTML, problem_page(ErrorCode.ATTEMPT_EXPIRED), HEADERS
         )
     _note(back)
-    return Response(HTTPStatus.FOUND, headers={"Location": back.url})
+    return Response(HTTPStatus.FOUND, body="", headers={"Location": back.url})
 
 
 @app.post(
