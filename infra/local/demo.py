@@ -9,6 +9,7 @@ from typing import Any, Final
 from infra.local.demo_mail import ADDRESS
 from infra.local.http_api import HttpApi, RefusedError
 from infra.local.mail import Login, MailServers
+from infra.local.mail_providers import MailProviders
 from infra.local.stack import LocalStack
 
 TENANT: Final = "demo"
@@ -130,6 +131,21 @@ A mail from {contact["name"]} to the demo mailbox; it is in the timeline within 
   {send_command(servers.smtp, servers.access.authority, sender)}
 """
     )
+
+
+def say_how_to_sign_in(providers: MailProviders, page_url: str, say: Say) -> None:
+    """Print where to connect a Gmail and an Outlook mailbox by clicking."""
+    accounts = [one for both in providers.as_json().values() for one in both["addresses"]]
+    say(
+        f"""
+Gmail and Outlook, simulated: sign in as {", ".join(accounts)}; allow, decline, or take another
+account than the one connected. Each simulator has switches for what can go wrong at a provider.
+
+Open    {page_url}   connect them, reconnect, see their mail with a contact
+"""
+    )
+    for name, one in providers.as_json().items():
+        say(f"Control {one['control']}faults   of the {name} simulator (infra/simulators/)")
 
 
 def send_command(login: Login, authority: Path | None, sender: str) -> str:

@@ -49,12 +49,15 @@ class LocalStack:
         paths: Paths,
         *,
         mail: MailAccess | None = None,
+        more: dict[str, str] | None = None,
         template: Path = REPOSITORY / "template.yaml",
         source: Path = REPOSITORY,
         parameters: dict[str, str] | None = None,
     ) -> None:
         self.paths = paths
         self.mail = mail or MailAccess()
+        self.more = more or {}
+        """Parameters besides the usual ones."""
         self.outputs: dict[str, str] = {}
         self._template = template
         self._source = source
@@ -130,6 +133,7 @@ class LocalStack:
             "JwtIssuer": self._issuer.url,
             "JwtAudience": AUDIENCE,
             "AllowedOrigins": ",".join(ORIGINS),
+            "PublicUrl": f"{self.endpoint}/_aws/execute-api/{{api_id}}",
             # Mail servers of this machine are what one tries first; on AWS they are refused.
             "AllowPrivateHosts": "true",
             "AllowUntrustedCertificates": "true",
@@ -147,6 +151,7 @@ class LocalStack:
             "BackfillMaximumConcurrency": "4",
             "DeletionProtection": "false",
             "LogRetentionDays": "1",
+            **self.more,
         }
 
     def describe(self, more: dict[str, Any]) -> None:
@@ -154,7 +159,6 @@ class LocalStack:
         content = {
             "api_url": self.api_url,
             "issuer": self.issuer_url,
-            "simulators": {},
             "aws_endpoint": self.endpoint,
             "table": self.outputs.get("TableName"),
             "bucket": self.outputs.get("BucketName"),

@@ -12,12 +12,14 @@ from types import FrameType
 
 from infra.local import demo, lock
 from infra.local.clients import forget_host_settings
+from infra.local.demo_page import DemoPage
 from infra.local.deploy import DeploymentError
 from infra.local.dovecot import DovecotError
 from infra.local.mail import MailServers
+from infra.local.mail_providers import MailProviders
 from infra.local.ministack import EmulatorNotStartedError
 from infra.local.paths import REPOSITORY, Paths
-from infra.local.stack import LocalStack, MailAccess, description
+from infra.local.stack import ORIGINS, LocalStack, MailAccess, description
 from infra.local.venvs import EnvironmentNotBuiltError
 
 _WATCH_SECONDS = 1.0
@@ -65,15 +67,23 @@ def _run(paths: Paths, *, empty: bool, mail_ports: Sequence[int]) -> int:
     paths.description.unlink(missing_ok=True)
     servers = MailServers(paths)
     stack = LocalStack(paths)
+    providers = MailProviders(paths, servers.dovecot.certificates)
+    page = DemoPage(
+        paths,
+        api_url=lambda: stack.api_url,
+        token=lambda: stack.token(demo.TENANT, demo.USER, "admin"),
+    )
     try:
-        _start(stack, servers, mail_ports)
+        stack.more = {"AllowedOrigins": ",".join((*ORIGINS, page.origin))}
+        _start(stack, servers, providers, mail_ports)
         if not empty:
             demo.run(stack, servers, _say)
         demo.say_what_to_try(stack, _say)
         if not empty:
             demo.say_how_to_send(servers, _say)
+        demo.say_how_to_sign_in(providers, page.origin, _say)
         # Last: who waits for this file may use all of it, the demo included.
-        _describe(stack, servers, ready=True)
+        _describe(stack, servers, providers, ready=True)
         _say("Running. Ctrl-C or `uv run poe down` stops it and keeps the data.")
         _watch(stack)
     except _StopRequestedError:
@@ -87,23 +97,34 @@ def _run(paths: Paths, *, empty: bool, mail_ports: Sequence[int]) -> int:
             signal.signal(number, signal.SIG_IGN)
         _say("Stopping; saving the data.")
         paths.description.unlink(missing_ok=True)
+        page.stop()
         stack.stop()
+        providers.stop()
         servers.stop()
         _say("Stopped.")
     return 0
 
 
-def _start(stack: LocalStack, servers: MailServers, mail_ports: Sequence[int]) -> None:
-    _say("Starting the demo's mail servers")
+def _start(
+    stack: LocalStack, servers: MailServers, providers: MailProviders, mail_ports: Sequence[int]
+) -> None:
+    _say("Starting the demo's mail servers, and Gmail's and Outlook's simulators")
     servers.start()
+    providers.start()
     access = servers.access
     stack.mail = MailAccess(ports=(*access.ports, *mail_ports), authority=access.authority)
+    stack.more |= providers.parameters()
     stack.start(_say)
-    _describe(stack, servers, ready=False)
+    providers.register(stack)
+    providers.fill()
+    _describe(stack, servers, providers, ready=False)
 
 
-def _describe(stack: LocalStack, servers: MailServers, *, ready: bool) -> None:
-    stack.describe({**servers.as_json(), "pid": os.getpid(), "ready": ready})
+def _describe(
+    stack: LocalStack, servers: MailServers, providers: MailProviders, *, ready: bool
+) -> None:
+    more = {"simulators": providers.as_json(), "pid": os.getpid(), "ready": ready}
+    stack.describe({**servers.as_json(), **more})
 
 
 def _watch(stack: LocalStack) -> None:

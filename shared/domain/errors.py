@@ -43,6 +43,7 @@ class ErrorCode(StrEnum):
     # Configuration
     CLIENT_REJECTED = "client_rejected"
     CLIENT_MISSING = "client_missing"
+    API_NOT_ENABLED = "api_not_enabled"
     ADMIN_CONSENT_REQUIRED = "admin_consent_required"
     ACCESS_BLOCKED = "access_blocked"
     PROVIDER_API_DISABLED = "provider_api_disabled"
@@ -63,6 +64,7 @@ class ErrorCode(StrEnum):
     CONNECTION_TIMED_OUT = "connection_timed_out"
     CONNECTION_DROPPED = "connection_dropped"
     PROTOCOL_VIOLATION = "protocol_violation"
+    ANSWER_NOT_UNDERSTOOD = "answer_not_understood"
     TLS_UNTRUSTED = "tls_untrusted"
     TLS_WRONG_NAME = "tls_wrong_name"
     TLS_EXPIRED = "tls_expired"

@@ -79,6 +79,11 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
         _O,
         "Store the OAuth client this mailbox was connected with; mailboxes then go on.",
     ),
+    ErrorCode.API_NOT_ENABLED: Explanation(
+        "The provider's mail API is not switched on for this product.",
+        _O,
+        "Switch it on in the project the OAuth client belongs to; mailboxes then go on.",
+    ),
     ErrorCode.ADMIN_CONSENT_REQUIRED: Explanation(
         "The organisation requires an administrator's approval.",
         _A,
@@ -163,6 +168,11 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
         "The server's answer is not one a mail server gives.",
         _U,
         "Check host and port, and that the security setting fits the port.",
+    ),
+    ErrorCode.ANSWER_NOT_UNDERSTOOD: Explanation(
+        "The provider's answer was not one that Mailroom understands.",
+        _P,
+        f"{_WAIT} If it stays so, tell the operator the time and the run's id.",
     ),
     ErrorCode.TLS_UNTRUSTED: Explanation(
         "The mail server's certificate is not issued by an authority we trust.",
@@ -314,4 +324,5 @@ _FIX_IN_TEST: Mapping[ErrorCode, str] = {
     ErrorCode.CONNECTION_DROPPED: f"Check port and security: {_PAIRS}. Else test again later.",
     ErrorCode.PROTOCOL_VIOLATION: f"Check host name, port and security: {_PAIRS}.",
     ErrorCode.TLS_FAILED: f"Check port and security: {_PAIRS}.",
+    ErrorCode.ANSWER_NOT_UNDERSTOOD: _TEST_AGAIN,
 }

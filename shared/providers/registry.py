@@ -1,5 +1,6 @@
 """Decides which adapter serves which provider, each imported when it is first used."""
 
+import functools
 from typing import TYPE_CHECKING
 
 from shared.domain.mailbox import Provider
@@ -8,7 +9,12 @@ if TYPE_CHECKING:
     from shared.config import Settings
     from shared.ports.provider import MailProvider, ServerTester
     from shared.ports.sign_in import AccountReader, SignIn
+    from shared.providers.gmail.adapter import GmailProvider
+    from shared.providers.gmail.endpoints import GoogleEndpoints
+    from shared.providers.http import Http
     from shared.providers.network import Network
+    from shared.providers.outlook.adapter import OutlookProvider
+    from shared.providers.outlook.endpoints import MicrosoftEndpoints
 
 
 def imap(network: "Network") -> "MailProvider":
@@ -18,14 +24,18 @@ def imap(network: "Network") -> "MailProvider":
     return ImapProvider(network)
 
 
-def gmail(settings: "Settings") -> "MailProvider":
+def gmail(settings: "Settings") -> "GmailProvider":
     """Return the adapter of Gmail."""
-    raise NotImplementedError(settings)
+    from shared.providers.gmail.adapter import GmailProvider
+
+    return GmailProvider(*_google(settings))
 
 
-def outlook(settings: "Settings") -> "MailProvider":
+def outlook(settings: "Settings") -> "OutlookProvider":
     """Return the adapter of Outlook."""
-    raise NotImplementedError(settings)
+    from shared.providers.outlook.adapter import OutlookProvider
+
+    return OutlookProvider(*_microsoft(settings))
 
 
 def server_tester(network: "Network") -> "ServerTester":
@@ -40,8 +50,14 @@ def sign_in(provider: Provider, settings: "Settings") -> "SignIn":
     match provider:
         case Provider.IMAP:
             raise ValueError("IMAP has no sign-in of its own")
-        case Provider.GMAIL | Provider.OUTLOOK:
-            raise NotImplementedError(settings)
+        case Provider.GMAIL:
+            from shared.providers.gmail.sign_in import GoogleSignIn
+
+            return GoogleSignIn(*_google(settings))
+        case Provider.OUTLOOK:
+            from shared.providers.outlook.sign_in import MicrosoftSignIn
+
+            return MicrosoftSignIn(*_microsoft(settings))
 
 
 def account_reader(provider: Provider, settings: "Settings") -> "AccountReader":
@@ -49,5 +65,28 @@ def account_reader(provider: Provider, settings: "Settings") -> "AccountReader":
     match provider:
         case Provider.IMAP:
             raise ValueError("an IMAP mailbox's address is its user's to say")
-        case Provider.GMAIL | Provider.OUTLOOK:
-            raise NotImplementedError(settings)
+        case Provider.GMAIL:
+            return gmail(settings)
+        case Provider.OUTLOOK:
+            return outlook(settings)
+
+
+@functools.cache
+def _google(settings: "Settings") -> "tuple[Http, GoogleEndpoints]":
+    from shared.providers.gmail.endpoints import GoogleEndpoints
+    from shared.providers.http import Http
+
+    endpoints = GoogleEndpoints()
+    if settings.google_url:
+        endpoints = GoogleEndpoints.at(settings.google_url, settings.google_sign_in_url)
+    return Http(endpoints.origins, extra_ca_file=settings.extra_ca_file), endpoints
+
+
+@functools.cache
+def _microsoft(settings: "Settings") -> "tuple[Http, MicrosoftEndpoints]":
+    from shared.providers.http import Http
+    from shared.providers.outlook.endpoints import MicrosoftEndpoints
+
+    given = {"login": settings.microsoft_login_url, "graph": settings.graph_url}
+    endpoints = MicrosoftEndpoints(**{name: url for name, url in given.items() if url})
+    return Http(endpoints.origins, extra_ca_file=settings.extra_ca_file), endpoints

@@ -9,11 +9,14 @@ import pytest
 
 from infra.local import ports
 from infra.local.dovecot import DovecotServer
+from infra.local.mail_providers import MailProviders
 from infra.local.paths import Paths
 from infra.local.smtp_server import SubmissionServer
 from infra.local.stack import LocalStack, MailAccess
 
 SPARE_PORTS = 4
+FRONT_END = "http://127.0.0.1:3000"
+"""A front end under development; on the stack's list of origins."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,18 @@ def submission(stack_paths, dovecot):
 
 
 @pytest.fixture(scope="session")
-def stack(stack_paths, dovecot, submission):
+def providers(stack_paths, dovecot):
+    """Gmail and Outlook. Add an account per test."""
+    made = MailProviders(stack_paths, dovecot.certificates)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="session")
+def stack(stack_paths, dovecot, submission, providers):
     """Mailroom, deployed and empty."""
     stack_paths.create()
     spare = tuple(ports.claim(stack_paths, f"spare {number}") for number in range(SPARE_PORTS))
@@ -102,10 +116,11 @@ def stack(stack_paths, dovecot, submission):
         ),
         authority=dovecot.certificates.authority,
     )
-    made = Stack(stack_paths, mail=access)
+    made = Stack(stack_paths, mail=access, more=providers.parameters())
     made.spare_ports = spare
     try:
         made.start()
+        providers.register(made)
         yield made
     finally:
         made.stop()

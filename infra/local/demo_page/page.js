@@ -1,0 +1,105 @@
+// What a front end does to connect a mailbox: see infra/oauth-clients.md. `settings` comes from the stack.
+const here = location.origin + location.pathname;
+const find = (id) => document.getElementById(id);
+
+async function call(method, path, body) {
+  const answer = await fetch(settings.api + path, {
+    method,
+    credentials: "include", // the attempt's cookie: the browser that began it may end it
+    headers: { Authorization: `Bearer ${settings.token}`, "Content-Type": "application/json" },
+    body: body && JSON.stringify(body),
+  });
+  const content = answer.status === 204 ? null : await answer.json();
+  if (!answer.ok) throw new Error(`${content.detail ?? content.message} ${content.fix ?? ""}`);
+  return content;
+}
+
+function say(text, failed = false) {
+  find("outcome").textContent = text;
+  find("outcome").className = failed ? "failed" : "";
+}
+
+const attempt = (work) => work().catch((error) => say(error.message, true));
+
+async function connect(wishes) {
+  const begun = await call("POST", "/v1/mailboxes/authorize", { return_url: here, ...wishes });
+  location.assign(begun.authorize_url);
+}
+
+async function returned() {
+  const query = new URLSearchParams(location.search);
+  const outcome = query.get("mailroom_outcome");
+  if (!outcome) return;
+  const confirmed = new URLSearchParams(location.hash.slice(1));
+  history.replaceState(null, "", here);
+  if (outcome === "connected") return say("Connected. Its mail is on its way.");
+  if (outcome !== "confirm") {
+    const link = query.get("mailroom_admin_consent_url");
+    return say(`Not connected: ${outcome}.${link ? ` An administrator approves at ${link}` : ""}`, true);
+  }
+  await call("POST", "/v1/mailboxes/authorize/complete", Object.fromEntries(confirmed));
+  say("Connected. Its mail is on its way.");
+}
+
+function row(mailbox) {
+  const line = document.createElement("tr");
+  const error = mailbox.latest_error.inbound;
+  const trouble = error ? `${error.message} (${error.acts}) ${error.fix}` : "";
+  for (const text of [mailbox.address, mailbox.provider, mailbox.status, trouble]) {
+    line.insertCell().textContent = text;
+  }
+  const cell = line.insertCell();
+  const button = (name, work) => {
+    const made = document.createElement("button");
+    made.type = "button";
+    made.textContent = name;
+    made.onclick = () => attempt(work);
+    cell.append(made, " ");
+  };
+  if (mailbox.status === "active") {
+    button("Sync now", () => call("POST", `/v1/mailboxes/${mailbox.id}/sync`));
+  }
+  if (mailbox.provider !== "imap" && mailbox.status !== "connecting") {
+    const wishes = { provider: mailbox.provider, mailbox_id: mailbox.id };
+    button("Reconnect", () => connect(wishes));
+  }
+  if (mailbox.status !== "disconnected") {
+    button("Disconnect", () => call("DELETE", `/v1/mailboxes/${mailbox.id}`));
+  }
+  return line;
+}
+
+async function show() {
+  const mailboxes = (await call("GET", "/v1/mailboxes")).items;
+  find("mailboxes").replaceChildren(...mailboxes.map(row));
+  const contacts = (await call("GET", "/v1/contacts")).items;
+  const chosen = find("contacts").value || contacts[0]?.id;
+  find("contacts").replaceChildren(
+    ...contacts.map((one) => new Option(one.name, one.id, false, one.id === chosen)),
+  );
+  if (!chosen) return;
+  const mail = (await call("GET", `/v1/contacts/${chosen}/messages?limit=50`)).items;
+  find("timeline").replaceChildren(
+    ...mail.map((message) => {
+      const line = document.createElement("li");
+      const at = document.createElement("time");
+      at.textContent = message.sent_at.slice(0, 10);
+      const way = message.direction === "outbound" ? "to " : "from ";
+      line.append(at, way, message.subject || "(no subject)");
+      return line;
+    }),
+  );
+}
+
+for (const button of document.querySelectorAll("[data-provider]")) {
+  button.onclick = () =>
+    attempt(() =>
+      connect({ provider: button.dataset.provider, backfill_days: Number(find("days").value) }),
+    );
+}
+find("contacts").onchange = () => attempt(show);
+attempt(async () => {
+  await returned();
+  await show();
+});
+setInterval(() => show().catch(() => {}), 4000);
