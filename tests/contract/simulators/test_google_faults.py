@@ -4,12 +4,14 @@ import gzip
 import http.client
 import json
 import urllib.error
+from pathlib import Path
 
 import pytest
 
 from tests.contract.simulators.google_world import ADA, BOB, MODIFY, ask, base64url, letter
 from tests.contract.simulators.test_google_contract import part, send_batch
 
+README = Path(__file__).resolve().parents[3] / "infra/simulators/google/README.md"
 REFUSALS = {
     "rate_limit_403": (403, "rateLimitExceeded", "usageLimits"),
     "user_rate_limit_403": (403, "userRateLimitExceeded", "usageLimits"),
@@ -66,6 +68,13 @@ ELSEWHERE = {
 def test_no_fault_is_left_untried(google):
     known = set(google.control("GET", "/faults").json["known"])
     assert known == {*REFUSALS, *TOKEN_ERRORS, *TOKEN_FIELDS, *PAGES, *ELSEWHERE}
+
+
+def test_the_readme_names_every_fault_and_its_parameters(google):
+    text = README.read_text()
+    for name, parameters in google.control("GET", "/faults").json["known"].items():
+        for word in (name, *parameters):
+            assert f"`{word}`" in text, word
 
 
 def arm(google, fault, **more):
