@@ -1,8 +1,8 @@
 """Under which keys everything is found: one table, every key string and every item's shape.
 
 Each access pattern and the key that serves it; `t` is the tenant. The tenant leads every partition
-key and the partition key of `mailbox_date`. Whatever a caller or a mail server chose is escaped, so
-that no `#` can be smuggled into a key.
+key and that of `mailbox_date`, but for what `tables_of_sign_ins` has. Whatever a caller or a mail
+server chose is escaped, so that no `#` can be smuggled into a key.
 
 | to …                                 | pk                       | sk |
 | ------------------------------------ | ------------------------ | --- |

@@ -10,7 +10,7 @@ what an item holds of its tenant is checked before anything is done with it.
 | take up a sign-in                 | `attempt#{digest}` | `attempt` |
 | know who else lives on a grant    | `grant#{digest}`   | `holders` |
 
-No tenant's partition can have such a key: its third part is missing there.
+No tenant has such a partition: one called `attempt` has `attempt#mailboxes`, which is no digest.
 """
 
 import hashlib

@@ -163,7 +163,9 @@ class FakeAccounts:
         return SignedIn(code.subject, self._tokens(code.subject, client, now))
 
     def tokens(self, kept: Secret) -> Tokens:
-        held = json.loads(kept.reveal())
+        held = json.loads(kept.reveal() or "{}")
+        if "access" not in held:
+            raise ValueError("no tokens")
         return Tokens(Secret(held["access"]), datetime.fromisoformat(held["expires_at"]), kept)
 
     def renew(self, client: OAuthClient, kept: Secret, *, now: datetime) -> Tokens:

@@ -101,6 +101,7 @@ class MailboxShown(Shown):
     recovery_note: str | None
     """Null, as `imap` and `smtp`, for those who may not change the mailbox."""
     imap: ServerShown | None
+    """Null for Gmail and Outlook, whose owners sign in at the provider; likewise `smtp`."""
     smtp: ServerShown | None
 
     @classmethod

@@ -7,8 +7,10 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.aws import instants, tables
+from shared.aws import instants, tables, tables_of_sign_ins
 from shared.domain.ids import MessageId
+from shared.domain.mailbox import Provider
+from shared.ports.attempts import AccountGrant
 from tests.fakes.backends import table_definition
 
 ANY_TEXT = st.text(alphabet=st.characters(), min_size=1, max_size=30) | st.sampled_from(
@@ -66,6 +68,19 @@ def test_two_kinds_of_item_never_share_a_key(tenant, one, other):
     if one != other:
         changed = {key_of(tenant, other) for key_of in KEYS} & set(keys)
         assert {key.sk.partition("#")[0] for key in changed} <= {"message"}
+
+
+@given(ANY_TEXT, ANY_TEXT)
+def test_what_has_no_tenant_shares_no_partition_with_any_tenant(tenant, text):
+    apart = {
+        tables_of_sign_ins.attempt_key(text).pk,
+        tables_of_sign_ins.holders_key(AccountGrant(Provider.GMAIL, text, text)).pk,
+    }
+    assert len(apart) == 2
+    for name in (tenant, "attempt", "grant"):
+        assert not apart & {key_of(name, text).pk for key_of in KEYS}
+    digests = [pk.partition("#")[2] for pk in apart]
+    assert all(re.fullmatch("[0-9a-f]{48}", digest) for digest in digests)
 
 
 @given(INSTANTS, INSTANTS)
