@@ -59,7 +59,8 @@ class _Handler(BaseHTTPRequestHandler):
             body = f"const settings = {json.dumps(settings)};".encode()
             return self._send(200, "text/javascript; charset=utf-8", body)
         if path not in _FILES:
-            return self._send(404, "text/plain", b"")
+            # A browser asks for /favicon.ico by itself.
+            return self._send(204 if path == "/favicon.ico" else 404, "text/plain", b"")
         name, content_type = _FILES[path]
         return self._send(200, content_type, (Path(__file__).parent / name).read_bytes())
 

@@ -5,7 +5,6 @@ const find = (id) => document.getElementById(id);
 async function call(method, path, body) {
   const answer = await fetch(settings.api + path, {
     method,
-    credentials: "include", // the attempt's cookie: the browser that began it may end it
     headers: { Authorization: `Bearer ${settings.token}`, "Content-Type": "application/json" },
     body: body && JSON.stringify(body),
   });

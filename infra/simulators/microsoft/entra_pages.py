@@ -77,7 +77,7 @@ def consent_page(
         f'<input type="hidden" name="request" value="{escape(sealed)}">'
         f"<fieldset><legend>Pick an account</legend>{accounts}</fieldset>"
         '<button class="main" name="decision" value="allow">Accept</button>'
-        '<button name="decision" value="cancel">Cancel</button></form>',
+        '<button name="decision" value="cancel" formnovalidate>Cancel</button></form>',
     )
 
 
@@ -116,7 +116,7 @@ def admin_page(client: Client, scopes: Iterable[str], sealed: str) -> Response:
         '<form method="post" action="adminconsent">'
         f'<input type="hidden" name="request" value="{escape(sealed)}">'
         '<button class="main" name="decision" value="allow">Accept</button>'
-        '<button name="decision" value="cancel">Cancel</button></form>',
+        '<button name="decision" value="cancel" formnovalidate>Cancel</button></form>',
     )
 
 
