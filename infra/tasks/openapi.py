@@ -167,7 +167,6 @@ def _finished(method: str, path: str, operation: dict[str, Any]) -> dict[str, An
     responses.pop("422", None)
     for status in _problems_of(method, path, has_body="requestBody" in operation):
         responses[status] = {"$ref": f"#/components/responses/{status}"}
-    operation["responses"] = dict(sorted(responses.items()))
     for status, response in responses.items():
         if "$ref" not in response:
             response["description"] = _STATUS.get(status, "Done.")
@@ -184,7 +183,7 @@ def _finished(method: str, path: str, operation: dict[str, Any]) -> dict[str, An
         del responses["200"]
     if (method, path) == CONFIRM:
         responses["200"] = {**responses["201"], "description": "Reconnected."}
-        operation["responses"] = dict(sorted(responses.items()))
+    operation["responses"] = dict(sorted(responses.items()))
     return operation
 
 

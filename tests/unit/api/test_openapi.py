@@ -56,6 +56,13 @@ def test_every_route_but_the_public_ones_needs_a_token(document):
         ("get", "/v1/mailboxes/{mailbox_id}/disconnection", "200 400 401 403 404 429 500 503"),
         ("delete", "/v1/mailboxes/{mailbox_id}", "204 400 401 403 404 429 500 503"),
         ("post", "/v1/mailboxes/test", "200 400 401 415 429 500 503"),
+        ("post", "/v1/mailboxes/authorize", "200 400 401 403 404 409 415 429 500 502 503"),
+        (
+            "post",
+            "/v1/mailboxes/authorize/complete",
+            "200 201 400 401 403 404 409 410 415 422 429 500 502 503",
+        ),
+        ("get", "/v1/oauth/{provider}/callback", "302 400 429 500 503"),
         ("post", "/v1/mailboxes", "201 400 401 403 409 415 422 429 500 503"),
         (
             "post",
