@@ -1,6 +1,6 @@
 """Decides what the benchmark prints: one table, results as ratios of what ran beside them.
 
-    python -m tests.performance [fetch] [idle] [units] [imports] [e2e] [--messages N] [--pairs N]
+    python -m tests.performance [part …] [--messages N] [--pairs N]
 
 All parts but `e2e`, which starts a whole stack, run when none is named. The figures also go to
 `.local/performance/latest.json`, a part at a time, so that one part can be measured anew alone.
@@ -15,16 +15,16 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tests.performance import end_to_end, fetch, idle, imports, units
+from tests.performance import end_to_end, fetch, idle, imports, outlook, units
 from tests.performance.server import HOME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MESSAGES = 20_000
-PARTS = ("fetch", "idle", "units", "imports", "e2e")
+PARTS = ("fetch", "idle", "units", "imports", "outlook", "e2e")
 _IDLE_PAIRS = 25
-_FEWER = {"units": 400, "e2e": 2_000}
+_FEWER = {"units": 400, "outlook": 1_000, "e2e": 2_000}
 """Parts whose figures a message need fewer messages, because each is slow."""
 
 Rows = list[tuple[str, str, str]]
@@ -66,6 +66,7 @@ def _measured(part: str, messages: int, pairs: int) -> tuple[dict[str, Any], Row
         "idle": (lambda: idle.measure(messages, _IDLE_PAIRS), idle.rows),
         "units": (lambda: units.measure(messages), units.rows),
         "imports": (imports.measure, imports.rows),
+        "outlook": (lambda: outlook.measure(messages), outlook.rows),
         "e2e": (lambda: end_to_end.measure(messages), end_to_end.rows),
     }
     measure, describe = runs[part]
