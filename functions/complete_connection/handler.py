@@ -71,6 +71,7 @@ def confirm_connection(body: CompleteConnection) -> Response[MailboxShown]:
     try:
         done = complete_attempt(who, provider, body.to_answer(), ports=wiring.complete_ports())
     except MailroomError as error:
+        log_trouble("sign_in_failed", error, tenant_id=who.tenant_id, provider=provider)
         _count_failure(error.code, provider)
         raise
     if done.is_news:

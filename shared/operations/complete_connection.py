@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.domain import errors
 from shared.domain.connecting import Attempt, Outcome
 from shared.domain.errors import (
     ConfigurationError,
@@ -141,7 +140,10 @@ def complete_attempt(
         raise RequestError(ErrorCode.ATTEMPT_NOT_YOURS, cause="another user or provider")
     ended = _finish_once(viewer, state, attempt, answer, ports)
     if ended.outcome.admin_consent_url:
-        raise AdminConsentRequiredError(ended.outcome.admin_consent_url) from ended.error
+        cause = getattr(ended.error, "cause", "")
+        raise AdminConsentRequiredError(
+            ended.outcome.admin_consent_url, cause=cause
+        ) from ended.error
     if ended.error is not None:
         raise ended.error
     if ended.outcome.code is not None or ended.outcome.mailbox_id is None:
@@ -223,7 +225,7 @@ def _error_of(outcome: Outcome) -> MailroomError:
             RetryLaterError,
         )
     }
-    kind = kinds.get(outcome.failure, errors.MailroomError)
+    kind = kinds.get(outcome.failure, MailroomError)
     return kind(outcome.code or ErrorCode.INTERNAL, cause="ended so before")
 
 

@@ -397,12 +397,15 @@ def test_one_that_died_at_work_is_not_waited_for(app, accounts):
     assert nothing_happened(app, accounts)
 
 
-def test_a_failure_is_told_again_too(app, accounts):
+def test_a_failure_is_told_again_too_and_logged_with_its_cause(app, accounts, caplog):
     begun = begin(app)
     answer = accounts.allow(begun.json["authorize_url"], ANN)
-    accounts.failure = ("complete", RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE))
+    failure = RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE, cause="503 backendError")
+    accounts.failure = ("complete", failure)
     _, fragment = outcome_of(come_back(app, answer))
     first = confirm(app, fragment)
+    (line,) = (one for one in caplog.records if one.getMessage() == "sign_in_failed")
+    assert (line.provider, line.tenant_id, line.cause) == ("gmail", "acme", "503 backendError")
     accounts.failure = None
     again = confirm(app, fragment)
     assert (first.status, first.json["code"]) == (503, "provider_unavailable")
