@@ -8,60 +8,75 @@ import signal
 import threading
 from pathlib import Path
 
+from infra.local.certificates import ensure_certificates
+from infra.local.paths import DEFAULT_ROOT
 from infra.simulators.kit.mailbox import Delivery
 from infra.simulators.microsoft.simulator import MicrosoftSimulator
 
 _CLIENT = "00000000-1111-4222-8333-444444444444"
 _SECRET = "demo-secret-of-the-simulator"  # noqa: S105 - a demo's
+_CALLBACK = "http://127.0.0.1:8080/callback"
 _USER = "demo@contoso.example"
 _PERSONAL = "demo@outlook.example"
 _DEMO_MAILS = 25
 
 
 def main() -> None:
-    """Start, print the addresses, and stay until told to stop."""
-    arguments = _arguments()
+    """Serve until told to stop."""
+    options = _options()
+    certificates = ensure_certificates(options.certificates)
     simulator = MicrosoftSimulator(
-        arguments.state,
-        certificate=arguments.certificate,
-        key=arguments.key,
-        port=arguments.port if arguments.certificate else 0,
-        browser_port=arguments.browser_port if arguments.certificate else arguments.port,
+        options.state,
+        certificate=certificates.good.certificate,
+        key=certificates.good.key,
+        port=options.port,
+        browser_port=options.browser_port,
     )
-    stop = threading.Event()
+    ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: ended.set())
     with simulator:
-        _fill(simulator, arguments.redirect_uri)
-        print(f"Graph and Entra: {simulator.url}")
-        print(f"browser:         {simulator.browser_url}")
-        print(f"control:         {simulator.browser_url}/_control/")
-        print(f"users:           {', '.join(simulator.users())}")
-        print(f"client:          {_CLIENT} with the secret {_SECRET}", flush=True)
-        stop.wait()
+        _fill(simulator, options.redirect_uri or [_CALLBACK])
+        _print(simulator, certificates.authority)
+        ended.wait()
 
 
-def _arguments() -> argparse.Namespace:
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m infra.simulators.microsoft", description="Simulate Entra and Graph mail."
     )
-    parser.add_argument("--port", type=int, default=0, help="https with a certificate, else http")
-    parser.add_argument("--browser-port", type=int, default=0, help="http beside https")
-    parser.add_argument("--state", type=Path, help="file to keep everything in; else in memory")
-    parser.add_argument("--certificate", type=Path, help="PEM; its https port is for servers")
-    parser.add_argument("--key", type=Path, help="PEM")
+    parser.add_argument("--port", type=int, default=0, help="of https; 0 takes a free one")
+    parser.add_argument("--browser-port", type=int, default=0, help="of http and control")
+    parser.add_argument("--state", type=Path, help="a database that survives; else in memory")
+    parser.add_argument(
+        "--certificates",
+        type=Path,
+        default=DEFAULT_ROOT / "certificates",
+        help="folder of the certificates, which are made when absent",
+    )
     parser.add_argument(
         "--redirect-uri",
         action="append",
-        default=[],
-        help="where the demo client's users may be sent back to (repeat for several)",
+        help=f"where the demo client's users are sent back to; {_CALLBACK} when not given",
     )
     return parser.parse_args()
 
 
+def _print(simulator: MicrosoftSimulator, authority: Path) -> None:
+    lines = {
+        "https": simulator.url,
+        "http": simulator.browser_url,
+        "control": f"{simulator.browser_url}/_control/",
+        "authority": str(authority),
+        "users": ", ".join(simulator.users()),
+        "client": f"{_CLIENT} (secret: {_SECRET})",
+    }
+    for name, value in lines.items():
+        print(f"{name:<10}{value}", flush=True)
+
+
 def _fill(simulator: MicrosoftSimulator, redirect_uris: list[str]) -> None:
-    uris = redirect_uris or ["http://localhost:8080/callback"]
-    simulator.add_client(_CLIENT, _SECRET, uris)
+    simulator.add_client(_CLIENT, _SECRET, redirect_uris)
     if _USER in simulator.users():
         return
     simulator.add_user(_USER, name="Demo User")

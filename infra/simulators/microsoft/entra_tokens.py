@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import hmac
 import secrets
@@ -34,7 +35,7 @@ class Signer:
     def __init__(self, store: Store) -> None:
         pem = store.meta(_KEY)
         if pem is None:
-            pem = RSAKey.generate_key(2048).as_pem(private=True).decode()
+            pem = _new_key()
             store.set_meta(_KEY, pem)
         self._key = RSAKey.import_key(pem)
         self._key.ensure_kid()
@@ -259,6 +260,12 @@ class Tokens:
         if "email" in scopes:
             claims["email"] = user.address
         return self._world.signer.sign(claims)
+
+
+@functools.cache
+def _new_key() -> str:
+    # One for all simulators of a process: making it is most of a simulator's start.
+    return RSAKey.generate_key(2048).as_pem(private=True).decode()
 
 
 def _needed(form: dict[str, str], name: str) -> str:

@@ -192,17 +192,21 @@ class Folders:
         """Note that a folder's counts have changed, as its own delta shows."""
         self._store.execute("update folders set changed_seq = ? where pk = ?", self.seq(), folder)
 
-    def changed_since(self, since: int) -> tuple[list[Folder], list[int]]:
-        """Return the folders made or changed after a number, and the numbers of those deleted."""
-        rows = self._store.rows(
-            "select * from folders where user = ? and changed_seq > ? order by changed_seq, pk",
-            self._user.pk,
-            since,
+    def changed_since(self, since: int, upto: int) -> list[tuple[int, int, Folder | None]]:
+        """Return what happened between two numbers; the folder is None where it is gone."""
+        changed = self._store.rows(
+            "select * from folders where user = ? and changed_seq > ? and changed_seq <= ?",
+            *(self._user.pk, since, upto),
         )
         lost = self._store.rows(
-            "select folder from lost_folders where user = ? and seq > ?", self._user.pk, since
+            "select * from lost_folders where user = ? and seq > ? and seq <= ?",
+            *(self._user.pk, since, upto),
         )
-        return [_folder(row) for row in rows], [row["folder"] for row in lost]
+        news: list[tuple[int, int, Folder | None]] = [
+            (row["changed_seq"], row["pk"], _folder(row)) for row in changed
+        ]
+        news += [(row["seq"], row["folder"], None) for row in lost]
+        return sorted(news, key=lambda one: one[:2])
 
     def _insert(
         self,

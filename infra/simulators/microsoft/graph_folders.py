@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -14,7 +15,11 @@ from infra.simulators.microsoft.resources import FOLDER_FIELDS
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
+    from infra.simulators.microsoft.folders import Folder
     from infra.simulators.microsoft.graph_call import GraphCall
+
+
+_START = (-1, -1)
 
 
 def _select(graph: GraphCall) -> frozenset[str]:
@@ -89,26 +94,40 @@ def folders_delta(graph: GraphCall) -> Response:
     if token:
         place = graph.world.tokens.open(graph, token, folder=0)
     else:
-        place = Round(graph.user.pk, 0, tuple(sorted(_select(graph))))
-    upto = graph.folders.seq()
-    changed, lost = graph.folders.changed_since(place.since)
-    select = frozenset(place.select)
-    value: list[dict[str, object]] = [
-        graph.painter.folder(one, select) for one in changed if not one.hidden and one.known != ROOT
+        place = Round(graph.user.pk, 0, tuple(sorted(_select(graph))), at=_START)
+    upto = graph.folders.seq() if place.upto < 0 else place.upto
+    # What changes between two pages moves out of this round and into the next.
+    news = [
+        one
+        for one in graph.folders.changed_since(place.since, upto)
+        if one[:2] > place.at and _is_told(one[2], place)
     ]
-    if place.since >= 0:
-        value += [
-            {"id": graph.folders.namer.folder(pk), "@removed": {"reason": "deleted"}} for pk in lost
-        ]
-    following = Round(graph.user.pk, 0, place.select, since=upto)
-    link = graph.world.tokens.link(graph, following, is_last=True)
+    size = graph.painter.wishes.page_size or len(news) + 1
+    page, is_last = news[:size], size >= len(news)
+    if is_last:
+        following = Round(graph.user.pk, 0, place.select, since=upto, at=_START)
+    else:
+        following = replace(place, upto=upto, at=page[-1][:2])
+    select = frozenset(place.select)
+    link = graph.world.tokens.link(graph, following, is_last=is_last)
     return graph.answer(
         {
             "@odata.context": f"{graph.root}/$metadata#Collection(mailFolder)",
-            "@odata.deltaLink": link,
-            "value": value,
+            "@odata.deltaLink" if is_last else "@odata.nextLink": link,
+            "value": [
+                graph.painter.folder(folder, select)
+                if folder
+                else {"id": graph.folders.namer.folder(pk), "@removed": {"reason": "deleted"}}
+                for _, pk, folder in page
+            ],
         }
     )
+
+
+def _is_told(folder: Folder | None, place: Round) -> bool:
+    if folder is None:
+        return place.since >= 0
+    return not folder.hidden and folder.known != ROOT
 
 
 def no_delta_of_all(graph: GraphCall) -> Response:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from infra.simulators.microsoft.answers import content
 from infra.simulators.microsoft.changes import Round, next_page
 from infra.simulators.microsoft.folders import SEARCH
 from infra.simulators.microsoft.odata import (
@@ -90,6 +91,16 @@ def list_messages(graph: GraphCall) -> Response:
         written = "&".join(f"{quote(k, safe='$')}={quote(v, safe='')}" for k, v in options.items())
         body["@odata.nextLink"] = f"{graph.root}/{path}?{written}"
     return graph.answer(body)
+
+
+def count_messages(graph: GraphCall) -> Response:
+    """Return how many messages there are, as plain text."""
+    where, _ = _where(graph)
+    count = graph.world.store.value(
+        f"select count(*) from messages where {where.sql}",  # noqa: S608 - made by our parser
+        *where.values,
+    )
+    return content(graph.call, str(count).encode(), "text/plain")
 
 
 def _where(graph: GraphCall) -> tuple[Filter, str]:

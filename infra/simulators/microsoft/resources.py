@@ -27,6 +27,7 @@ _SCRIPT = re.compile(r"<(script|iframe|object)\b.*?(</\1\s*>|\Z)", re.IGNORECASE
 _HANDLER = re.compile(r"\son\w+\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s>]+)", re.IGNORECASE)
 _UNSEEN = re.compile(r"<(style|script|head)\b.*?(</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
 _BREAK = re.compile(r"<(br|/p|/div|/tr|/li|/h\d)\b[^>]*>", re.IGNORECASE)
+_METHOD = re.compile(r"^METHOD:(\w+)", re.IGNORECASE | re.MULTILINE)
 _TAG = re.compile(r"<[^>]*>")
 
 
@@ -68,6 +69,8 @@ class Painter:
         """Return a message, or what of it was selected (lower-case names; empty is the usual)."""
         key = self._namer.change_key(row["changed_seq"])
         drawn: dict[str, Any] = {"@odata.etag": f'W/"{key}"', "id": self.message_id(row)}
+        if row["calendar"] is not None:
+            drawn = {**_meeting(row["calendar"]), **drawn}
         makers = self._message_makers(row, key)
         for name, make in makers.items():
             if name.lower() in select or (not select and name not in _ONLY_SELECTED):
@@ -246,6 +249,17 @@ def plain_of(row: sqlite3.Row) -> str:
         return str(row["plain"] or "")
     text = _TAG.sub("", _BREAK.sub("\r\n", _UNSEEN.sub("", " ".join(row["html"].split()))))
     return html.unescape(text).strip()
+
+
+def _meeting(calendar: str) -> dict[str, Any]:
+    """Return what makes a message an invitation, or an answer to one."""
+    found = _METHOD.search(calendar)
+    method = found[1].upper() if found else "REQUEST"
+    kind, meeting = {
+        "CANCEL": ("eventMessage", "meetingCancelled"),
+        "REPLY": ("eventMessageResponse", "meetingAccepted"),
+    }.get(method, ("eventMessageRequest", "meetingRequest"))
+    return {"@odata.type": f"#microsoft.graph.{kind}", "meetingMessageType": meeting}
 
 
 def _preview(row: sqlite3.Row) -> str:

@@ -45,6 +45,8 @@ _MAIL: list[_Line] = [
     ("POST", f"{_FOLDER}/childFolders", "folders.create", graph_folders.create_folder, WRITE),
     ("GET", "/messages", "messages.list", graph_lists.list_messages, READ),
     ("GET", f"{_FOLDER}/messages", "messages.list", graph_lists.list_messages, READ),
+    ("GET", "/messages/$count", "messages.count", graph_lists.count_messages, READ),
+    ("GET", f"{_FOLDER}/messages/$count", "messages.count", graph_lists.count_messages, READ),
     ("GET", "/messages/delta", "messages.delta", graph_folders.no_delta_of_all, READ),
     ("GET", f"{_FOLDER}/messages/delta", "messages.delta", graph_lists.messages_delta, READ),
     ("POST", "/messages", "messages.create", graph_drafts.create_draft, WRITE),

@@ -329,11 +329,12 @@ def test_a_killed_simulator_comes_back_with_mail_tokens_and_links(tmp_path):
     state = tmp_path / "state" / "microsoft.sqlite"
     command = [sys.executable, "-m", "infra.simulators.microsoft", "--port", "0"]
     command += ["--state", str(state), "--redirect-uri", CALLBACK]
+    command += ["--certificates", str(tmp_path / "certificates")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
     try:
-        lines = [process.stdout.readline() for _ in range(5)]
-        url = lines[1].split()[-1]
-        client, secret = re.search(r"client: +(\S+) with the secret (\S+)", lines[4]).groups()
+        said = dict(process.stdout.readline().split(maxsplit=1) for _ in range(6))
+        url = said["http"].strip()
+        client, secret = re.match(r"(\S+) \(secret: (\S+)\)", said["client"]).groups()
         web = Web(url)
         user = "demo@contoso.example"
         code = answered(click(web, authorize_path(client_id=client), account=user))["code"]

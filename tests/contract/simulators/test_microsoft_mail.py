@@ -130,6 +130,45 @@ def test_the_list_of_folders_can_be_followed(graph, mailbox):
     assert [one["id"] for one in news if "@removed" in one] == [gone]
 
 
+def test_the_list_of_folders_is_followed_in_pages(graph, mailbox):
+    small = {"Prefer": "odata.maxpagesize=2"}
+    first = graph.get("/me/mailFolders/delta", **small)
+    assert len(first["value"]) == 2
+    mailbox.create_folder("Between pages")
+    mailbox.rename_folder("Unread Mail", "Not read")
+    rest, last = graph.walk(first["@odata.nextLink"], **small)
+    names = [one["displayName"] for one in first["value"] + rest]
+    assert len(names) == len(set(names)) == 8
+    news, _ = graph.walk(last["@odata.deltaLink"], **small)
+    assert [one["displayName"] for one in news] == ["Between pages", "Not read"]
+
+
+def test_a_folder_is_the_same_however_its_place_is_written(graph, mailbox):
+    above = mailbox.create_folder("Above")
+    below = mailbox.create_folder("Below", above)
+    mailbox.deliver(eml(), folders=[below])
+    for path in (
+        f"/me/mailFolders/{above}/childFolders/{below}",
+        f"/me/mailfolders('{quoted(above)}')/childfolders('{quoted(below)}')",
+        f"/me/mailFolders/msgfolderroot/childFolders/{above}/childFolders/{below}",
+    ):
+        assert graph.get(path)["displayName"] == "Below"
+        assert len(graph.get(f"{path}/messages")["value"]) == 1
+        assert len(graph.get(f"{path}/messages/microsoft.graph.delta()")["value"]) == 1
+        assert graph.ask("GET", f"{path}/messages/$count").data == b"1"
+    assert len(graph.get(f"/me/mailFolders/{above}/childFolders")["value"]) == 1
+
+
+def test_an_invitation_is_a_message_of_another_type(graph, mailbox):
+    calendar = "BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nEND:VCALENDAR\r\n"
+    raw = f"Subject: Lunch\r\nContent-Type: text/calendar; method=REQUEST\r\n\r\n{calendar}"
+    name = mailbox.deliver(raw.encode())
+    invitation = graph.get("/me/messages")["value"][0]
+    assert invitation["@odata.type"] == "#microsoft.graph.eventMessageRequest"
+    assert invitation["meetingMessageType"] == "meetingRequest"
+    assert b"METHOD:REQUEST" in graph.ask("GET", f"/me/messages/{name}/$value").data
+
+
 def test_counts_follow_the_mail(graph, mailbox):
     mailbox.deliver_all([Delivery(eml(n), seen=n > 1) for n in range(5)])
     inbox = graph.get("/me/mailFolders/inbox")

@@ -75,6 +75,7 @@ WITHOUT_JSON = {
     "messages.delete",
     "messages.purge",
     "messages.mime",
+    "messages.count",
     "messages.reply",
     "messages.forward",
     "messages.send",
@@ -195,6 +196,8 @@ def use_everything(simulator, graph):
     graph.get(path)
     graph.get(f"{path}?$select=internetMessageHeaders,uniqueBody,conversationIndex,subject")
     graph.ask("GET", f"{path}/$value")
+    graph.ask("GET", "/me/messages/$count")
+    mailbox.deliver(b"Content-Type: text/calendar\r\n\r\nMETHOD:REPLY\r\n")
     flag = {
         "flagStatus": "flagged",
         "startDateTime": {"dateTime": "2026-11-21T00:00:00.0000000", "timeZone": "UTC"},
