@@ -265,7 +265,10 @@ def _claims(user: User, granted: Sequence[str]) -> dict[str, Any]:
 
 def _credentials(request: Request) -> tuple[str, str]:
     """Return the client's id and secret, of the body or of HTTP Basic (RFC 6749 2.3.1)."""
-    basic = request.authorization
+    try:
+        basic = request.authorization
+    except ValueError:  # no ASCII
+        return "", ""
     if basic is not None and basic.type == "basic":
         return unquote(basic.username or ""), unquote(basic.password or "")
     return request.form.get("client_id", ""), request.form.get("client_secret", "")

@@ -50,6 +50,7 @@ def _object(data: bytes) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(data)
+        json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except ValueError:
         raise answers.invalid("Invalid JSON payload received. Parse Error") from None
     if not isinstance(found, dict):

@@ -60,7 +60,8 @@ def json_response(
 ) -> Response:
     """Return `body` as JSON."""
     return Response(
-        json.dumps(body, ensure_ascii=False),
+        # What mail holds may be no text at all: half a surrogate pair.
+        json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
         status,
         headers=dict(headers or {}),
         content_type="application/json; charset=UTF-8",

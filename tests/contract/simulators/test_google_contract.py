@@ -357,3 +357,19 @@ def test_base64_of_either_alphabet_is_taken(google):
         body = {"raw": encode(raw).decode().rstrip("=")}
         sent = google.api("POST", "messages", google.token(), body=body).json["id"]
         assert google.mail().raw(sent) == raw
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers"),
+    [
+        ("/gmail/v1/users/me/watch", '{"topicName": "\\ud800"}', {}),
+        ("/gmail/v1/users/me/watch", "[", {}),
+        ("/gmail/v1/users/me/messages/send", '{"raw": "\u00e9"}', {}),
+        ("/token", "grant_type=refresh_token", {"Authorization": "Basic \u00e9"}),
+        ("/batch", "--b\r\n\r\n\r\n--b--", {"Content-Type": "multipart/mixed; boundary=c"}),
+        ("/upload/gmail/v1/users/me/messages/send?uploadType=multipart", "x", {}),
+    ],
+)
+def test_nonsense_is_refused_and_is_no_bug(google, path, body, headers):
+    sent = {"Authorization": f"Bearer {google.token()}", **headers}
+    assert google.ask("POST", path, body=body.encode(), headers=sent).status in (400, 401)
