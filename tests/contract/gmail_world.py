@@ -130,6 +130,11 @@ class GmailWorld(MovingWorld):
         ended = replace(other.tokens, expires_at=self.simulator.clock.now())
         return OAuthGrant(GoogleTokens(self.sign_in, ended, self.simulator.clock))
 
+    def sign_in_again(self) -> None:
+        """Take a new grant of the same owner's, as a reconnection does."""
+        signed_in = sign_in_as(self.simulator, self.sign_in)
+        self.grant = OAuthGrant(GoogleTokens(self.sign_in, signed_in.tokens, self.simulator.clock))
+
     def position(self, name="INBOX"):
         with self.session() as session:
             return session.baseline(labels.ALL, now=self.now)

@@ -52,8 +52,10 @@ def parts(streamed: Streamed, asked: Sequence[str], *, limit: int) -> Iterator[P
     found = _BOUNDARY.search(streamed.headers.get("content-type", ""))
     if not found:
         raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="not the answer to a batch")
+    # A refusal names an instant to wait for; parts do not say when they were written.
+    outer = {"date": streamed.headers.get("date", "")}
     for text in _split(streamed, found[1].encode(), limit):
-        part = _read(text, asked)
+        part = _read(text, asked, outer)
         if part is not None:
             yield part
 
@@ -78,7 +80,7 @@ def _split(slices: Iterable[bytes], boundary: bytes, limit: int) -> Iterator[byt
             raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="an endless part")
 
 
-def _read(text: bytearray, asked: Sequence[str]) -> Part | None:
+def _read(text: bytearray, asked: Sequence[str], outer: Mapping[str, str]) -> Part | None:
     """Return an `application/http` part, or None for what is none."""
     named, at = _head(text, 0)
     status = _STATUS.match(text, at)
@@ -88,7 +90,7 @@ def _read(text: bytearray, asked: Sequence[str]) -> Part | None:
     number = _NUMBER.search(named.get("content-id", ""))
     position = int(number[1]) if number else len(asked)
     name = asked[position] if position < len(asked) else ""
-    return Part(name, int(status[1]), headers, memoryview(text)[at:])
+    return Part(name, int(status[1]), {**outer, **headers}, memoryview(text)[at:])
 
 
 def _head(text: bytearray, at: int) -> tuple[dict[str, str], int]:

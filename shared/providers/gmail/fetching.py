@@ -4,6 +4,7 @@ A part that failed says nothing about the others (T55): the rest of the batch is
 raw, and not as parsed by Gmail, is measured in infra/decisions/0011-gmail-messages-come-raw.md.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError
@@ -12,10 +13,11 @@ from shared.domain.message import FetchedMessage, MissingMessage
 from shared.providers.gmail import batch, errors, message
 from shared.providers.gmail.api import GmailApi
 
-TRIES = 4
-"""Of one request; a message alone has them anew after its part of a batch failed."""
-FIRST_PAUSE_SECONDS = 1.0
-"""Google asks for at least a second, and for twice as much each time (guides/handle-errors)."""
+PAUSES = (1.0, 2.0, 4.0, 8.0)
+"""Seconds before each further try: Google asks for at least one, and for twice as much each time
+(guides/handle-errors)."""
+QUOTA_PAUSES = (*PAUSES, 16.0, 30.0)
+"""Together they outlast the minute that quota is counted by."""
 LONGEST_PAUSE_SECONDS = 30.0
 """A longer wish is the run's to obey: nothing is gained by holding a function meanwhile."""
 _OK, _UNAUTHORIZED, _NOT_FOUND = 200, 401, 404
@@ -34,7 +36,7 @@ def _fetch_together(
     api: GmailApi, ids: Sequence[ProviderMessageId]
 ) -> Iterator[FetchedMessage | MissingMessage]:
     left: dict[ProviderMessageId, MailroomError | None] = dict.fromkeys(ids)
-    for pause in _pauses():
+    for tries in itertools.count():
         try:
             with api.get_raw_together(ids) as parts:
                 yield from _taken(parts, left)
@@ -42,7 +44,7 @@ def _fetch_together(
         except RetryLaterError as failure:
             if not errors.is_passing(failure) or len(left) < len(ids):
                 raise
-            _pause(api, failure, pause)
+            _pause(api, failure, tries)
     for name, reason in left.items():
         yield _fetch_alone(api, name, reason)
 
@@ -52,6 +54,8 @@ def _taken(
 ) -> Iterator[FetchedMessage | MissingMessage]:
     """Yield what came, once each whatever the answer repeats or makes up, and note what did not."""
     for part in parts:
+        if part.status != _OK and not part.asked:
+            continue  # of whom it is about nothing is known: asked for alone it is told
         outcome = _outcome(part)
         if isinstance(outcome, FetchedMessage | MissingMessage):
             if outcome.provider_message_id in left:
@@ -65,20 +69,16 @@ def _fetch_alone(
     api: GmailApi, name: ProviderMessageId, reason: MailroomError | None
 ) -> FetchedMessage | MissingMessage:
     """Ask for one message again and again; raises what it failed of in the end."""
-    for pause in _pauses():
+    for tries in itertools.count():
         if reason is not None:
-            _pause(api, reason, pause)
+            _pause(api, reason, tries)
         outcome = _outcome(api.get_raw(name))
         if isinstance(outcome, FetchedMessage) and outcome.provider_message_id != name:
             raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="another message came")
         if isinstance(outcome, FetchedMessage | MissingMessage):
             return outcome
         reason = outcome
-    raise reason or RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="no part came")
-
-
-def _pauses() -> Iterator[float]:
-    return (FIRST_PAUSE_SECONDS * 2.0**number for number in range(TRIES))
+    raise AssertionError("counting has no end")
 
 
 def _outcome(part: batch.Part) -> FetchedMessage | MissingMessage | MailroomError:
@@ -96,10 +96,13 @@ def _outcome(part: batch.Part) -> FetchedMessage | MissingMessage | MailroomErro
     raise refusal
 
 
-def _pause(api: GmailApi, error: MailroomError, seconds: float) -> None:
-    """Wait as long as Google wishes, or raise `error` where that is longer than we can."""
+def _pause(api: GmailApi, error: MailroomError, tries: int) -> None:
+    """Wait before a further try, as long as Google wishes; raise `error` where it is no use."""
+    pauses = QUOTA_PAUSES if error.code is ErrorCode.RATE_LIMITED else PAUSES
+    if tries >= len(pauses):
+        raise error
     wish = error.retry_after_seconds if isinstance(error, RetryLaterError) else None
-    pause = max(seconds, wish or 0.0)
+    pause = max(pauses[tries], wish or 0.0)
     if pause > LONGEST_PAUSE_SECONDS or pause >= api.seconds_left:
         raise error
     api.wait(pause)

@@ -200,7 +200,9 @@ class _StaleTokenError(RetryLaterError):
 def windows(since: datetime | None, now: datetime) -> list[Window]:
     """Return the stretches a mailbox is listed in, oldest first: years from the floor on."""
     first = since.year + 1 if since else _FIRST_YEAR
-    borders = [int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in range(first, now.year + 1)]
+    borders = [
+        int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in range(first, now.year + 1)
+    ]
     return [Window(begin, end) for begin, end in zip([0, *borders], [*borders, None], strict=True)]
 
 
