@@ -64,6 +64,10 @@ def _check_part(graph: GraphCall, part: Any, seen: set[str]) -> None:
         refuse(graph.call, 400, "BadRequest", f"Duplicate request id '{part['id']}'.")
     if str(part["method"]).upper() not in _METHODS or "://" in str(part["url"]):
         refuse(graph.call, 400, "BadRequest", "Invalid method or url of a request.")
+    if not isinstance(part.get("dependsOn", []), list) or not isinstance(
+        part.get("headers", {}), dict
+    ):
+        refuse(graph.call, 400, "BadRequest", "Invalid dependsOn or headers of a request.")
     for other in part.get("dependsOn", []):
         if str(other).lower() not in seen:
             refuse(graph.call, 400, "BadRequest", f"Unknown request id '{other}' in dependsOn.")

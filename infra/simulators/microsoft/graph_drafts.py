@@ -17,6 +17,7 @@ from infra.simulators.microsoft.graph_messages import (
     told,
     values_of,
 )
+from infra.simulators.microsoft.message_bodies import RECIPIENT_LISTS, message_body
 from infra.simulators.microsoft.messages import Messages, reply_thread
 from infra.simulators.microsoft.mime_read import Attachment, Mail, read_mail, topic
 from infra.simulators.microsoft.resources import plain_of, stamp
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from infra.simulators.microsoft.accounts import User
     from infra.simulators.microsoft.graph_call import GraphCall
 
-_PEOPLE = ("toRecipients", "ccRecipients", "bccRecipients", "replyTo")
 _MOST_RECIPIENTS = 500
 
 
@@ -40,7 +40,7 @@ def create_draft(graph: GraphCall) -> Response:
     """Make a draft, from JSON or from MIME."""
     named = graph.call.arguments.get("folder", "drafts")
     folder = graph.folder(named)
-    mail = _mime(graph) if _is_mime(graph) else _mail(graph, graph.body())
+    mail = _mime(graph) if _is_mime(graph) else _mail(graph, message_body(graph.call, graph.body()))
     made = graph.messages.add(mail, folder, is_read=True, is_draft=True)
     row = graph.messages.of(made)
     assert row is not None  # noqa: S101 - it was made a line above
@@ -51,8 +51,8 @@ def create_draft(graph: GraphCall) -> Response:
 
 def _state_of(graph: GraphCall, row: sqlite3.Row) -> dict[str, Any]:
     names = ("isRead", "importance", "flag", "categories", "inferenceClassification")
-    body = {name: value for name, value in graph.body().items() if name in names}
-    return values_of(graph, row, body)
+    whole = message_body(graph.call, graph.body())
+    return values_of(graph, row, {name: whole[name] for name in names if name in whole})
 
 
 def create_reply(graph: GraphCall) -> Response:
@@ -101,9 +101,9 @@ def _answer(
         mail = Mail(subject=f"{mark}: {topic(row['subject'])}", attachments=attachments)
         mail.facts = {**_writer(graph), **people}
         _write_below(mail, row, str(body.get("comment", "")))
-        _overwrite(mail, body.get("message") or {}, graph)
-        if "toRecipients" in body:
-            mail.facts["toRecipients"] = body["toRecipients"]
+        _overwrite(mail, message_body(graph.call, body.get("message") or {}), graph)
+        also = message_body(graph.call, {"toRecipients": body.get("toRecipients")})
+        mail.facts |= also
     references = [row["internet_id"]]
     for name, value in graph.messages.mail(row).headers:
         if name.lower() == "references":
@@ -157,7 +157,7 @@ def send_mail(graph: GraphCall) -> Response:
         mail, keep = _mime(graph), True
     else:
         body = graph.body()
-        mail = _mail(graph, body.get("message") or body.get("Message") or {})
+        mail = _mail(graph, message_body(graph.call, body.get("message") or body.get("Message")))
         keep = body.get("saveToSentItems", body.get("SaveToSentItems", True)) is not False
     drafts = graph.folders.known("drafts")
     made = graph.messages.add(mail, drafts, is_read=True, is_draft=True)
@@ -189,7 +189,7 @@ def forward(graph: GraphCall) -> Response:
 
 def _send(graph: GraphCall, row: sqlite3.Row) -> None:
     facts = json.loads(row["facts"])
-    people = [one for name in _PEOPLE[:3] for one in facts.get(name, [])]
+    people = [one for name in RECIPIENT_LISTS[:3] for one in facts.get(name, [])]
     if not people:
         refuse(
             graph.call,
@@ -277,7 +277,9 @@ def _overwrite(mail: Mail, body: dict[str, Any], graph: GraphCall) -> None:
     if "body" in body:
         texts = body_columns(body["body"])
         mail.html, mail.plain = texts["html"], texts["plain"]
-    mail.facts |= {name: body[name] for name in (*_PEOPLE, "from", "sender") if name in body}
+    mail.facts |= {
+        name: body[name] for name in (*RECIPIENT_LISTS, "from", "sender") if name in body
+    }
     for header in body.get("internetMessageHeaders", []):
         if not str(header.get("name", "")).lower().startswith("x-"):
             refuse(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from infra.simulators.microsoft.answers import content, refuse
 from infra.simulators.microsoft.folders import FolderError
 from infra.simulators.microsoft.graph_lists import drawn, expands, select_of
+from infra.simulators.microsoft.message_bodies import attachment_body, message_body
 from infra.simulators.microsoft.mime_read import Attachment
 from infra.simulators.microsoft.mime_write import write_mail
 
@@ -71,7 +72,7 @@ def told(graph: GraphCall, row: sqlite3.Row, status: int = 200) -> Response:
 def patch_message(graph: GraphCall) -> Response:
     """Change what of a message may be changed; of a draft nearly everything."""
     row = graph.message()
-    changes = values_of(graph, row, graph.body())
+    changes = values_of(graph, row, message_body(graph.call, graph.body()))
     if changes:
         graph.messages.update(row["pk"], **changes)
     return told(graph, row)
@@ -80,12 +81,10 @@ def patch_message(graph: GraphCall) -> Response:
 def values_of(graph: GraphCall, row: sqlite3.Row, body: dict[str, Any]) -> dict[str, Any]:
     """Return what a body changes, by column; refuse what may not be."""
     changes: dict[str, Any] = {_DIRECT[k]: v for k, v in body.items() if k in _DIRECT}
-    if not isinstance(changes.get("is_read", False), bool):
-        refuse(graph.call, 400, "BadRequest", "Cannot convert a value to type 'Edm.Boolean'.")
     if "flag" in body:
         changes["flag"] = json.dumps(_flag(graph, body["flag"]))
     if "categories" in body:
-        changes["categories"] = json.dumps([str(one) for one in body["categories"]])
+        changes["categories"] = json.dumps(body["categories"])
     late = [name for name in _DRAFT_ONLY if name in body]
     if late and not row["is_draft"]:
         refuse(
@@ -109,7 +108,7 @@ def values_of(graph: GraphCall, row: sqlite3.Row, body: dict[str, Any]) -> dict[
 
 def body_columns(body: dict[str, Any]) -> dict[str, Any]:
     """Return a body by column: it is the one or the other."""
-    text = str(body.get("content", ""))
+    text = str(body.get("content") or "")
     is_html = str(body.get("contentType", "text")).lower() == "html"
     return {"html": text if is_html else None, "plain": None if is_html else text}
 
@@ -210,6 +209,7 @@ def add_attachment(graph: GraphCall) -> Response:
 
 def attachment_of(graph: GraphCall, body: dict[str, Any]) -> Attachment:
     """Return the file that a JSON attachment is."""
+    body = attachment_body(graph.call, body)
     if body.get("@odata.type", "").lstrip("#") != "microsoft.graph.fileAttachment":
         refuse(
             graph.call,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MAX_PAGE = 1000
 DEFAULT_PAGE = 10
+_MOST = 2**31 - 1
 _DATES = {
     "receiveddatetime": "received",
     "sentdatetime": "sent",
@@ -99,7 +100,7 @@ def whole_number(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name)
     if text is None:
         return default
-    if not text.isdecimal():
+    if not text.isdecimal() or int(text) > _MOST:
         raise QueryError(f"Invalid value '{text}' for {name} query option found.")
     return int(text)
 

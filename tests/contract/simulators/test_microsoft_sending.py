@@ -175,6 +175,40 @@ def test_what_cannot_be_sent_is_refused(graph, message, status, code):
     assert (reply.status, reply.code) == (status, code)
 
 
+PROPERTIES = [
+    "subject",
+    "body",
+    "toRecipients",
+    "from",
+    "importance",
+    "internetMessageHeaders",
+    "attachments",
+    "flag",
+    "categories",
+    "isRead",
+    "internetMessageId",
+    "inferenceClassification",
+]
+
+
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_a_value_of_another_type_is_refused_and_nothing_breaks(simulator, graph, name):
+    kept = graph.ask("POST", "/me/messages", {"subject": "kept"}).json["id"]
+    odd = [None, 1, "x", [], {}, [1], {"a": 1}, True, [{"emailAddress": "x"}], [{}]]
+    for value in odd:
+        for method, path, body in (
+            ("POST", "/me/messages", {name: value}),
+            ("PATCH", f"/me/messages/{kept}", {name: value}),
+            ("POST", f"/me/messages/{kept}/createReply", {"message": {name: value}}),
+            ("POST", "/me/sendMail", {"message": {"ccRecipients": to(OTHER), name: value}}),
+        ):
+            reply = graph.ask(method, path, body)
+            assert reply.status in (200, 201, 202, 400, 403), (method, path, value)
+    assert simulator.failures == []
+    for one in graph.get("/me/messages?$top=100")["value"]:
+        assert graph.ask("GET", f"/me/messages/{one['id']}/$value").status == 200
+
+
 def test_subscriptions_live_as_long_as_they_may(simulator, graph):
     import datetime as dt
 
