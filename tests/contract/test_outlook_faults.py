@@ -77,7 +77,22 @@ def test_a_listing_from_the_start_that_is_refused_like_an_old_link_is_tried_agai
         for ask in (
             lambda: outlook.take_in(session, folder, None),
             lambda: session.baseline(folder, now=NOW),
+        ):
+            with pytest.raises(RetryLaterError):
+                ask()
+
+
+def test_only_what_has_a_cursor_can_lose_one(followed):
+    world, _cursor = followed
+    folder, names = world.folder(), list(world.copies)
+    gone = {"status": 410, "code": "syncStateNotFound"}
+    world.simulator.faults.arm("graph_error", times=None, **gone)
+    with world.session() as session:
+        for ask in (
             lambda: session.look({}, lambda _one: True, now=NOW),
+            lambda: list(session.fetch(folder, names)),
+            lambda: list(session.read_part(folder, names[0], "x", "")),
+            lambda: world.provider.address(world.grant),
         ):
             with pytest.raises(RetryLaterError):
                 ask()

@@ -11,7 +11,7 @@ from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.message import FetchedMessage, MissingMessage
 from shared.ports.provider import ChangePage, Grant, KnownCopies, Look, OAuthGrant
 from shared.providers.http import Http, Requests
-from shared.providers.outlook import delta, fetching, glance, window
+from shared.providers.outlook import delta, errors, fetching, glance, window
 from shared.providers.outlook.endpoints import MicrosoftEndpoints
 from shared.providers.outlook.graph import Graph
 from shared.providers.outlook.session import Session
@@ -48,6 +48,7 @@ class OutlookSession:
         """Bytes sent inside TLS."""
         return self._http.bytes_out
 
+    @errors.where_there_is_no_cursor()
     def look(
         self,
         cursors: Mapping[FolderId, Cursor | None],
@@ -59,6 +60,7 @@ class OutlookSession:
         """See `MailSession.look`. Pages it brings are kept for `changes`."""
         return glance.look(self._session, cursors, is_active, folders=folders, now=now)
 
+    @errors.where_there_is_no_cursor()
     def baseline(self, folder: Folder, *, now: datetime) -> Cursor:
         """See `MailSession.baseline`. It takes a request for every thousand messages."""
         return delta.baseline(self._session, folder, now=now)
@@ -88,14 +90,16 @@ class OutlookSession:
         self, folder: Folder, ids: Sequence[ProviderMessageId]
     ) -> Iterator[FetchedMessage | MissingMessage]:
         """See `MailSession.fetch`."""
-        yield from fetching.fetch(self._session, folder, ids)
+        with errors.where_there_is_no_cursor():
+            yield from fetching.fetch(self._session, folder, ids)
 
     def read_part(
         self, folder: Folder, provider_message_id: ProviderMessageId, section: str, encoding: str
     ) -> Iterator[bytes]:
         """See `MailSession.read_part`; a leaf that is gone raises `UnreadableMessageError`."""
         del folder, encoding  # The id finds it wherever it is, and it comes decoded.
-        yield from fetching.read_part(self._session, provider_message_id, section)
+        with errors.where_there_is_no_cursor():
+            yield from fetching.read_part(self._session, provider_message_id, section)
 
 
 class OutlookProvider:
@@ -114,6 +118,7 @@ class OutlookProvider:
         requests = self._http.until(longest if seconds is None else min(longest, seconds))
         yield OutlookSession(Session(Graph(requests, grant.tokens, self._endpoints)), requests)
 
+    @errors.where_there_is_no_cursor()
     def address(self, grant: OAuthGrant) -> str:
         """See `AccountReader.address`: the mailbox's own, or the name its owner signs in with.
 

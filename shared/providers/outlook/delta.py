@@ -7,21 +7,21 @@ page, and what is later told will be told again. The content is never fetched fo
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.domain.cursor import Cursor
-from shared.domain.errors import CursorExpiredError
 from shared.domain.folders import Folder
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.message import Copy, Flags
 from shared.ports.provider import ChangePage, KnownCopies
+from shared.providers.outlook import errors
 from shared.providers.outlook.entries import Entry, Page
 from shared.providers.outlook.position import Position
 from shared.providers.outlook.session import (
     LARGEST_PAGE,
     Session,
-    as_passing,
     first_link,
     folder_path,
 )
@@ -34,12 +34,9 @@ def baseline(session: Session, folder: Folder, *, now: datetime) -> Cursor:
     watches only what passes its filter.
     """
     link, is_last = first_link(folder), False
-    try:
-        while not is_last:
-            page = session.page(link, page_size=LARGEST_PAGE)
-            link, is_last = page.link, page.is_last
-    except CursorExpiredError as error:
-        raise as_passing(error) from error
+    while not is_last:
+        page = session.page(link, page_size=LARGEST_PAGE)
+        link, is_last = page.link, page.is_last
     return Position(link, _seconds(now)).cursor()
 
 
@@ -59,12 +56,8 @@ def changes(
         position = Position(first_link(folder), _seconds(now), walking=True, whole=True)
     if position.left:
         return _left_over(position, limit)
-    try:
+    with errors.where_there_is_no_cursor() if cursor is None else nullcontext():
         page = session.page(position.link, page_size=limit)
-    except CursorExpiredError as error:
-        if cursor is None:
-            raise as_passing(error) from error
-        raise
     news = _read(session, folder, page, known, since=since)
     if position.whole and page.is_last:
         _compare(session, folder, known, news)

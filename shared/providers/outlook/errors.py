@@ -8,7 +8,8 @@ any depth, then by the status (learn.microsoft.com/graph/errors); never by its m
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 
@@ -299,6 +300,15 @@ def codes_of(body: object) -> tuple[str, ...]:
             codes.append(str(named["code"]).lower())
         inner = named.get("innererror")
     return tuple(codes)
+
+
+@contextmanager
+def where_there_is_no_cursor() -> Iterator[None]:
+    """Raise a refusal that speaks of one as what passes by itself: there is none to give up."""
+    try:
+        yield
+    except CursorExpiredError as error:
+        raise RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE, cause=error.cause) from error
 
 
 def unusable(what: str) -> RetryLaterError:

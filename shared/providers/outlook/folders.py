@@ -1,23 +1,24 @@
 """Decides which of a mailbox's folders are ours, what they are called and what they are for.
 
-Ours is what a person sees in Outlook's list: all below the visible root, at any depth. Left out are
-hidden folders, search folders (they show what others hold), the outbox (not sent yet, and in
-another folder a moment later) and Outlook's own logs. What a folder is for comes from the
-well-known names, which are the same in every language
-(learn.microsoft.com/graph/api/resources/mailfolder).
+Ours is what a person sees in Outlook's list, at any depth, listed level by level. Their delta would
+list all at once, but writes into the mailbox, fails where that is full, and is not in every cloud
+(learn.microsoft.com/graph/api/mailfolder-delta). Left out are hidden folders, search folders (they
+show what others hold), the outbox (not sent yet, and in another folder a moment later) and
+Outlook's own logs. What a folder is for comes from the well-known names, which are the same in
+every language (learn.microsoft.com/graph/api/resources/mailfolder).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
-from shared.domain.errors import ConfigurationError, CursorExpiredError, ErrorCode
+from shared.domain.errors import ConfigurationError, ErrorCode
 from shared.domain.folders import Folder, FolderRole
 from shared.domain.ids import FolderId
 from shared.providers.outlook import errors
 from shared.providers.outlook.graph import Part, Reply
-from shared.providers.outlook.session import LARGEST_PAGE, Session, as_passing, is_gone
+from shared.providers.outlook.session import Session, is_gone
 
-_ROOT = "msgfolderroot"
 _ROLES = {
     "inbox": FolderRole.INBOX,
     "sentitems": FolderRole.SENT,
@@ -27,99 +28,73 @@ _ROLES = {
     "archive": FolderRole.ARCHIVE,
 }
 _LEFT_OUT = ("outbox", "syncissues")
-_KNOWN = (_ROOT, *_ROLES, *_LEFT_OUT)
-_LIST = "/me/mailFolders/delta?$select=displayName,parentFolderId,isHidden"
+_KNOWN = (*_ROLES, *_LEFT_OUT)
+_QUERY = "$select=displayName,childFolderCount,isHidden&$top=100"
 PARTS = (
-    # One flat list of all folders at any depth; mailFolders alone lists one level.
-    Part(_LIST, page_size=LARGEST_PAGE),
+    Part(f"/me/mailFolders?{_QUERY}"),
     *(Part(f"/me/mailFolders/{name}?$select=id") for name in _KNOWN),
 )
-"""What has to be asked for to list the folders; fits into one batch."""
+"""What has to be asked for to begin a listing; fits into one batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """A folder as Graph lists it."""
+    """A folder of ours as it was found."""
 
-    name: str
-    parent: str
-    is_left_out: bool
+    folder: Folder
+    has_children: bool
 
 
 def listing(session: Session) -> tuple[Folder, ...]:
-    """Ask for the folders and return them."""
+    """Ask for the folders and return them, those of a level before those of the next."""
     return read(session, session.graph.batch(PARTS))
 
 
 def read(session: Session, replies: Sequence[Reply]) -> tuple[Folder, ...]:
-    """Return the folders that the replies to `PARTS` name, further pages of the list included.
+    """Return the folders, of which `replies` to `PARTS` name the first level.
 
     Raises what the mailbox as a whole is refused with.
     """
-    try:
-        return _read(session, replies)
-    except CursorExpiredError as error:
-        # It is a delta too, though one from the start.
-        raise as_passing(error) from error
-
-
-def _read(session: Session, replies: Sequence[Reply]) -> tuple[Folder, ...]:
     if is_gone(replies[0]):
         # Who has no folders at all has no mailbox that Graph serves.
-        raise ConfigurationError(
-            ErrorCode.PROVIDER_API_DISABLED, cause="Graph: 404 for all folders"
-        )
+        cause = "Graph: 404 for all folders"
+        raise ConfigurationError(ErrorCode.PROVIDER_API_DISABLED, cause=cause)
     known = dict(zip(_KNOWN, map(_known_id, replies[1:]), strict=True))
-    left_out = {known[name] for name in _LEFT_OUT} - {None}
-    listed = {
-        str(one["id"]): _Listed(
-            name=str(one.get("displayName") or ""),
-            parent=str(one.get("parentFolderId") or ""),
-            is_left_out=one.get("isHidden") is True
-            or one["id"] in left_out
-            or "searchfolder" in str(one.get("@odata.type", "")).lower(),
-        )
-        for one in _pages(session, replies[0])
-        if one.get("id") and "@removed" not in one
-    }
-    roles = {known[name]: role for name, role in _ROLES.items()}
-    root = known[_ROOT]
-    found: list[Folder] = []
-    for identifier in listed:
-        path = _path(identifier, listed, root)
-        if path is not None:
-            role = roles.get(identifier, FolderRole.OTHER)
-            found.append(Folder(FolderId(identifier), "/".join(path), role))
-    return tuple(found)
+    roles = {identifier: _ROLES.get(name) for name, identifier in known.items() if identifier}
+    found: dict[FolderId, Folder] = {}
+    level = list(_of_level(session, replies[0], "", roles))
+    while level:
+        # A folder moved about meanwhile may be met twice, also below itself.
+        new = [one for one in level if one.folder.id not in found]
+        found |= {one.folder.id: one.folder for one in new}
+        parents = [one.folder for one in new if one.has_children]
+        lists = session.graph.batch([Part(_children_url(one)) for one in parents])
+        level = [
+            child
+            for parent, reply in zip(parents, lists, strict=True)
+            if not is_gone(reply)
+            for child in _of_level(session, reply, f"{parent.name}/", roles)
+        ]
+    return tuple(found.values())
 
 
-def _path(identifier: str, listed: Mapping[str, _Listed], root: str | None) -> list[str] | None:
-    """Return the names from the root down, or None for a folder that is not ours."""
-    path: list[str] = []
-    seen = set[str]()
-    while identifier != root and identifier in listed:
-        one = listed[identifier]
-        # Above itself: a list that was read while folders were moved about.
-        if one.is_left_out or identifier in seen:
-            return None
-        seen.add(identifier)
-        path.append(one.name)
-        identifier = one.parent
-    # Beside the visible root are Exchange's own folders.
-    is_below_root = identifier == root or root is None
-    return path[::-1] if path and is_below_root else None
+def _of_level(
+    session: Session, reply: Reply, above: str, roles: Mapping[str, FolderRole | None]
+) -> Iterator[_Listed]:
+    """Yield those folders of a list, further pages included, that are ours."""
+    for one in _items(session, reply):
+        identifier, count = one.get("id"), one.get("childFolderCount")
+        if not isinstance(identifier, str) or not identifier:
+            raise errors.unusable("a folder without an id")
+        role = roles.get(identifier, FolderRole.OTHER)
+        is_search = "searchfolder" in str(one.get("@odata.type", "")).lower()
+        if role is None or is_search or one.get("isHidden") is True:
+            continue
+        name = f"{above}{one.get('displayName') or ''}"
+        yield _Listed(Folder(FolderId(identifier), name, role), has_children=count != 0)
 
 
-def _known_id(reply: Reply) -> str | None:
-    # Not every mailbox has every one of them, an archive least of all.
-    if is_gone(reply):
-        return None
-    found = reply.object().get("id")
-    return found if isinstance(found, str) else None
-
-
-def _pages(session: Session, first: Reply) -> Iterable[Mapping[str, object]]:
-    reply = first
+def _items(session: Session, reply: Reply) -> Iterator[Mapping[str, object]]:
     seen: set[str] = set()
     while True:
         body = reply.object()
@@ -133,4 +108,16 @@ def _pages(session: Session, first: Reply) -> Iterable[Mapping[str, object]]:
         if link in seen:
             raise errors.unusable("a list without an end")
         seen.add(link)
-        reply = session.graph.get(link, page_size=LARGEST_PAGE)
+        reply = session.graph.get(link)
+
+
+def _children_url(folder: Folder) -> str:
+    return f"/me/mailFolders/{quote(folder.id, safe='')}/childFolders?{_QUERY}"
+
+
+def _known_id(reply: Reply) -> str | None:
+    # Not every mailbox has every one of them, an archive least of all.
+    if is_gone(reply):
+        return None
+    found = reply.object().get("id")
+    return found if isinstance(found, str) else None

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
-from shared.domain.errors import CursorExpiredError, ErrorCode, MailroomError, RetryLaterError
+from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError
 from shared.domain.folders import Folder
 from shared.domain.ids import ProviderMessageId
 from shared.providers.outlook import errors
@@ -130,8 +130,3 @@ def folder_failure(reply: Reply) -> MailroomError:
     if is_gone(reply):
         return RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE, cause=failure.cause)
     return failure
-
-
-def as_passing(error: CursorExpiredError) -> RetryLaterError:
-    """Return the error for a listing from the start that is refused like a link grown old."""
-    return RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE, cause=error.cause)
