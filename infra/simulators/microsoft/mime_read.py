@@ -134,8 +134,12 @@ def _date(value: str) -> int | None:
 
 def _walk(part: Message, mail: Mail) -> None:
     kind = part.get_content_type()
+    if kind.startswith("multipart/") and not part.is_multipart():
+        kind = "text/plain"  # without a boundary that holds, it is all text
     if kind == "message/rfc822":
         _attach_message(part, mail)
+    elif part.get_content_maintype() == "message":
+        mail.attachments.append(_report(part, kind))
     elif part.is_multipart():
         for child in part.get_payload():
             if isinstance(child, Message):
@@ -193,6 +197,15 @@ def _attach_message(part: Message, mail: Mail) -> None:
         content = str(message).encode("utf-8", "replace")
     name = _one_line(_decoded(_first(message, "Subject"))) or "Untitled"
     mail.attachments.append(Attachment(name, "message/rfc822", content, kind="item"))
+
+
+def _report(part: Message, kind: str) -> Attachment:
+    # The parser makes messages of the groups of a delivery report; they are lines, and stay so.
+    groups = part.get_payload()
+    texts = groups if isinstance(groups, list) else [groups]
+    content = "\r\n".join(str(one).rstrip() + "\r\n" for one in texts)
+    content = content.replace("\r\n", "\n").replace("\n", "\r\n")
+    return Attachment("details.txt", kind, content.encode("ascii", "replace"))
 
 
 def _made_up_name(kind: str) -> str:

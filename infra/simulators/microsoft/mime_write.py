@@ -137,8 +137,13 @@ def _mixed(mail: Mail, mark: str) -> bytes:
     if inline:
         body = _multipart("related", f"_005_{mark}_", [body, *map(_file, inline)])
     if files:
-        body = _multipart("mixed", f"_004_{mark}_", [body, *map(_file, files)])
+        body = _multipart(_kind_of(files), f"_004_{mark}_", [body, *map(_file, files)])
     return body
+
+
+def _kind_of(files: Sequence[Attachment]) -> str:
+    is_report = any(one.content_type == "message/delivery-status" for one in files)
+    return "report; report-type=delivery-status" if is_report else "mixed"
 
 
 def _alternative(mail: Mail, mark: str) -> bytes:
@@ -178,8 +183,9 @@ def _text(content: str, kind: str) -> bytes:
 
 
 def _file(one: Attachment) -> bytes:
-    if one.kind == "item":
-        return b"Content-Type: message/rfc822\r\n\r\n" + one.content
+    if one.kind == "item" or one.content_type.startswith("message/"):
+        # RFC 2045 lets no message be encoded.
+        return f"Content-Type: {one.content_type}\r\n\r\n".encode() + one.content
     name = _parameter(one.name)
     place = "inline" if one.is_inline else "attachment"
     head = [

@@ -6,6 +6,7 @@ import base64
 import email
 import email.policy
 import urllib.parse
+from pathlib import Path
 
 import pytest
 
@@ -454,6 +455,30 @@ def test_any_bytes_can_be_delivered_and_read(graph, mailbox, raw):
     written = graph.ask("GET", f"/me/messages/{name}/$value")
     assert written.status == 200
     assert email.message_from_bytes(written.data)["Message-ID"]
+
+
+def test_mail_as_it_comes_is_written_out_with_all_that_was_in_it(graph, mailbox):
+    files = sorted((Path(__file__).parents[2] / "payloads" / "mail").glob("*.eml"))
+    assert len(files) > 30
+    for file in files:
+        raw = file.read_bytes()
+        name = mailbox.deliver(raw)
+        message = graph.get(f"/me/messages/{name}")
+        written = graph.ask("GET", f"/me/messages/{name}/$value").data
+        assert written.isascii(), file.name
+        before, after = email.message_from_bytes(raw), email.message_from_bytes(written)
+        if before["Message-ID"]:
+            assert after["Message-ID"].split() == before["Message-ID"].split(), file.name
+        assert after["Message-ID"].strip() == message["internetMessageId"], file.name
+        assert kinds(before) <= kinds(after), file.name
+
+
+def kinds(message):
+    return {p.get_content_type() for p in message.walk() if not is_frame(p)}
+
+
+def is_frame(part):
+    return part.get_content_maintype() == "multipart"
 
 
 def test_a_message_is_changed_copied_and_deleted(graph, mailbox):
