@@ -55,10 +55,11 @@ def is_own(label_id: str) -> bool:
 def folder_ids(label_ids: Collection[str]) -> frozenset[FolderId]:
     """Return the folders of a message with these labels.
 
-    What is in the trash or among spam is nowhere else, as Gmail shows it. A category is a tab of
-    the inbox that stays on when a message is archived: it does not keep it from the archive.
+    What is in the trash or among spam is nowhere else, as Gmail shows it, and a draft is no mail
+    yet whatever label it has. A category is a tab of the inbox that stays on when a message is
+    archived: it does not keep it from the archive.
     """
-    for alone in (TRASH, SPAM):
+    for alone in (TRASH, SPAM, DRAFT):
         if alone in label_ids:
             return frozenset({FolderId(alone)})
     places = {one for one in label_ids if one in _SYSTEM_IDS or is_own(one)}

@@ -53,6 +53,7 @@ def test_by_default_trash_spam_and_drafts_are_off():
         (["TRASH", "Label_1", "INBOX"], {"TRASH"}),
         (["SPAM", "UNREAD", "CATEGORY_UPDATES"], {"SPAM"}),
         (["TRASH", "SPAM"], {"TRASH"}),
+        (["DRAFT", "INBOX", "Label_1"], {"DRAFT"}),
         (["BLUE_STAR"], {"archive"}),
     ],
 )
