@@ -10,6 +10,7 @@ from shared.domain.errors import (
     RetryLaterError,
 )
 from shared.domain.message import FetchedMessage, MissingMessage
+from tests.contract.outlook_world import CLIENT, OWNER
 from tests.contract.provider_worlds import NOW, number_of
 
 DELTA = r"/messages/delta$"
@@ -175,6 +176,16 @@ def test_of_a_batch_that_is_answered_in_part_only_the_rest_is_asked_for_again(ou
     assert holds_all(outlook)
     contents = outlook.simulator.log.entries(route="messages.mime")
     assert len(contents) == 30
+
+
+@pytest.mark.parametrize(("taken", "messages"), [(1, 40), (3, 20)])
+def test_beside_others_who_work_in_the_mailbox_all_is_read(outlook, taken, messages):
+    outlook.theirs.deliver(*range(messages))
+    throttle = outlook.simulator._world.throttle
+    with throttle.places((CLIENT.client_id, OWNER), taken):
+        outlook.follow(None)
+    assert holds_all(outlook)
+    assert 429 in {one.status for one in outlook.simulator.log.entries()}
 
 
 def test_what_a_batch_brought_before_a_refusal_is_not_lost_with_it(outlook):

@@ -380,6 +380,7 @@ def test_a_message_too_large_to_be_held_comes_in_parts_and_its_file_in_slices(
     from shared.providers.outlook import fetching
 
     monkeypatch.setattr(fetching, "WHOLE_BYTES", 100_000)
+    monkeypatch.setattr(fetching, "BATCH_BYTES", 100_000)
     outlook.theirs.mailbox.deliver(_with_file(1, 400_000, inline=inline))
     folder = outlook.folder()
     (name,) = [one.id for one in outlook.theirs.mailbox.messages()]

@@ -20,7 +20,9 @@ from shared.providers.outlook.range_learning import learn
 from shared.providers.outlook.session import Session, is_gone, message_path
 
 WHOLE_BYTES = 8 << 20
-"""Up to this size a message is held whole; a batch of 20 comes to no more either."""
+"""Up to this size a message is held whole."""
+BATCH_BYTES = 6 << 20
+"""What 20 messages in a batch may come to, as base64; more are read one by one."""
 _UNREADABLE = frozenset(
     {
         "errorcontentconversionfailed",
@@ -66,7 +68,7 @@ def _together(
     """Read messages in one batch; those that do not come with the others are read alone."""
     parts = [Part(f"{message_path(one.id)}/$value") for one in entries]
     try:
-        replies = session.graph.batch(parts, limit=WHOLE_BYTES * 3 // 2) if parts else []
+        replies = session.graph.batch(parts, limit=BATCH_BYTES) if parts else []
     except AnswerTooLargeError:
         # Pictures in a text are no attachments to Graph.
         replies = [Reply(_SERVER_ERROR)] * len(parts)

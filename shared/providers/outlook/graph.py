@@ -194,6 +194,9 @@ class Graph:
                 left = refused + passing
                 tries -= 1
                 continue
+            if len(passing) < len(left):
+                # Somebody else works in the mailbox too; a batch that gets on is no failed try.
+                tries = 1
             left = passing
             wishes = [replies[n].retry_after for n in left]
             longest = max((wish for wish in wishes if wish is not None), default=None)
