@@ -1,0 +1,141 @@
+"""Import and sync of an Outlook mailbox by the operations themselves, against the simulator's own store."""
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from shared.domain.mailbox import Provider
+from shared.domain.run import RunReason
+from shared.ports.queues import SyncRequest
+from tests.contract.provider_worlds import NOW
+from tests.fakes.provider import FakeMailServer
+from tests.unit.operations.machine import Machine
+
+ACTIVE = ["INBOX", "Sent", "Archive", "Deals"]
+
+
+class Imported:
+    """A mailbox that is connected, its operations and our copies of it."""
+
+    def __init__(self, outlook, *, days=30) -> None:
+        self.outlook = outlook
+        self.machine = Machine(FakeMailServer.with_folders("INBOX"))
+        self.machine.clock.at = NOW
+        self.machine.grants = SimpleNamespace(of=lambda _mailbox: outlook.grant)
+        box = self.machine.connect(days=days)
+        self.place = (box.tenant_id, box.id)
+        boxes = self.machine.world.mailboxes
+        boxes[self.place] = replace(boxes[self.place], provider=Provider.OUTLOOK)
+        self.machine.server = outlook.provider
+        self.work()
+
+    def work(self):
+        self.machine.drain()
+
+    def poll(self):
+        self.machine.clock.advance(minutes=5)
+        self.machine.queues.send_syncs([SyncRequest(*self.place, RunReason.SCHEDULE)])
+        self.work()
+        return self.machine.reports[-1]
+
+    @property
+    def held(self):
+        """Which message lies in which folder, as we have it."""
+        copies = self.machine.world.copies.get(self.place, {})
+        return {name: set(one.folder_ids) for name, one in copies.items() if one.removed_at is None}
+
+    def theirs(self, *, since=None):
+        """The same, as the simulator has it: of the folders we follow, from a date on."""
+        names = self.outlook.folders()
+        active = [{"Sent": "Sent Items"}.get(one, one) for one in ACTIVE]
+        followed = {names[one].id for one in active if one in names}
+        return {
+            one.id: set(one.folders)
+            for one in self.outlook.theirs.mailbox.messages()
+            if set(one.folders) <= followed and (since is None or one.received_at >= since)
+        }
+
+
+@pytest.fixture
+def filled(outlook):
+    outlook.theirs.create_folder("Deals")
+    for number in range(60):
+        folder = [*ACTIVE, "Junk Email"][number % 5]
+        received_at = NOW - timedelta(days=number, minutes=number)
+        outlook.theirs.deliver(number, folder=folder, received_at=received_at)
+    return outlook
+
+
+def test_a_mailbox_is_imported_from_its_date_floor_on_each_message_once(filled):
+    imported = Imported(filled)
+    assert imported.held == imported.theirs(since=NOW - timedelta(days=30))
+    assert len(imported.held) == 24
+    messages = {one.message_id for one in imported.machine.world.copies[imported.place].values()}
+    assert len(messages) == 24
+    filled.simulator.log.clear()
+    assert imported.poll().kind == "idle"
+    fetched = filled.simulator.log.entries(route="messages.mime")
+    assert fetched == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_the_owner_does_is_followed_to_the_same_end_through_faults(filled, seed):
+    rng = random.Random(seed)
+    imported = Imported(filled, days=90)
+    places = [*ACTIVE, "Junk Email", "deleteditems"]
+    number = 100
+    for _ in range(10):
+        for _ in range(rng.randint(1, 5)):
+            theirs = filled.theirs._places
+            match rng.choice(["deliver", "move", "move", "flag", "delete"]):
+                case "deliver":
+                    number += 1
+                    filled.theirs.deliver(number, folder=rng.choice(places))
+                case "move":
+                    filled.theirs.move(rng.choice(list(theirs)), rng.choice(places))
+                case "flag":
+                    filled.theirs.flag(rng.choice(list(theirs)))
+                case "delete":
+                    filled.theirs.delete(rng.choice(list(theirs)))
+        fault = rng.choice(
+            [
+                None,
+                None,
+                "delta_gone",
+                "unavailable",
+                "batch_partial",
+                "unauthorized",
+                "cut_body",
+                "delta_repeats",
+                "delete_on_get",
+            ]
+        )
+        if fault:
+            route = {"delta_gone": r"/messages/delta$", "cut_body": r"batch$"}.get(fault, "")
+            filled.simulator.faults.arm(fault, route=route, after=rng.randint(0, 3))
+        imported.poll()
+        filled.simulator.faults.clear()
+        if rng.random() < 0.3:
+            imported.machine.clock.advance(minutes=90)
+    imported.machine.clock.advance(minutes=120)
+    for _ in range(3):
+        imported.poll()
+    assert imported.held == imported.theirs(), f"seed {seed}"
+    flags = {name: one.flags for name, one in imported.machine.world.copies[imported.place].items()}
+    for one in filled.theirs.mailbox.messages():
+        if one.id in imported.held:
+            assert flags[one.id].seen is one.seen
+    assert imported.poll().kind == "idle"
+
+
+def test_a_folder_that_is_deleted_leaves_its_messages_removed(filled):
+    imported = Imported(filled, days=90)
+    filled.theirs.delete_folder("Deals")
+    # Folders are listed a few times an hour.
+    for _ in range(4):
+        imported.poll()
+    assert imported.held == imported.theirs()
+    assert len(imported.held) == 36
