@@ -172,8 +172,7 @@ class _Tally:
     def take(self, entry: Entry, limit: int) -> bool:
         """Apply an entry, or return False where it would name one id too many to fetch."""
         name = entry.name
-        is_new = name not in self._held and name not in self._wanted
-        if is_new and self._calls_for(entry):
+        if name not in self._wanted and not self._is_live(name) and self._calls_for(entry):
             if len(self._wanted) >= limit:
                 return False
             self._wanted[name] = None
@@ -186,7 +185,7 @@ class _Tally:
         return True
 
     def added(self) -> tuple[ProviderMessageId, ...]:
-        return tuple(name for name in self._wanted if name not in self._gone and self._fits(name))
+        return tuple(name for name in self._wanted if self._is_to_fetch(name))
 
     def placed(self) -> dict[ProviderMessageId, frozenset[FolderId]]:
         found: dict[ProviderMessageId, frozenset[FolderId]] = {}
@@ -219,13 +218,19 @@ class _Tally:
                 found[name] = flags
         return found
 
+    def _is_live(self, name: ProviderMessageId) -> bool:
+        copy = self._held.get(name)
+        return copy is not None and copy.removed_at is None
+
     def _calls_for(self, entry: Entry) -> bool:
-        """Whether a message we do not hold comes into what is synced by this entry."""
+        """Whether what we hold no live copy of comes into what is synced by this entry."""
         if entry.kind == "messagesDeleted":
             return False
         after = self._after(entry)
         if after is None:
-            return entry.kind == "messagesAdded"
+            return True
+        if entry.name in self._held:
+            return False  # its content is here: it is placed again, not fetched
         if not labels.is_mail(after) or not self._in_scope(labels.folder_ids(after)):
             return False
         if entry.kind == "messagesAdded":
@@ -236,12 +241,17 @@ class _Tally:
         return not self._in_scope(labels.folder_ids(before))
 
     def _after(self, entry: Entry) -> frozenset[str] | None:
-        """Return all labels after an entry: as it says, or what we know with its change."""
+        """Return all labels after an entry, as it says or as we know; None where neither tells.
+
+        What we noted of a removed copy is where it was before.
+        """
         if entry.now is not None:
             return entry.now
         before = self._state.get(entry.name)
         copy = self._held.get(entry.name)
         if before is None and copy is not None:
+            if copy.removed_at is not None:
+                return None
             before = labels.labels_of(copy.folder_ids, copy.flags)
         if entry.kind == "labelsAdded":
             return (before or frozenset()) | entry.changed
@@ -249,6 +259,10 @@ class _Tally:
             return (before or frozenset()) - entry.changed
         return before
 
-    def _fits(self, name: ProviderMessageId) -> bool:
+    def _is_to_fetch(self, name: ProviderMessageId) -> bool:
+        if name in self._gone:
+            return False
         state = self._state.get(name)
-        return state is None or self._in_scope(labels.folder_ids(state))
+        return state is None or (
+            name not in self._held and self._in_scope(labels.folder_ids(state))
+        )
