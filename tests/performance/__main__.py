@@ -15,16 +15,16 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tests.performance import end_to_end, fetch, idle, imports, outlook, units
+from tests.performance import end_to_end, fetch, gmail, idle, imports, outlook, units
 from tests.performance.server import HOME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MESSAGES = 20_000
-PARTS = ("fetch", "idle", "units", "imports", "outlook", "e2e")
+PARTS = ("fetch", "idle", "units", "imports", "gmail", "outlook", "e2e")
 _IDLE_PAIRS = 25
-_FEWER = {"units": 400, "outlook": 1_000, "e2e": 2_000}
+_FEWER = {"units": 400, "gmail": 1_000, "outlook": 1_000, "e2e": 2_000}
 """Parts whose figures a message need fewer messages, because each is slow."""
 
 Rows = list[tuple[str, str, str]]
@@ -66,6 +66,7 @@ def _measured(part: str, messages: int, pairs: int) -> tuple[dict[str, Any], Row
         "idle": (lambda: idle.measure(messages, _IDLE_PAIRS), idle.rows),
         "units": (lambda: units.measure(messages), units.rows),
         "imports": (imports.measure, imports.rows),
+        "gmail": (lambda: gmail.measure(messages), gmail.rows),
         "outlook": (lambda: outlook.measure(messages), outlook.rows),
         "e2e": (lambda: end_to_end.measure(messages), end_to_end.rows),
     }
