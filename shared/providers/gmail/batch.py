@@ -67,14 +67,14 @@ def _split(slices: Iterable[bytes], boundary: bytes, limit: int) -> Iterator[byt
     for piece in slices:
         held += piece
         while (at := held.find(marker, searched)) >= 0 and len(held) >= at + len(marker) + 2:
+            # Cut in place, because a part may be as long as a message.
+            part, held = held, held[at + len(marker) :]
+            del part[at:]
             if inside:
-                yield held[:at]
-            inside = True
-            after = at + len(marker)
-            if held.startswith(_END, after):
+                yield part
+            if held.startswith(_END):
                 return
-            del held[:after]
-            searched = 0
+            inside, searched = True, 0
         searched = max(0, len(held) - len(marker) - 2)
         if len(held) > limit:
             raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="an endless part")

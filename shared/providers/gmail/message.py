@@ -1,6 +1,7 @@
 """Decides how a message is read out of what Gmail answers, without holding it thrice."""
 
 import binascii
+import io
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -69,14 +70,15 @@ def _decoded(text: memoryview) -> bytes:
     end = len(text)
     while text[max(0, end - len(_ESCAPED_PADDING)) : end] == _ESCAPED_PADDING:
         end -= len(_ESCAPED_PADDING)
-    text, raw = text[:end], bytearray()
+    # It hands over what was written without a copy.
+    text, raw = text[:end], io.BytesIO()
     try:
         for at in range(0, len(text), _SLICE):
             piece = bytes(text[at : at + _SLICE]).translate(_TO_STANDARD)
-            raw += binascii.a2b_base64(piece + b"=" * (-len(piece) % 4), strict_mode=True)
+            raw.write(binascii.a2b_base64(piece + b"=" * (-len(piece) % 4), strict_mode=True))
     except binascii.Error:
         raise _garbled("not base64url") from None
-    return bytes(raw)
+    return raw.getvalue()
 
 
 def _garbled(cause: str) -> RetryLaterError:
