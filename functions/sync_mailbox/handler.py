@@ -5,7 +5,7 @@ Those that raised are delivered again alone.
 
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
@@ -17,11 +17,13 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import wiring
-from shared.domain.mailbox import Provider
 from shared.observability import Metric, count, log_event, log_run, log_trouble
 from shared.operations.outcomes import SyncReport
 from shared.operations.sync_mailbox import sync_mailbox
 from shared.ports.queues import SyncRequest
+
+if TYPE_CHECKING:
+    from shared.domain.mailbox import Provider
 
 AT_ONCE = 32
 """Mailboxes polled at the same time: the work is waiting, and each holds one connection."""

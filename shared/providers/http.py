@@ -107,7 +107,7 @@ class Http:
         """Return host and port of a URL of one of our origins, or raise `RetryLaterError`."""
         place = _place_of(url)
         if place not in self._idle or place is None:
-            raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="a URL of another origin")
+            raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="a URL of another origin")
         return place
 
     def lease(self, place: tuple[str, int], meter: Meter) -> "_Connection | None":
@@ -315,7 +315,7 @@ def _code_of(error: Exception) -> ErrorCode:
         return code_of(error)
     if isinstance(error, HTTPError):
         return ErrorCode.CONNECTION_DROPPED
-    return ErrorCode.PROTOCOL_VIOLATION
+    return ErrorCode.ANSWER_NOT_UNDERSTOOD
 
 
 def _raw(connection: _Connection, response: "HTTPResponse") -> Iterator[bytes]:
@@ -340,7 +340,7 @@ def _target(url: str) -> str:
     parts = urlsplit(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not target.isascii() or not target.isprintable() or " " in target:
-        raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="a URL that cannot be sent")
+        raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="a URL that cannot be sent")
     return target
 
 
@@ -351,5 +351,5 @@ def _sendable(headers: Mapping[str, str]) -> dict[str, str]:
     refusal would quote it, and it may be a token.
     """
     if not all(value.isascii() and value.isprintable() for value in headers.values()):
-        raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="a header that cannot be sent")
+        raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="a header that cannot be sent")
     return {"user-agent": _USER_AGENT, "accept-encoding": "gzip", **headers}

@@ -30,7 +30,7 @@ class Body:
         encoding = self._headers.get("content-encoding", "identity").strip().lower()
         if encoding not in {"identity", "gzip"}:
             cause = "an encoding nobody asked for"
-            raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=cause)
+            raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause=cause)
         if encoding == "identity" and not self._says_its_length():
             # It ends where the connection does, and a cut one looks like a whole one.
             cause = "an answer without its length"
@@ -54,7 +54,7 @@ class Body:
             taken += len(piece)
             if taken > limit:
                 cause = f"an answer of more than {limit} bytes"
-                raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=cause)
+                raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause=cause)
             yield piece
 
 
@@ -71,6 +71,6 @@ def _unzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
         # At most what one last instruction unfolds to: some hundred bytes.
         yield unzip.flush()
     except zlib.error as error:
-        raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="broken gzip") from error
+        raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="broken gzip") from error
     if not (empty or unzip.eof):
         raise RetryLaterError(ErrorCode.CONNECTION_DROPPED, cause="gzip without its end")

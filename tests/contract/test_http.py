@@ -94,7 +94,7 @@ def test_a_url_of_another_origin_is_refused_before_a_byte_is_sent(serve, client,
     with serve(answer()) as server:
         requests = client(server).until(5)
         place = server.url.removeprefix("https://")
-        with refused(ErrorCode.PROTOCOL_VIOLATION):
+        with refused(ErrorCode.ANSWER_NOT_UNDERSTOOD):
             requests.send("GET", url.format(place=place), headers={"authorization": CANARY})
         assert (requests.sent, requests.bytes_out, server.connections) == (0, 0, 0)
 
@@ -115,7 +115,7 @@ def test_an_address_that_cannot_be_sent_is_refused_or_harmless(serve, client, pa
 
 @pytest.mark.parametrize("value", [f"Bearer {CANARY}\r\nX: y", f"{CANARY}\n", f"{CANARY}ä"])
 def test_a_token_with_odd_characters_is_neither_sent_nor_quoted(serve, client, value):
-    with serve(answer()) as server, refused(ErrorCode.PROTOCOL_VIOLATION) as caught:
+    with serve(answer()) as server, refused(ErrorCode.ANSWER_NOT_UNDERSTOOD) as caught:
         client(server).until(5).send("GET", server.url, headers={"authorization": value})
     assert caught.value.__cause__ is None
 
@@ -191,7 +191,7 @@ def test_a_gzip_bomb_is_put_down_at_the_limit(serve, client):
         requests = client(server).until(10)
         seen = 0
         with (
-            refused(ErrorCode.PROTOCOL_VIOLATION),
+            refused(ErrorCode.ANSWER_NOT_UNDERSTOOD),
             requests.stream("GET", server.url, limit=1_000_000) as got,
         ):
             for piece in got:
@@ -207,12 +207,12 @@ def test_a_stream_of_empty_gzip_blocks_has_an_end(serve, client):
         peer.say(head, squeeze.compress(b"x"))
         peer.drip(squeeze.flush(zlib.Z_FULL_FLUSH) + b"\0\0\0\xff\xff" * 20_000, 0)
 
-    with serve(endless) as server, refused(ErrorCode.PROTOCOL_VIOLATION):
+    with serve(endless) as server, refused(ErrorCode.ANSWER_NOT_UNDERSTOOD):
         client(server).until(10).send("GET", server.url, limit=1000)
 
 
 def test_a_body_larger_than_the_limit_is_refused(serve, client):
-    with serve(answer(b"x" * 1001)) as server, refused(ErrorCode.PROTOCOL_VIOLATION):
+    with serve(answer(b"x" * 1001)) as server, refused(ErrorCode.ANSWER_NOT_UNDERSTOOD):
         client(server).until(5).send("GET", server.url, limit=1000)
 
 
@@ -238,7 +238,7 @@ def cut_after(*pieces: bytes):
 def test_a_cut_answer_is_never_taken_for_a_whole_one(serve, client, script):
     with serve(script) as server, pytest.raises(RetryLaterError) as caught:
         client(server).until(5).send("GET", server.url)
-    assert caught.value.code in {ErrorCode.CONNECTION_DROPPED, ErrorCode.PROTOCOL_VIOLATION}
+    assert caught.value.code in {ErrorCode.CONNECTION_DROPPED, ErrorCode.ANSWER_NOT_UNDERSTOOD}
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_a_cut_answer_is_never_taken_for_a_whole_one(serve, client, script):
     ids=["not HTTP", "endless line", "flood of headers", "not gzip", "brotli"],
 )
 def test_what_breaks_http_is_a_violation(serve, client, script):
-    with serve(script) as server, refused(ErrorCode.PROTOCOL_VIOLATION):
+    with serve(script) as server, refused(ErrorCode.ANSWER_NOT_UNDERSTOOD):
         client(server).until(5).send("GET", server.url)
 
 

@@ -123,7 +123,7 @@ def test_a_link_to_another_host_is_refused_and_the_token_stays_here(followed, wh
             session.look({folder.id: cursor}, lambda one: one.id == folder.id, now=NOW)
         else:
             world.take_in(session, folder, cursor)
-    assert caught.value.code is ErrorCode.PROTOCOL_VIOLATION
+    assert caught.value.code is ErrorCode.ANSWER_NOT_UNDERSTOOD
     assert "elsewhere.invalid" not in str(caught.value)
     world.simulator.faults.clear()
     world.follow(cursor)
@@ -287,8 +287,8 @@ BROKEN = {
     "broken_json": ErrorCode.PROVIDER_UNAVAILABLE,
     "not_an_object": ErrorCode.PROVIDER_UNAVAILABLE,
     "empty_body": ErrorCode.PROVIDER_UNAVAILABLE,
-    "redirect": ErrorCode.PROTOCOL_VIOLATION,
-    "no_link": ErrorCode.PROTOCOL_VIOLATION,
+    "redirect": ErrorCode.ANSWER_NOT_UNDERSTOOD,
+    "no_link": ErrorCode.ANSWER_NOT_UNDERSTOOD,
     "gzip_bomb": ErrorCode.PROVIDER_UNAVAILABLE,
 }
 

@@ -279,7 +279,7 @@ def from_graph(status: int, body: object, *, retry_after: float | None = None) -
     error = next(
         (row.becomes(cause) for row in GRAPH if row.applies(status, codes)),
         RetryLaterError(
-            ErrorCode.PROVIDER_UNAVAILABLE if status >= 500 else ErrorCode.PROTOCOL_VIOLATION,  # noqa: PLR2004  # server errors by RFC 9110, 15.6
+            ErrorCode.PROVIDER_UNAVAILABLE if status >= 500 else ErrorCode.ANSWER_NOT_UNDERSTOOD,  # noqa: PLR2004  # server errors by RFC 9110, 15.6
             cause=cause,
         ),
     )

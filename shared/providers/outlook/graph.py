@@ -118,7 +118,7 @@ class Graph:
         Refused is any other host and any other version: it would be handed our token.
         """
         if not isinstance(link, str) or not link.startswith(self._api + "/"):
-            raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="a link to elsewhere")
+            raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="a link to elsewhere")
         return link[len(self._api) :]
 
     def get(self, url: str, *, page_size: int = 0) -> Reply:

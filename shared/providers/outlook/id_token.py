@@ -106,4 +106,4 @@ def _claims(token: str, key: "PyJWK", client_id: str) -> Mapping[str, object]:
 
 
 def _unbelievable(what: str) -> MailroomError:
-    return RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=f"id token: {what}")
+    return RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause=f"id token: {what}")

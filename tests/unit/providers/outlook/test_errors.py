@@ -194,9 +194,9 @@ BY_GRAPH = {
     (403, "ErrorAccessDenied"): (RECONNECT, "scope_missing"),
     (403, "Authorization_RequestDenied"): (RECONNECT, "scope_missing"),
     (403, "somethingElse"): (CONFIGURE, "access_blocked"),
-    (400, "BadRequest"): (RETRY, "protocol_violation"),
-    (404, "ErrorItemNotFound"): (RETRY, "protocol_violation"),
-    (302, ""): (RETRY, "protocol_violation"),
+    (400, "BadRequest"): (RETRY, "answer_not_understood"),
+    (404, "ErrorItemNotFound"): (RETRY, "answer_not_understood"),
+    (302, ""): (RETRY, "answer_not_understood"),
 }
 
 

@@ -87,7 +87,7 @@ def test_the_address_in_it_is_nobodys_identity():
 def test_a_token_with_a_wrong_claim_is_not_believed(changes):
     with pytest.raises(RetryLaterError) as caught:
         subject(signed(claims(**changes)))
-    assert caught.value.code is ErrorCode.PROTOCOL_VIOLATION
+    assert caught.value.code is ErrorCode.ANSWER_NOT_UNDERSTOOD
     assert "eyJ" not in str(caught.value)
 
 

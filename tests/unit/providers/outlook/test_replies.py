@@ -67,7 +67,7 @@ def test_a_link_to_elsewhere_is_refused(link):
     graph = _graph()
     with pytest.raises(RetryLaterError) as caught:
         graph.relative(link)
-    assert caught.value.code is ErrorCode.PROTOCOL_VIOLATION
+    assert caught.value.code is ErrorCode.ANSWER_NOT_UNDERSTOOD
     assert "evil" not in str(caught.value)
 
 
