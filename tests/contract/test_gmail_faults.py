@@ -53,7 +53,7 @@ REFUSALS = [
     ("concurrent_429", {}, RetryLaterError, ErrorCode.TOO_MANY_CONNECTIONS),
     ("daily_limit_403", {}, RetryLaterError, ErrorCode.DAILY_LIMIT_REACHED),
     ("domain_policy_403", {}, ConfigurationError, ErrorCode.ACCESS_BLOCKED),
-    ("api_disabled_403", {}, ConfigurationError, ErrorCode.CLIENT_REJECTED),
+    ("api_disabled_403", {}, ConfigurationError, ErrorCode.API_NOT_ENABLED),
     ("mail_not_enabled_400", {}, ConfigurationError, ErrorCode.PROVIDER_API_DISABLED),
     ("insufficient_scope_403", {}, ReconnectRequiredError, ErrorCode.SCOPE_MISSING),
     ("backend_error", {"status": 500}, RetryLaterError, ErrorCode.PROVIDER_UNAVAILABLE),
@@ -62,14 +62,14 @@ REFUSALS = [
     ("backend_error", {"status": 504}, RetryLaterError, ErrorCode.PROVIDER_UNAVAILABLE),
     ("html", {"status": 502}, RetryLaterError, ErrorCode.PROVIDER_UNAVAILABLE),
     ("html", {"status": 403}, RetryLaterError, ErrorCode.PROVIDER_UNAVAILABLE),
-    ("html", {"status": 200}, RetryLaterError, ErrorCode.PROTOCOL_VIOLATION),
-    ("broken_json", {}, RetryLaterError, ErrorCode.PROTOCOL_VIOLATION),
-    ("not_an_object", {}, RetryLaterError, ErrorCode.PROTOCOL_VIOLATION),
-    ("empty_body", {}, RetryLaterError, ErrorCode.PROTOCOL_VIOLATION),
-    ("redirect", {}, RetryLaterError, ErrorCode.PROTOCOL_VIOLATION),
+    ("html", {"status": 200}, RetryLaterError, ErrorCode.ANSWER_NOT_UNDERSTOOD),
+    ("broken_json", {}, RetryLaterError, ErrorCode.ANSWER_NOT_UNDERSTOOD),
+    ("not_an_object", {}, RetryLaterError, ErrorCode.ANSWER_NOT_UNDERSTOOD),
+    ("empty_body", {}, RetryLaterError, ErrorCode.ANSWER_NOT_UNDERSTOOD),
+    ("redirect", {}, RetryLaterError, ErrorCode.ANSWER_NOT_UNDERSTOOD),
     ("cut_body", {}, RetryLaterError, ErrorCode.CONNECTION_DROPPED),
-    ("huge_body", {}, RetryLaterError, ErrorCode.PROTOCOL_VIOLATION),
-    ("gzip_bomb", {"mebibytes": 64}, RetryLaterError, ErrorCode.PROTOCOL_VIOLATION),
+    ("huge_body", {}, RetryLaterError, ErrorCode.ANSWER_NOT_UNDERSTOOD),
+    ("gzip_bomb", {"mebibytes": 64}, RetryLaterError, ErrorCode.ANSWER_NOT_UNDERSTOOD),
 ]
 
 
@@ -388,13 +388,13 @@ def test_a_page_token_that_is_no_longer_taken_begins_the_listing_again(gmail):
     catch_up(gmail, told.cursor)
 
 
-def test_page_tokens_that_are_never_taken_are_a_violation(gmail):
+def test_page_tokens_that_are_never_taken_are_not_understood(gmail):
     gmail.simulator.limits.user_units = 10**9
     gmail.theirs.deliver(*range(600))
     arm(gmail, "page_token_expired", times=None)
     with pytest.raises(RetryLaterError) as caught:
         gmail.follow(None)
-    assert caught.value.code is ErrorCode.PROTOCOL_VIOLATION
+    assert caught.value.code is ErrorCode.ANSWER_NOT_UNDERSTOOD
     catch_up(gmail, None)
 
 

@@ -229,7 +229,7 @@ def test_an_id_token_that_is_not_googles_ours_and_of_now_names_nobody(gmail, mak
     page = begun(gmail)
     back = come_back(gmail.simulator, page.url)
     arm(gmail, "token_id_token", value=make(gmail, page))
-    with _Raises(RetryLaterError, ErrorCode.PROTOCOL_VIOLATION):
+    with _Raises(RetryLaterError, ErrorCode.ANSWER_NOT_UNDERSTOOD):
         completed(gmail, page.kept, back)
 
 

@@ -67,7 +67,7 @@ class GmailApi:
             raise (unless or {}).get(answer.status) or _meaning(answer)
         found = errors.decoded_object(answer.body)
         if found is None:
-            raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="not a JSON object")
+            raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="not a JSON object")
         return found
 
     def get_raw(self, message_id: str) -> batch.Part:
@@ -130,14 +130,16 @@ def whole_number(value: object) -> int:
     try:
         return int(str(text), 10)
     except ValueError:
-        raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="not a number") from None
+        raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="not a number") from None
 
 
 def objects(found: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """Return the objects of a list that is left out where it is empty."""
     several = found.get(name, [])
     if not isinstance(several, list) or not all(isinstance(one, dict) for one in several):
-        raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=f"{name} is no list of objects")
+        raise RetryLaterError(
+            ErrorCode.ANSWER_NOT_UNDERSTOOD, cause=f"{name} is no list of objects"
+        )
     return several
 
 
@@ -145,7 +147,7 @@ def texts(found: Mapping[str, Any], name: str) -> list[str]:
     """Return the texts of a list that is left out where it is empty."""
     several = found.get(name, [])
     if not isinstance(several, list) or not all(isinstance(one, str) for one in several):
-        raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=f"{name} is no list of texts")
+        raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause=f"{name} is no list of texts")
     return several
 
 

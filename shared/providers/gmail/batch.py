@@ -51,7 +51,7 @@ def parts(streamed: Streamed, asked: Sequence[str], *, limit: int) -> Iterator[P
     """
     found = _BOUNDARY.search(streamed.headers.get("content-type", ""))
     if not found:
-        raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="not the answer to a batch")
+        raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="not the answer to a batch")
     # A refusal names an instant to wait for; parts do not say when they were written.
     outer = {"date": streamed.headers.get("date", "")}
     for text in _split(streamed, found[1].encode(), limit):
@@ -77,7 +77,7 @@ def _split(slices: Iterable[bytes], boundary: bytes, limit: int) -> Iterator[byt
             inside, searched = True, 0
         searched = max(0, len(held) - len(marker) - 2)
         if len(held) > limit:
-            raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="an endless part")
+            raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="an endless part")
 
 
 def _read(text: bytearray, asked: Sequence[str], outer: Mapping[str, str]) -> Part | None:

@@ -81,7 +81,7 @@ API: tuple[ApiRow, ...] = (
     # The API is not switched on in the project of the OAuth client: its owner's to mend.
     _row(
         403,
-        _configure(ErrorCode.CLIENT_REJECTED),
+        _configure(ErrorCode.API_NOT_ENABLED),
         "accessNotConfigured",
         "SERVICE_DISABLED",
         "dailyLimitExceededUnreg",
@@ -170,7 +170,7 @@ def from_api(status: int, headers: Mapping[str, str], body: bytes) -> MailroomEr
                     ErrorCode.TOO_MANY_CONNECTIONS, cause=cause, retry_after_seconds=wish
                 )
             return found
-    return RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=cause)
+    return RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause=cause)
 
 
 def is_passing(error: MailroomError) -> bool:

@@ -74,7 +74,7 @@ def _fetch_alone(
             _pause(api, reason, tries)
         outcome = _outcome(api.get_raw(name))
         if isinstance(outcome, FetchedMessage) and outcome.provider_message_id != name:
-            raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="another message came")
+            raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="another message came")
         if isinstance(outcome, FetchedMessage | MissingMessage):
             return outcome
         reason = outcome

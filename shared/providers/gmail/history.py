@@ -81,7 +81,7 @@ def read_news(api: GmailApi, position: Position) -> News:
         if records or not token:
             return News(tuple(records), now, bool(token))
         parameters["pageToken"] = str(token)
-    raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="endless pages without a record")
+    raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="endless pages without a record")
 
 
 def apply(
@@ -128,7 +128,7 @@ def _record(found: Mapping[str, Any]) -> Record:
 def _entry(record_id: int, kind: str, change: Mapping[str, Any]) -> Entry:
     message = change.get("message")
     if not isinstance(message, dict) or not isinstance(message.get("id"), str):
-        raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="a record without its message")
+        raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="a record without its message")
     # Labels are left out where there are none, and also where a record just does not tell.
     now = frozenset(texts(message, "labelIds")) or None
     changed = frozenset(texts(change, "labelIds"))

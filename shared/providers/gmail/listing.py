@@ -116,7 +116,7 @@ class Listing:
             found = self._pages(parameters)
             if found is not None:
                 return found
-        raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="page tokens are refused")
+        raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="page tokens are refused")
 
     def _pages(self, parameters: Mapping[str, str]) -> list[ProviderMessageId] | None:
         """Return what all pages show, or None where a page's token is no longer taken."""
@@ -135,7 +135,9 @@ class Listing:
             if not token:
                 return list(ids)
             if token == previous:
-                raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="a page without an end")
+                raise RetryLaterError(
+                    ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="a page without an end"
+                )
 
     def _compared(
         self,
@@ -194,7 +196,7 @@ class _StaleTokenError(RetryLaterError):
     """A page token that Gmail no longer takes, or never took."""
 
     def __init__(self) -> None:
-        super().__init__(ErrorCode.PROTOCOL_VIOLATION, cause="a page token was refused")
+        super().__init__(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="a page token was refused")
 
 
 def windows(since: datetime | None, now: datetime) -> list[Window]:
@@ -224,5 +226,5 @@ def _number(name: ProviderMessageId) -> int:
         return int(name, 16)
     except ValueError:
         raise RetryLaterError(
-            ErrorCode.PROTOCOL_VIOLATION, cause="an id that is no number"
+            ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="an id that is no number"
         ) from None

@@ -82,4 +82,4 @@ def _decoded(text: memoryview) -> bytes:
 
 
 def _garbled(cause: str) -> RetryLaterError:
-    return RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=cause)
+    return RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause=cause)

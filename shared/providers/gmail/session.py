@@ -120,7 +120,9 @@ class GmailSession:
         found = self._api.get("profile", {}, cost=units.GET_PROFILE)
         address = found.get("emailAddress")
         if not isinstance(address, str) or not address:
-            raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="a profile without address")
+            raise RetryLaterError(
+                ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="a profile without address"
+            )
         return address
 
     def _is_quiet(self, cursor: Cursor | None, now: datetime) -> bool:

@@ -238,17 +238,17 @@ class GoogleSignIn:
             issued_at, ends_at = int(claims["iat"]), int(claims["exp"])
         except (ValueError, TypeError, KeyError, GoogleAuthError) as error:
             cause = f"id token: {type(error).__name__}"
-            raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=cause) from None
+            raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause=cause) from None
         instant = now.timestamp()
         if not issued_at - _CLOCK_SKEW_SECONDS <= instant <= ends_at + _CLOCK_SKEW_SECONDS:
-            raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="id token: not of now")
+            raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="id token: not of now")
         if claims.get("iss") not in _ISSUERS:
-            raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="id token: issuer")
+            raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="id token: issuer")
         if not _same(str(claims.get("nonce", "")), nonce):
             raise RequestError(ErrorCode.ATTEMPT_NOT_YOURS, cause="id token: nonce")
         subject = claims.get("sub")
         if not isinstance(subject, str) or not subject:
-            raise RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause="id token: no subject")
+            raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="id token: no subject")
         return subject
 
 

@@ -85,15 +85,15 @@ def test_parts_know_when_the_whole_was_written():
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "multipart/mixed", ""])
-def test_what_is_no_batch_is_a_violation(content_type):
+def test_what_is_no_batch_is_not_understood(content_type):
     with pytest.raises(RetryLaterError) as caught:
         read(b"<html>", headers={"content-type": content_type})
-    assert caught.value.code is ErrorCode.PROTOCOL_VIOLATION
+    assert caught.value.code is ErrorCode.ANSWER_NOT_UNDERSTOOD
 
 
 def test_a_part_without_end_is_cut_off_and_many_long_ones_are_not():
     with pytest.raises(RetryLaterError) as caught:
         read(part(0)[:-2], *[b"x" * 1_000] * 20, limit=10_000)
-    assert caught.value.code is ErrorCode.PROTOCOL_VIOLATION
+    assert caught.value.code is ErrorCode.ANSWER_NOT_UNDERSTOOD
     long = [part(number, b"x" * 9_000) for number in range(3)]
     assert len(read(*long, b"--edge--", limit=10_000)) == 3

@@ -39,21 +39,21 @@ API = [
     (403, "userRateLimitExceeded", RetryLaterError, ErrorCode.RATE_LIMITED),
     (403, "concurrentLimitExceeded", RetryLaterError, ErrorCode.RATE_LIMITED),
     (403, "domainPolicy", ConfigurationError, ErrorCode.ACCESS_BLOCKED),
-    (403, "accessNotConfigured", ConfigurationError, ErrorCode.CLIENT_REJECTED),
-    (403, "dailyLimitExceededUnreg", ConfigurationError, ErrorCode.CLIENT_REJECTED),
+    (403, "accessNotConfigured", ConfigurationError, ErrorCode.API_NOT_ENABLED),
+    (403, "dailyLimitExceededUnreg", ConfigurationError, ErrorCode.API_NOT_ENABLED),
     (403, "forbidden", RetryLaterError, ErrorCode.PROVIDER_UNAVAILABLE),
     (403, "", RetryLaterError, ErrorCode.PROVIDER_UNAVAILABLE),
     (400, "failedPrecondition", ConfigurationError, ErrorCode.PROVIDER_API_DISABLED),
-    (400, "invalidArgument", RetryLaterError, ErrorCode.PROTOCOL_VIOLATION),
+    (400, "invalidArgument", RetryLaterError, ErrorCode.ANSWER_NOT_UNDERSTOOD),
     (401, "authError", ReconnectRequiredError, ErrorCode.GRANT_REVOKED),
-    (404, "notFound", RetryLaterError, ErrorCode.PROTOCOL_VIOLATION),
+    (404, "notFound", RetryLaterError, ErrorCode.ANSWER_NOT_UNDERSTOOD),
     (408, "", RetryLaterError, ErrorCode.PROVIDER_UNAVAILABLE),
     (429, "rateLimitExceeded", RetryLaterError, ErrorCode.RATE_LIMITED),
     (429, "", RetryLaterError, ErrorCode.RATE_LIMITED),
     (500, "backendError", RetryLaterError, ErrorCode.PROVIDER_UNAVAILABLE),
     (599, "", RetryLaterError, ErrorCode.PROVIDER_UNAVAILABLE),
-    (302, "", RetryLaterError, ErrorCode.PROTOCOL_VIOLATION),
-    (204, "", RetryLaterError, ErrorCode.PROTOCOL_VIOLATION),
+    (302, "", RetryLaterError, ErrorCode.ANSWER_NOT_UNDERSTOOD),
+    (204, "", RetryLaterError, ErrorCode.ANSWER_NOT_UNDERSTOOD),
 ]
 
 
@@ -78,7 +78,7 @@ def test_every_row_of_the_api_is_tried():
     [
         ("ACCESS_TOKEN_SCOPE_INSUFFICIENT", ErrorCode.SCOPE_MISSING),
         ("RATE_LIMIT_EXCEEDED", ErrorCode.RATE_LIMITED),
-        ("SERVICE_DISABLED", ErrorCode.CLIENT_REJECTED),
+        ("SERVICE_DISABLED", ErrorCode.API_NOT_ENABLED),
     ],
 )
 def test_a_reason_in_the_details_counts_like_one_in_the_errors(reason, code):

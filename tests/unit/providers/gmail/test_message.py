@@ -87,7 +87,7 @@ def test_a_text_that_looks_like_the_field_is_not_taken_for_it():
         b'{"id": "1", "internalDate": {}, "raw": "AAAA"}',
     ],
 )
-def test_what_is_no_message_is_a_violation(body):
+def test_what_is_no_message_is_not_understood(body):
     with pytest.raises(RetryLaterError) as caught:
         message.read(body)
-    assert caught.value.code is ErrorCode.PROTOCOL_VIOLATION
+    assert caught.value.code is ErrorCode.ANSWER_NOT_UNDERSTOOD
