@@ -23,7 +23,14 @@ from shared.domain.run import Run
 
 MOST_OF_A_CAUSE = 500
 _DEEPEST = 12
-_CLIENT_TROUBLE = frozenset({ErrorCode.CLIENT_REJECTED, ErrorCode.CLIENT_MISSING})
+_CLIENT_TROUBLE = frozenset(
+    {
+        ErrorCode.CLIENT_REJECTED,
+        ErrorCode.CLIENT_MISSING,
+        ErrorCode.API_NOT_ENABLED,
+        ErrorCode.DAILY_LIMIT_REACHED,
+    }
+)
 
 
 class Metric(StrEnum):
