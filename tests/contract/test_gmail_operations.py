@@ -1,0 +1,165 @@
+"""Import and sync of a Gmail mailbox by the operations themselves, against the simulator's own store."""
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from shared.domain.mailbox import Provider
+from shared.domain.run import RunReason
+from shared.ports.queues import SyncRequest
+from tests.contract.provider_worlds import NOW
+from tests.fakes.provider import FakeMailServer
+from tests.unit.operations.machine import Machine
+
+PLACES = ["INBOX", "SENT", "Deals", "SPAM", "TRASH", "DRAFT"]
+AWAY = {"SPAM", "TRASH", "DRAFT"}
+FAULTS = [
+    None,
+    None,
+    ("history_404", {}),
+    ("history_duplicated", {}),
+    ("history_reordered", {}),
+    ("backend_error", {"times": 3}),
+    ("rate_limit_429", {"times": 2}),
+    ("rate_limit_403", {"times": 20}),
+    ("invalid_credentials_401", {}),
+    ("batch_parts_missing", {}),
+    ("batch_without_content_ids", {}),
+    ("cut_body", {}),
+    ("html", {"route": "messages|history"}),
+    ("delete_on_get", {}),
+    ("trash_on_get", {}),
+    ("move_on_get", {}),
+]
+
+
+class Imported:
+    """A mailbox that is connected, its operations and our copies of it."""
+
+    def __init__(self, gmail, *, days=30) -> None:
+        self.gmail = gmail
+        self.machine = Machine(FakeMailServer.with_folders("INBOX"))
+        self.machine.clock.at = NOW
+        self.machine.grants = SimpleNamespace(of=lambda _mailbox: gmail.grant)
+        box = self.machine.connect(days=days)
+        self.place = (box.tenant_id, box.id)
+        boxes = self.machine.world.mailboxes
+        boxes[self.place] = replace(boxes[self.place], provider=Provider.GMAIL)
+        self.machine.server = gmail.provider
+        self.machine.drain()
+
+    def poll(self):
+        self.machine.clock.advance(minutes=5)
+        self.gmail.simulator.clock.advance(300)
+        self.machine.queues.send_syncs([SyncRequest(*self.place, RunReason.SCHEDULE)])
+        self.machine.drain()
+        return self.machine.reports[-1]
+
+    def settle(self):
+        """Poll until nothing is left to do, whatever had to be waited for."""
+        self.gmail.simulator.faults.clear()
+        for _ in range(8):
+            self.machine.clock.advance(minutes=90)
+            if self.poll().kind == "idle":
+                return
+        raise AssertionError("never idle")
+
+    @property
+    def copies(self):
+        held = self.machine.world.copies.get(self.place, {})
+        return {name: one for name, one in held.items() if one.removed_at is None}
+
+    @property
+    def held(self):
+        """In which folders each message lies, as we have it."""
+        return {name: set(one.folder_ids) for name, one in self.copies.items()}
+
+    def theirs(self, *, since=None):
+        """The same, as the simulator has it: of what is synced by default, from a date on."""
+        received = {one.id: one.received_at for one in self.gmail.theirs.mailbox.messages()}
+        return {
+            name: set(folders)
+            for name, folders in self.gmail.truth().items()
+            if not folders & AWAY and (since is None or received[name] >= since)
+        }
+
+
+@pytest.fixture
+def filled(gmail):
+    gmail.theirs.create_folder("Deals")
+    for number in range(60):
+        received_at = NOW - timedelta(days=number, minutes=number)
+        gmail.theirs.deliver(number, folder=PLACES[number % 6], received_at=received_at)
+    return gmail
+
+
+def test_a_mailbox_is_imported_from_its_date_floor_on_each_message_once(filled):
+    imported = Imported(filled)
+    assert imported.held == imported.theirs(since=NOW - timedelta(days=30))
+    assert len({one.message_id for one in imported.copies.values()}) == len(imported.held) == 15
+    gets = filled.simulator.log.entries(route="messages.get")
+    assert len(gets) <= 30
+    filled.simulator.log.clear()
+    assert imported.poll().kind == "idle"
+    assert [one.route for one in filled.simulator.log.entries()] == ["history.list"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_the_owner_does_is_followed_to_the_same_end_through_faults(filled, seed):
+    print("seed", seed)
+    rng = random.Random(seed)
+    imported = Imported(filled, days=90)
+    mail, number = filled.theirs.mailbox, 100
+    for _ in range(12):
+        for _ in range(rng.randint(1, 6)):
+            name = rng.choice([one.id for one in mail.messages()])
+            match rng.choice(["deliver", "deliver", "move", "move", "archive", "flag", "delete"]):
+                case "deliver":
+                    number += 1
+                    filled.theirs.deliver(number, folder=rng.choice(PLACES))
+                case "move":
+                    mail.move(name, rng.choice(PLACES))
+                case "archive":
+                    mail.move(name, "")
+                case "flag":
+                    mail.set_flags(name, seen=rng.random() < 0.5, flagged=rng.random() < 0.5)
+                case "delete":
+                    mail.delete(name)
+        if fault := rng.choice(FAULTS):
+            filled.simulator.faults.arm(fault[0], after=rng.randint(0, 3), **fault[1])
+        imported.poll()
+        filled.simulator.faults.clear()
+        if rng.random() < 0.3:
+            imported.machine.clock.advance(minutes=90)
+    imported.settle()
+    assert imported.held == imported.theirs()
+    messages = [one.message_id for one in imported.copies.values()]
+    assert len(messages) == len(set(messages))
+    for one in mail.messages():
+        if one.id in imported.held:
+            flags = imported.copies[one.id].flags
+            assert (flags.seen, flags.flagged) == (one.seen, "STARRED" in one.folders)
+
+
+def test_a_token_that_ends_and_a_quota_that_is_used_up_amid_an_import_lose_nothing(gmail):
+    gmail.simulator.limits.user_units = 1_000
+    for number in range(140):
+        gmail.theirs.deliver(number, received_at=NOW - timedelta(hours=number))
+    gmail.simulator.clock.advance(3_590)
+    imported = Imported(gmail)
+    imported.settle()
+    assert imported.held == imported.theirs()
+    assert len(imported.held) == 140
+
+
+def test_a_label_that_is_deleted_leaves_its_messages_in_the_archive(filled):
+    imported = Imported(filled, days=90)
+    before = set(imported.held)
+    filled.theirs.mailbox.delete_folder("Deals")
+    imported.settle()
+    assert set(imported.held) == before
+    assert imported.held == imported.theirs()
+    assert {"archive"} in imported.held.values()
