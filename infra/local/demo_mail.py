@@ -57,13 +57,14 @@ def demo_contacts() -> list[DemoContact]:
     return list(CONTACTS)
 
 
-def build(now: dt.datetime) -> list[DemoMessage]:
+def build(now: dt.datetime, *, seed: int = _SEED) -> list[DemoMessage]:
     """Return the whole mailbox as of ``now``, oldest first; the same for the same ``now``.
 
     Args:
         now: aware; nothing is dated after it, and nothing 351 days before it.
+        seed: another one gives another mailbox of the same company and the same customers.
     """
-    lot = random.Random(_SEED)
+    lot = random.Random(seed)
     end = now.astimezone(dt.UTC).replace(microsecond=0)
     made = [
         *_conversations(lot, end),

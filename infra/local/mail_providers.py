@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+from zlib import crc32
 
 from infra.local import ports
 from infra.local.certificates import CertificateSet
@@ -142,8 +143,8 @@ class MailProviders:
 
 
 def _fill(mail: MailboxControl, address: str, folders: Mapping[str, str]) -> None:
-    """Put the demo's mail in as that of `address`: a mail of its own, not the other mailbox's."""
-    messages = build(datetime.now(UTC))
+    """Put mail in as of the demo, and of `address` alone: another one has other conversations."""
+    messages = build(datetime.now(UTC), seed=crc32(address.encode()))
     places = {
         name: folders.get(name) or mail.create_folder(name)
         for name in dict.fromkeys(message.folder for message in messages)

@@ -70,6 +70,7 @@ function row(mailbox) {
 
 async function show() {
   const mailboxes = (await call("GET", "/v1/mailboxes")).items;
+  const addresses = new Map(mailboxes.map((one) => [one.id, one.address]));
   find("mailboxes").replaceChildren(...mailboxes.map(row));
   const contacts = (await call("GET", "/v1/contacts")).items;
   const chosen = find("contacts").value || contacts[0]?.id;
@@ -84,7 +85,10 @@ async function show() {
       const at = document.createElement("time");
       at.textContent = message.sent_at.slice(0, 10);
       const way = message.direction === "outbound" ? "to " : "from ";
-      line.append(at, way, message.subject || "(no subject)");
+      const holders = new Set(message.mailboxes.map((one) => addresses.get(one.mailbox_id)));
+      const where = document.createElement("small");
+      where.textContent = ` in ${[...holders].join(", ")}`;
+      line.append(at, way, message.subject || "(no subject)", where);
       return line;
     }),
   );
