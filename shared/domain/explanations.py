@@ -275,7 +275,7 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
     ),
     ErrorCode.ATTACHMENT_NOT_FOUND: Explanation("There is no such attachment.", _U, _CHECK_ID),
     ErrorCode.WRONG_MAILBOX: Explanation(
-        "These are the settings of another account than the one connected.",
+        "This is another account than the one connected.",
         _U,
         "Reconnect with the same account, or connect this one as a new mailbox.",
     ),

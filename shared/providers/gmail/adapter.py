@@ -10,6 +10,8 @@ from shared.providers.gmail.session import GmailSession
 from shared.providers.http import Http
 
 SESSION_SECONDS = 870.0
+ADDRESS_SECONDS = 8.0
+"""A person waits for it, in a request that API Gateway gives up after half a minute."""
 """Just under the longest life of a function."""
 
 
@@ -31,5 +33,5 @@ class GmailProvider:
 
     def address(self, grant: OAuthGrant) -> str:
         """See `AccountReader.address`."""
-        with self.open(grant) as session:
+        with self.open(grant, seconds=ADDRESS_SECONDS) as session:
             return session.address()

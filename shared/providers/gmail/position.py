@@ -53,7 +53,9 @@ class Position:
 
     def cursor(self) -> Cursor:
         """Return the stored form."""
-        fields = {name: value for name, value in asdict(self).items() if value}
+        # A walk at its very beginning is all zeros, and still one.
+        left_out: tuple[object, ...] = (None, 0)
+        fields = {name: value for name, value in asdict(self).items() if value not in left_out}
         return Cursor(Provider.GMAIL, FORMAT, json.dumps(fields, separators=(",", ":")))
 
 
@@ -64,8 +66,10 @@ def read(cursor: Cursor) -> Position:
             raise ValueError("a cursor of another provider or format")
         fields: dict[str, Any] = json.loads(cursor.position)
         walk = fields.pop("walk", None)
-        position = Position(**fields, walk=Walk(**walk) if walk else None)
-        numbers = (position.history_id, position.taken_at, position.entries)
+        position = Position(**fields, walk=None if walk is None else Walk(**walk))
+        numbers = [position.history_id, position.taken_at, position.entries]
+        if position.walk is not None:
+            numbers += [position.walk.window, position.walk.after]
         if not all(isinstance(number, int) for number in numbers):
             raise ValueError("not numbers")
     except (ValueError, TypeError, AttributeError) as error:

@@ -35,8 +35,9 @@ MODIFY = "https://www.googleapis.com/auth/gmail.modify"
 SCOPES = ("openid", "email", MODIFY)
 _ENOUGH = frozenset({MODIFY, "https://mail.google.com/"})
 _ISSUERS = frozenset({"https://accounts.google.com", "accounts.google.com"})
-_SECONDS = 20.0
-"""For everything one step asks of Google."""
+_SECONDS = 10.0
+"""For everything one step asks of Google: a person waits for two, and API Gateway for half a minute."""
+_REVOKE_SECONDS = 5.0
 _USUAL_LIFE_SECONDS = 3600
 _LONGEST_LIFE_SECONDS = 86_400
 _CLOCK_SKEW_SECONDS = 60
@@ -175,7 +176,7 @@ class GoogleSignIn:
         """See `SignIn.revoke`. At Google this ends every token of this account and client."""
         del client
         body = urlencode({"token": _read(kept).refresh_token}).encode()
-        answer = self._http.until(_SECONDS).send(
+        answer = self._http.until(_REVOKE_SECONDS).send(
             "POST", self._endpoints.revoke, headers=_FORM, body=body
         )
         said = errors.decoded_object(answer.body) or {}

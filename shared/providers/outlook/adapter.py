@@ -18,7 +18,7 @@ from shared.providers.outlook.session import Session
 
 LONGEST_SESSION_SECONDS = 870.0
 """Just under the longest life of a function."""
-_ADDRESS_SECONDS = 20.0
+_ADDRESS_SECONDS = 8.0
 
 
 class OutlookSession:

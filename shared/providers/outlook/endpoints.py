@@ -5,6 +5,12 @@ simulator.
 """
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+_WORLDWIDE = "https://graph.microsoft.com"
+_NATIONAL = frozenset(
+    {"graph.microsoft.us", "dod-graph.microsoft.us", "microsoftgraph.chinacloudapi.cn"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,14 +18,17 @@ class MicrosoftEndpoints:
     """Two origins, `https://host` or `https://host:port`, without a slash at the end."""
 
     login: str = "https://login.microsoftonline.com"
-    graph: str = "https://graph.microsoft.com"
-    resource: str = "https://graph.microsoft.com"
-    """What permissions begin with where they are written out: a name, asked nothing."""
+    graph: str = _WORLDWIDE
 
     @property
     def origins(self) -> tuple[str, str]:
         """What an `Http` for Microsoft is made for."""
         return self.login, self.graph
+
+    @property
+    def resource(self) -> str:
+        """What permissions begin with where they are written out: a name, asked nothing."""
+        return self.graph if urlsplit(self.graph).hostname in _NATIONAL else _WORLDWIDE
 
     @property
     def api(self) -> str:

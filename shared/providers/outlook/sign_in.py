@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 NEEDED = ("User.Read", "Mail.ReadWrite", "Mail.Send")
 """Permissions without which a mailbox cannot be kept; beside these msal asks for an identity and a
 refresh token (openid, profile, offline_access)."""
-SECONDS = 20.0
+SECONDS = 10.0
 """For all that one call asks of the sign-in."""
 _SCOPES = [*NEEDED, "email"]
 _ASKED_MODE = "form_post"
