@@ -3,11 +3,13 @@
 import contextlib
 import gzip
 import os
+import socket
 import zlib
 
 import pytest
 
 from shared.domain.errors import ErrorCode, RetryLaterError
+from shared.providers import network
 from shared.providers.http import Http
 from tests.contract.https_server import HttpsServer, answer
 
@@ -360,6 +362,10 @@ def test_nobody_there_is_told_as_such(serve, client):
         http.until(5).send("GET", url)
 
 
-def test_a_host_without_an_address_is_told_as_such():
+def test_a_host_without_an_address_is_told_as_such(monkeypatch):
+    def resolve(name, port):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(network, "_system_addresses", resolve)
     with refused(ErrorCode.HOST_NOT_FOUND):
         Http(["https://nowhere.invalid"]).until(5).send("GET", "https://nowhere.invalid/")

@@ -36,7 +36,7 @@ SCOPES = ("openid", "email", MODIFY)
 _ENOUGH = frozenset({MODIFY, "https://mail.google.com/"})
 _ISSUERS = frozenset({"https://accounts.google.com", "accounts.google.com"})
 _SECONDS = 10.0
-"""For everything one step asks of Google: a person waits for two, and API Gateway for half a minute."""
+"""For all that one step asks of Google: a person waits for two, API Gateway for half a minute."""
 _REVOKE_SECONDS = 5.0
 _USUAL_LIFE_SECONDS = 3600
 _LONGEST_LIFE_SECONDS = 86_400
