@@ -77,3 +77,37 @@ def test_showing_a_message_loads_no_mail_client_and_no_parser():
     shown = 'wiring.sanitiser(remote_images=False)("<p>x</p>")\nwiring.preset_for("ann@gmail.com")'
     modules = loaded(f"import functions.read_mail.handler\n{adapters('read_mail')}\n{shown}")
     assert sorted(modules & (MAIL | PARSING | NEVER)) == []
+
+
+OF_A_PROVIDER = {
+    "imap": {"imapclient", "imaplib", "shared.providers.imap"},
+    "gmail": {"google.auth", "google.oauth2", "shared.providers.gmail"},
+    "outlook": {"msal", "jwt", "shared.providers.outlook"},
+}
+NO_PRODUCT_NEEDS = {"googleapiclient", "msgraph", "httplib2", "httpx"}
+
+
+@pytest.mark.parametrize("provider", OF_A_PROVIDER)
+def test_one_providers_mailboxes_load_no_library_of_another(provider):
+    others = set().union(*(OF_A_PROVIDER[other] for other in OF_A_PROVIDER if other != provider))
+    modules = loaded(
+        "from shared import wiring\n"
+        "from shared.domain.mailbox import Provider\n"
+        f"provider = Provider('{provider}')\n"
+        "wiring.provider_of(provider)\n"
+        "if provider is not Provider.IMAP:\n"
+        "    wiring.sign_in(provider), wiring.account_reader(provider)"
+    )
+    assert sorted(modules & (others | NO_PRODUCT_NEEDS)) == []
+
+
+@pytest.mark.parametrize("provider", ["gmail", "outlook"])
+def test_a_poll_with_a_token_that_lasts_loads_no_library_of_the_sign_in(provider):
+    # The library is for signing in and renewing: once an hour, not once a poll.
+    modules = loaded(
+        "from shared import wiring\n"
+        "from shared.domain.mailbox import Provider\n"
+        f"wiring.provider_of(Provider('{provider}'))\n"
+        f"wiring.sign_in(Provider('{provider}'))"
+    )
+    assert sorted(modules & {"google.auth", "google.oauth2", "msal", "jwt", "requests"}) == []
