@@ -164,13 +164,14 @@ def folder_item(tenant_id: TenantId, mailbox_id: MailboxId, state: FolderState) 
         selectable=folder.selectable,
         cursor=state.cursor,
         gone_at=state.gone_at,
+        scope=state.scope or None,
     )
 
 
 def folder_state(item: FolderItem) -> FolderState:
     """Return the folder state an item holds."""
     folder = Folder(FolderId(item.folder_id), item.name, FolderRole(item.role), item.selectable)
-    return FolderState(folder, item.cursor, item.gone_at)
+    return FolderState(folder, item.cursor, item.gone_at, item.scope or "")
 
 
 def error_document(error: LatestError | None) -> dict[str, Any] | None:

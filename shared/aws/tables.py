@@ -312,6 +312,7 @@ class FolderItem(Item):
     role = UnicodeAttribute()
     selectable = BooleanAttribute()
     cursor = UnicodeAttribute(null=True)
+    scope = UnicodeAttribute(null=True)
     gone_at = UTCDateTimeAttribute(null=True)
 
 

@@ -1,5 +1,6 @@
 """Which folders of a mailbox are synced."""
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,6 +37,14 @@ NOT_BY_DEFAULT = frozenset(
     {FolderRole.TRASH, FolderRole.SPAM, FolderRole.DRAFTS, FolderRole.ALL, FolderRole.FLAGGED}
 )
 NEVER_IN_FIRST_SYNC = frozenset({FolderRole.TRASH, FolderRole.SPAM})
+
+
+def scope_of(chosen: Collection[FolderId] | None) -> str:
+    """Return a short name of a choice of folders; empty while nobody has chosen."""
+    if chosen is None:
+        return ""
+    names = "\n".join(sorted(set(chosen))).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(names, digest_size=6).hexdigest()
 
 
 def is_active(folder: Folder, chosen: Collection[FolderId] | None) -> bool:

@@ -172,3 +172,5 @@ class FolderState:
     folder: Folder
     cursor: str | None = None
     gone_at: datetime | None = None
+    scope: str = ""
+    """`scope_of` the folders that were chosen when the cursor was reached."""

@@ -27,7 +27,7 @@ from shared.domain.errors import (
     StoreThrottledError,
 )
 from shared.domain.failure import RetryAt, decide
-from shared.domain.folders import Folder, is_active
+from shared.domain.folders import Folder, is_active, scope_of
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.lease import Fence
 from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, Provider
@@ -211,7 +211,8 @@ def _history(
         window = _unless_closed(_window, session, folder, backfill, cursor)
         if window is not None:
             listed[folder.id] = window
-            fresh.append(FolderState(folder, cursor.encode()))
+            scope = scope_of(mailbox.active_folders)
+            fresh.append(FolderState(folder, cursor.encode(), scope=scope))
     # All at once: a sync run that found some of them would take the others for new folders, and
     # bring in by itself what the backfill is for.
     for state, stands in zip(fresh, mailboxes.add_folders(fence, fresh), strict=True):

@@ -15,7 +15,7 @@ is stored is recognised. A worker that lost its lease is refused at every write.
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.capabilities import CAPABILITIES
@@ -27,11 +27,11 @@ from shared.domain.errors import (
     RetryLaterError,
     StoreThrottledError,
 )
-from shared.domain.folders import Folder, is_active
+from shared.domain.folders import Folder, is_active, scope_of
 from shared.domain.ids import FolderId, ProviderMessageId, RunId, new_ulid
 from shared.domain.lease import Lease
 from shared.domain.ledger import Fate
-from shared.domain.mailbox import FolderState, MailboxStatus, Provider
+from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, Provider
 from shared.domain.message import Copy
 from shared.domain.run import RunReason
 from shared.domain.schedule import rest_until
@@ -138,7 +138,7 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
         state.folder.id: state for state in run.mailboxes.folders(mailbox.tenant_id, mailbox.id)
     }
     look = session.look(
-        _cursors(states),
+        _cursors(mailbox, states),
         lambda folder: is_active(folder, mailbox.active_folders),
         folders=[state.folder for state in states.values() if not state.gone_at],
         now=run.started_at,
@@ -173,7 +173,9 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
             with _only_this_folder(run):
                 _sync_folder(run, session, look, folder, state)
         elif state is None or state.folder != folder or state.gone_at:
-            run.cursors[folder.id] = FolderState(folder, state.cursor if state else None)
+            run.cursors[folder.id] = replace(
+                state or FolderState(folder), folder=folder, gone_at=None
+            )
     _forget_gone_folders(run, run.lease, look, states)
     return True
 
@@ -191,7 +193,7 @@ def _draw_the_line(
         if folder.id in look.followed:
             with _only_this_folder(run):
                 cursor = session.baseline(folder, now=run.started_at)
-                fresh.append(FolderState(folder, cursor.encode()))
+                fresh.append(_reached(run.mailbox, folder, cursor))
     return {state.folder.id: state for state in run.mailboxes.add_folders(lease.fence, fresh)}
 
 
@@ -214,7 +216,7 @@ def _sync_folder(
     state: FolderState | None,
 ) -> None:
     mailbox, lease = run.mailbox, run.held_lease
-    cursor = Cursor.decode(state.cursor) if state and state.cursor else None
+    cursor = _cursor_of(mailbox, state) if state else None
     ingest = Ingest(
         mailbox=mailbox,
         fence=lease.fence,
@@ -244,7 +246,7 @@ def _sync_folder(
             run.ledger.settle(name, Fate.SKIPPED, BEFORE_HISTORY)
         _take_changes(run, lease, folder, page)
         cursor = page.next_cursor
-        run.cursors[folder.id] = FolderState(folder, cursor.encode())
+        run.cursors[folder.id] = _reached(mailbox, folder, cursor)
         more = page.more
 
 
@@ -332,12 +334,30 @@ class _Known:
         return self.run.messages.copies_by_id(mailbox.tenant_id, mailbox.id, ids)
 
 
-def _cursors(states: dict[FolderId, FolderState]) -> dict[FolderId, Cursor | None]:
+def _cursors(
+    mailbox: Mailbox, states: dict[FolderId, FolderState]
+) -> dict[FolderId, Cursor | None]:
     return {
-        folder_id: Cursor.decode(state.cursor) if state.cursor else None
+        folder_id: _cursor_of(mailbox, state)
         for folder_id, state in states.items()
         if not state.gone_at
     }
+
+
+def _cursor_of(mailbox: Mailbox, state: FolderState) -> Cursor | None:
+    """Return from where a folder's changes are followed; None has it listed and compared.
+
+    Where one cursor stands for the whole mailbox, a folder that is chosen later has none of its own
+    that would be missing: what it holds already is found by comparing.
+    """
+    whole = CAPABILITIES[mailbox.provider].follows_whole_mailbox
+    if state.cursor is None or (whole and state.scope != scope_of(mailbox.active_folders)):
+        return None
+    return Cursor.decode(state.cursor)
+
+
+def _reached(mailbox: Mailbox, folder: Folder, cursor: Cursor) -> FolderState:
+    return FolderState(folder, cursor.encode(), scope=scope_of(mailbox.active_folders))
 
 
 def _listing_changed(look: Look, states: dict[FolderId, FolderState]) -> bool:

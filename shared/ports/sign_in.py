@@ -66,9 +66,7 @@ class SignIn(Protocol):
     refusal), and what it names itself.
     """
 
-    def begin(
-        self, client: OAuthClient, *, redirect_uri: str, login_hint: str = ""
-    ) -> SignInPage:
+    def begin(self, client: OAuthClient, *, redirect_uri: str, login_hint: str = "") -> SignInPage:
         """Return the page that asks the person for their consent."""
         ...
 

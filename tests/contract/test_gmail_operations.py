@@ -163,3 +163,19 @@ def test_a_label_that_is_deleted_leaves_its_messages_in_the_archive(filled):
     assert set(imported.held) == before
     assert imported.held == imported.theirs()
     assert {"archive"} in imported.held.values()
+
+
+def test_a_label_chosen_later_brings_in_the_mail_it_has_had_all_along(filled):
+    imported = Imported(filled, days=0)
+    boxes = imported.machine.world.mailboxes
+    boxes[imported.place] = replace(
+        boxes[imported.place], history_from=NOW - timedelta(days=90), active_folders=("INBOX",)
+    )
+    imported.settle()
+    here = imported.theirs()
+    assert imported.held == {name: at for name, at in here.items() if "INBOX" in at}
+    names = filled.theirs.mailbox.folders()
+    deals = next(one for one, name in names.items() if name == "Deals")
+    boxes[imported.place] = replace(boxes[imported.place], active_folders=("INBOX", deals))
+    imported.settle()
+    assert imported.held == {name: at for name, at in here.items() if at & {"INBOX", deals}}

@@ -97,10 +97,9 @@ def apply(
     entries = list(_entries_after(news.records, position))
     held = known.of(list(dict.fromkeys(entry.name for _at, entry in entries)))
     tally = _Tally(held, in_scope)
-    reached, more = Position.at(news.history_id, now), news.more
-    if news.more:
-        last = max(record.id for record in news.records)
-        reached = Position.at(last, now)
+    more = news.more
+    last = max(record.id for record in news.records) if more else news.history_id
+    reached = replace(position, history_id=last, taken_at=int(now.timestamp()), entries=0)
     for at, entry in entries:
         if not tally.take(entry, limit):
             reached, more = replace(at, taken_at=reached.taken_at), True
@@ -153,7 +152,7 @@ def _entries_after(
             current, count = record.id, 0
         for entry in record.entries:
             if count >= skip:
-                yield Position(done, position.taken_at, count), entry
+                yield replace(position, history_id=done, entries=count), entry
             count += 1
 
 

@@ -37,6 +37,7 @@ class Told:
     received_at: object = None
     fetched: list[ProviderMessageId] = field(default_factory=list)
     asked_for: list = field(default_factory=list)
+    followed_from: list = field(default_factory=list)
 
     @contextmanager
     def open(self, grant, *, seconds=None):
@@ -50,6 +51,7 @@ class Told:
         )
 
     def changes(self, folder, cursor, known, *, since, limit, now):
+        self.followed_from.append(cursor and cursor.position)
         self.asked_for.append((set(known.in_folder()), set(known.of([ONE]))))
         return self.pages[folder.id]
 
@@ -196,6 +198,28 @@ def test_what_arrives_with_an_old_date_stays_at_the_provider():
     box = gmail()
     box.told.received_at = box.machine.clock.now().replace(year=2020)
     assert dict(box.sync(all_mail=page(added=[ONE])).skipped) == {"before_history": 1}
+
+
+@pytest.mark.parametrize("chosen", [(DEALS.id,), (INBOX.id, DEALS.id, TRASH.id)])
+def test_another_choice_of_labels_has_the_mailbox_compared_once(chosen):
+    box = gmail()
+    box.sync(all_mail=page(number=1))
+    boxes = box.machine.world.mailboxes
+    boxes[box.place] = replace(boxes[box.place], active_folders=chosen)
+    for number in (2, 3):
+        box.sync(all_mail=page(number=number))
+    boxes[box.place] = replace(boxes[box.place], active_folders=tuple(reversed(chosen)))
+    box.sync(all_mail=page(number=4))
+    assert box.told.followed_from == ["0", None, "2", "3"]
+
+
+def test_another_choice_of_folders_has_no_other_folder_compared():
+    box = outlook()
+    box.sync(inbox=page(number=1))
+    boxes = box.machine.world.mailboxes
+    boxes[box.place] = replace(boxes[box.place], active_folders=(INBOX.id,))
+    box.sync(inbox=page(number=2))
+    assert box.told.followed_from == ["0", "1"]
 
 
 def test_a_label_that_is_deleted_takes_no_message_with_it():
