@@ -78,6 +78,7 @@ def _sync(body: str, context: LambdaContext) -> SyncReport:
         clock=wiring.clock(),
         rng=wiring.rng(),
         remaining_seconds=lambda: _seconds_left(context),
+        gmail_units_per_minute=wiring.gmail_units_per_minute(),
     )
     if report.run is not None and report.provider is not None:
         log_run(report.run, provider=report.provider)

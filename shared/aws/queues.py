@@ -44,9 +44,10 @@ class SqsWorkQueues:
     clients: Clients = field(default_factory=clients_of_process)
     sleep: Callable[[float], None] = time.sleep
 
-    def send_syncs(self, requests: Sequence[SyncRequest]) -> None:
-        """Send in batches of ten."""
-        self._send("sync", [(r.tenant_id, encode_sync(r)) for r in requests])
+    def send_syncs(self, requests: Sequence[SyncRequest], *, delay_seconds: int = 0) -> None:
+        """Send in batches of ten, to be handed out later."""
+        messages = [(request.tenant_id, encode_sync(request)) for request in requests]
+        self._send("sync", messages, delay_seconds)
 
     def send_plan(self, request: PlanRequest) -> None:
         """Send one."""
@@ -54,14 +55,14 @@ class SqsWorkQueues:
 
     def send_chunks(self, requests: Sequence[ChunkRequest], *, delay_seconds: int = 0) -> None:
         """Send in batches of ten, to be handed out later."""
-        if not 0 <= delay_seconds <= LONGEST_DELAY_SECONDS:
-            raise ValueError(f"a delay is at most {LONGEST_DELAY_SECONDS} seconds")
         messages = [(request.tenant_id, encode_chunk(request)) for request in requests]
         self._send("chunk", messages, delay_seconds)
 
     def _send(
         self, queue: str, messages: Sequence[tuple[TenantId, str]], delay_seconds: int = 0
     ) -> None:
+        if not 0 <= delay_seconds <= LONGEST_DELAY_SECONDS:
+            raise ValueError(f"a delay is at most {LONGEST_DELAY_SECONDS} seconds")
         for start in range(0, len(messages), _MOST_IN_BATCH):
             batch = messages[start : start + _MOST_IN_BATCH]
             entries = [

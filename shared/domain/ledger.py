@@ -46,6 +46,11 @@ class Counts:
         )
 
     @property
+    def fetched(self) -> int:
+        """For how many of the listed the provider was asked."""
+        return self.listed - self.already_stored
+
+    @property
     def balances(self) -> bool:
         """Whether every listed id is accounted for."""
         return self.listed == self.settled

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.domain.errors import ConflictError, ErrorCode, MailroomError, RetryLaterError
 from shared.domain.failure import Drop, RetryAt, Stop, decide
@@ -11,6 +11,7 @@ from shared.domain.ids import FolderId, RunId, new_ulid
 from shared.domain.lease import Lease
 from shared.domain.ledger import Counts, Ledger
 from shared.domain.mailbox import FolderState, LatestError, Mailbox, MailboxStatus, Provider
+from shared.domain.pace import LONGEST_REST, SYNC_SHARE, rest_after
 from shared.domain.run import Run, RunReason
 from shared.domain.schedule import slot_of
 from shared.ports.clock import Clock
@@ -61,6 +62,7 @@ class SyncRun:
     ledger: Ledger = field(default_factory=Ledger)
     cursors: dict[FolderId, FolderState] = field(default_factory=dict)
     more: bool = False
+    gmail_units_per_minute: int = 6_000
     lease: Lease | None = None
     folder_error: RetryLaterError | None = None
 
@@ -85,10 +87,12 @@ def succeed(run: SyncRun, queues: WorkQueues) -> SyncReport:
     mailbox, lease = run.mailbox, run.held_lease
     code = run.folder_error.code if run.folder_error else None
     ended = _run_record(run, code)
+    rest = _rest(run, ended)
     outcome = SyncOutcome(
         cursors=run.cursors,
         now=ended.ended_at,
         run=ended,
+        not_before=ended.ended_at + rest if rest else None,
         # One folder's trouble is told, and slows nothing: the others are in sync.
         inbound_error=_seen_again(run, code, ended) if code else None,
         due_slot=slot_of(mailbox.id, mailbox.sync_minutes),
@@ -100,7 +104,9 @@ def succeed(run: SyncRun, queues: WorkQueues) -> SyncReport:
         return SyncReport("dropped", provider=mailbox.provider)
     if run.more:
         next_run = SyncRequest(mailbox.tenant_id, mailbox.id, RunReason.CONTINUED)
-        queues.send_syncs([next_run])
+        # A second later: the worker that gets it may be one whose clock is behind ours.
+        delay = int(rest.total_seconds()) + 1 if rest else 0
+        queues.send_syncs([next_run], delay_seconds=delay)
     elif (after := run.mailboxes.get(mailbox.tenant_id, mailbox.id)) and (
         after.run_state.requested_run_id not in {None, run.run_id}
     ):
@@ -155,6 +161,20 @@ def fail(run: SyncRun, error: MailroomError, rng: random.Random) -> SyncReport:
     except ConflictError:
         return SyncReport("dropped", error=error, provider=mailbox.provider)
     return SyncReport("failed", ended, error, mailbox.provider)
+
+
+def _rest(run: SyncRun, ended: Run) -> timedelta:
+    """Return how long a run that leaves more to do lets a quota by the minute recover."""
+    if not run.more:
+        return timedelta()
+    rest = rest_after(
+        run.mailbox.provider,
+        ended.counts.fetched,
+        ended.ended_at - ended.started_at,
+        units_per_minute=run.gmail_units_per_minute,
+        share=SYNC_SHARE,
+    )
+    return min(rest, LONGEST_REST - timedelta(seconds=1))
 
 
 def _has_news(counts: Counts) -> bool:

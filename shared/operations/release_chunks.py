@@ -13,6 +13,8 @@ from shared.domain.mailbox import Provider
 from shared.ports.backfills import BackfillStore
 from shared.ports.queues import ChunkRequest, WorkQueues
 
+NO_REST = timedelta()
+
 
 def release_chunks(
     backfill: Backfill,
@@ -21,20 +23,20 @@ def release_chunks(
     backfills: BackfillStore,
     queues: WorkQueues,
     now: datetime | None = None,
-    rest_seconds: int = 0,
+    rest: timedelta = NO_REST,
 ) -> Backfill:
     """Hand out chunks up to the limit in flight; return the backfill as it stands.
 
-    Workers get them `rest_seconds` after `now`.
+    Workers get them after a `rest` from `now` on.
     """
     target = release_up_to(backfill, CAPABILITIES[provider].chunks_in_flight)
     if target == backfill.released:
         return backfill
-    paced_until = now + timedelta(seconds=rest_seconds) if now and rest_seconds else None
+    paced_until = now + rest if now and rest else None
     stands = backfills.raise_released(backfill, target, paced_until=paced_until)
     queues.send_chunks(
         [chunk_request(backfill, number) for number in range(backfill.released, target)],
-        delay_seconds=rest_seconds,
+        delay_seconds=int(rest.total_seconds()),
     )
     return stands
 

@@ -11,16 +11,15 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import ceil
 
 from shared.domain.backfill import RELEASING, Backfill, Chunk
-from shared.domain.capabilities import CAPABILITIES
 from shared.domain.errors import ConflictError, ErrorCode, MailroomError, StoreThrottledError
 from shared.domain.failure import RetryAt, decide
 from shared.domain.ids import RunId, new_ulid
 from shared.domain.lease import Fence
 from shared.domain.ledger import Ledger
 from shared.domain.mailbox import Mailbox, MailboxStatus, Provider
+from shared.domain.pace import BACKFILL_SHARE, rest_after
 from shared.domain.run import Run, RunReason
 from shared.operations.access import Grants
 from shared.operations.ingest import END_SECONDS, Ingest, our_time_is_up
@@ -41,8 +40,6 @@ LEASE_MARGIN_SECONDS = 30
 LONGEST_QUEUE_DELAY_SECONDS = 900
 CLOCKS_DIFFER = timedelta(seconds=5)
 """A queue's and a worker's; a request that came in its time must not be taken for an early one."""
-BACKFILL_SHARE = 0.8
-"""Of a quota by the minute; the rest is live sync's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +181,13 @@ def _work(
         ledger={fate: tuple(ids) for fate, ids in ledger.entries().items()},
     )
     stands = backfills.finish_chunk(fence, backfill, chunk, run, now=run.ended_at)
+    rest = rest_after(
+        mailbox.provider,
+        run.counts.fetched,
+        run.ended_at - run.started_at,
+        units_per_minute=ports.gmail_units_per_minute,
+        share=BACKFILL_SHARE,
+    )
     if stands.waiting_until is not None:
         backfills.set_waiting(stands, None)
     release_chunks(
@@ -192,23 +196,9 @@ def _work(
         backfills=backfills,
         queues=queues,
         now=run.ended_at,
-        rest_seconds=_rest_seconds(mailbox, run, ports.gmail_units_per_minute),
+        rest=rest,
     )
     return ChunkReport("done", run, mailbox.provider)
-
-
-def _rest_seconds(mailbox: Mailbox, run: Run, units_per_minute: int) -> int:
-    """Return how long the next chunk waits, so that live sync keeps its part of the quota.
-
-    Waiting in the queue costs nothing; a worker that paced itself would be paid for idling.
-    """
-    units = CAPABILITIES[mailbox.provider].units_a_message
-    if not units:
-        return 0
-    fetched = run.counts.listed - run.counts.already_stored
-    minutes = fetched * units / (units_per_minute * BACKFILL_SHARE)
-    rest = ceil(minutes * 60 - (run.ended_at - run.started_at).total_seconds())
-    return min(max(0, rest), LONGEST_QUEUE_DELAY_SECONDS)
 
 
 def _go_on_later(backfill: Backfill, chunk: Chunk, ports: ChunkPorts) -> None:

@@ -33,6 +33,7 @@ from shared.domain.lease import Lease
 from shared.domain.ledger import Fate
 from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, Provider
 from shared.domain.message import Copy
+from shared.domain.pace import SYNC_SHARE, most_at_once
 from shared.domain.run import RunReason
 from shared.domain.schedule import rest_until
 from shared.operations.access import Grants
@@ -75,6 +76,7 @@ def sync_mailbox(
     clock: Clock,
     rng: random.Random,
     remaining_seconds: Callable[[], float],
+    gmail_units_per_minute: int = 6_000,
 ) -> SyncReport:
     """Bring one mailbox up to date.
 
@@ -98,6 +100,7 @@ def sync_mailbox(
         parser=parser,
         clock=clock,
         remaining_seconds=remaining_seconds,
+        gmail_units_per_minute=gmail_units_per_minute,
         started_at=now,
         run_id=waiting_id or RunId(new_ulid(now)),
     )
@@ -230,14 +233,15 @@ def _sync_folder(
         since=mailbox.history_from,
         mark_suspect=_careful_marker(run, lease),
     )
+    pace = most_at_once(mailbox.provider, run.gmail_units_per_minute, SYNC_SHARE)
+    most = int(min(MESSAGES_PER_RUN, pace))
     more = True
     while more:
-        if run.ledger.counts().listed >= MESSAGES_PER_RUN or (
-            run.remaining_seconds() < 2 * MARGIN_SECONDS
-        ):
+        left = most - run.ledger.counts().listed
+        if left <= 0 or run.remaining_seconds() < 2 * MARGIN_SECONDS:
             run.more = True
             return
-        page = _next_page(run, session, folder, cursor)
+        page = _next_page(run, session, folder, cursor, limit=min(PAGE_SIZE, left))
         if not ingest.take_in(folder, page.added):
             run.more = True
             return
@@ -262,7 +266,7 @@ def _take_changes(run: SyncRun, lease: Lease, folder: Folder, page: ChangePage) 
 
 
 def _next_page(
-    run: SyncRun, session: MailSession, folder: Folder, cursor: Cursor | None
+    run: SyncRun, session: MailSession, folder: Folder, cursor: Cursor | None, *, limit: int
 ) -> ChangePage:
     """List what follows `cursor`.
 
@@ -274,13 +278,13 @@ def _next_page(
             cursor,
             _Known(run, folder),
             since=run.mailbox.history_from,
-            limit=PAGE_SIZE,
+            limit=limit,
             now=run.started_at,
         )
     except CursorExpiredError:
         if cursor is None:
             raise
-        return _next_page(run, session, folder, None)
+        return _next_page(run, session, folder, None, limit=limit)
 
 
 def _forget_gone_folders(

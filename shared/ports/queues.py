@@ -43,8 +43,11 @@ class WorkQueues(Protocol):
     Raises `RetryLaterError` when anything was not accepted.
     """
 
-    def send_syncs(self, requests: Sequence[SyncRequest]) -> None:
-        """Queue sync runs, in batches; entries refused singly are sent again."""
+    def send_syncs(self, requests: Sequence[SyncRequest], *, delay_seconds: int = 0) -> None:
+        """Queue sync runs, to be handed out after `delay_seconds` (at most 900).
+
+        In batches; entries refused singly are sent again.
+        """
         ...
 
     def send_plan(self, request: PlanRequest) -> None:

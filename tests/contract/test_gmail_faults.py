@@ -305,8 +305,7 @@ def test_an_expired_history_is_told_and_then_the_gap_is_filled(gmail):
     flags = gmail.ours[gmail.theirs.id_of(3)].copy.flags
     assert (flags.seen, flags.flagged) == (True, True)
     assert len(gmail.fetched) == 12, "what we hold is not fetched again"
-    with gmail.session() as session:
-        assert not session.look({labels.ALL.id: told.cursor}, _by_default, now=NOW).changed
+    assert not gmail.has_changed(told.cursor)
 
 
 def test_a_label_is_compared_too_when_history_is_gone(gmail):
@@ -490,45 +489,6 @@ def test_what_leaves_the_trash_or_spam_is_fetched_and_what_goes_there_is_gone(gm
         gmail.take_in(session, labels.ALL, cursor)
     assert gmail.alive() == gmail.truth()
     assert len(gmail.fetched) == 3, "what lives again was not fetched again"
-
-
-def follow_where(gmail, cursor, is_on, folders=(), limit=100):
-    with gmail.session() as session:
-        look = session.look({labels.ALL.id: cursor}, is_on, folders=folders, now=NOW)
-        if not look.changed:
-            return cursor, look.folders
-        return gmail.take_in(session, labels.ALL, cursor, limit=limit).cursor, look.folders
-
-
-@pytest.mark.parametrize("limit", [2, 100])
-def test_a_folder_that_is_switched_on_later_brings_the_mail_it_has(gmail, limit):
-    gmail.theirs.create_folder("Deals")
-    for number, folder in enumerate(["INBOX", "SPAM", "TRASH", "Deals", "SENT"] * 3):
-        gmail.theirs.deliver(number, folder=folder)
-    gmail.theirs.mailbox.move(gmail.theirs.id_of(0), "")
-    deals = gmail.folders()["Deals"].id
-    chosen = {"INBOX"}
-
-    def is_on(folder):
-        return folder.id in chosen
-
-    cursor, folders = follow_where(gmail, None, is_on, limit=limit)
-    for more in ({"SPAM"}, {deals}, {"archive", "TRASH"}, {"SENT"}):
-        chosen |= more
-        cursor, folders = follow_where(gmail, cursor, is_on, folders, limit)
-        wanted = {name: at for name, at in gmail.truth().items() if at & chosen}
-        assert {name: at for name, at in gmail.alive().items() if at & chosen} == wanted
-        gmail.simulator.log.clear()
-        assert follow_where(gmail, cursor, is_on, folders, limit)[0] == cursor
-        assert [one.route for one in asked(gmail)] == ["history.list"]
-    chosen -= {"SPAM"}
-    gmail.theirs.deliver(90, folder="SPAM")
-    gmail.theirs.deliver(91)
-    cursor, folders = follow_where(gmail, cursor, is_on, folders, limit)
-    assert gmail.theirs.id_of(90) not in gmail.ours
-    chosen |= {"SPAM"}
-    follow_where(gmail, cursor, is_on, folders, limit)
-    assert gmail.alive() == gmail.truth()
 
 
 def test_a_mark_on_a_message_we_do_not_hold_fetches_nothing(gmail):

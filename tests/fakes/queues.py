@@ -15,11 +15,15 @@ class RecordingWorkQueues:
     plans: list[PlanRequest] = field(default_factory=list)
     chunks: list[ChunkRequest] = field(default_factory=list)
     delays: list[int] = field(default_factory=list)
+    sync_delays: list[int] = field(default_factory=list)
     failure: MailroomError | None = None
 
-    def send_syncs(self, requests: Sequence[SyncRequest]) -> None:
+    def send_syncs(self, requests: Sequence[SyncRequest], *, delay_seconds: int = 0) -> None:
         self._fail()
+        if not 0 <= delay_seconds <= 900:
+            raise ValueError(delay_seconds)
         self.syncs.extend(requests)
+        self.sync_delays.extend([delay_seconds] * len(requests))
 
     def send_plan(self, request: PlanRequest) -> None:
         self._fail()
@@ -34,7 +38,7 @@ class RecordingWorkQueues:
 
     def take_syncs(self) -> list[SyncRequest]:
         """Hand out what waits and forget it, as a consumer would."""
-        taken, self.syncs = self.syncs, []
+        taken, self.syncs, self.sync_delays = self.syncs, [], []
         return taken
 
     def take_plans(self) -> list[PlanRequest]:

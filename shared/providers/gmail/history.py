@@ -97,9 +97,10 @@ def apply(
     entries = list(_entries_after(news.records, position))
     held = known.of(list(dict.fromkeys(entry.name for _at, entry in entries)))
     tally = _Tally(held, in_scope)
-    more = news.more
-    last = max(record.id for record in news.records) if more else news.history_id
-    reached = replace(position, history_id=last, taken_at=int(now.timestamp()), entries=0)
+    reached, more = Position.at(news.history_id, now), news.more
+    if news.more:
+        last = max(record.id for record in news.records)
+        reached = Position.at(last, now)
     for at, entry in entries:
         if not tally.take(entry, limit):
             reached, more = replace(at, taken_at=reached.taken_at), True
@@ -152,7 +153,7 @@ def _entries_after(
             current, count = record.id, 0
         for entry in record.entries:
             if count >= skip:
-                yield replace(position, history_id=done, entries=count), entry
+                yield Position(done, position.taken_at, count), entry
             count += 1
 
 

@@ -48,9 +48,7 @@ class Listing:
     api: GmailApi
     scope: Scope
     _held: Mapping[ProviderMessageId, Copy] | None = None
-    _ids: dict[tuple[Window, tuple[str, ...]], list[ProviderMessageId]] = field(
-        default_factory=dict
-    )
+    _ids: dict[Window, list[ProviderMessageId]] = field(default_factory=dict)
 
     def page(
         self,
@@ -69,18 +67,15 @@ class Listing:
             if window.begin < walk.window:
                 continue
             reached = walk.after if window.begin == walk.window else 0
-            for name in self._ids_of(window, since, walk.only):
+            for name in self._ids_of(window, since):
                 if _number(name) <= reached or name in held or name in added:
                     continue
                 if len(added) >= limit:
-                    further = position.walking(Walk(window.begin, reached, walk.only))
+                    further = position.walking(Walk(window.begin, reached))
                     return ChangePage(tuple(added), {}, (), further.cursor(), more=True)
                 added[name] = None
                 reached = _number(name)
-        is_whole = not walk.only
-        flags, placed = (
-            self._compared(position, held, since, now) if held and is_whole else ({}, {})
-        )
+        flags, placed = self._compared(position, held, since, now) if held else ({}, {})
         return ChangePage(
             added=tuple(added),
             flags=flags,
@@ -101,17 +96,11 @@ class Listing:
             self._held = known.in_folder()
         return self._held
 
-    def _ids_of(
-        self, window: Window, since: datetime | None, only: tuple[str, ...] = ()
-    ) -> list[ProviderMessageId]:
+    def _ids_of(self, window: Window, since: datetime | None) -> list[ProviderMessageId]:
         """Return the ids of a window, oldest first, listed once in a session."""
-        # Nothing can be listed by the label that archived mail does not have.
-        asked = only if labels.ARCHIVE.id not in only else ()
-        if (window, asked) not in self._ids:
-            q = _query(window, since)
-            found = {name for label in asked or ("",) for name in self._list(q, label)}
-            self._ids[window, asked] = sorted(found, key=_number)
-        return self._ids[window, asked]
+        if window not in self._ids:
+            self._ids[window] = sorted(self._list(_query(window, since)), key=_number)
+        return self._ids[window]
 
     def _list(self, q: str, label: str = "") -> list[ProviderMessageId]:
         """Return every id that a search finds, each once, as Gmail orders them."""

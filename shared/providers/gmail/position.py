@@ -26,8 +26,6 @@ class Walk:
     """How many windows of time are done."""
     after: int = 0
     """The id of the last message handed out of the window under way, as a number."""
-    only: tuple[str, ...] = ()
-    """The folders that are listed; empty for the whole mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +37,6 @@ class Position:
     """Seconds since 1970."""
     entries: int = 0
     walk: Walk | None = None
-    off: tuple[str, ...] | None = None
-    """The folders that were not active then, where that was known: one that is active by now has
-    mail that no history tells of."""
 
     @classmethod
     def at(cls, history_id: int, now: datetime) -> Self:
@@ -70,12 +65,8 @@ def read(cursor: Cursor) -> Position:
         if (cursor.provider, cursor.version) != (Provider.GMAIL, FORMAT):
             raise ValueError("a cursor of another provider or format")
         fields: dict[str, Any] = json.loads(cursor.position)
-        walk, off = fields.pop("walk", None), fields.pop("off", None)
-        position = Position(
-            **fields,
-            walk=None if walk is None else Walk(**{**walk, "only": _texts(walk.get("only", ()))}),
-            off=None if off is None else _texts(off),
-        )
+        walk = fields.pop("walk", None)
+        position = Position(**fields, walk=None if walk is None else Walk(**walk))
         numbers = [position.history_id, position.taken_at, position.entries]
         if position.walk is not None:
             numbers += [position.walk.window, position.walk.after]
@@ -84,9 +75,3 @@ def read(cursor: Cursor) -> Position:
     except (ValueError, TypeError, AttributeError) as error:
         raise CursorExpiredError(ErrorCode.CURSOR_EXPIRED, cause="not our cursor") from error
     return position
-
-
-def _texts(several: object) -> tuple[str, ...]:
-    if not isinstance(several, list | tuple) or not all(isinstance(one, str) for one in several):
-        raise ValueError("not a list of texts")
-    return tuple(several)

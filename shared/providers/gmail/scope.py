@@ -24,21 +24,6 @@ class Scope:
         return any(map(self._covers, folder_ids))
 
     @property
-    def off(self) -> tuple[str, ...] | None:
-        """The folders that are not active, or None where that is not known."""
-        if self._is_active is None:
-            return None
-        away = (folder for folder in self._folders.values() if not self._is_active(folder))
-        return tuple(sorted(one.id for one in away if one.id != labels.ALL.id))
-
-    def opened(self, off: tuple[str, ...] | None) -> tuple[str, ...]:
-        """Return those of `off`, which were not active once, that are so now."""
-        if self._is_active is None:
-            return ()
-        there = (one for one in off or () if FolderId(one) in self._folders)
-        return tuple(one for one in there if self._covers(FolderId(one)))
-
-    @property
     def spam_and_trash(self) -> bool:
         """Whether a listing has to show those two as well."""
         names = (FolderId(labels.TRASH), FolderId(labels.SPAM))

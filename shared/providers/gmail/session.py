@@ -1,7 +1,6 @@
 """Decides what a session with a Gmail mailbox remembers between a look and what follows it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from shared.domain.cursor import Cursor
@@ -60,18 +59,15 @@ class GmailSession:
 
         The whole mailbox is followed, whatever is active: that says which of its messages are ours.
         """
-        cursor = cursors.get(labels.ALL.id)
-        is_quiet = self._is_quiet(cursor, now)
+        is_quiet = self._is_quiet(cursors.get(labels.ALL.id), now)
         listed = tuple(folders) if is_quiet and folders else self._list_folders()
         self._scope.learn(is_active, listed)
-        if is_quiet and cursor is not None:
-            is_quiet = not self._scope.opened(position.read(cursor).off)
         return Look(listed, _FOLLOWED, frozenset() if is_quiet else _FOLLOWED)
 
     def baseline(self, folder: Folder, *, now: datetime) -> Cursor:
         """See `MailSession.baseline`."""
         _require_whole(folder)
-        return replace(self._here(now), off=self._scope.off).cursor()
+        return self._here(now).cursor()
 
     def changes(
         self,
@@ -88,18 +84,13 @@ class GmailSession:
         if cursor is None:
             self._listing = None
             # Before the listing (T50): what changes meanwhile is told by history right after.
-            at = replace(self._here(now), walk=Walk(), off=self._scope.off)
+            at = self._here(now).walking(Walk())
         else:
             at = position.read(cursor)
-        if at.walk is None and (opened := self._scope.opened(at.off)):
-            self._listing = None
-            at = replace(at, walk=Walk(only=opened), off=self._scope.off)
         if at.walk is not None:
             self._listing = self._listing or Listing(self._api, self._scope)
             return self._listing.page(at, known, since=since, limit=limit, now=now)
         news = self._news_after(at)
-        if self._scope.off is not None:
-            at = replace(at, off=self._scope.off)
         return history.apply(news, at, known, self._scope, limit=limit, now=now)
 
     def list_window(

@@ -216,6 +216,7 @@ class Machine:
             clock=self.clock,
             rng=self.rng,
             remaining_seconds=lambda: self.seconds_left,
+            gmail_units_per_minute=self.gmail_units_per_minute,
         )
         self.reports.append(report)
         return report

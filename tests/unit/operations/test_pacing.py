@@ -7,6 +7,8 @@ import pytest
 
 from shared.domain.backfill import BackfillState
 from shared.domain.mailbox import Provider
+from shared.domain.run import RunReason
+from shared.ports.queues import SyncRequest
 from tests.fakes.clock import FixedClock
 from tests.fakes.provider import FakeMailServer
 from tests.unit.operations.machine import TENANT, Machine, mail
@@ -83,3 +85,57 @@ def test_what_was_stored_already_costs_no_quota_and_no_wait(machine):
     (second,) = machine.queues.take_chunks()
     machine.run_chunk(second)
     assert machine.queues.delays == [0]
+
+
+# ---- live sync ----
+
+
+@pytest.fixture
+def flooded():
+    """A mailbox without history that got a dozen messages at once, where a minute allows four."""
+    machine = Machine(FakeMailServer.with_folders("INBOX"))
+    machine.box = machine.connect(days=0)
+    machine.drain()
+    place = (TENANT, machine.box.id)
+    machine.world.mailboxes[place] = replace(
+        machine.world.mailboxes[place], provider=Provider.GMAIL
+    )
+    machine.gmail_units_per_minute = 100
+    for number in range(MAILS):
+        machine.server.deliver("INBOX", mail(number, NOW), NOW)
+    return machine
+
+
+def scheduled(machine):
+    machine.sync(SyncRequest(TENANT, machine.box.id, RunReason.SCHEDULE))
+    return machine.reports[-1]
+
+
+def test_a_run_takes_in_what_a_minute_allows_and_the_next_one_waits_in_the_queue(flooded):
+    assert scheduled(flooded).run.counts.stored == 4
+    assert flooded.queues.sync_delays == [55]
+    assert len(flooded.live_copies(flooded.box.id)) == 4
+    delays = []
+    while flooded.queues.syncs:
+        delays.append(flooded.queues.sync_delays[0])
+        flooded.clock.advance(seconds=flooded.queues.sync_delays[0])
+        (request,) = flooded.queues.take_syncs()
+        flooded.sync(request)
+    assert len(flooded.live_copies(flooded.box.id)) == MAILS
+    assert delays == [55, 55]
+
+
+def test_the_schedule_does_not_outrun_the_quota(flooded):
+    scheduled(flooded)
+    flooded.clock.advance(seconds=30)
+    assert scheduled(flooded).kind == "dropped"
+    flooded.clock.advance(seconds=30)
+    assert scheduled(flooded).run.counts.stored == 4
+
+
+def test_a_mailbox_without_such_a_quota_is_taken_in_at_once(flooded):
+    place = (TENANT, flooded.box.id)
+    boxes = flooded.world.mailboxes
+    boxes[place] = replace(boxes[place], provider=Provider.OUTLOOK)
+    assert scheduled(flooded).run.counts.stored == MAILS
+    assert flooded.queues.syncs == []

@@ -1,0 +1,34 @@
+"""How fast messages may be fetched where a provider counts units of quota a minute.
+
+Whoever has fetched waits in a queue before fetching more: that costs nothing, while a worker that
+paced itself would be paid for idling.
+"""
+
+from datetime import timedelta
+from math import ceil, inf
+
+from shared.domain.capabilities import CAPABILITIES
+from shared.domain.mailbox import Provider
+
+BACKFILL_SHARE = 0.8
+"""Of what a minute allows; the rest is live sync's, which comes first."""
+SYNC_SHARE = 0.9
+"""Of what a minute allows; the rest is for listing, and for who opens the mailbox elsewhere."""
+LONGEST_REST = timedelta(minutes=15)
+"""What a queue can hold a request back."""
+
+
+def most_at_once(provider: Provider, units_per_minute: int, share: float) -> float:
+    """Return how many messages may be fetched without a rest; infinite without such a quota."""
+    units = CAPABILITIES[provider].units_a_message
+    return max(1, int(units_per_minute * share / units)) if units else inf
+
+
+def rest_after(
+    provider: Provider, fetched: int, took: timedelta, *, units_per_minute: int, share: float
+) -> timedelta:
+    """Return how long to wait, in whole seconds, after fetching `fetched` messages in `took`."""
+    units = CAPABILITIES[provider].units_a_message
+    minutes = fetched * units / (units_per_minute * share)
+    seconds = ceil(minutes * 60 - took.total_seconds())
+    return min(timedelta(seconds=max(0, seconds)), LONGEST_REST)
