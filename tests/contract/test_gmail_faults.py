@@ -491,6 +491,30 @@ def test_what_leaves_the_trash_or_spam_is_fetched_and_what_goes_there_is_gone(gm
     assert len(gmail.fetched) == 3, "what lives again was not fetched again"
 
 
+@pytest.mark.parametrize("archive", [True, False])
+def test_of_a_mailbox_with_few_active_folders_only_their_mail_is_fetched(gmail, archive):
+    for name in ("Deals", "Lists"):
+        gmail.theirs.create_folder(name)
+    for number, folder in enumerate(["INBOX", "SENT", "Deals", "Lists", "SPAM", "DRAFT"] * 4):
+        gmail.theirs.deliver(number, folder=folder)
+    gmail.theirs.mailbox.move(gmail.theirs.id_of(0), "")
+    gmail.theirs.mailbox.change_labels(gmail.theirs.id_of(2), add=["Lists"])
+    chosen = {"INBOX", gmail.folders()["Lists"].id, *(["archive"] if archive else [])}
+    truth = {name: at for name, at in gmail.truth().items() if at & chosen}
+    for take in ("sync", "window"):
+        with gmail.session() as session:
+            session.look({}, lambda one: one.id in chosen, now=NOW)
+            if take == "sync":
+                gmail.take_in(session, labels.ALL, None, limit=3)
+                continue
+            upto = session.baseline(labels.ALL, now=NOW)
+            window = session.list_window(labels.ALL, since=NOW - timedelta(days=1), upto=upto)
+            assert set(window) == set(truth)
+            assert list(window) == sorted(window, reverse=True)
+    assert gmail.alive() == truth
+    assert len(gmail.fetched) == len(truth) == (9 if archive else 8)
+
+
 def test_a_mark_on_a_message_we_do_not_hold_fetches_nothing(gmail):
     gmail.theirs.deliver(1, 2)
     cursor = gmail.position()

@@ -48,6 +48,9 @@ class Listing:
     api: GmailApi
     scope: Scope
     _held: Mapping[ProviderMessageId, Copy] | None = None
+    _active: frozenset[ProviderMessageId] | None = None
+    """What has an active label, and below, what has none but others; where that matters."""
+    _inactive: frozenset[ProviderMessageId] | None = None
     _ids: dict[Window, list[ProviderMessageId]] = field(default_factory=dict)
 
     def page(
@@ -87,8 +90,8 @@ class Listing:
         )
 
     def window(self, since: datetime) -> tuple[ProviderMessageId, ...]:
-        """Return all ids since a date, newest first."""
-        return tuple(self._list(_query(Window(0, None), since)))
+        """Return the ids since a date that are ours, newest first."""
+        return tuple(self._wanted(Window(0, None), since))
 
     def _held_at_first(self, known: KnownCopies) -> Mapping[ProviderMessageId, Copy]:
         """Return what we hold, read once: what is handed out since is not handed out again."""
@@ -99,8 +102,31 @@ class Listing:
     def _ids_of(self, window: Window, since: datetime | None) -> list[ProviderMessageId]:
         """Return the ids of a window, oldest first, listed once in a session."""
         if window not in self._ids:
-            self._ids[window] = sorted(self._list(_query(window, since)), key=_number)
+            self._ids[window] = sorted(self._wanted(window, since), key=_number)
         return self._ids[window]
+
+    def _wanted(self, window: Window, since: datetime | None) -> list[ProviderMessageId]:
+        """Return the ids of a window that are in an active folder, newest first.
+
+        Where only some are active, by listing labels: fetching what is not ours to find that out
+        would cost twenty units a message.
+        """
+        found = self._list(_query(window, since))
+        if not self.scope.off:
+            return found
+        if self._active is None:
+            self._active = self._labelled(self.scope.on, since)
+        if not self.scope.archive:
+            return [name for name in found if name in self._active]
+        if self._inactive is None:
+            self._inactive = self._labelled(self.scope.off, since) - self._active
+        return [name for name in found if name not in self._inactive]
+
+    def _labelled(
+        self, names: Iterable[str], since: datetime | None
+    ) -> frozenset[ProviderMessageId]:
+        whole = _query(Window(0, None), since)
+        return frozenset(name for label in sorted(names) for name in self._list(whole, label))
 
     def _list(self, q: str, label: str = "") -> list[ProviderMessageId]:
         """Return every id that a search finds, each once, as Gmail orders them."""

@@ -24,6 +24,26 @@ class Scope:
         return any(map(self._covers, folder_ids))
 
     @property
+    def on(self) -> frozenset[str]:
+        """The labels that are active, as far as they are listed."""
+        return frozenset(one for one in self._labels() if self._covers(FolderId(one)))
+
+    @property
+    def off(self) -> frozenset[str]:
+        """The labels that are not; of trash, spam and drafts only what a listing would show."""
+        hidden = set() if self.spam_and_trash else {labels.TRASH, labels.SPAM}
+        hidden |= set() if self.drafts else {labels.DRAFT}
+        return frozenset(self._labels() - self.on - hidden)
+
+    @property
+    def archive(self) -> bool:
+        """Whether mail without any label is to be synced."""
+        return self._covers(labels.ARCHIVE.id)
+
+    def _labels(self) -> set[str]:
+        return {str(one) for one in self._folders} - {labels.ALL.id, labels.ARCHIVE.id}
+
+    @property
     def spam_and_trash(self) -> bool:
         """Whether a listing has to show those two as well."""
         names = (FolderId(labels.TRASH), FolderId(labels.SPAM))
