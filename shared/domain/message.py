@@ -106,7 +106,7 @@ class FetchedMessage:
 
 @dataclass(frozen=True, slots=True)
 class MissingMessage:
-    """A message that could not be fetched: gone meanwhile, or too large to take."""
+    """A message that could not be fetched: `gone`, `unreadable` or `failing` (see `fetch`)."""
 
     provider_message_id: ProviderMessageId
     reason: str

@@ -109,19 +109,28 @@ class MailSession(Protocol):
         is_active: Callable[[Folder], bool],
         *,
         folders: Sequence[Folder] = (),
+        last_look_at: datetime | None = None,
         now: datetime,
     ) -> Look:
         """List folders and compare the active ones with their cursors.
 
         It takes as few round trips as the protocol allows. A folder without a cursor counts as
         changed. `folders` are those of the last listing: an adapter to which listing costs extra
-        may return them as they are while nothing has changed. `now` lets an adapter list, or ask
-        for a full comparison, at intervals.
+        may return them as they are while nothing has changed, for an hour at most. `last_look_at`
+        (None: unknown) and `now` let it list, or ask for a full comparison, at intervals.
         """
         ...
 
     def baseline(self, folder: Folder, *, now: datetime) -> Cursor:
-        """Return the folder's position at this instant; what is there already lies before it."""
+        """Return the folder's position at this instant; what is there already lies before it.
+
+        Where taking it needs more time than a session has, one that is not settled yet: `changes`
+        goes on with it, naming what was received after `now` as added.
+        """
+        ...
+
+    def is_settled(self, cursor: Cursor) -> bool:
+        """Whether a cursor is a position, and not one that is still being taken; asks nobody."""
         ...
 
     def changes(
@@ -163,7 +172,8 @@ class MailSession(Protocol):
         Missing for the reason `gone` is what is no longer there: also with a numbering the folder
         no longer has, or with a folder that is no longer listed or holds no messages any more. For
         the reason `unreadable` it is there, and the provider cannot read it while it does read
-        others. A refusal that may pass by itself is raised. `read_part` may be called between two
+        others; `failing` where that may pass. A refusal that has nothing to do with one message is
+        raised, after what came before it was yielded. `read_part` may be called between two
         yields.
         """
         ...

@@ -174,7 +174,10 @@ class _Position:
 class FakeSession:
     server: FakeMailServer
 
-    def look(self, cursors, is_active, *, folders=(), now) -> Look:
+    def is_settled(self, cursor: Cursor) -> bool:
+        return True
+
+    def look(self, cursors, is_active, *, folders=(), last_look_at=None, now) -> Look:
         fakes = self.server.folders.values()
         active = [fake for fake in fakes if fake.selectable and is_active(fake.folder)]
         silent = frozenset(

@@ -64,16 +64,22 @@ class ImapSession:
         is_active: Callable[[Folder], bool],
         *,
         folders: Sequence[Folder] = (),
+        last_look_at: datetime | None = None,
         now: datetime,
     ) -> Look:
         """See `MailSession.look`; the listing costs no round trip of its own."""
-        del folders
+        del folders, last_look_at
         return glance.look(self._open_folders, cursors, is_active, now=now)
 
     @errors.unreadable_is_a_violation()
     def baseline(self, folder: Folder, *, now: datetime) -> Cursor:
         """See `MailSession.baseline`."""
         return glance.baseline(self._open_folders, folder, now=now)
+
+    def is_settled(self, cursor: Cursor) -> bool:
+        """See `MailSession.is_settled`: a position is one round trip."""
+        del cursor
+        return True
 
     @errors.unreadable_is_a_violation()
     def changes(
