@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain.cursor import Cursor
 from shared.domain.errors import (
     ConfigurationError,
     CursorExpiredError,
@@ -534,11 +535,53 @@ def test_an_idle_poll_is_one_request_of_two_units(gmail):
     folders = gmail.look({labels.ALL.id: cursor}).folders
     gmail.simulator.log.clear()
     with gmail.session() as session:
-        look = session.look({labels.ALL.id: cursor}, _by_default, folders=folders, now=NOW)
+        look = session.look(
+            {labels.ALL.id: cursor}, _by_default, folders=folders, last_look_at=NOW, now=NOW
+        )
         assert (session.requests, session.units) == (1, 2)
     assert (look.folders, look.changed) == (folders, frozenset())
     (entry,) = gmail.simulator.log.entries()
     assert (entry.route, entry.cost) == ("history.list", 2)
+
+
+@pytest.mark.parametrize("minutes", [5, 15, 30, 60, 90, 1_440])
+def test_labels_are_listed_at_least_once_an_hour_however_often_a_mailbox_is_polled(gmail, minutes):
+    cursor = gmail.follow(None).cursor
+    folders = gmail.look({labels.ALL.id: cursor}).folders
+    gmail.theirs.create_folder("Deals")
+    gmail.simulator.log.clear()
+    before = at = NOW + timedelta(minutes=7)
+    for _ in range(max(1, 60 // minutes)):
+        before, at = at, at + timedelta(minutes=minutes)
+        with gmail.session() as session:
+            folders = session.look(
+                {labels.ALL.id: cursor}, _by_default, folders=folders, last_look_at=before, now=at
+            ).folders
+    assert "Deals" in {one.name for one in folders}
+    assert len(asked(gmail, "labels.list")) == 1
+
+
+def test_labels_are_listed_where_nobody_knows_when_they_last_were(gmail):
+    cursor = gmail.follow(None).cursor
+    folders = gmail.look({labels.ALL.id: cursor}).folders
+    gmail.theirs.create_folder("Deals")
+    with gmail.session() as session:
+        look = session.look({labels.ALL.id: cursor}, _by_default, folders=folders, now=NOW)
+    assert "Deals" in {one.name for one in look.folders}
+    assert look.changed == frozenset()
+
+
+def test_a_cursor_is_settled_but_while_the_mailbox_is_listed(gmail):
+    gmail.theirs.deliver(*range(5))
+    with gmail.session() as session:
+        assert session.is_settled(session.baseline(labels.ALL, now=NOW))
+        assert session.is_settled(Cursor("gmail", 99, "{}")), "nobody is to wait for that one"
+    under_way = gmail.follow(None, limit=2, pages=1)
+    with gmail.session() as session:
+        assert not session.is_settled(under_way.cursor)
+    told = gmail.follow(under_way.cursor, limit=2)
+    with gmail.session() as session:
+        assert session.is_settled(told.cursor)
 
 
 def test_what_a_look_was_told_is_not_asked_again(gmail):

@@ -215,7 +215,11 @@ def _news(world: GmailWorld) -> dict[str, int]:
     counted, came = _Counted(world), 0
     with counted.session() as session:
         session.look(
-            {labels.ALL.id: position}, lambda one: is_active(one, None), folders=folders, now=_NOW
+            {labels.ALL.id: position},
+            lambda one: is_active(one, None),
+            folders=folders,
+            last_look_at=_NOW,
+            now=_NOW,
         )
         page = session.changes(
             labels.ALL, position, Known(), since=_SINCE, limit=CHUNK_SIZE, now=_NOW
@@ -231,7 +235,11 @@ def _idle(world: GmailWorld) -> dict[str, int]:
     counted = _Counted(world)
     with counted.session() as session:
         look = session.look(
-            {labels.ALL.id: position}, lambda one: is_active(one, None), folders=folders, now=_NOW
+            {labels.ALL.id: position},
+            lambda one: is_active(one, None),
+            folders=folders,
+            last_look_at=_NOW,
+            now=_NOW,
         )
     if look.changed:
         raise MeasurementError("the poll was not idle")

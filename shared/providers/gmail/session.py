@@ -1,7 +1,7 @@
 """Decides what a session with a Gmail mailbox remembers between a look and what follows it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.domain.cursor import Cursor
 from shared.domain.errors import (
@@ -21,6 +21,9 @@ from shared.providers.gmail.position import Position, Walk
 from shared.providers.gmail.scope import Scope
 
 _FOLLOWED = frozenset({labels.ALL.id})
+_LISTING_INTERVAL = timedelta(hours=1)
+"""No record of history tells of a label that was made, renamed or deleted: so often they are listed
+although nothing happened, for a unit."""
 
 
 class GmailSession:
@@ -53,6 +56,7 @@ class GmailSession:
         is_active: Callable[[Folder], bool],
         *,
         folders: Sequence[Folder] = (),
+        last_look_at: datetime | None = None,
         now: datetime,
     ) -> Look:
         """See `MailSession.look`: one request where nothing happened and `folders` are known.
@@ -60,7 +64,8 @@ class GmailSession:
         The whole mailbox is followed, whatever is active: that says which of its messages are ours.
         """
         is_quiet = self._is_quiet(cursors.get(labels.ALL.id), now)
-        listed = tuple(folders) if is_quiet and folders else self._list_folders()
+        are_known = is_quiet and folders and not _is_time_to_list(last_look_at, now)
+        listed = tuple(folders) if are_known else self._list_folders()
         self._scope.learn(is_active, listed)
         return Look(listed, _FOLLOWED, frozenset() if is_quiet else _FOLLOWED)
 
@@ -68,6 +73,16 @@ class GmailSession:
         """See `MailSession.baseline`."""
         _require_whole(folder)
         return self._here(now).cursor()
+
+    def is_settled(self, cursor: Cursor) -> bool:
+        """See `MailSession.is_settled`: not while the mailbox is being listed and compared.
+
+        One that nobody can read is not under way: whoever goes on from it is told.
+        """
+        try:
+            return position.read(cursor).walk is None
+        except CursorExpiredError:
+            return True
 
     def changes(
         self,
@@ -157,6 +172,14 @@ class GmailSession:
     def _list_folders(self) -> tuple[Folder, ...]:
         found = self._api.get("labels", {"fields": "labels(id,name)"}, cost=units.LABELS_LIST)
         return labels.folders_of(objects(found, "labels"))
+
+
+def _is_time_to_list(last_look_at: datetime | None, now: datetime) -> bool:
+    """Whether an interval's border lies between two looks, however far apart they are."""
+    if last_look_at is None:
+        return True
+    seconds = _LISTING_INTERVAL.total_seconds()
+    return last_look_at.timestamp() // seconds != now.timestamp() // seconds
 
 
 def _require_whole(folder: Folder) -> None:
