@@ -12,7 +12,8 @@ from tests.contract.moving_world import KnownHere
 from tests.contract.provider_worlds import NOW, number_of, raw_mail
 
 QUIET = datetime(2026, 11, 21, 10, 7, tzinfo=UTC)
-"""A minute in which no poll lists folders."""
+JUST_BEFORE = QUIET - timedelta(minutes=5)
+"""A look then and one at `QUIET`: no quarter of an hour begins between them."""
 
 
 # ---- moves ----
@@ -231,7 +232,13 @@ def test_an_idle_poll_is_one_part_for_each_folder_in_one_request(outlook):
     }
     outlook.simulator.log.clear()
     with outlook.session() as session:
-        seen = session.look(cursors, lambda one: is_active(one, None), folders=folders, now=QUIET)
+        seen = session.look(
+            cursors,
+            lambda one: is_active(one, None),
+            folders=folders,
+            last_look_at=JUST_BEFORE,
+            now=QUIET,
+        )
         assert (session.requests, session.parts) == (1, len(folders))
     assert (seen.changed, seen.unavailable, seen.folders) == (frozenset(), frozenset(), (*folders,))
     assert seen.followed == set(cursors)
@@ -240,29 +247,50 @@ def test_an_idle_poll_is_one_part_for_each_folder_in_one_request(outlook):
     assert {one.route for one in entries if one.batch} == {"messages.delta"}
 
 
-def test_folders_are_listed_a_few_times_an_hour_and_when_something_changed(outlook):
+@pytest.mark.parametrize(
+    ("every", "listings"), [(5, 4), (7, 4), (15, 4), (16, 4), (30, 2), (60, 1), (240, 1)]
+)
+def test_folders_are_listed_in_each_quarter_of_an_hour_once_however_often_a_mailbox_is_polled(
+    outlook, every, listings
+):
+    folders = list(outlook.folders().values())
+    cursors = {outlook.folder().id: outlook.position()}
+    outlook.simulator.log.clear()
+    steps = max(60 // every, 1)
+    for step in range(steps):
+        last = QUIET + timedelta(minutes=every * step)
+        with outlook.session() as session:
+            session.look(
+                cursors,
+                lambda one: one.role is FolderRole.INBOX,
+                folders=folders,
+                last_look_at=last,
+                now=last + timedelta(minutes=every),
+            )
+    listed = outlook.simulator.log.entries(route="folders.list")
+    assert len(listed) == min(listings, steps)
+
+
+def test_folders_are_listed_when_something_changed_or_nobody_knows_when_that_was_done(outlook):
     folders = list(outlook.folders().values())
     cursors = {outlook.folder().id: outlook.position()}
     outlook.theirs.create_folder("Deals")
 
-    def listed(now):
+    def listed(last):
         with outlook.session() as session:
             seen = session.look(
-                cursors, lambda one: one.role is FolderRole.INBOX, folders=folders, now=now
+                cursors,
+                lambda one: one.role is FolderRole.INBOX,
+                folders=folders,
+                last_look_at=last,
+                now=QUIET,
             )
         return "Deals" in {one.name for one in seen.folders}
 
-    assert [listed(QUIET.replace(minute=minute)) for minute in (2, 7, 14, 16, 29, 33, 59)] == [
-        True,
-        False,
-        False,
-        True,
-        False,
-        True,
-        False,
-    ]
+    assert not listed(JUST_BEFORE)
+    assert listed(None)
     outlook.theirs.deliver(1)
-    assert listed(QUIET)
+    assert listed(JUST_BEFORE)
 
 
 def test_what_a_look_brought_is_not_asked_for_again(outlook):

@@ -55,15 +55,27 @@ class OutlookSession:
         is_active: Callable[[Folder], bool],
         *,
         folders: Sequence[Folder] = (),
+        last_look_at: datetime | None = None,
         now: datetime,
     ) -> Look:
         """See `MailSession.look`. Pages it brings are kept for `changes`."""
-        return glance.look(self._session, cursors, is_active, folders=folders, now=now)
+        return glance.look(
+            self._session,
+            cursors,
+            is_active,
+            folders=folders,
+            last_look_at=last_look_at,
+            now=now,
+        )
 
     @errors.where_there_is_no_cursor()
     def baseline(self, folder: Folder, *, now: datetime) -> Cursor:
         """See `MailSession.baseline`. It takes a request for every thousand messages."""
         return delta.baseline(self._session, folder, now=now)
+
+    def is_settled(self, cursor: Cursor) -> bool:
+        """See `MailSession.is_settled`; what another version wrote is given up when it is read."""
+        return delta.is_settled(cursor)
 
     def changes(
         self,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.domain.cursor import Cursor
+from shared.domain.errors import CursorExpiredError
 from shared.domain.folders import Folder
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.message import Copy, Flags
@@ -38,6 +39,14 @@ def baseline(session: Session, folder: Folder, *, now: datetime) -> Cursor:
         page = session.page(link, page_size=LARGEST_PAGE)
         link, is_last = page.link, page.is_last
     return Position(link, _seconds(now)).cursor()
+
+
+def is_settled(cursor: Cursor) -> bool:
+    """Whether a cursor is a position: the walk over a folder that is new to us is none yet."""
+    try:
+        return not Position.of(cursor).whole
+    except CursorExpiredError:
+        return True
 
 
 def changes(

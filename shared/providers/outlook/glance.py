@@ -1,7 +1,8 @@
 """Decides how a poll finds out what changed: a batch of the followed folders' own links.
 
 Each part is the next page of a folder, so what it brings is not asked for again. The folders are
-listed when something has changed, when we do not know them, and a few times an hour.
+listed when something has changed, when we do not know them, and in each quarter of an hour once:
+a rule of the owner's may fill a new folder that no other one tells of.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +21,11 @@ from shared.providers.outlook.session import Session
 
 PAGE = 100
 """Entries a poll asks for at once: more than a few are rare."""
-_LIST_EVERY, _LIST_WITHIN = 15, 5
-"""Minutes: one poll in so many lists the folders though nothing has changed."""
+LIST_EVERY_SECONDS = 15 * 60
+"""The first poll after each multiple of it lists the folders though nothing has changed.
+
+Counted from midnight and not from the last listing, which nobody keeps.
+"""
 
 
 @dataclass(slots=True)
@@ -45,6 +49,7 @@ def look(
     is_active: Callable[[Folder], bool],
     *,
     folders: Sequence[Folder],
+    last_look_at: datetime | None,
     now: datetime,
 ) -> Look:
     """Return what changed; see `MailSession.look`."""
@@ -56,7 +61,7 @@ def look(
     active = {one.id for one in folders if one.selectable and is_active(one)}
     first = {key: one for key, one in positions.items() if key in active or not folders}
     told = _Told()
-    lists = not folders or now.minute % _LIST_EVERY < _LIST_WITHIN
+    lists = not folders or _is_time_to_list(last_look_at, now)
     replies = session.graph.batch(_parts(first, lists=lists))
     _tell(session, first, replies[: len(first)], told)
     if lists:
@@ -82,6 +87,14 @@ def look(
         changed=frozenset(changed),
         unavailable=frozenset(followed & told.unavailable - changed),
     )
+
+
+def _is_time_to_list(last_look_at: datetime | None, now: datetime) -> bool:
+    """Whether another quarter of an hour has begun since the last look, however rare looks are."""
+    if last_look_at is None:
+        return True
+    before, after = last_look_at.timestamp(), now.timestamp()
+    return before // LIST_EVERY_SECONDS != after // LIST_EVERY_SECONDS
 
 
 def _parts(positions: Mapping[FolderId, Position], *, lists: bool) -> list[Part]:
