@@ -83,6 +83,7 @@ def chunk_item(backfill: Backfill, chunk: Chunk) -> ChunkItem:
         lease_owner=chunk.lease_owner,
         lease_expires_at=chunk.lease_expires_at,
         not_before=chunk.not_before,
+        position=chunk.position,
         suspect=chunk.suspect,
         strikes=dict(chunk.strikes) or None,
     )
@@ -100,6 +101,7 @@ def chunk_of(backfill_id: BackfillId, item: ChunkItem) -> Chunk:
         lease_owner=item.lease_owner,
         lease_expires_at=item.lease_expires_at,
         not_before=item.not_before,
+        position=item.position,
         suspect=item.suspect,
         strikes=dict(item.strikes or {}),
     )

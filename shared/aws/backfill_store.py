@@ -231,13 +231,20 @@ class DynamoBackfillStore:
         return [chunk for chunk in chunks if chunk.state is ChunkState.OPEN]
 
     def take_chunk(
-        self, backfill: Backfill, number: int, *, owner: str, now: datetime, seconds: int
+        self,
+        backfill: Backfill,
+        number: int,
+        *,
+        owner: str,
+        now: datetime,
+        seconds: int,
+        position: str | None = None,
     ) -> Chunk:
         """Lease it where its time has come and nobody holds it, or the owner is the same."""
         key = _chunk_key(backfill, number)
         before = self.table.update(
             key,
-            chunk_changes.taken(owner, now, seconds),
+            chunk_changes.taken(owner, now, seconds, position),
             chunk_changes.may_be_taken(owner, now),
             returning="ALL_OLD",
         )
@@ -253,6 +260,7 @@ class DynamoBackfillStore:
             lease_owner=owner,
             lease_expires_at=now + timedelta(seconds=seconds),
             previous_run_died=old.lease_owner not in {None, owner},
+            position=old.position or position,
         )
 
     def mark_chunk_suspect(

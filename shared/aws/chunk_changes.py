@@ -32,9 +32,11 @@ def still_leased(chunk: Chunk) -> Condition:
     return held
 
 
-def taken(owner: str, now: datetime, seconds: int) -> list[Action]:
-    """One more attempt, held until its time is over."""
+def taken(owner: str, now: datetime, seconds: int, position: str | None) -> list[Action]:
+    """One more attempt, held until its time is over; the position of the first one stays."""
+    first = [ChunkItem.position.set(ChunkItem.position | position)] if position else []
     return [
+        *first,
         ChunkItem.attempts.set(ChunkItem.attempts + 1),
         ChunkItem.lease_owner.set(owner),
         ChunkItem.lease_expires_at.set(now + timedelta(seconds=seconds)),

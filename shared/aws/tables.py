@@ -375,6 +375,7 @@ class ChunkItem(Item):
     not_before = UTCDateTimeAttribute(null=True)
     suspect = UnicodeAttribute(null=True)
     suspect_attempt = NumberAttribute(null=True)
+    position = UnicodeAttribute(null=True)
     strikes = JsonAttribute(null=True)
 
 

@@ -103,6 +103,8 @@ class Chunk:
     not_before: datetime | None = None
     previous_run_died: bool = False
     """Its lease was taken over from a run that never ended: handle messages one by one."""
+    position: str | None = None
+    """The folder's cursor when the chunk was first taken; see `operations.look_again`."""
     suspect: str | None = None
     strikes: Mapping[str, int] = field(default_factory=dict)
 

@@ -71,6 +71,8 @@ class ErrorCode(StrEnum):
     TLS_NOT_OFFERED = "tls_not_offered"
     TLS_FAILED = "tls_failed"
     FOLDER_UNAVAILABLE = "folder_unavailable"
+    MESSAGE_UNAVAILABLE = "message_unavailable"
+    TAKING_STOCK = "taking_stock"
     STORE_THROTTLED = "store_throttled"
     # CursorExpired
     CURSOR_EXPIRED = "cursor_expired"

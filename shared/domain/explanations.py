@@ -204,6 +204,14 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
         _P,
         "The other folders go on; leave this one out of the active folders if it stays so.",
     ),
+    ErrorCode.MESSAGE_UNAVAILABLE: Explanation(
+        "The provider fails to hand over one message, and only that one.",
+        _P,
+        "Nothing to do: it is tried a few times more, then noted as unreadable; the rest goes on.",
+    ),
+    ErrorCode.TAKING_STOCK: Explanation(
+        "The mailbox is large: Mailroom is still finding out what it holds.", _T, _WAIT
+    ),
     ErrorCode.STORE_THROTTLED: Explanation("Mailroom's own store is busy.", _T, _WAIT),
     ErrorCode.CURSOR_EXPIRED: Explanation(
         "The provider forgot our place; the folder is being compared.", _T, _WAIT
@@ -325,4 +333,5 @@ _FIX_IN_TEST: Mapping[ErrorCode, str] = {
     ErrorCode.PROTOCOL_VIOLATION: f"Check host name, port and security: {_PAIRS}.",
     ErrorCode.TLS_FAILED: f"Check port and security: {_PAIRS}.",
     ErrorCode.ANSWER_NOT_UNDERSTOOD: _TEST_AGAIN,
+    ErrorCode.MESSAGE_UNAVAILABLE: _TEST_AGAIN,
 }

@@ -21,6 +21,9 @@ LONGEST_DELAY_SECONDS = 3600.0
 CONFIGURATION_DELAY_SECONDS = 3600.0
 OPERATOR_DELAY_SECONDS = 600.0
 """What the operator mends is mended for every mailbox at once, and they should go on soon after."""
+MESSAGE_DELAY_SECONDS = 300.0
+GIVEN_UP_AFTER = 6
+"""So many runs in a row that a message was not handed over: half an hour."""
 LONGEST_WISH_SECONDS = 86_400.0
 """A provider's Retry-After is obeyed up to a day; beyond that we look again ourselves."""
 DOUBTFUL_LOGIN_FAILURES = 5
@@ -58,12 +61,18 @@ Decision = Stop | RetryAt | Rebaseline | Drop
 
 
 def decide(
-    error: MailroomError, *, failures_before: int, now: datetime, rng: random.Random
+    error: MailroomError,
+    *,
+    failures_before: int,
+    now: datetime,
+    rng: random.Random,
+    same_before: int = 0,
 ) -> Decision:
     """Decide what follows `error`.
 
-    `failures_before`: consecutive failed runs before this one. A failure is never parked on a
-    doubt: only a definitive refusal, or the fifth doubtful one in a row, stops a mailbox.
+    `failures_before`: consecutive failed runs before this one, `same_before`: those of them that
+    ended with this code. A failure is never parked on a doubt: only a definitive refusal, or the
+    fifth one with the same doubt in a row, stops a mailbox.
     """
     match error:
         case ConflictError():
@@ -73,13 +82,16 @@ def decide(
         case ReconnectRequiredError(definitive=True):
             return Stop(error.code)
         case ReconnectRequiredError():
-            if failures_before + 1 >= DOUBTFUL_LOGIN_FAILURES:
+            if same_before + 1 >= DOUBTFUL_LOGIN_FAILURES:
                 return Stop(error.code)
             delay = backoff_seconds(failures_before, rng)
         case ConfigurationError():
             ours = explain(error.code).acts is Acts.OPERATOR
             delay = OPERATOR_DELAY_SECONDS if ours else CONFIGURATION_DELAY_SECONDS
             delay *= rng.uniform(1.0, 1.2)
+        case RetryLaterError(code=ErrorCode.MESSAGE_UNAVAILABLE):
+            # New mail waits behind it, so that it is given up within the hour.
+            delay = MESSAGE_DELAY_SECONDS
         case RetryLaterError(retry_after_seconds=float() | int() as wish):
             delay = min(wish, LONGEST_WISH_SECONDS) + rng.uniform(0.0, 5.0)
         case _:

@@ -54,6 +54,14 @@ BEFORE_HISTORY = "before_history"
 FOLDER_NOT_ACTIVE = "folder_not_active"
 """Why a message stays at the provider that is in none of the folders that are synced."""
 KILLED_ITS_READER = "killed_its_reader"
+FAILING_ALONE = frozenset(
+    {
+        ErrorCode.PROVIDER_UNAVAILABLE,
+        ErrorCode.ANSWER_NOT_UNDERSTOOD,
+        ErrorCode.CONNECTION_DROPPED,
+    }
+)
+"""How a provider's failure on a single message looks where it is the only one asked for."""
 NOT_HANDED_OVER = "not_handed_over"
 """Why a message is unreadable that the provider names and, asked for it alone, does not give."""
 
@@ -86,9 +94,12 @@ class Ingest:
     """All of the mailbox's, as last listed."""
     since: datetime | None
     """The date floor; None for none."""
+    gives_up: bool = False
+    """What fails alone has been tried often enough: it is settled as unreadable."""
     mark_suspect: MarkSuspect | None = None
     """Set after a run that died: note every id before it is parsed."""
     _pending: list[NewCopy] = field(default_factory=list)
+    _failing: list[ProviderMessageId] = field(default_factory=list)
 
     def take_in(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
         """Fetch and store `ids`, settling each in the ledger.
@@ -96,12 +107,17 @@ class Ingest:
         Return whether all were reached in time. Those that were not leave the ledger: no cursor
         passes them, so a later run lists them again.
 
-        Raises what the session and the stores raise, and `RetryLaterError(INTERNAL)` when the
-        session left an id out; what was stored before stays and is recognised next time.
+        Raises what the session and the stores raise, `RetryLaterError(MESSAGE_UNAVAILABLE)` for
+        what the provider fails on alone, and `RetryLaterError(INTERNAL)` when the session left an
+        id out; what was stored before stays and is recognised next time.
         """
         self.ledger.add(ids)
+        self._failing.clear()
         try:
             finished = self._take_all(folder, ids)
+            if self._failing:
+                cause = f"{len(self._failing)} of {len(ids)}"
+                raise RetryLaterError(ErrorCode.MESSAGE_UNAVAILABLE, cause=cause)
             if finished and not self.ledger.counts().balances:
                 cause = f"nothing was heard of {len(self.ledger.unsettled)} of {len(ids)} ids"
                 raise RetryLaterError(ErrorCode.INTERNAL, cause=cause)
@@ -129,6 +145,18 @@ class Ingest:
         return self._take(folder, [one])
 
     def _take(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
+        try:
+            return self._take_each(folder, ids)
+        except RetryLaterError as error:
+            # What came before it is not asked for again.
+            self._flush()
+            if len(ids) > 1 or error.code not in FAILING_ALONE:
+                raise
+            # Its folder was just listed: the provider is well, and fails on this one.
+            self._settle_missing(MissingMessage(ids[0], "failing"))
+            return True
+
+    def _take_each(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
         held = 0
         for fetched in self.session.fetch(folder, ids) if ids else ():
             if isinstance(fetched, MissingMessage):
@@ -161,7 +189,9 @@ class Ingest:
         return is_active(folder, chosen) if folder else chosen is None
 
     def _settle_missing(self, missing: MissingMessage) -> None:
-        if missing.reason == "unreadable":
+        if missing.reason == "failing" and not self.gives_up:
+            self._failing.append(missing.provider_message_id)
+        elif missing.reason in {"unreadable", "failing"}:
             self.ledger.settle(missing.provider_message_id, Fate.UNREADABLE, NOT_HANDED_OVER)
         else:
             self.ledger.settle(missing.provider_message_id, Fate.GONE)

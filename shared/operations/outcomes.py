@@ -131,7 +131,13 @@ def fail(run: SyncRun, error: MailroomError, rng: random.Random) -> SyncReport:
     mailbox = run.mailbox
     now = run.clock.now()
     failures = run.record.run_state.failures
-    decision = decide(error, failures_before=failures, now=now, rng=rng)
+    decision = decide(
+        error,
+        failures_before=failures,
+        same_before=same_before(mailbox, error.code),
+        now=now,
+        rng=rng,
+    )
     status: MailboxStatus | None = None
     not_before: datetime | None = None
     due_slot: str | None = slot_of(mailbox.id, mailbox.sync_minutes)
@@ -161,6 +167,12 @@ def fail(run: SyncRun, error: MailroomError, rng: random.Random) -> SyncReport:
     except ConflictError:
         return SyncReport("dropped", error=error, provider=mailbox.provider)
     return SyncReport("failed", ended, error, mailbox.provider)
+
+
+def same_before(mailbox: Mailbox, code: ErrorCode) -> int:
+    """Return how many runs in a row ended with this code, up to now."""
+    seen = mailbox.inbound_error
+    return seen.count if seen is not None and seen.code is code else 0
 
 
 def _rest(run: SyncRun, ended: Run) -> timedelta:

@@ -11,7 +11,7 @@ which brings in all of it. Planning again from the start is harmless until the b
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import ParamSpec, TypeVar
@@ -36,7 +36,7 @@ from shared.operations.access import Grants
 from shared.operations.release_chunks import release_chunks
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
-from shared.ports.provider import MailProvider, MailSession
+from shared.ports.provider import Look, MailProvider, MailSession
 from shared.ports.queues import PlanRequest, SyncRequest, WorkQueues
 from shared.ports.stores import MailboxStore
 
@@ -193,15 +193,12 @@ def _history(
     look = session.look(
         {}, lambda folder: is_active(folder, mailbox.active_folders), now=clock.now()
     )
-    places: list[tuple[Folder, Cursor, bool]] = []
-    for folder in look.folders:
-        if folder.id not in look.followed:
-            continue
-        state = states.get(folder.id)
-        if state is not None and state.cursor is not None:
-            places.append((folder, Cursor.decode(state.cursor), False))
-        elif (baseline := _unless_closed(session.baseline, folder, now=clock.now())) is not None:
-            places.append((folder, baseline, True))
+    places = _positions(look, states, session, clock)
+    if not all(session.is_settled(cursor) for _folder, cursor, _is_new in places):
+        # Sync goes on taking them; what is listed before they are taken could move unseen.
+        begun = [_state(mailbox, folder, cursor) for folder, cursor, is_new in places if is_new]
+        mailboxes.add_folders(fence, begun)
+        raise RetryLaterError(ErrorCode.TAKING_STOCK, retry_after_seconds=60)
     listed: dict[FolderId, tuple[ProviderMessageId, ...]] = {}
     fresh: list[FolderState] = []
     for folder, cursor, is_new in places:
@@ -211,8 +208,7 @@ def _history(
         window = _unless_closed(_window, session, folder, backfill, cursor)
         if window is not None:
             listed[folder.id] = window
-            scope = scope_of(mailbox.active_folders)
-            fresh.append(FolderState(folder, cursor.encode(), scope=scope))
+            fresh.append(_state(mailbox, folder, cursor))
     # All at once: a sync run that found some of them would take the others for new folders, and
     # bring in by itself what the backfill is for.
     for state, stands in zip(fresh, mailboxes.add_folders(fence, fresh), strict=True):
@@ -220,6 +216,26 @@ def _history(
             end = Cursor.decode(stands.cursor)
             listed[state.folder.id] = _window(session, state.folder, backfill, end)
     return list(listed.items())
+
+
+def _positions(
+    look: Look, states: Mapping[FolderId, FolderState], session: MailSession, clock: Clock
+) -> list[tuple[Folder, Cursor, bool]]:
+    """Return each followed folder with its position, and whether that is new."""
+    places: list[tuple[Folder, Cursor, bool]] = []
+    for folder in look.folders:
+        if folder.id not in look.followed:
+            continue
+        state = states.get(folder.id)
+        if state is not None and state.cursor is not None:
+            places.append((folder, Cursor.decode(state.cursor), False))
+        elif (baseline := _unless_closed(session.baseline, folder, now=clock.now())) is not None:
+            places.append((folder, baseline, True))
+    return places
+
+
+def _state(mailbox: Mailbox, folder: Folder, cursor: Cursor) -> FolderState:
+    return FolderState(folder, cursor.encode(), scope=scope_of(mailbox.active_folders))
 
 
 def _unless_closed(

@@ -8,21 +8,22 @@
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.domain.backfill import RELEASING, Backfill, Chunk
 from shared.domain.errors import ConflictError, ErrorCode, MailroomError, StoreThrottledError
-from shared.domain.failure import RetryAt, decide
-from shared.domain.ids import RunId, new_ulid
+from shared.domain.failure import GIVEN_UP_AFTER, RetryAt, decide
+from shared.domain.ids import FolderId, RunId, new_ulid
 from shared.domain.lease import Fence
 from shared.domain.ledger import Ledger
-from shared.domain.mailbox import Mailbox, MailboxStatus, Provider
+from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, Provider
 from shared.domain.pace import BACKFILL_SHARE, rest_after
 from shared.domain.run import Run, RunReason
 from shared.operations.access import Grants
 from shared.operations.ingest import END_SECONDS, Ingest, our_time_is_up
+from shared.operations.look_again import SecondLook
 from shared.operations.release_chunks import chunk_request, release_chunks
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
@@ -94,6 +95,8 @@ def run_backfill_chunk(request: ChunkRequest, *, ports: ChunkPorts) -> ChunkRepo
     ):
         return ChunkReport("dropped")
     run_id = RunId(new_ulid(now))
+    # Before anything is fetched: what sync is told from here on, it may be told too early.
+    states = _states(record.mailbox, ports.mailboxes)
     try:
         chunk = backfills.take_chunk(
             backfill,
@@ -101,6 +104,7 @@ def run_backfill_chunk(request: ChunkRequest, *, ports: ChunkPorts) -> ChunkRepo
             owner=run_id,
             now=now,
             seconds=int(ports.remaining_seconds()) + LEASE_MARGIN_SECONDS,
+            position=_position(backfill, request, states, backfills),
         )
     except ConflictError as error:
         if error.code is ErrorCode.WRONG_STATE:
@@ -108,7 +112,8 @@ def run_backfill_chunk(request: ChunkRequest, *, ports: ChunkPorts) -> ChunkRepo
             release_chunks(backfill, provider, backfills=backfills, queues=queues)
         return ChunkReport("dropped", code=error.code)
     try:
-        return _work(record.mailbox, backfill, chunk, run_id=run_id, started_at=now, ports=ports)
+        run = _Begun(run_id, now, states)
+        return _work(record.mailbox, backfill, chunk, run, ports=ports)
     except StoreThrottledError:
         raise
     except ConflictError as error:
@@ -124,6 +129,32 @@ def run_backfill_chunk(request: ChunkRequest, *, ports: ChunkPorts) -> ChunkRepo
         return _wait(backfill, chunk, error, ports)
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A run of a chunk: what stood when it began."""
+
+    run_id: RunId
+    at: datetime
+    states: Mapping[FolderId, FolderState]
+
+
+def _states(mailbox: Mailbox, mailboxes: MailboxStore) -> dict[FolderId, FolderState]:
+    states = mailboxes.folders(mailbox.tenant_id, mailbox.id)
+    return {state.folder.id: state for state in states}
+
+
+def _position(
+    backfill: Backfill,
+    request: ChunkRequest,
+    states: Mapping[FolderId, FolderState],
+    backfills: BackfillStore,
+) -> str | None:
+    """Return where sync stands in the chunk's folder."""
+    chunk = backfills.get_chunk(request.tenant_id, request.mailbox_id, backfill.id, request.chunk)
+    state = states.get(chunk.folder_id) if chunk else None
+    return state.cursor if state else None
+
+
 def _is_early(backfill: Backfill, now: datetime) -> bool:
     """Whether the chunk was sent again while it still waits for its turn."""
     return backfill.paced_until is not None and now < backfill.paced_until - CLOCKS_DIFFER
@@ -133,16 +164,15 @@ def _work(
     mailbox: Mailbox,
     backfill: Backfill,
     chunk: Chunk,
+    begun: "_Begun",
     *,
-    run_id: RunId,
-    started_at: datetime,
     ports: ChunkPorts,
 ) -> ChunkReport:
     """Take the chunk's messages in, then write that it is done, then release the next."""
     backfills, queues = ports.backfills, ports.queues
     fence = Fence(mailbox.tenant_id, mailbox.id, mailbox.generation)
-    states = ports.mailboxes.folders(mailbox.tenant_id, mailbox.id)
-    folders = {state.folder.id: state.folder for state in states}
+    folders = {state.folder.id: state.folder for state in begun.states.values()}
+    folder = folders[chunk.folder_id]
     ledger = Ledger()
     grant = ports.grants.of(mailbox)
     provider = ports.provider_of(mailbox.provider)
@@ -158,23 +188,35 @@ def _work(
             remaining_seconds=ports.remaining_seconds,
             folders=folders,
             since=backfill.since,
+            gives_up=chunk.attempts > GIVEN_UP_AFTER
+            and backfill.code is ErrorCode.MESSAGE_UNAVAILABLE,
             mark_suspect=(
                 (lambda name: backfills.mark_chunk_suspect(backfill, chunk, name))
                 if chunk.previous_run_died
                 else None
             ),
         )
-        # A chunk names a folder that was stored before it was planned.
-        finished = ingest.take_in(folders[chunk.folder_id], chunk.ids)
+        finished = ingest.take_in(folder, chunk.ids)
+        if finished:
+            again = SecondLook(
+                fence=fence,
+                folder=folder,
+                ids=chunk.ids,
+                position=chunk.position,
+                mailboxes=ports.mailboxes,
+                messages=ports.messages,
+                ledger=ledger,
+            )
+            again.take(session, now=ports.clock.now())
     if not finished:
         _go_on_later(backfill, chunk, ports)
         return ChunkReport("continued")
     run = Run(
         tenant_id=mailbox.tenant_id,
         mailbox_id=mailbox.id,
-        id=run_id,
+        id=begun.run_id,
         reason=RunReason.BACKFILL,
-        started_at=started_at,
+        started_at=begun.at,
         ended_at=ports.clock.now(),
         counts=ledger.counts(),
         backfill_id=backfill.id,

@@ -27,6 +27,7 @@ from shared.domain.errors import (
     RetryLaterError,
     StoreThrottledError,
 )
+from shared.domain.failure import GIVEN_UP_AFTER
 from shared.domain.folders import Folder, is_active, scope_of
 from shared.domain.ids import FolderId, ProviderMessageId, RunId, new_ulid
 from shared.domain.lease import Lease
@@ -44,7 +45,8 @@ from shared.operations.ingest import (
     Ingest,
     our_time_is_up,
 )
-from shared.operations.outcomes import SyncReport, SyncRun, fail, succeed
+from shared.operations.look_again import take_changes
+from shared.operations.outcomes import SyncReport, SyncRun, fail, same_before, succeed
 from shared.ports.clock import Clock
 from shared.ports.parser import MessageParser
 from shared.ports.provider import ChangePage, Look, MailProvider, MailSession
@@ -114,9 +116,12 @@ def sync_mailbox(
         # Our own trouble is not the mailbox's: no latest error, the queue delivers again.
         raise
     except MailroomError as error:
-        if run.lease is not None and our_time_is_up(error, remaining_seconds()):
+        if run.lease is None or not our_time_is_up(error, remaining_seconds()):
+            return fail(run, error, rng)
+        if not run.cursors:
             raise
-        return fail(run, error, rng)
+        # What was completed stands, and the rest follows in another run.
+        run.more = True
     return succeed(run, queues)
 
 
@@ -144,6 +149,7 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
         _cursors(mailbox, states),
         lambda folder: is_active(folder, mailbox.active_folders),
         folders=[state.folder for state in states.values() if not state.gone_at],
+        last_look_at=run.record.run_state.last_synced_at,
         now=run.started_at,
     )
     if look.unavailable:
@@ -231,6 +237,7 @@ def _sync_folder(
         remaining_seconds=run.remaining_seconds,
         folders={one.id: one for one in look.folders},
         since=mailbox.history_from,
+        gives_up=same_before(mailbox, ErrorCode.MESSAGE_UNAVAILABLE) >= GIVEN_UP_AFTER,
         mark_suspect=_careful_marker(run, lease),
     )
     pace = most_at_once(mailbox.provider, run.gmail_units_per_minute, SYNC_SHARE)
@@ -248,21 +255,17 @@ def _sync_folder(
         run.ledger.add(page.too_old)
         for name in page.too_old:
             run.ledger.settle(name, Fate.SKIPPED, BEFORE_HISTORY)
-        _take_changes(run, lease, folder, page)
+        take_changes(
+            lease.fence,
+            folder,
+            page,
+            messages=run.messages,
+            ledger=run.ledger,
+            now=run.clock.now(),
+        )
         cursor = page.next_cursor
         run.cursors[folder.id] = _reached(mailbox, folder, cursor)
         more = page.more
-
-
-def _take_changes(run: SyncRun, lease: Lease, folder: Folder, page: ChangePage) -> None:
-    """Write what became of copies we hold: first where they are, as a removed one has no flags."""
-    now = run.clock.now()
-    moved = {name: places for name, places in page.placed.items() if places}
-    gone = {name: places for name, places in page.placed.items() if not places}
-    run.ledger.moved += run.messages.place_copies(lease.fence, moved, now=now)
-    run.ledger.flags_changed += run.messages.set_flags(lease.fence, page.flags)
-    run.ledger.removed += run.messages.place_copies(lease.fence, gone, now=now)
-    run.ledger.removed += run.messages.remove_copies(lease.fence, folder.id, page.removed, now=now)
 
 
 def _next_page(

@@ -103,9 +103,16 @@ class BackfillStore(Protocol):
         ...
 
     def take_chunk(
-        self, backfill: Backfill, number: int, *, owner: str, now: datetime, seconds: int
+        self,
+        backfill: Backfill,
+        number: int,
+        *,
+        owner: str,
+        now: datetime,
+        seconds: int,
+        position: str | None = None,
     ) -> Chunk:
-        """Lease a chunk and count the attempt.
+        """Lease a chunk, count the attempt, and keep the `position` of the first one.
 
         A lease past its time is taken over; then `previous_run_died`. Raises
         `ConflictError(LEASE_HELD)`, also before the time it was put back for, or `WRONG_STATE`

@@ -519,7 +519,14 @@ class InMemoryBackfillStore:
             ]
 
     def take_chunk(
-        self, backfill: Backfill, number: int, *, owner: str, now: datetime, seconds: int
+        self,
+        backfill: Backfill,
+        number: int,
+        *,
+        owner: str,
+        now: datetime,
+        seconds: int,
+        position: str | None = None,
     ) -> Chunk:
         with self.world.lock:
             chunk = self._chunks(backfill).get(number)
@@ -537,6 +544,7 @@ class InMemoryBackfillStore:
                     attempts=chunk.attempts + 1,
                     lease_owner=owner,
                     lease_expires_at=now + timedelta(seconds=seconds),
+                    position=chunk.position or position,
                 ),
             )
             return replace(taken, previous_run_died=held)

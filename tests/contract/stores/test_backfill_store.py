@@ -41,8 +41,10 @@ def running(stores, count=3, **changes):
     return stores.backfills.raise_released(started, max(0, count - 1))
 
 
-def taken(stores, backfill, number=0, owner="w", at=0):
-    return stores.backfills.take_chunk(backfill, number, owner=owner, now=later(at), seconds=60)
+def taken(stores, backfill, number=0, owner="w", at=0, position=None):
+    return stores.backfills.take_chunk(
+        backfill, number, owner=owner, now=later(at), seconds=60, position=position
+    )
 
 
 def fence() -> Fence:
@@ -344,3 +346,20 @@ def test_a_chunk_is_not_finished_by_who_lost_its_lease(stores):
     assert refusal(finish, stores, backfill, old) is ErrorCode.STALE_WRITE
     assert read(stores, backfill) == backfill
     assert finish(stores, backfill, new).done == 1
+
+
+def test_a_chunk_keeps_the_position_of_its_first_attempt(stores):
+    backfill = running(stores)
+    assert taken(stores, backfill, position="gmail:1:7").position == "gmail:1:7"
+    again = taken(stores, backfill, at=2_000, position="gmail:1:9")
+    assert (again.position, again.attempts) == ("gmail:1:7", 2)
+    assert stores.backfills.get_chunk(TENANT, BOX, backfill.id, 0).position == "gmail:1:7"
+    assert taken(stores, backfill, 1).position is None
+
+
+def test_a_pace_is_read_back_until_the_next_release(stores):
+    backfill = running(stores)
+    paced = stores.backfills.raise_released(backfill, 2, paced_until=later(60))
+    assert (paced.released, paced.paced_until) == (2, later(60))
+    assert read(stores, backfill) == paced
+    assert stores.backfills.raise_released(paced, 3).paced_until is None

@@ -57,8 +57,9 @@ def test_no_two_codes_say_the_same():
     assert len({explain(code).message for code in ErrorCode}) == len(ErrorCode)
 
 
-def ruling(error, failures=0):
-    return decide(error, failures_before=failures, now=NOW, rng=random.Random(7))
+def ruling(error, failures=0, same=0):
+    rng = random.Random(7)
+    return decide(error, failures_before=failures, same_before=same, now=NOW, rng=rng)
 
 
 def test_only_a_definitive_refusal_stops_a_mailbox():
@@ -66,7 +67,12 @@ def test_only_a_definitive_refusal_stops_a_mailbox():
         ErrorCode.LOGIN_REJECTED
     )
     doubtful = ReconnectRequiredError(ErrorCode.LOGIN_REJECTED, definitive=False)
-    assert [type(ruling(doubtful, n)) for n in range(5)] == [RetryAt] * 4 + [Stop]
+    assert [type(ruling(doubtful, n, n)) for n in range(5)] == [RetryAt] * 4 + [Stop]
+
+
+def test_failures_of_another_kind_add_nothing_to_a_doubt():
+    doubtful = ReconnectRequiredError(ErrorCode.GRANT_REVOKED, definitive=False)
+    assert isinstance(ruling(doubtful, 50), RetryAt)
 
 
 def test_another_worker_s_success_is_no_failure():

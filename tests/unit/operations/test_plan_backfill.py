@@ -1,5 +1,6 @@
 """What a plan makes of folders that do not open, and of a second planner."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -111,3 +112,31 @@ def test_a_plan_that_keeps_failing_is_tried_less_often(machine):
         waits.append((waiting.waiting_until - machine.clock.now()).total_seconds() / 60)
     assert waits[0] <= 1 < waits[2] < waits[3] <= 10
     assert waits[4] <= 10
+
+
+def test_a_plan_waits_until_every_position_is_taken_and_sync_goes_on_taking_them(
+    machine, monkeypatch
+):
+    baseline, unsettled = FakeSession.baseline, {"INBOX"}
+
+    def begun(session, folder, *, now):
+        cursor = baseline(session, folder, now=now)
+        return replace(cursor, version=99) if folder.name in unsettled else cursor
+
+    monkeypatch.setattr(FakeSession, "baseline", begun)
+    monkeypatch.setattr(FakeSession, "is_settled", lambda _session, cursor: cursor.version != 99)
+    mailbox = machine.connect(days=60)
+    request = machine.queues.take_plans()[0]
+    machine.queues.take_syncs()
+    machine.plan(request)
+    backfill = machine.world.backfills[TENANT, mailbox.id][request.backfill_id]
+    assert (backfill.state, backfill.code) == (BackfillState.PLANNING, ErrorCode.TAKING_STOCK)
+    states = machine.world.folders[TENANT, mailbox.id]
+    assert {state.cursor is not None for state in states.values()} == {True}
+    unsettled.clear()
+    for name, state in states.items():
+        states[name] = replace(state, cursor=state.cursor.replace(":99:", ":1:"))
+    machine.tick(10)
+    (backfill,) = machine.world.backfills[TENANT, mailbox.id].values()
+    assert backfill.state is BackfillState.DONE
+    assert backfill.planned == backfill.counts.settled > 0

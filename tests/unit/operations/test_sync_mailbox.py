@@ -455,3 +455,39 @@ def test_a_quiet_mailbox_is_polled_less_often_until_there_is_news(machine):
     machine.tick(15)
     assert len(machine.live_copies(mailbox.id)) == 1
     assert logins(60) == 12
+
+
+def test_what_was_completed_before_our_time_was_up_stands(machine, monkeypatch):
+    monkeypatch.setattr("shared.operations.sync_mailbox.PAGE_SIZE", 2)
+    box = machine.connect(days=0)
+    machine.drain()
+    for number in range(6):
+        machine.server.deliver("INBOX", mail(number, machine.clock.now()), machine.clock.now())
+    fetch, pages = FakeSession.fetch, []
+
+    def slow(session, folder, ids):
+        pages.append(ids)
+        if len(pages) == 2:
+            machine.seconds_left = 5.0
+            raise RetryLaterError(ErrorCode.CONNECTION_TIMED_OUT)
+        yield from fetch(session, folder, ids)
+
+    monkeypatch.setattr(FakeSession, "fetch", slow)
+    report = machine.sync(SyncRequest(TENANT, box.id, RunReason.SCHEDULE))
+    assert (report.kind, report.run.counts.stored, report.run.counts.balances) == ("done", 2, True)
+    assert [one.reason for one in machine.queues.syncs] == [RunReason.CONTINUED]
+    machine.seconds_left = 100.0
+    machine.drain()
+    assert len(machine.live_copies(box.id)) == 6
+
+
+def test_a_doubt_after_an_outage_parks_nobody(machine):
+    box = machine.connect(days=0)
+    machine.drain()
+    machine.server.failure = RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE)
+    machine.tick(400)
+    machine.server.failure = ReconnectRequiredError(ErrorCode.GRANT_REVOKED, definitive=False)
+    machine.tick(70)
+    assert machine.world.mailboxes[TENANT, box.id].status is MailboxStatus.ACTIVE
+    machine.tick(400)
+    assert machine.world.mailboxes[TENANT, box.id].status is MailboxStatus.RECONNECT_REQUIRED

@@ -1,0 +1,128 @@
+"""One message that a provider fails on holds up its mailbox for half an hour at most, and loses nothing else."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.backfill import BackfillState
+from shared.domain.errors import ErrorCode, RetryLaterError
+from shared.domain.mailbox import MailboxStatus
+from shared.domain.message import MissingMessage
+from shared.domain.run import RunReason
+from shared.ports.queues import SyncRequest
+from tests.fakes.clock import FixedClock
+from tests.fakes.provider import FakeMailServer, FakeSession
+from tests.unit.operations.machine import TENANT, Machine, mail
+
+NOW = FixedClock().now()
+POISON = "Subject: Message 2\r\n"
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    made = Machine(FakeMailServer.with_folders("INBOX"))
+    fetch = FakeSession.fetch
+
+    def failing(session, folder, ids):
+        """As an adapter does: named where others came, raised where nothing did."""
+        found = list(fetch(session, folder, ids))
+        poisoned = [one for one in found if POISON.encode() in (one.raw or b"")]
+        if poisoned and len(found) == len(poisoned):
+            raise RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE)
+        for one in found:
+            name = one.provider_message_id
+            yield MissingMessage(name, "failing") if one in poisoned else one
+
+    monkeypatch.setattr(FakeSession, "fetch", failing)
+    return made
+
+
+def deliver(machine, *numbers, at=NOW):
+    for number in numbers:
+        machine.server.deliver("INBOX", mail(number, at), at)
+
+
+def subjects(machine, box):
+    messages = machine.world.messages
+    copies = machine.live_copies(box.id).values()
+    return sorted(messages[TENANT, copy.message_id].subject[-1] for copy in copies)
+
+
+def sync(machine, box):
+    machine.sync(SyncRequest(TENANT, box.id, RunReason.SCHEDULE))
+    return machine.reports[-1]
+
+
+def error_of(machine, box):
+    return machine.world.mailboxes[TENANT, box.id].inbound_error
+
+
+def test_the_others_are_stored_at_once_and_it_is_given_up_within_the_hour(machine):
+    box = machine.connect(days=0)
+    machine.drain()
+    deliver(machine, 1, 2, 3)
+    assert sync(machine, box).code is ErrorCode.MESSAGE_UNAVAILABLE
+    assert subjects(machine, box) == ["1", "3"]
+    deliver(machine, 4)
+    machine.tick(40)
+    assert subjects(machine, box) == ["1", "3", "4"]
+    assert error_of(machine, box) is None
+    ledgers = [run.ledger for run in machine.world.runs[TENANT, box.id].values()]
+    (given_up,) = [one for one in ledgers if "unreadable:not_handed_over" in one]
+    assert len(given_up["unreadable:not_handed_over"]) == 1
+
+
+def test_it_is_stored_when_the_provider_recovers_before_that(machine, monkeypatch):
+    box = machine.connect(days=0)
+    machine.drain()
+    deliver(machine, 1, 2, 3)
+    sync(machine, box)
+    machine.tick(10)
+    monkeypatch.undo()
+    machine.tick(10)
+    assert subjects(machine, box) == ["1", "2", "3"]
+
+
+def test_an_outage_is_no_message_that_fails(machine):
+    box = machine.connect(days=0)
+    machine.drain()
+    deliver(machine, 1, 3)
+    machine.server.failure = RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE)
+    machine.tick(600)
+    assert error_of(machine, box).code is ErrorCode.PROVIDER_UNAVAILABLE
+    machine.server.failure = None
+    machine.tick(70)
+    assert subjects(machine, box) == ["1", "3"]
+
+
+def test_a_backfill_gives_it_up_too_and_ends(machine):
+    deliver(machine, 1, 2, 3, at=NOW - timedelta(days=2))
+    box = machine.connect(days=30)
+    machine.drain()
+    machine.tick(120)
+    assert subjects(machine, box) == ["1", "3"]
+    (backfill,) = machine.world.backfills[TENANT, box.id].values()
+    assert backfill.state is BackfillState.DONE
+    assert (backfill.counts.already_stored, backfill.counts.unreadable) == (2, 1)
+    assert machine.world.mailboxes[TENANT, box.id].status is MailboxStatus.ACTIVE
+
+
+def test_what_came_before_a_failure_is_not_fetched_again(machine, monkeypatch):
+    box = machine.connect(days=0)
+    machine.drain()
+    monkeypatch.undo()
+    fetch = FakeSession.fetch
+
+    def cut(session, folder, ids):
+        yield from list(fetch(session, folder, ids))[:2]
+        raise RetryLaterError(ErrorCode.CONNECTION_DROPPED)
+
+    monkeypatch.setattr(FakeSession, "fetch", cut)
+    deliver(machine, 1, 3, 4)
+    assert sync(machine, box).code is ErrorCode.CONNECTION_DROPPED
+    assert subjects(machine, box) == ["1", "3"]
+    monkeypatch.undo()
+    machine.server.fetched.clear()
+    machine.tick(10)
+    assert subjects(machine, box) == ["1", "3", "4"]
+    assert len(machine.server.fetched) == 1
