@@ -1,0 +1,101 @@
+"""What an owner does while their history is imported beside sync, by the real adapters at the simulators."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from shared.domain.mailbox import Provider
+from shared.domain.run import RunReason
+from shared.ports.queues import SyncRequest
+from tests.contract.provider_worlds import NOW
+from tests.fakes.provider import FakeMailServer
+from tests.unit.operations.machine import Machine
+
+MAILS = 30
+
+
+@dataclass
+class Interrupted:
+    """A provider whose next fetch is interrupted: somebody acts when its first message is there."""
+
+    provider: object
+    act: object
+
+    @contextmanager
+    def open(self, grant, *, seconds=None):
+        with self.provider.open(grant, seconds=seconds) as session:
+            yield _Session(session, self)
+
+
+class _Session:
+    def __init__(self, session, owner) -> None:
+        self._session = session
+        self._owner = owner
+
+    def __getattr__(self, name):
+        return getattr(self._session, name)
+
+    def fetch(self, folder, ids):
+        for one in self._session.fetch(folder, ids):
+            act, self._owner.act = self._owner.act, None
+            if act is not None:
+                act(one.provider_message_id)
+            yield one
+
+
+@pytest.fixture(params=["gmail", "outlook"])
+def there(request):
+    """A mailbox with some history at each provider."""
+    world = request.getfixturevalue(request.param)
+    for number in range(MAILS):
+        at = NOW - timedelta(days=1, minutes=number)
+        world.theirs.deliver(number, folder="INBOX", received_at=at)
+    world.name = Provider(request.param)
+    return world
+
+
+ACTS = {
+    "deletes": lambda mailbox, name: mailbox.delete(name),
+    "trashes": lambda mailbox, name: mailbox.trash(name),
+    "reads": lambda mailbox, name: mailbox.set_flags(name, seen=True, flagged=True),
+}
+
+
+@pytest.mark.parametrize("what", ACTS)
+def test_what_the_owner_does_to_a_message_under_way_is_what_we_end_with(there, what):
+    machine = Machine(FakeMailServer.with_folders("INBOX"))
+    machine.clock.at = NOW
+    machine.grants = SimpleNamespace(of=lambda _mailbox: there.grant)
+    box = machine.connect(days=30)
+    place = (box.tenant_id, box.id)
+    machine.world.mailboxes[place] = replace(machine.world.mailboxes[place], provider=there.name)
+    machine.server = there.provider
+    touched = []
+
+    def act(name):
+        touched.append(name)
+        ACTS[what](there.theirs.mailbox, name)
+        machine.clock.advance(minutes=1)
+        machine.server = there.provider
+        assert machine.sync(SyncRequest(*place, RunReason.SCHEDULE)).kind == "done"
+
+    machine.plan(machine.queues.take_plans()[0])
+    machine.queues.take_syncs()
+    machine.server = Interrupted(there.provider, act)
+    (request,) = machine.queues.take_chunks()
+    machine.run_chunk(request)
+    for _ in range(3):
+        machine.clock.advance(minutes=5)
+        machine.sync(SyncRequest(*place, RunReason.SCHEDULE))
+    assert machine.reports[-1].kind == "idle"
+    ours = {name: one for name, one in machine.world.copies[place].items() if not one.removed_at}
+    (victim,) = touched
+    if what == "reads":
+        assert (ours[victim].flags.seen, ours[victim].flags.flagged) == (True, True)
+        assert len(ours) == MAILS
+    else:
+        assert victim not in ours
+        assert len(ours) == MAILS - 1
