@@ -222,14 +222,131 @@ def test_a_batch_that_is_refused_as_a_whole_is_tried_again(gmail):
     catch_up(gmail, cursor)
 
 
-def test_a_batch_whose_body_is_cut_is_a_dropped_connection_and_comes_again(gmail):
+@pytest.mark.parametrize("after_bytes", [-1, 300, 9_000])
+def test_what_a_batch_that_is_cut_did_not_bring_is_asked_for_alone(gmail, after_bytes):
     cursor = gmail.follow(None).cursor
     gmail.theirs.deliver(*range(30))
-    arm(gmail, "cut_body", route=BATCH, after_bytes=300)
-    with pytest.raises(RetryLaterError) as caught:
-        gmail.follow(cursor)
-    assert caught.value.code is ErrorCode.CONNECTION_DROPPED
+    arm(gmail, "cut_body", route=BATCH, after_bytes=after_bytes)
+    gmail.follow(cursor)
     catch_up(gmail, cursor)
+
+
+# ---- messages that fail ----
+
+POISON = [
+    ("backend_error", {"status": 500}),
+    ("backend_error", {"status": 503}),
+    ("broken_json", {}),
+    ("empty_body", {}),
+    ("not_an_object", {}),
+    ("html", {"status": 200}),
+    ("html", {"status": 403}),
+    ("status", {"status": 400}),
+    ("status", {"status": 451}),
+]
+
+
+def fetched(world, names):
+    """What a session brings of `names`, and which of them are missing why."""
+    with world.session() as session:
+        got = list(session.fetch(labels.ALL, names))
+    came = {one.provider_message_id for one in got if isinstance(one, FetchedMessage)}
+    missing = {
+        one.provider_message_id: one.reason for one in got if isinstance(one, MissingMessage)
+    }
+    assert len(came) + len(missing) == len(got)
+    return came, missing
+
+
+@pytest.mark.parametrize(("fault", "more"), POISON)
+@pytest.mark.parametrize("others", [1, 60])
+def test_a_message_gmail_fails_on_for_ever_is_named_and_the_others_come(gmail, fault, more, others):
+    gmail.theirs.deliver(*range(others + 1))
+    names = [gmail.theirs.id_of(one) for one in range(others + 1)]
+    arm(gmail, fault, times=None, route=rf"/messages/{names[0]}$", **more)
+    began = gmail.simulator.clock.now()
+    assert fetched(gmail, names) == (set(names[1:]), {names[0]: "failing"})
+    assert (gmail.simulator.clock.now() - began).total_seconds() < 20
+    assert len(gmail.simulator.log.entries(route="messages.get")) == others + 1 + 4
+
+
+@pytest.mark.parametrize(
+    ("fault", "more"),
+    [("cut_body", {"after_bytes": 60}), ("gzip_bomb", {}), ("huge_body", {"mebibytes": 140})],
+)
+def test_a_message_whose_answer_breaks_off_whenever_it_is_asked_for_is_failing(gmail, fault, more):
+    gmail.theirs.deliver(*range(4))
+    names = [gmail.theirs.id_of(one) for one in range(4)]
+    route = rf"/messages/{names[2]}$"
+    arm(gmail, "backend_error", times=1, route=route)
+    arm(gmail, fault, times=None, route=route, **more)
+    assert fetched(gmail, names) == ({*names} - {names[2]}, {names[2]: "failing"})
+
+
+def test_several_that_fail_are_waited_for_together(gmail):
+    gmail.theirs.deliver(*range(50))
+    names = [gmail.theirs.id_of(one) for one in range(50)]
+    for name in names[10:20]:
+        arm(gmail, "backend_error", times=None, route=rf"/messages/{name}$")
+    began = gmail.simulator.clock.now()
+    came, missing = fetched(gmail, names)
+    assert (came, set(missing)) == ({*names} - {*names[10:20]}, {*names[10:20]})
+    assert (gmail.simulator.clock.now() - began).total_seconds() < 20
+
+
+@pytest.mark.parametrize("count", [1, 2, 30])
+def test_where_nothing_comes_it_is_gmail_that_fails_and_no_message(gmail, count):
+    gmail.theirs.deliver(*range(count))
+    arm(gmail, "backend_error", times=None, route=GET)
+    gmail.simulator.log.clear()
+    with pytest.raises(RetryLaterError) as caught:
+        fetched(gmail, [gmail.theirs.id_of(one) for one in range(count)])
+    assert caught.value.code is ErrorCode.PROVIDER_UNAVAILABLE
+    assert len(asked(gmail, "messages.get")) <= 12
+
+
+def test_an_outage_amid_a_call_names_no_message_as_failing(gmail):
+    gmail.theirs.deliver(*range(100))
+    arm(gmail, "backend_error", times=None, after=50, route=GET)
+    names = [gmail.theirs.id_of(one) for one in range(100)]
+    came = []
+    with pytest.raises(RetryLaterError), gmail.session() as session:
+        came.extend(session.fetch(labels.ALL, names[:50]))
+        came.extend(session.fetch(labels.ALL, names[50:]))
+    assert [one.provider_message_id for one in came] == names[:50]
+
+
+def test_what_came_before_a_refusal_was_handed_over(gmail):
+    gmail.theirs.deliver(*range(60))
+    names = [gmail.theirs.id_of(one) for one in range(60)]
+    arm(gmail, "domain_policy_403", times=None, route=rf"/messages/{names[55]}$")
+    came = []
+    with pytest.raises(ConfigurationError), gmail.session() as session:
+        for one in session.fetch(labels.ALL, names):
+            came.append(one.provider_message_id)
+    assert came == names[:55]
+
+
+def test_a_quota_that_is_spent_is_no_messages_fault(gmail):
+    gmail.theirs.deliver(*range(5))
+    names = [gmail.theirs.id_of(one) for one in range(5)]
+    arm(gmail, "rate_limit_429", times=None, route=rf"/messages/{names[3]}$")
+    came = []
+    with pytest.raises(RetryLaterError) as caught, gmail.session() as session:
+        for one in session.fetch(labels.ALL, names):
+            came.append(one.provider_message_id)
+    assert caught.value.code is ErrorCode.RATE_LIMITED
+    assert came == [*names[:3], names[4]]
+
+
+def test_one_asked_for_by_itself_is_failing_where_the_session_brought_others(gmail):
+    gmail.theirs.deliver(1, 2)
+    bad, good = gmail.theirs.id_of(1), gmail.theirs.id_of(2)
+    arm(gmail, "backend_error", times=None, route=rf"/messages/{bad}$")
+    with gmail.session() as session:
+        (one,) = session.fetch(labels.ALL, [good])
+        assert isinstance(one, FetchedMessage)
+        assert list(session.fetch(labels.ALL, [bad])) == [MissingMessage(bad, "failing")]
 
 
 # ---- tokens ----

@@ -1,57 +1,131 @@
 """Decides how messages are fetched: raw, fifty to a request, what failed again one by one.
 
-A part that failed says nothing about the others (T55): the rest of the batch is taken first. Why
-raw, and not as parsed by Gmail, is measured in infra/decisions/0011-gmail-messages-come-raw.md.
+A part that failed says nothing about the others (T55): the rest of the batch is taken first. One
+that Gmail fails on again and again while it hands over others is named `failing`, so that it holds
+up nothing; where nothing comes at all it is Gmail that fails, and that is raised. Why raw, and not
+as parsed by Gmail, is measured in infra/decisions/0011-gmail-messages-come-raw.md.
 """
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError
 from shared.domain.ids import ProviderMessageId
 from shared.domain.message import FetchedMessage, MissingMessage
 from shared.providers.gmail import batch, errors, message
 from shared.providers.gmail.api import GmailApi
+from shared.providers.gmail.patience import pause, pauses_of
 
-PAUSES = (1.0, 2.0, 4.0, 8.0)
-"""Seconds before each further try: Google asks for at least one, and for twice as much each time
-(guides/handle-errors)."""
-QUOTA_PAUSES = (*PAUSES, 16.0, 30.0)
-"""Together they outlast the minute that quota is counted by."""
-LONGEST_PAUSE_SECONDS = 30.0
-"""A longer wish is the run's to obey: nothing is gained by holding a function meanwhile."""
+FEW = 3
+"""So many that fail alike, and nothing that comes: it is not the messages."""
 _OK, _UNAUTHORIZED, _NOT_FOUND = 200, 401, 404
+_BROKEN_OFF = frozenset({ErrorCode.CONNECTION_DROPPED, ErrorCode.ANSWER_NOT_UNDERSTOOD})
+"""How an answer ends amid a message that cannot be handed over."""
+_OF_THE_MESSAGE = _BROKEN_OFF | {ErrorCode.PROVIDER_UNAVAILABLE}
+"""What may be the trouble of one message: none of it is said of a quota, a token or a grant."""
+
+_Left = dict[ProviderMessageId, MailroomError | None]
+"""What has not come yet, each with what it failed of last."""
 
 
-def fetch(
-    api: GmailApi, ids: Sequence[ProviderMessageId]
-) -> Iterator[FetchedMessage | MissingMessage]:
-    """Yield each of `ids` once, as it comes, fetched or gone."""
-    wanted = list(dict.fromkeys(ids))
-    for at in range(0, len(wanted), batch.MOST_PARTS):
-        yield from _fetch_together(api, wanted[at : at + batch.MOST_PARTS])
+@dataclass
+class Fetching:
+    """The fetching of one session. Not thread-safe."""
 
+    api: GmailApi
+    _something_came: bool = False
+    """During this session: Gmail does hand over messages."""
 
-def _fetch_together(
-    api: GmailApi, ids: Sequence[ProviderMessageId]
-) -> Iterator[FetchedMessage | MissingMessage]:
-    left: dict[ProviderMessageId, MailroomError | None] = dict.fromkeys(ids)
-    for tries in itertools.count():
+    def fetch(self, ids: Sequence[ProviderMessageId]) -> Iterator[FetchedMessage | MissingMessage]:
+        """Yield each of `ids` once, as it comes, fetched, gone or failing."""
+        wanted = list(dict.fromkeys(ids))
+        for at in range(0, len(wanted), batch.MOST_PARTS):
+            yield from self._fetch_batch(wanted[at : at + batch.MOST_PARTS])
+
+    def _fetch_batch(
+        self, ids: Sequence[ProviderMessageId]
+    ) -> Iterator[FetchedMessage | MissingMessage]:
+        left: _Left = dict.fromkeys(ids)
+        for one in self._together(ids, left):
+            self._something_came |= isinstance(one, FetchedMessage)
+            yield one
+        for tries in itertools.count():
+            # Before an outage others came as well: that of a whole batch nothing came is its sign.
+            is_working = self._something_came and (len(left) < len(ids) or len(ids) <= FEW)
+            for name, reason in list(left.items()):
+                if reason is None or tries < len(pauses_of(reason)):
+                    continue
+                if reason.code not in _OF_THE_MESSAGE or not is_working:
+                    raise reason
+                del left[name]
+                yield MissingMessage(name, "failing")
+            if not left:
+                return
+            self._pause_for(left, tries)
+            for one in self._alone(left, anything_came=len(left) < len(ids)):
+                self._something_came |= isinstance(one, FetchedMessage)
+                yield one
+
+    def _together(
+        self, ids: Sequence[ProviderMessageId], left: _Left
+    ) -> Iterator[FetchedMessage | MissingMessage]:
+        """Yield what a batch brings; what it does not is asked for alone."""
+        for tries in itertools.count():
+            try:
+                with self.api.get_raw_together(ids) as parts:
+                    yield from _taken(parts, left)
+                return
+            except RetryLaterError as failure:
+                is_passing = errors.is_passing(failure) and len(left) == len(ids)
+                if is_passing and tries < len(pauses_of(failure)):
+                    pause(self.api, failure, tries)
+                elif failure.code in _OF_THE_MESSAGE:
+                    return  # one message may be what a whole batch fails of
+                else:
+                    raise
+
+    def _alone(
+        self, left: _Left, *, anything_came: bool
+    ) -> Iterator[FetchedMessage | MissingMessage]:
+        """Ask once for each that is left; fewer where nothing comes at all."""
+        failed = 0
+        for name in list(left):
+            outcome = self._ask_for(name)
+            if isinstance(outcome, FetchedMessage | MissingMessage):
+                anything_came = True
+                del left[name]
+                yield outcome
+                continue
+            left[name] = outcome
+            failed += 1
+            if outcome.code not in _OF_THE_MESSAGE or (failed >= FEW and not anything_came):
+                return
+
+    def _ask_for(self, name: ProviderMessageId) -> FetchedMessage | MissingMessage | MailroomError:
         try:
-            with api.get_raw_together(ids) as parts:
-                yield from _taken(parts, left)
-            break
-        except RetryLaterError as failure:
-            if not errors.is_passing(failure) or len(left) < len(ids):
+            outcome = _outcome(self.api.get_raw(name))
+        except RetryLaterError as error:
+            if error.code not in _BROKEN_OFF:
                 raise
-            _pause(api, failure, tries)
-    for name, reason in left.items():
-        yield _fetch_alone(api, name, reason)
+            return error
+        if isinstance(outcome, FetchedMessage) and outcome.provider_message_id != name:
+            return RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="another message came")
+        return outcome
+
+    def _pause_for(self, left: _Left, tries: int) -> None:
+        """Wait as long as the one that wishes to wait longest; raises where that is too long."""
+        reasons = [one for one in left.values() if one is not None]
+        if reasons:
+            pause(self.api, max(reasons, key=_wish), tries)
 
 
-def _taken(
-    parts: Iterator[batch.Part], left: dict[ProviderMessageId, MailroomError | None]
-) -> Iterator[FetchedMessage | MissingMessage]:
+def _wish(error: MailroomError) -> tuple[bool, float]:
+    named = error.retry_after_seconds if isinstance(error, RetryLaterError) else None
+    return error.code is ErrorCode.RATE_LIMITED, named or 0.0
+
+
+def _taken(parts: Iterator[batch.Part], left: _Left) -> Iterator[FetchedMessage | MissingMessage]:
     """Yield what came, once each whatever the answer repeats or makes up, and note what did not."""
     for part in parts:
         if part.status != _OK and not part.asked:
@@ -65,24 +139,8 @@ def _taken(
             left[ProviderMessageId(part.asked)] = outcome
 
 
-def _fetch_alone(
-    api: GmailApi, name: ProviderMessageId, reason: MailroomError | None
-) -> FetchedMessage | MissingMessage:
-    """Ask for one message again and again; raises what it failed of in the end."""
-    for tries in itertools.count():
-        if reason is not None:
-            _pause(api, reason, tries)
-        outcome = _outcome(api.get_raw(name))
-        if isinstance(outcome, FetchedMessage) and outcome.provider_message_id != name:
-            raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="another message came")
-        if isinstance(outcome, FetchedMessage | MissingMessage):
-            return outcome
-        reason = outcome
-    raise AssertionError("counting has no end")
-
-
 def _outcome(part: batch.Part) -> FetchedMessage | MissingMessage | MailroomError:
-    """Return what a part is, or an error that may pass; raises one that will not."""
+    """Return what a part is, or an error that may be the message's or pass; raises any other."""
     if part.status == _NOT_FOUND and part.asked:
         return MissingMessage(ProviderMessageId(part.asked), "gone")
     if part.status == _OK:
@@ -91,18 +149,10 @@ def _outcome(part: batch.Part) -> FetchedMessage | MissingMessage | MailroomErro
         except RetryLaterError as error:
             return error
     refusal = errors.from_api(part.status, part.headers, bytes(part.body))
-    if part.status == _UNAUTHORIZED or errors.is_passing(refusal):
+    if (
+        part.status == _UNAUTHORIZED
+        or errors.is_passing(refusal)
+        or refusal.code in _OF_THE_MESSAGE
+    ):
         return refusal
     raise refusal
-
-
-def _pause(api: GmailApi, error: MailroomError, tries: int) -> None:
-    """Wait before a further try, as long as Google wishes; raise `error` where it is no use."""
-    pauses = QUOTA_PAUSES if error.code is ErrorCode.RATE_LIMITED else PAUSES
-    if tries >= len(pauses):
-        raise error
-    wish = error.retry_after_seconds if isinstance(error, RetryLaterError) else None
-    pause = max(pauses[tries], wish or 0.0)
-    if pause > LONGEST_PAUSE_SECONDS or pause >= api.seconds_left:
-        raise error
-    api.wait(pause)

@@ -14,8 +14,9 @@ from shared.domain.folders import Folder
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.message import FetchedMessage, MissingMessage
 from shared.ports.provider import ChangePage, KnownCopies, Look
-from shared.providers.gmail import fetching, history, labels, position, units
+from shared.providers.gmail import history, labels, position, units
 from shared.providers.gmail.api import GmailApi, objects, whole_number
+from shared.providers.gmail.fetching import Fetching
 from shared.providers.gmail.listing import Listing
 from shared.providers.gmail.position import Position, Walk
 from shared.providers.gmail.scope import Scope
@@ -32,6 +33,7 @@ class GmailSession:
     def __init__(self, api: GmailApi) -> None:
         self._api = api
         self._scope = Scope()
+        self._fetching = Fetching(api)
         self._listing: Listing | None = None
         self._news: tuple[Position, history.News | CursorExpiredError] | None = None
 
@@ -121,7 +123,7 @@ class GmailSession:
     ) -> Iterator[FetchedMessage | MissingMessage]:
         """See `MailSession.fetch`; each comes whole, up to the 50 MB that Gmail takes."""
         del folder
-        yield from fetching.fetch(self._api, ids)
+        yield from self._fetching.fetch(ids)
 
     def read_part(
         self, folder: Folder, provider_message_id: ProviderMessageId, section: str, encoding: str
