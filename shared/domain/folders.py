@@ -1,7 +1,7 @@
 """Which folders of a mailbox are synced."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -45,6 +45,21 @@ def scope_of(chosen: Collection[FolderId] | None) -> str:
         return ""
     names = "\n".join(sorted(set(chosen))).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(names, digest_size=6).hexdigest()
+
+
+def is_wanted(
+    folder_ids: Collection[FolderId],
+    folders: Mapping[FolderId, Folder],
+    chosen: Collection[FolderId] | None,
+) -> bool:
+    """Whether a message in these folders is synced: one of them is active.
+
+    `folders` are those of the last listing. One that was made since is active like every new one.
+    """
+    return any(
+        is_active(folders[name], chosen) if name in folders else chosen is None
+        for name in folder_ids
+    )
 
 
 def is_active(folder: Folder, chosen: Collection[FolderId] | None) -> bool:

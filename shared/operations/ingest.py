@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.addresses import canonical_address
 from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError, UnreadableMessageError
-from shared.domain.folders import Folder, FolderRole, is_active
+from shared.domain.folders import Folder, FolderRole, is_wanted
 from shared.domain.identity import thread_and_message_id
 from shared.domain.ids import Address, FolderId, ProviderMessageId
 from shared.domain.lease import Fence
@@ -178,15 +178,10 @@ class Ingest:
         """Return why a message is not ours to keep, or None."""
         if self.since is not None and fetched.received_at < self.since:
             return BEFORE_HISTORY
-        if fetched.folder_ids is None or any(map(self._is_active, fetched.folder_ids)):
+        places = fetched.folder_ids
+        if places is None or is_wanted(places, self.folders, self.mailbox.active_folders):
             return None
         return FOLDER_NOT_ACTIVE
-
-    def _is_active(self, folder_id: FolderId) -> bool:
-        chosen = self.mailbox.active_folders
-        folder = self.folders.get(folder_id)
-        # One that was made since the last listing is active like every new one.
-        return is_active(folder, chosen) if folder else chosen is None
 
     def _settle_missing(self, missing: MissingMessage) -> None:
         if missing.reason == "failing" and not self.gives_up:

@@ -8,15 +8,16 @@ after that, sync applies, for they are stored by now.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.cursor import Cursor
 from shared.domain.errors import CursorExpiredError
-from shared.domain.folders import Folder
-from shared.domain.ids import ProviderMessageId
+from shared.domain.folders import Folder, is_wanted
+from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.lease import Fence
 from shared.domain.ledger import Ledger
+from shared.domain.mailbox import Mailbox
 from shared.domain.message import Copy
 from shared.ports.provider import ChangePage, MailSession
 from shared.ports.stores import MailboxStore, MessageStore
@@ -31,7 +32,10 @@ class SecondLook:
     """The messages of one chunk, and what their folder's changes have to say of them."""
 
     fence: Fence
+    mailbox: Mailbox
     folder: Folder
+    folders: Mapping[FolderId, Folder]
+    """All of the mailbox's, as last listed."""
     ids: Sequence[ProviderMessageId]
     position: str | None
     """The folder's cursor when the chunk was first taken."""
@@ -55,12 +59,23 @@ class SecondLook:
             except CursorExpiredError:
                 # Sync meets the same, and compares the folder.
                 return
+            scoped = replace(page, placed=self._scoped(page.placed))
             take_changes(
-                self.fence, self.folder, page, messages=self.messages, ledger=self.ledger, now=now
+                self.fence, self.folder, scoped, messages=self.messages, ledger=self.ledger, now=now
             )
             cursor = page.next_cursor
             if not page.more:
                 return
+
+    def _scoped(
+        self, placed: Mapping[ProviderMessageId, frozenset[FolderId]]
+    ) -> dict[ProviderMessageId, frozenset[FolderId]]:
+        """Place nowhere what is in no active folder: without a look an adapter does not know."""
+        chosen = self.mailbox.active_folders
+        return {
+            name: places if is_wanted(places, self.folders, chosen) else frozenset()
+            for name, places in placed.items()
+        }
 
     def in_folder(self) -> Mapping[ProviderMessageId, Copy]:
         """See `KnownCopies.in_folder`, of the chunk's own messages."""

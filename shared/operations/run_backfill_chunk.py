@@ -200,7 +200,9 @@ def _work(
         if finished:
             again = SecondLook(
                 fence=fence,
+                mailbox=mailbox,
                 folder=folder,
+                folders=folders,
                 ids=chunk.ids,
                 position=chunk.position,
                 mailboxes=ports.mailboxes,
