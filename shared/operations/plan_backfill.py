@@ -209,6 +209,12 @@ def _history(
         if window is not None:
             listed[folder.id] = window
             fresh.append(_state(mailbox, folder, cursor))
+    # Those that are not followed too: a chunk has to know trash when it sees it.
+    fresh += [
+        FolderState(folder)
+        for folder in look.folders
+        if folder.id not in look.followed and folder.id not in states
+    ]
     # All at once: a sync run that found some of them would take the others for new folders, and
     # bring in by itself what the backfill is for.
     for state, stands in zip(fresh, mailboxes.add_folders(fence, fresh), strict=True):
