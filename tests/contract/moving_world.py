@@ -102,6 +102,7 @@ class MovingWorld(ProviderWorld):
             name = one.provider_message_id
             self.fetched.append(name)
             copy = a_copy(name, one.flags, one.folder_ids or frozenset({folder.id}))
+            copy = replace(copy, received_at=one.received_at)
             self.ours[name] = Held(number_of(one), copy)
         for name in names:
             if name in self.ours:

@@ -11,7 +11,7 @@ from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.message import FetchedMessage, MissingMessage
 from shared.ports.provider import ChangePage, Grant, KnownCopies, Look, OAuthGrant
 from shared.providers.http import Http, Requests
-from shared.providers.outlook import delta, errors, fetching, glance, window
+from shared.providers.outlook import baseline, delta, errors, fetching, glance, window
 from shared.providers.outlook.endpoints import MicrosoftEndpoints
 from shared.providers.outlook.graph import Graph
 from shared.providers.outlook.session import Session
@@ -71,7 +71,7 @@ class OutlookSession:
     @errors.where_there_is_no_cursor()
     def baseline(self, folder: Folder, *, now: datetime) -> Cursor:
         """See `MailSession.baseline`. It takes a request for every thousand messages."""
-        return delta.baseline(self._session, folder, now=now)
+        return baseline.baseline(self._session, folder, now=now)
 
     def is_settled(self, cursor: Cursor) -> bool:
         """See `MailSession.is_settled`; what another version wrote is given up when it is read."""

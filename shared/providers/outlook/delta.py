@@ -6,7 +6,6 @@ there, in either order and from pages of different ages. So where an entry contr
 page, and what is later told will be told again. The content is never fetched for it.
 """
 
-from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,34 +16,17 @@ from shared.domain.folders import Folder
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.message import Copy, Flags
 from shared.ports.provider import ChangePage, KnownCopies
-from shared.providers.outlook import errors
+from shared.providers.outlook import comparing, errors
+from shared.providers.outlook.baseline import is_news
 from shared.providers.outlook.entries import Entry, Page
 from shared.providers.outlook.position import Position
-from shared.providers.outlook.session import (
-    LARGEST_PAGE,
-    Session,
-    first_link,
-    folder_path,
-)
-
-
-def baseline(session: Session, folder: Folder, *, now: datetime) -> Cursor:
-    """Return the folder's position at this instant: the link at the end of a whole round.
-
-    A cheaper one there is not: Graph gives no latest token for messages, and a filtered round
-    watches only what passes its filter.
-    """
-    link, is_last = first_link(folder), False
-    while not is_last:
-        page = session.page(link, page_size=LARGEST_PAGE)
-        link, is_last = page.link, page.is_last
-    return Position(link, _seconds(now)).cursor()
+from shared.providers.outlook.session import LARGEST_PAGE, Session, first_link
 
 
 def is_settled(cursor: Cursor) -> bool:
-    """Whether a cursor is a position: the walk over a folder that is new to us is none yet."""
+    """Whether a cursor is a place in the changes of a folder; see `MailSession.is_settled`."""
     try:
-        return not Position.of(cursor).whole
+        return Position.of(cursor).is_settled
     except CursorExpiredError:
         return True
 
@@ -65,19 +47,27 @@ def changes(
         position = Position(first_link(folder), _seconds(now), walking=True, whole=True)
     if position.left:
         return _left_over(position, limit)
+    if position.upto is not None:
+        return _compared(session, folder, position, known)
+    # Of a walk to a position next to nothing is added, however large its pages are.
+    page_size = limit if position.begun is None else LARGEST_PAGE
     with errors.where_there_is_no_cursor() if cursor is None else nullcontext():
-        page = session.page(position.link, page_size=limit)
-    news = _read(session, folder, page, known, since=since)
+        page = session.page(position.link, page_size=page_size)
+    news = _read(session, folder, page, known, since=since, begun=position.begun)
+    upto = None
     if position.whole and page.is_last:
-        _compare(session, folder, known, news)
+        gone, upto = comparing.step(session, folder, known, upto=None, told=set(news.removed))
+        news.removed += gone
     news.added.sort(key=lambda one: one.received_at)
     added = [entry.id for entry in news.added]
     following = Position(
         page.link,
         _seconds(now),
         walking=not page.is_last,
-        whole=position.whole and not page.is_last,
+        whole=(position.whole and not page.is_last) or upto is not None,
         left=tuple(added[limit:]),
+        begun=None if page.is_last else position.begun,
+        upto=upto,
     )
     session.meet(news.added[:limit])
     # A round of several pages ends where it began: what happened meanwhile is in the next one.
@@ -87,10 +77,14 @@ def changes(
         flags=news.flags,
         removed=tuple(news.removed),
         next_cursor=following.cursor(),
-        more=following.walking or bool(following.left) or comes_round,
+        more=_goes_on(following) or comes_round,
         too_old=() if position.whole else tuple(news.too_old),
         placed=news.placed,
     )
+
+
+def _goes_on(position: Position) -> bool:
+    return position.walking or bool(position.left) or position.upto is not None
 
 
 @dataclass(slots=True)
@@ -112,8 +106,17 @@ def _left_over(position: Position, limit: int) -> ChangePage:
         flags={},
         removed=(),
         next_cursor=rest.cursor(),
-        more=rest.walking or bool(rest.left),
+        more=_goes_on(rest),
     )
+
+
+def _compared(
+    session: Session, folder: Folder, position: Position, known: KnownCopies
+) -> ChangePage:
+    """Return more of what went unnoticed; at the end, what changed meanwhile is still to come."""
+    gone, upto = comparing.step(session, folder, known, upto=position.upto)
+    rest = replace(position, upto=upto, whole=upto is not None)
+    return ChangePage(added=(), flags={}, removed=tuple(gone), next_cursor=rest.cursor(), more=True)
 
 
 def _read(
@@ -123,8 +126,9 @@ def _read(
     known: KnownCopies,
     *,
     since: datetime | None,
+    begun: int | None,
 ) -> _News:
-    """Sort a page by what we hold of it."""
+    """Sort a page by what we hold of it; `begun` as in `Position`."""
     names = [*page.present, *page.removed, *page.doubtful]
     held = known.of(names) if names else {}
     here = {name for name, copy in held.items() if _is_here(copy, folder)}
@@ -143,31 +147,14 @@ def _read(
                 news.placed[name] = frozenset({folder.id})
             if _differs(held[name].flags, entry.flags):
                 news.flags[name] = entry.flags
+        elif begun is not None and not is_news(entry, begun):
+            # There before the position: whether it is wanted is not for changes to say.
+            continue
         elif since is not None and entry.received_at < since:
             news.too_old.append(name)
         else:
             news.added.append(entry)
     return news
-
-
-def _compare(session: Session, folder: Folder, known: KnownCopies, news: _News) -> None:
-    """Name what we hold of this folder and it no longer holds.
-
-    A list that left something out is not proof: lists are paged by number, and shift when something
-    is deleted meanwhile. The message itself has the last word.
-    """
-    held = set(known.in_folder()) - news.placed.keys() - set(news.removed)
-    if not held:
-        return
-    url = f"{folder_path(folder)}/messages?$select=id&$top={LARGEST_PAGE}"
-    held -= {ProviderMessageId(str(one.get("id"))) for one in session.listed(url)}
-    news.removed += _no_longer_in(folder, session.ask(sorted(held)))
-
-
-def _no_longer_in(
-    folder: Folder, asked: Mapping[ProviderMessageId, Entry | None]
-) -> Iterable[ProviderMessageId]:
-    return [name for name, entry in asked.items() if entry is None or entry.folder_id != folder.id]
 
 
 def _is_here(copy: Copy, folder: Folder) -> bool:

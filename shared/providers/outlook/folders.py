@@ -82,7 +82,7 @@ def _of_level(
     session: Session, reply: Reply, above: str, roles: Mapping[str, FolderRole | None]
 ) -> Iterator[_Listed]:
     """Yield those folders of a list, further pages included, that are ours."""
-    for one in _items(session, reply):
+    for one in session.listed(first=reply):
         identifier, count = one.get("id"), one.get("childFolderCount")
         if not isinstance(identifier, str) or not identifier:
             raise errors.unusable("a folder without an id")
@@ -92,23 +92,6 @@ def _of_level(
             continue
         name = f"{above}{one.get('displayName') or ''}"
         yield _Listed(Folder(FolderId(identifier), name, role), has_children=count != 0)
-
-
-def _items(session: Session, reply: Reply) -> Iterator[Mapping[str, object]]:
-    seen: set[str] = set()
-    while True:
-        body = reply.object()
-        value = body.get("value")
-        if not isinstance(value, list):
-            raise errors.unusable("a page without a list")
-        yield from (one for one in value if isinstance(one, dict))
-        if body.get("@odata.nextLink") is None:
-            return
-        link = session.graph.relative(body["@odata.nextLink"])
-        if link in seen:
-            raise errors.unusable("a list without an end")
-        seen.add(link)
-        reply = session.graph.get(link)
 
 
 def _children_url(folder: Folder) -> str:

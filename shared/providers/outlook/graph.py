@@ -112,6 +112,11 @@ class Graph:
         self.asked = 0
         """What Graph counts against a mailbox: requests, each one in a batch as one."""
 
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the session's deadline."""
+        return self._requests.seconds_left
+
     def relative(self, link: object) -> str:
         """Return a link of Graph's as what a batch takes.
 

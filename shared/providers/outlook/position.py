@@ -1,6 +1,7 @@
-"""Decides what an Outlook cursor holds: the link Graph gave, and what was left of its last page."""
+"""Decides what an Outlook cursor holds: the link Graph gave, and what is still to do before it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,6 +29,10 @@ class Position:
     """The round lists the whole folder and is compared with what we hold at its end."""
     left: tuple[str, ...] = ()
     """Message ids of the page before that did not fit into what was asked for."""
+    begun: int | None = None
+    """Set while a position is being taken: since when what arrives is news; seconds since 1970."""
+    upto: int | None = None
+    """Set while what we hold is compared: whatever arrived later than this is; seconds."""
 
     @classmethod
     def of(cls, cursor: Cursor) -> "Position":
@@ -46,7 +51,15 @@ class Position:
             raise TypeError("not a position")
         if not isinstance(left, list) or not all(isinstance(one, str) for one in left):
             raise TypeError("not ids")
-        return cls(link, at, bool(stored.get("walking")), bool(stored.get("whole")), tuple(left))
+        return cls(
+            link,
+            at,
+            walking=bool(stored.get("walking")),
+            whole=bool(stored.get("whole")),
+            left=tuple(left),
+            begun=_number(stored, "begun"),
+            upto=_number(stored, "upto"),
+        )
 
     def cursor(self) -> Cursor:
         """Return this position as a cursor."""
@@ -54,9 +67,24 @@ class Position:
         stored |= {name: True for name in ("walking", "whole") if getattr(self, name)}
         if self.left:
             stored["left"] = self.left
+        numbers = {"begun": self.begun, "upto": self.upto}
+        stored |= {name: number for name, number in numbers.items() if number is not None}
         return Cursor(PROVIDER, VERSION, json.dumps(stored, separators=(",", ":")))
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is a place in the changes of a folder, and no walk over what it holds."""
+        return not self.whole and self.begun is None
 
     def is_due(self, now: datetime) -> bool:
         """Whether there is something to do without asking: more pages, or a link grown old."""
         renew_at = self.at + RENEW_EVERY.total_seconds()
-        return self.walking or bool(self.left) or now.timestamp() >= renew_at
+        is_amid = self.walking or bool(self.left) or not self.is_settled
+        return is_amid or now.timestamp() >= renew_at
+
+
+def _number(stored: Mapping[str, object], name: str) -> int | None:
+    number = stored.get(name)
+    if number is not None and not isinstance(number, int):
+        raise TypeError("not a number")
+    return number

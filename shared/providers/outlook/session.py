@@ -1,11 +1,12 @@
 """Decides what one session with a mailbox remembers: pages it read ahead, messages it met."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from urllib.parse import quote
 
 from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError
 from shared.domain.folders import Folder
-from shared.domain.ids import ProviderMessageId
+from shared.domain.ids import FolderId, ProviderMessageId
+from shared.ports.provider import KnownCopies
 from shared.providers.outlook import errors
 from shared.providers.outlook.entries import FIELDS, Entry, Page, read_entry, read_page
 from shared.providers.outlook.graph import NOT_FOUND, Graph, Part, Reply
@@ -15,6 +16,13 @@ LARGEST_PAGE = 1000
 REMEMBERED = 5_000
 """Messages whose properties are kept for their content's sake, some 500 bytes each."""
 
+Item = Mapping[str, object]
+"""One of a list's, as decoded."""
+
+
+def _by_their_link(_items: Sequence[Item], link: str) -> Sequence[str]:
+    return (link,)
+
 
 class Session:
     """What `adapter` and its helpers share during one session. Not thread-safe."""
@@ -23,6 +31,8 @@ class Session:
         self.graph = graph
         self._ahead: dict[str, Reply] = {}
         self._met: dict[ProviderMessageId, Entry] = {}
+        self._held: tuple[FolderId, list[tuple[int, ProviderMessageId]]] | None = None
+        self._walks_end: float | None = None
 
     # ---- pages of a folder's delta ----
 
@@ -79,23 +89,79 @@ class Session:
             found[name] = None if is_gone(reply) else read_entry(reply.object())
         return found
 
-    def listed(self, url: str) -> Iterable[Mapping[str, object]]:
-        """Yield the items of a list of a folder's, page after page; raises as `page` does."""
-        seen: set[str] = set()
-        while url not in seen:
-            seen.add(url)
-            reply = self.graph.get(url)
+    # ---- lists ----
+
+    def listed(self, url: str = "", *, first: Reply | None = None) -> Iterator[Item]:
+        """Yield the items of a list, page after page; see `pages`."""
+        for items, _following in self.pages(url, first=first):
+            yield from items
+
+    def pages(
+        self,
+        url: str = "",
+        *,
+        first: Reply | None = None,
+        go_on: Callable[[Sequence[Item], str], Sequence[str]] = _by_their_link,
+    ) -> Iterator[tuple[Sequence[Item], str | None]]:
+        """Yield a list's pages, each with the link of what follows; raises as `page` does.
+
+        `first`: what `url` was answered, where that is known. `go_on`: says of a page and its link
+        where to go on, the first place that was not asked yet.
+        """
+        asked = {url}
+        reply = first or self.graph.get(url)
+        while True:
             if not reply.ok:
                 raise folder_failure(reply)
             body = reply.object()
             value = body.get("value")
             if not isinstance(value, list):
                 raise errors.unusable("a page without a list")
-            yield from (one for one in value if isinstance(one, dict))
-            if body.get("@odata.nextLink") is None:
+            items = [one for one in value if isinstance(one, dict)]
+            following = body.get("@odata.nextLink")
+            if following is None:
+                yield items, None
                 return
-            url = self.graph.relative(body["@odata.nextLink"])
-        raise errors.unusable("a list without an end")
+            link = self.graph.relative(following)
+            yield items, link
+            url = next((one for one in go_on(items, link) if one not in asked), "")
+            if not url:
+                raise errors.unusable("a list without an end")
+            asked.add(url)
+            reply = self.graph.get(url)
+
+    # ---- what we hold ----
+
+    def held_here(
+        self, folder: Folder, known: KnownCopies
+    ) -> Sequence[tuple[int, ProviderMessageId]]:
+        """Return what we hold of a folder, newest first: minus the second it arrived, and its id.
+
+        Read once a session, of one folder at a time, as reading costs all copies; kept is no more
+        than this of them. What is stored after that is not in it.
+        """
+        if self._held is None or self._held[0] != folder.id:
+            copies = known.in_folder()
+            here = sorted((-int(one.received_at.timestamp()), name) for name, one in copies.items())
+            self._held = (folder.id, here)
+        return self._held[1]
+
+    def forget_held(self) -> None:
+        """Let go of what `held_here` keeps."""
+        self._held = None
+
+    # ---- time ----
+
+    def has_time(self, seconds: float) -> Callable[[], bool]:
+        """Return what says whether a walk that begins now may go on.
+
+        Each has `seconds`; all of a session's end when half of its time has passed.
+        """
+        now = self.graph.seconds_left
+        if self._walks_end is None:
+            self._walks_end = now / 2
+        end = max(self._walks_end, now - seconds)
+        return lambda: self.graph.seconds_left > end
 
 
 def folder_path(folder: Folder) -> str:

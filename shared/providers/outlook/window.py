@@ -4,17 +4,18 @@ Graph's own next page is a number of messages to skip, so one that is deleted be
 would hide another. Dates do not shift.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.cursor import Cursor
 from shared.domain.folders import Folder
 from shared.domain.ids import ProviderMessageId
-from shared.providers.outlook import errors
 from shared.providers.outlook.entries import read_entry
 from shared.providers.outlook.position import Position
-from shared.providers.outlook.session import LARGEST_PAGE, Session, folder_failure, folder_path
+from shared.providers.outlook.session import LARGEST_PAGE, Item, Session, folder_path
 
-_FIELDS = "id,receivedDateTime"
+FIELDS = "id,receivedDateTime"
+"""What a list by date has to tell."""
 _LESS_THAN_A_SECOND = timedelta(microseconds=999_999)
 """Dates are asked for in whole seconds; the last one is asked for once more, whole."""
 
@@ -28,29 +29,18 @@ def list_window(
     `CursorExpiredError` for a cursor that is not ours.
     """
     Position.of(upto)
+
+    def from_the_last_date(items: Sequence[Item], link: str) -> Sequence[str]:
+        oldest = min((read_entry(one).received_at for one in items), default=None)
+        # Of a page of one second there is nothing else to go on by than the link.
+        return (window_url(folder, FIELDS, since=since, newest=oldest), link) if oldest else (link,)
+
     found: dict[ProviderMessageId, datetime] = {}
-    url = window_url(folder, _FIELDS, since=since)
-    asked: set[str] = set()
-    while url not in asked:
-        asked.add(url)
-        reply = session.graph.get(url)
-        if not reply.ok:
-            raise folder_failure(reply)
-        body = reply.object()
-        value = body.get("value")
-        if not isinstance(value, list):
-            raise errors.unusable("a page without a list")
-        page = [read_entry(one) for one in value if isinstance(one, dict)]
+    url = window_url(folder, FIELDS, since=since)
+    for items, _following in session.pages(url, go_on=from_the_last_date):
+        page = [read_entry(one) for one in items]
         found |= {one.id: one.received_at for one in page if one.received_at >= since}
-        following = body.get("@odata.nextLink")
-        if following is None:
-            return tuple(sorted(found, key=found.__getitem__, reverse=True))
-        oldest = min((one.received_at for one in page), default=None)
-        url = window_url(folder, _FIELDS, since=since, newest=oldest)
-        if oldest is None or url in asked:
-            # A page of one second; there is nothing else to go on by.
-            url = session.graph.relative(following)
-    raise errors.unusable("a list without an end")
+    return tuple(sorted(found, key=found.__getitem__, reverse=True))
 
 
 def window_url(
