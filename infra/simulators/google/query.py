@@ -41,6 +41,8 @@ _PLACES = {
     "spam": "SPAM",
     "starred": "STARRED",
     "unread": "UNREAD",
+    "chats": "CHAT",
+    "chat": "CHAT",
     "important": "IMPORTANT",
 }
 _COLUMNS = {

@@ -231,7 +231,7 @@ class _Tally:
             return True
         if entry.name in self._held:
             return False  # its content is here: it is placed again, not fetched
-        if not labels.is_mail(after) or not self._in_scope(labels.folder_ids(after)):
+        if not self._in_scope(labels.folder_ids(after)):
             return False
         if entry.kind == "messagesAdded":
             return True

@@ -57,8 +57,10 @@ def folder_ids(label_ids: Collection[str]) -> frozenset[FolderId]:
 
     What is in the trash or among spam is nowhere else, as Gmail shows it, and a draft is no mail
     yet whatever label it has. A category is a tab of the inbox that stays on when a message is
-    archived: it does not keep it from the archive.
+    archived: it does not keep it from the archive. A chat is no mail: it is in none.
     """
+    if _CHAT in label_ids:
+        return frozenset()
     for alone in (TRASH, SPAM, DRAFT):
         if alone in label_ids:
             return frozenset({FolderId(alone)})
@@ -81,11 +83,6 @@ def labels_of(folders: Collection[FolderId], flags: Flags) -> frozenset[str]:
     """Return as many of a message's labels as our copy of it tells."""
     marks = ((not flags.seen, "UNREAD"), (flags.flagged, "STARRED"), (flags.draft, DRAFT))
     return frozenset(folders) - {ARCHIVE.id} | {label for is_set, label in marks if is_set}
-
-
-def is_mail(label_ids: Collection[str]) -> bool:
-    """Whether it is mail at all: chats are kept among the messages."""
-    return _CHAT not in label_ids
 
 
 def tells_of_a_copy(label_id: str) -> bool:

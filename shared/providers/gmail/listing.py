@@ -1,221 +1,130 @@
-"""Decides how a whole mailbox is listed and compared: by years, oldest first, to go on anywhere.
+"""Decides how messages are listed: which search, how many pages, how long a quota is waited for.
 
-Gmail lists newest first and its page tokens expire (T49), so a listing goes year by year and hands
-out the ids of a year in the order of their numbers, which is that of arrival. A cursor then holds
-the year and the last id: another session lists that year anew and goes on behind it, whatever
-was deleted or arrived meanwhile. Flags and labels of what we hold are compared by listing each
-label: five units for five hundred ids, where asking for each message would cost twenty.
+Gmail lists newest first and its page tokens expire (T49), so nobody keeps one: a listing that
+breaks off is begun again.
 Source: developers.google.com/workspace/gmail/api/guides/filtering (dates in seconds are exact).
 """
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from typing import Any
 
-from shared.domain.errors import ErrorCode, RetryLaterError
-from shared.domain.ids import FolderId, ProviderMessageId
-from shared.domain.message import Copy, Flags
-from shared.ports.provider import ChangePage, KnownCopies
-from shared.providers.gmail import labels, units
+from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError
+from shared.domain.ids import ProviderMessageId
+from shared.providers.gmail import errors, units
 from shared.providers.gmail.api import GmailApi, objects
-from shared.providers.gmail.position import Position, Walk
+from shared.providers.gmail.patience import pause
 from shared.providers.gmail.scope import Scope
 
 PAGE_IDS = 500
 """The most there are in one page."""
-MOST_LABELS_COMPARED = 400
-"""With more labels, where copies lie is told by later changes alone."""
-_FIRST_YEAR = 2005
-"""What is older came by import; it is listed in one go with the year before."""
-_OVERLAP_SECONDS = 86_400
-"""Windows overlap, so that nothing falls between them however a border is meant."""
+_OVERLAP_SECONDS = 10
+"""Windows overlap, so that nothing falls between them however a border is rounded or meant."""
 _LISTINGS = 2
 """So often a listing is begun when its page token is refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of time. `begin` 0 is the floor's, `end` None is open."""
+    """A stretch of time, in seconds since 1970. `begin` 0 is the floor's, `end` 0 is open."""
 
-    begin: int
-    end: int | None
+    begin: int = 0
+    end: int = 0
+
+    def with_overlap(self) -> "Window":
+        """Return what is listed of it."""
+        begin = max(0, self.begin - _OVERLAP_SECONDS)
+        return Window(begin, self.end + _OVERLAP_SECONDS if self.end else 0)
 
 
 @dataclass
 class Listing:
-    """The listing of one mailbox during one session. Not thread-safe."""
+    """The ids of one window since a floor, each search made once. Not thread-safe."""
 
     api: GmailApi
     scope: Scope
-    _held: Mapping[ProviderMessageId, Copy] | None = None
-    _active: frozenset[ProviderMessageId] | None = None
-    """What has an active label, and below, what has none but others; where that matters."""
-    _inactive: frozenset[ProviderMessageId] | None = None
-    _ids: dict[Window, list[ProviderMessageId]] = field(default_factory=dict)
+    window: Window
+    since: datetime | None
+    _labelled: dict[str, frozenset[ProviderMessageId]] = field(default_factory=dict)
 
-    def page(
-        self,
-        position: Position,
-        known: KnownCopies,
-        *,
-        since: datetime | None,
-        limit: int,
-        now: datetime,
-    ) -> ChangePage:
-        """Return the next ids we do not hold, at most `limit`; at the end what else differs."""
-        walk = position.walk or Walk()
-        held = self._held_at_first(known)
-        added: dict[ProviderMessageId, None] = {}
-        for window in windows(since, now):
-            if window.begin < walk.window:
-                continue
-            reached = walk.after if window.begin == walk.window else 0
-            for name in self._ids_of(window, since):
-                if _number(name) <= reached or name in held or name in added:
-                    continue
-                if len(added) >= limit:
-                    further = position.walking(Walk(window.begin, reached))
-                    return ChangePage(tuple(added), {}, (), further.cursor(), more=True)
-                added[name] = None
-                reached = _number(name)
-        flags, placed = self._compared(position, held, since, now) if held else ({}, {})
-        return ChangePage(
-            added=tuple(added),
-            flags=flags,
-            removed=(),
-            next_cursor=position.walking(None).cursor(),
-            # What happened since the listing began comes right behind it.
-            more=True,
-            placed=placed,
-        )
+    def wanted(self, *, most: int | None = None) -> list[ProviderMessageId] | None:
+        """Return the ids that are in an active folder, newest first; None for more than `most`.
 
-    def window(self, since: datetime) -> tuple[ProviderMessageId, ...]:
-        """Return the ids since a date that are ours, newest first."""
-        return tuple(self._wanted(Window(0, None), since))
-
-    def _held_at_first(self, known: KnownCopies) -> Mapping[ProviderMessageId, Copy]:
-        """Return what we hold, read once: what is handed out since is not handed out again."""
-        if self._held is None:
-            self._held = known.in_folder()
-        return self._held
-
-    def _ids_of(self, window: Window, since: datetime | None) -> list[ProviderMessageId]:
-        """Return the ids of a window, oldest first, listed once in a session."""
-        if window not in self._ids:
-            self._ids[window] = sorted(self._wanted(window, since), key=_number)
-        return self._ids[window]
-
-    def _wanted(self, window: Window, since: datetime | None) -> list[ProviderMessageId]:
-        """Return the ids of a window that are in an active folder, newest first.
-
-        Where only some are active, by listing labels: fetching what is not ours to find that out
-        would cost twenty units a message.
+        Where only some folders are active, by listing labels: fetching what is not ours to find
+        that out would cost twenty units a message.
         """
-        found = self._list(_query(window, since))
-        if not self.scope.off:
+        found = self._list(most=most)
+        if found is None or not self.scope.off:
             return found
-        if self._active is None:
-            self._active = self._labelled(self.scope.on, since)
+        active = self._with_any(self.scope.on)
         if not self.scope.archive:
-            return [name for name in found if name in self._active]
-        if self._inactive is None:
-            self._inactive = self._labelled(self.scope.off, since) - self._active
-        return [name for name in found if name not in self._inactive]
+            return [name for name in found if name in active]
+        inactive = self._with_any(self.scope.off) - active
+        return [name for name in found if name not in inactive]
 
-    def _labelled(
-        self, names: Iterable[str], since: datetime | None
-    ) -> frozenset[ProviderMessageId]:
-        whole = _query(Window(0, None), since)
-        return frozenset(name for label in sorted(names) for name in self._list(whole, label))
+    def with_label(self, label: str) -> frozenset[ProviderMessageId]:
+        """Return the ids that have a label."""
+        if label not in self._labelled:
+            self._labelled[label] = frozenset(self._list(label) or ())
+        return self._labelled[label]
 
-    def _list(self, q: str, label: str = "") -> list[ProviderMessageId]:
-        """Return every id that a search finds, each once, as Gmail orders them."""
-        unwanted = "" if self.scope.drafts or label else "-in:drafts"
+    def _with_any(self, names: Iterable[str]) -> frozenset[ProviderMessageId]:
+        return frozenset(name for label in sorted(names) for name in self.with_label(label))
+
+    def _list(self, label: str = "", *, most: int | None = None) -> list[ProviderMessageId] | None:
+        """Return every id that the search finds, each once, as Gmail orders them."""
         parameters = {"maxResults": str(PAGE_IDS), "fields": "messages/id,nextPageToken"}
-        if query := " ".join(filter(None, (q, unwanted))):
-            parameters["q"] = query
+        parameters["q"] = " ".join(self._words(label))
         if label:
             parameters["labelIds"] = label
         if self.scope.spam_and_trash:
             parameters["includeSpamTrash"] = "true"
         for _ in range(_LISTINGS):
-            found = self._pages(parameters)
-            if found is not None:
-                return found
+            try:
+                return self._pages(parameters, most)
+            except _StaleTokenError:
+                continue
         raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="page tokens are refused")
 
-    def _pages(self, parameters: Mapping[str, str]) -> list[ProviderMessageId] | None:
-        """Return what all pages show, or None where a page's token is no longer taken."""
+    def _words(self, label: str) -> Iterable[str]:
+        """Return the search. `after:` takes the second it names, `before:` does not."""
+        listed = self.window.with_overlap()
+        if listed.begin:
+            yield f"after:{listed.begin}"
+        elif self.since:
+            yield f"after:{int(self.since.timestamp())}"
+        if listed.end:
+            yield f"before:{listed.end}"
+        if not label:
+            yield "-in:chats"
+            if not self.scope.drafts:
+                yield "-in:drafts"
+
+    def _pages(
+        self, parameters: Mapping[str, str], most: int | None
+    ) -> list[ProviderMessageId] | None:
+        """Return what all pages show; raises `_StaleTokenError` where one's token is refused."""
         ids: dict[ProviderMessageId, None] = {}
         token = ""
         while True:
             page = {**parameters, "pageToken": token} if token else parameters
             unless = {400: _StaleTokenError()} if token else {}
-            try:
-                found = self.api.get("messages", page, cost=units.MESSAGES_LIST, unless=unless)
-            except _StaleTokenError:
-                return None
+            found = get_patiently(
+                self.api, "messages", page, cost=units.MESSAGES_LIST, unless=unless
+            )
             for one in objects(found, "messages"):
                 ids[ProviderMessageId(str(one.get("id", "")))] = None
             previous, token = token, str(found.get("nextPageToken") or "")
+            if most is not None and len(ids) > most:
+                return None
             if not token:
                 return list(ids)
             if token == previous:
                 raise RetryLaterError(
                     ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="a page without an end"
                 )
-
-    def _compared(
-        self,
-        position: Position,
-        held: Mapping[ProviderMessageId, Copy],
-        since: datetime | None,
-        now: datetime,
-    ) -> tuple[dict[ProviderMessageId, Flags], dict[ProviderMessageId, frozenset[FolderId]]]:
-        """Return flags and folders of the copies that stand otherwise at Gmail.
-
-        What was received before the floor is not listed, so it is not judged; the first second
-        neither, whichever side of the border it is on.
-        """
-        floor = since + timedelta(seconds=1) if since else datetime.min.replace(tzinfo=UTC)
-        judged = {name: copy for name, copy in held.items() if copy.received_at > floor}
-        listed = {name for one in windows(since, now) for name in self._ids_of(one, since)}
-        placed: dict[ProviderMessageId, frozenset[FolderId]] = {
-            name: frozenset() for name in judged if name not in listed
-        }
-        names = self._labels_to_compare()
-        told = self._labels_by_id(names, since, listed & judged.keys())
-        flags: dict[ProviderMessageId, Flags] = {}
-        for name, label_ids in told.items():
-            copy = judged[name]
-            folders = labels.folder_ids(label_ids)
-            if len(names) <= MOST_LABELS_COMPARED and folders != copy.folder_ids:
-                placed[name] = folders if self.scope(folders) else frozenset()
-            if not placed.get(name, folders):
-                continue
-            seen = labels.flags_of(label_ids, position.history_id)
-            # A copy fetched since the listing began is newer than what was listed.
-            if labels.marks(seen) != labels.marks(copy.flags) and (
-                copy.flags.version <= position.history_id
-            ):
-                flags[name] = seen
-        return flags, placed
-
-    def _labels_to_compare(self) -> list[str]:
-        found = self.api.get("labels", {}, cost=units.LABELS_LIST)
-        places = [str(one.get("id", "")) for one in objects(found, "labels")]
-        return [one for one in places if labels.tells_of_a_copy(one)]
-
-    def _labels_by_id(
-        self, names: list[str], since: datetime | None, ids: Iterable[ProviderMessageId]
-    ) -> dict[ProviderMessageId, set[str]]:
-        told: dict[ProviderMessageId, set[str]] = {name: set() for name in ids}
-        asked = names if len(names) <= MOST_LABELS_COMPARED else list(labels.FLAG_LABELS)
-        for label in asked:
-            for name in self._list(_query(Window(0, None), since), label):
-                if name in told:
-                    told[name].add(label)
-        return told
 
 
 class _StaleTokenError(RetryLaterError):
@@ -225,28 +134,30 @@ class _StaleTokenError(RetryLaterError):
         super().__init__(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="a page token was refused")
 
 
-def windows(since: datetime | None, now: datetime) -> list[Window]:
-    """Return the stretches a mailbox is listed in, oldest first: years from the floor on."""
-    first = since.year + 1 if since else _FIRST_YEAR
-    borders = [
-        int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in range(first, now.year + 1)
-    ]
-    return [Window(begin, end) for begin, end in zip([0, *borders], [*borders, None], strict=True)]
+def get_patiently(
+    api: GmailApi,
+    path: str,
+    parameters: Mapping[str, str],
+    *,
+    cost: int,
+    unless: Mapping[int, MailroomError] | None = None,
+) -> dict[str, Any]:
+    """Ask as `GmailApi.get` does, and again after a pause where Gmail is busy.
+
+    A listing spends a minute's quota faster than fetching does, and one that breaks off for it
+    begins its window again. Raises the refusal where the session ends before the pause.
+    """
+    for tries in itertools.count():
+        try:
+            return api.get(path, parameters, cost=cost, unless=unless)
+        except RetryLaterError as refusal:
+            if not errors.is_passing(refusal):
+                raise
+            pause(api, refusal, tries)
+    raise AssertionError("counting has no end")
 
 
-def _query(window: Window, since: datetime | None) -> str:
-    """Return the search for a window. `after:` takes the second it names, `before:` does not."""
-    words = []
-    if window.begin:
-        words.append(f"after:{window.begin - _OVERLAP_SECONDS}")
-    elif since:
-        words.append(f"after:{int(since.timestamp())}")
-    if window.end:
-        words.append(f"before:{window.end + _OVERLAP_SECONDS}")
-    return " ".join(words)
-
-
-def _number(name: ProviderMessageId) -> int:
+def number_of(name: ProviderMessageId) -> int:
     """Return a message's id as the number it writes, which grows with arrival."""
     try:
         return int(name, 16)

@@ -20,12 +20,16 @@ without news the cursor is moved on this often, so that it never grows old in a 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """How far a listing of the whole mailbox has come, oldest first."""
+    """How far a listing of the whole mailbox has come, window by window, oldest first."""
 
-    window: int = 0
-    """How many windows of time are done."""
+    begin: int = 0
+    """Where the window under way begins, in seconds since 1970; 0 at the floor."""
+    end: int = 0
+    """Where it ends; 0 for one that is open."""
     after: int = 0
-    """The id of the last message handed out of the window under way, as a number."""
+    """The id of the last message handed out of it, as a number."""
+    judged: int = 0
+    """The id of the last copy of ours compared in it, as a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ def read(cursor: Cursor) -> Position:
         position = Position(**fields, walk=None if walk is None else Walk(**walk))
         numbers = [position.history_id, position.taken_at, position.entries]
         if position.walk is not None:
-            numbers += [position.walk.window, position.walk.after]
+            numbers += asdict(position.walk).values()
         if not all(isinstance(number, int) for number in numbers):
             raise ValueError("not numbers")
     except (ValueError, TypeError, AttributeError) as error:

@@ -16,8 +16,9 @@ from shared.domain.message import FetchedMessage, MissingMessage
 from shared.ports.provider import ChangePage, KnownCopies, Look
 from shared.providers.gmail import history, labels, position, units
 from shared.providers.gmail.api import GmailApi, objects, whole_number
+from shared.providers.gmail.comparing import Comparison
 from shared.providers.gmail.fetching import Fetching
-from shared.providers.gmail.listing import Listing
+from shared.providers.gmail.listing import Listing, Window
 from shared.providers.gmail.position import Position, Walk
 from shared.providers.gmail.scope import Scope
 
@@ -34,7 +35,7 @@ class GmailSession:
         self._api = api
         self._scope = Scope()
         self._fetching = Fetching(api)
-        self._listing: Listing | None = None
+        self._comparison: Comparison | None = None
         self._news: tuple[Position, history.News | CursorExpiredError] | None = None
 
     @property
@@ -99,14 +100,14 @@ class GmailSession:
         """See `MailSession.changes`. Nothing is too old here: only fetching tells a date."""
         _require_whole(folder)
         if cursor is None:
-            self._listing = None
+            self._comparison = None
             # Before the listing (T50): what changes meanwhile is told by history right after.
             at = self._here(now).walking(Walk())
         else:
             at = position.read(cursor)
         if at.walk is not None:
-            self._listing = self._listing or Listing(self._api, self._scope)
-            return self._listing.page(at, known, since=since, limit=limit, now=now)
+            self._comparison = self._comparison or Comparison(self._api, self._scope)
+            return self._comparison.page(at, known, since=since, limit=limit, now=now)
         news = self._news_after(at)
         return history.apply(news, at, known, self._scope, limit=limit, now=now)
 
@@ -116,7 +117,7 @@ class GmailSession:
         """See `MailSession.list_window`; positions cannot be compared with listings here."""
         _require_whole(folder)
         position.read(upto)
-        return Listing(self._api, self._scope).window(since)
+        return tuple(Listing(self._api, self._scope, Window(), since).wanted() or ())
 
     def fetch(
         self, folder: Folder, ids: Sequence[ProviderMessageId]

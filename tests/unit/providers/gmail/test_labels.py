@@ -55,6 +55,8 @@ def test_by_default_trash_spam_and_drafts_are_off():
         (["TRASH", "SPAM"], {"TRASH"}),
         (["DRAFT", "INBOX", "Label_1"], {"DRAFT"}),
         (["BLUE_STAR"], {"archive"}),
+        (["CHAT"], set()),
+        (["CHAT", "INBOX", "Label_1"], set()),
     ],
 )
 def test_where_a_message_is(label_ids, folders):
@@ -69,8 +71,3 @@ def test_our_copy_tells_the_labels_that_its_flags_were_made_of(seen, flagged, dr
     folders = labels.folder_ids(labels.labels_of(frozenset({"archive"}), flags))
     found = labels.labels_of(folders, flags)
     assert labels.flags_of(found, 7) == flags
-
-
-def test_chats_are_not_mail():
-    assert not labels.is_mail(["CHAT"])
-    assert labels.is_mail([])

@@ -19,7 +19,7 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
         Position(2**64 - 1, 1_795_262_400),
         Position(7, 8, entries=3),
         Position(7, 8, walk=Walk()),
-        Position(7, 8, walk=Walk(1_735_689_600, 2**63 + 5)),
+        Position(7, 8, walk=Walk(1_735_689_600, 1_736_000_000, 2**63 + 5, 2**63 + 1)),
     ],
 )
 def test_a_position_comes_back_as_it_was(at):
@@ -44,8 +44,8 @@ def test_a_position_comes_back_as_it_was(at):
                 '{"history_id":1}',
                 '{"history_id":1,"taken_at":2,"more":3}',
                 '{"history_id":1,"taken_at":2,"walk":7}',
-                '{"history_id":1,"taken_at":2,"walk":{"window":"x"}}',
-                '{"history_id":1,"taken_at":2,"walk":{"page":"x"}}',
+                '{"history_id":1,"taken_at":2,"walk":{"begin":"x"}}',
+                '{"history_id":1,"taken_at":2,"walk":{"window":7}}',
             )
         ),
     ],
