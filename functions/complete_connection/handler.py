@@ -15,7 +15,7 @@ from shared.api.app import RETRY_AFTER_SECONDS, cookies_named, make_app, respond
 from shared.api.schemas.mailboxes import MailboxShown
 from shared.api.schemas.sign_ins import ATTEMPT_COOKIE, CompleteConnection, SignInProvider
 from shared.api.sign_in_pages import HEADERS, HTML, approved_page, problem_page
-from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError
+from shared.domain.errors import ErrorCode, MailroomError, RequestError, RetryLaterError
 from shared.domain.mailbox import Provider
 from shared.observability import Metric, count, count_client_trouble, log_event, log_trouble
 from shared.operations.complete_connection import SentBack, answer_callback, complete_attempt
@@ -97,7 +97,11 @@ def _note(back: SentBack) -> None:
         "mailbox_id": outcome.mailbox_id if outcome else back.attempt.mailbox_id,
         "provider": provider,
     }
-    if back.error is not None:
+    if isinstance(back.error, RequestError):
+        # A person's own doing: declined, too late, another account.
+        log_event("sign_in_refused", **facts, code=back.error.code)
+        _count_failure(back.error.code, provider)
+    elif back.error is not None:
         log_trouble("sign_in_failed", back.error, **facts)
         _count_failure(outcome.code if outcome else None, provider)
     elif outcome is None or outcome.code is not None:

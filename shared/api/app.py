@@ -31,6 +31,7 @@ from shared.api.tenancy import viewer_of
 from shared.config import settings
 from shared.domain.errors import (
     Acts,
+    AttemptFailedError,
     ConfigurationError,
     ConflictError,
     CursorExpiredError,
@@ -41,7 +42,7 @@ from shared.domain.errors import (
     RetryLaterError,
     UnreadableMessageError,
 )
-from shared.domain.explanations import explain
+from shared.domain.explanations import explain, explain_in_attempt
 from shared.domain.visibility import Viewer
 from shared.observability import Metric, count, log_trouble
 
@@ -56,6 +57,8 @@ STATUS_BY_CLASS: Mapping[type[MailroomError], HTTPStatus] = {
     CursorExpiredError: HTTPStatus.SERVICE_UNAVAILABLE,
     UnreadableMessageError: HTTPStatus.UNPROCESSABLE_ENTITY,
     ConflictError: HTTPStatus.CONFLICT,
+    # Not 503: the same request will never succeed.
+    AttemptFailedError: HTTPStatus.CONFLICT,
 }
 STATUS_BY_CODE: Mapping[ErrorCode, HTTPStatus] = {
     ErrorCode.INVALID_REQUEST: HTTPStatus.BAD_REQUEST,
@@ -187,7 +190,7 @@ def _problem(
     app: APIGatewayHttpResolver, error: MailroomError, *, status: HTTPStatus | None = None
 ) -> Response[str]:
     status = status or status_of(error)
-    words = explain(error.code)
+    words = (explain_in_attempt if isinstance(error, AttemptFailedError) else explain)(error.code)
     problem = Problem(
         status=status,
         code=error.code,

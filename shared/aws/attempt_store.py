@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.aws.table import Table
@@ -13,6 +13,9 @@ from shared.domain.ids import FolderId, MailboxId, TenantId, UserId
 from shared.domain.mailbox import MailboxKind, Provider, Purpose, Visibility
 from shared.domain.secret import Secret
 
+REMEMBERED = timedelta(days=1)
+"""An attempt that is over is known this long: who comes back late is told so on the right page."""
+
 
 @dataclass(frozen=True, slots=True)
 class DynamoAttemptStore:
@@ -21,7 +24,7 @@ class DynamoAttemptStore:
     table: Table
 
     def add(self, state: str, attempt: Attempt) -> None:
-        """Write one item; DynamoDB removes it some time after `expires_at`."""
+        """Write one item; DynamoDB removes it a day after its end, or later."""
         key = attempt_key(state)
         self.table.put(
             AttemptItem(
@@ -29,7 +32,8 @@ class DynamoAttemptStore:
                 key.sk,
                 document=_document(attempt),
                 kept=attempt.kept.reveal(),
-                expires_at=int(attempt.expires_at.timestamp()),
+                ends_at=int(attempt.expires_at.timestamp()),
+                expires_at=int((attempt.expires_at + REMEMBERED).timestamp()),
             )
         )
 
@@ -39,10 +43,10 @@ class DynamoAttemptStore:
         return _attempt(item) if item else None
 
     def take(self, state: str, *, owner: str, now: datetime) -> bool:
-        """Mark the item where nobody has; time to live may be days late, so the time is checked."""
+        """Mark the item where nobody has and its time is not over."""
         is_free = AttemptItem.taken_by.does_not_exist() | (AttemptItem.taken_by == owner)
         actions = [AttemptItem.taken_by.set(owner), AttemptItem.taken_at.set(now)]
-        condition = is_free & (AttemptItem.expires_at > now.timestamp())
+        condition = is_free & (AttemptItem.ends_at > now.timestamp())
         return self.table.update(attempt_key(state), actions, condition) is not None
 
     def end(self, state: str, outcome: Outcome) -> None:
@@ -82,7 +86,7 @@ def _attempt(item: AttemptItem) -> Attempt:
         return_url=document["return_url"],
         kept=Secret(item.kept or ""),
         cookie_digest=document["cookie_digest"],
-        expires_at=datetime.fromtimestamp(item.expires_at, UTC),
+        expires_at=datetime.fromtimestamp(item.ends_at, UTC),
         mailbox_id=_mailbox_id(document["mailbox_id"]),
         wishes=_wishes(document["wishes"]),
         taken_at=item.taken_at,

@@ -51,10 +51,14 @@ def _digest(*parts: str) -> str:
 
 
 class AttemptItem(Item):
-    """A sign-in under way. `expires_at` is the table's time to live, in seconds since 1970."""
+    """A sign-in under way, until `ends_at`.
+
+    `expires_at` is the table's time to live. Both are in seconds since 1970.
+    """
 
     document = JsonAttribute()
     kept = UnicodeAttribute(null=True)
+    ends_at = NumberAttribute()
     expires_at = NumberAttribute()
     taken_by = UnicodeAttribute(null=True)
     taken_at = UTCDateTimeAttribute(null=True)

@@ -182,6 +182,10 @@ class RequestError(MailroomError):
         self.fields = tuple(fields)
 
 
+class AttemptFailedError(MailroomError):
+    """A sign-in met a failure that passes; the attempt is over, and nobody tries it again."""
+
+
 class StoreThrottledError(RetryLaterError):
     """Our own store asked us to slow down."""
 

@@ -31,9 +31,18 @@ def explain_in_test(code: ErrorCode) -> Explanation:
     return replace(words, fix=fix)
 
 
+def explain_in_attempt(code: ErrorCode) -> Explanation:
+    """Return the words for `code` where a sign-in met it, which nobody tries again."""
+    words = EXPLANATIONS[code]
+    return replace(words, fix=_CONNECT_AGAIN) if words.fix.startswith(_WAIT) else words
+
+
 _U, _A, _O, _P, _T = Acts.USER, Acts.TENANT_ADMIN, Acts.OPERATOR, Acts.PROVIDER, Acts.TIME
 _WAIT = "Nothing to do: Mailroom tries again by itself."
 _TEST_AGAIN = "Test again in a few minutes."
+_CONNECT_AGAIN = (
+    "Connect again from the start, in a few minutes; quote the request id if it stays so."
+)
 _PAIRS = "`tls` belongs to port 993 (IMAP) or 465 (SMTP), `starttls` to 143 or 587"
 _CHECK_ID = "Check the id; it may belong to something that was removed."
 
@@ -141,7 +150,7 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
         "It clears by itself; closing other mail programs helps.",
     ),
     ErrorCode.PROVIDER_UNAVAILABLE: Explanation(
-        "The mail server is unavailable for the moment.", _P, _WAIT
+        "The provider is unavailable for the moment.", _P, _WAIT
     ),
     ErrorCode.MAILBOX_FULL: Explanation(
         "The mailbox is full.", _U, "Free some space or ask for a larger quota."

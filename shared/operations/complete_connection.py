@@ -15,6 +15,7 @@ from datetime import timedelta
 
 from shared.domain.connecting import Attempt, Outcome
 from shared.domain.errors import (
+    AttemptFailedError,
     ConfigurationError,
     ConflictError,
     ErrorCode,
@@ -129,7 +130,7 @@ def complete_attempt(
     """Finish what a callback left to be confirmed, for the user who began it.
 
     Raises `RequestError` (`ATTEMPT_EXPIRED`; `ATTEMPT_NOT_YOURS`, which uses nothing up), and what
-    `connect_account` raises.
+    `connect_account` raises; a failure that passes as `AttemptFailedError`.
     """
     state = answer.get("state", "")
     attempt = ports.attempts.get(state) if state else None
@@ -144,6 +145,8 @@ def complete_attempt(
         raise AdminConsentRequiredError(
             ended.outcome.admin_consent_url, cause=cause
         ) from ended.error
+    if isinstance(ended.error, RetryLaterError):
+        raise AttemptFailedError(ended.error.code, cause=ended.error.cause) from ended.error
     if ended.error is not None:
         raise ended.error
     if ended.outcome.code is not None or ended.outcome.mailbox_id is None:
@@ -222,10 +225,9 @@ def _error_of(outcome: Outcome) -> MailroomError:
             ConflictError,
             ReconnectRequiredError,
             RequestError,
-            RetryLaterError,
         )
     }
-    kind = kinds.get(outcome.failure, MailroomError)
+    kind = kinds.get(outcome.failure, AttemptFailedError)
     return kind(outcome.code or ErrorCode.INTERNAL, cause="ended so before")
 
 

@@ -49,7 +49,7 @@ from shared.operations.look_again import take_changes
 from shared.operations.outcomes import SyncReport, SyncRun, fail, same_before, succeed
 from shared.ports.clock import Clock
 from shared.ports.parser import MessageParser
-from shared.ports.provider import ChangePage, Look, MailProvider, MailSession
+from shared.ports.provider import Look, MailProvider, MailSession
 from shared.ports.queues import SyncRequest, WorkQueues
 from shared.ports.stores import (
     AttachmentStore,
@@ -242,13 +242,31 @@ def _sync_folder(
     )
     pace = most_at_once(mailbox.provider, run.gmail_units_per_minute, SYNC_SHARE)
     most = int(min(MESSAGES_PER_RUN, pace))
+    compared = False
     more = True
     while more:
         left = most - run.ledger.counts().listed
         if left <= 0 or run.remaining_seconds() < 2 * MARGIN_SECONDS:
             run.more = True
             return
-        page = _next_page(run, session, folder, cursor, limit=min(PAGE_SIZE, left))
+        try:
+            page = session.changes(
+                folder,
+                cursor,
+                _Known(run, folder),
+                since=mailbox.history_from,
+                limit=min(PAGE_SIZE, left),
+                now=run.started_at,
+            )
+        except CursorExpiredError as error:
+            if cursor is None:
+                raise
+            if compared:
+                cause = "a position that was just taken is refused"
+                raise RetryLaterError(ErrorCode.CURSOR_EXPIRED, cause=cause) from error
+            # One the provider no longer knows is replaced by a comparison of the folder.
+            cursor, compared = None, True
+            continue
         if not ingest.take_in(folder, page.added):
             run.more = True
             return
@@ -266,28 +284,6 @@ def _sync_folder(
         cursor = page.next_cursor
         run.cursors[folder.id] = _reached(mailbox, folder, cursor)
         more = page.more
-
-
-def _next_page(
-    run: SyncRun, session: MailSession, folder: Folder, cursor: Cursor | None, *, limit: int
-) -> ChangePage:
-    """List what follows `cursor`.
-
-    One the provider no longer knows is replaced by a comparison of the folder.
-    """
-    try:
-        return session.changes(
-            folder,
-            cursor,
-            _Known(run, folder),
-            since=run.mailbox.history_from,
-            limit=limit,
-            now=run.started_at,
-        )
-    except CursorExpiredError:
-        if cursor is None:
-            raise
-        return _next_page(run, session, folder, None, limit=limit)
 
 
 def _forget_gone_folders(

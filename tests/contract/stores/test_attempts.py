@@ -113,7 +113,9 @@ def test_what_is_stored_of_an_attempt_expires_and_shows_neither_state_nor_tenant
     (item,) = aws.items()
     assert STATE not in repr(item)
     assert TENANT not in item["pk"]["S"] + item["sk"]["S"]
-    assert int(item["expires_at"]["N"]) == int(ATTEMPT.expires_at.timestamp())
+    # Who comes back late is told so on the page they began from, for a day.
+    assert int(item["expires_at"]["N"]) == int(ATTEMPT.expires_at.timestamp()) + 86_400
+    assert attempts.get(STATE).expires_at == ATTEMPT.expires_at
 
 
 def test_the_last_mailbox_on_a_grant_is_told_so(holders):

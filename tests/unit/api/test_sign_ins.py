@@ -408,8 +408,11 @@ def test_a_failure_is_told_again_too_and_logged_with_its_cause(app, accounts, ca
     assert (line.provider, line.tenant_id, line.cause) == ("gmail", "acme", "503 backendError")
     accounts.failure = None
     again = confirm(app, fragment)
-    assert (first.status, first.json["code"]) == (503, "provider_unavailable")
-    assert (again.status, again.json["code"]) == (503, "provider_unavailable")
+    for answered in (first, again):
+        # No 503: what is over succeeds by no repetition, and nobody tries it again.
+        assert (answered.status, answered.json["code"]) == (409, "provider_unavailable")
+        assert answered.json["fix"].startswith("Connect again from the start")
+        assert "retry-after" not in {name.lower() for name in answered.headers}
     query, _ = outcome_of(come_back(app, answer, cookie_of(begun)))
     assert query["mailroom_outcome"] == "provider_unavailable"
     assert nothing_happened(app, accounts)

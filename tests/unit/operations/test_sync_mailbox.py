@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.errors import (
+    CursorExpiredError,
     ErrorCode,
     ReconnectRequiredError,
     RetryLaterError,
@@ -491,3 +492,25 @@ def test_a_doubt_after_an_outage_parks_nobody(machine):
     assert machine.world.mailboxes[TENANT, box.id].status is MailboxStatus.ACTIVE
     machine.tick(400)
     assert machine.world.mailboxes[TENANT, box.id].status is MailboxStatus.RECONNECT_REQUIRED
+
+
+def test_a_provider_that_forgets_every_place_is_asked_to_compare_once_a_run(machine, monkeypatch):
+    box = machine.connect(days=0)
+    machine.drain()
+    changes, asked = FakeSession.changes, []
+
+    def forgetful(session, folder, cursor, known, **given):
+        asked.append(cursor)
+        if cursor is not None:
+            raise CursorExpiredError(ErrorCode.CURSOR_EXPIRED)
+        return replace(changes(session, folder, cursor, known, **given), more=True)
+
+    monkeypatch.setattr(FakeSession, "changes", forgetful)
+    machine.server.deliver("INBOX", mail(1, machine.clock.now()), machine.clock.now())
+    report = machine.sync(SyncRequest(TENANT, box.id, RunReason.SCHEDULE))
+    assert (report.kind, report.code) == ("failed", ErrorCode.CURSOR_EXPIRED)
+    assert len(asked) == 3
+    assert len(machine.live_copies(box.id)) == 1
+    monkeypatch.undo()
+    machine.tick(10)
+    assert machine.world.mailboxes[TENANT, box.id].inbound_error is None
