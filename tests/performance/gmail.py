@@ -314,8 +314,9 @@ def _get_together(session: GmailSession, paths: Sequence[str]) -> list[bytes]:
     api.units += units.MESSAGES_GET * len(paths)
     content_type, body = batch.request([f"/gmail/v1/users/me/{path}" for path in paths])
     url = f"{api._base}/batch/gmail/v1"
-    with api._stream(url, {"content-type": content_type}, body) as streamed:
-        found = list(batch.parts(streamed, paths, limit=PART_LIMIT_BYTES))
+    limit = PART_LIMIT_BYTES * batch.MOST_PARTS
+    with api._stream("POST", url, {"content-type": content_type}, body, limit=limit) as streamed:
+        found = list(batch.parts(streamed, paths, limit=PART_LIMIT_BYTES, room=api.room))
     if [one.status for one in found] != [200] * len(paths):
         raise MeasurementError("a part failed")
     return [bytes(one.body) for one in found]

@@ -10,9 +10,9 @@ from shared.providers.gmail.session import GmailSession
 from shared.providers.http import Http
 
 SESSION_SECONDS = 870.0
+"""Just under the longest life of a function."""
 ADDRESS_SECONDS = 8.0
 """A person waits for it, in a request that API Gateway gives up after half a minute."""
-"""Just under the longest life of a function."""
 
 
 class GmailProvider:
@@ -29,7 +29,10 @@ class GmailProvider:
             raise TypeError("Gmail is opened with a grant of Google's sign-in")
         longest = SESSION_SECONDS if seconds is None else min(SESSION_SECONDS, seconds)
         requests = self._http.until(longest)
-        yield GmailSession(GmailApi(requests, grant.tokens, self._endpoints))
+        api = GmailApi(requests, grant.tokens, self._endpoints)
+        # Whoever ends amid a large message leaves its turn to others.
+        with api.room:
+            yield GmailSession(api)
 
     def address(self, grant: OAuthGrant) -> str:
         """See `AccountReader.address`."""

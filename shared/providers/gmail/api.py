@@ -10,6 +10,7 @@ from shared.domain.secret import Secret
 from shared.ports.provider import AccessTokens
 from shared.providers.gmail import batch, errors, units
 from shared.providers.gmail.endpoints import GoogleEndpoints
+from shared.providers.gmail.room import Room
 from shared.providers.http import ANSWER_LIMIT_BYTES, Answer, Requests, Streamed
 
 PART_LIMIT_BYTES = 128 * 1024 * 1024
@@ -27,6 +28,7 @@ class GmailApi:
         self._requests = requests
         self._tokens = tokens
         self._base = endpoints.api
+        self.room = Room(lambda: requests.seconds_left)
         self.units = 0
         """Units of quota, those of failed calls counted: Gmail does not say whether it does."""
 
@@ -71,11 +73,17 @@ class GmailApi:
         return found
 
     def get_raw(self, message_id: str) -> batch.Part:
-        """Ask for one message as it came."""
+        """Ask for one message as it came. A large one has a turn in `room`, which nobody ends."""
         self.units += units.MESSAGES_GET
         url = self._url(_message(message_id), _RAW)
-        answer = self._send(url, limit=PART_LIMIT_BYTES)
-        return batch.Part(message_id, answer.status, answer.headers, answer.body)
+        with self._stream("GET", url, limit=PART_LIMIT_BYTES) as streamed:
+            if streamed.status != _OK:
+                return batch.Part(message_id, streamed.status, streamed.headers, _said(streamed))
+            body = bytearray()
+            for piece in streamed:
+                body += piece
+                self.room.grow(len(body))
+            return batch.Part(message_id, streamed.status, streamed.headers, body)
 
     @contextmanager
     def get_raw_together(self, message_ids: Sequence[str]) -> Iterator[Iterator[batch.Part]]:
@@ -86,32 +94,39 @@ class GmailApi:
         self.units += units.MESSAGES_GET * len(message_ids)
         paths = [self._url(_message(one), _RAW).removeprefix(self._base) for one in message_ids]
         content_type, body = batch.request(paths)
-        headers = {"content-type": content_type}
-        with self._stream(f"{self._base}/batch/gmail/v1", headers, body) as streamed:
+        url, headers = f"{self._base}/batch/gmail/v1", {"content-type": content_type}
+        limit = PART_LIMIT_BYTES * batch.MOST_PARTS
+        with self._stream("POST", url, headers, body, limit=limit) as streamed, self.room:
             if streamed.status != _OK:
-                answer = Answer(streamed.status, streamed.headers, b"".join(streamed))
-                raise _meaning(answer)
-            yield batch.parts(streamed, message_ids, limit=PART_LIMIT_BYTES)
+                raise _meaning(Answer(streamed.status, streamed.headers, _said(streamed)))
+            yield batch.parts(streamed, message_ids, limit=PART_LIMIT_BYTES, room=self.room)
 
     def _url(self, path: str, parameters: Mapping[str, str | Sequence[str]]) -> str:
         query = urlencode(parameters, doseq=True)
         return f"{self._base}/gmail/v1/users/me/{path}" + (f"?{query}" if query else "")
 
-    def _send(self, url: str, *, limit: int = ANSWER_LIMIT_BYTES) -> Answer:
+    def _send(self, url: str) -> Answer:
         token = self._tokens.current()
-        answer = self._requests.send("GET", url, headers=_authorised(token), limit=limit)
+        answer = self._requests.send("GET", url, headers=_authorised(token))
         if answer.status == _UNAUTHORIZED:
             token = self._tokens.renewed(token)
-            answer = self._requests.send("GET", url, headers=_authorised(token), limit=limit)
+            answer = self._requests.send("GET", url, headers=_authorised(token))
         return answer
 
     @contextmanager
-    def _stream(self, url: str, headers: Mapping[str, str], body: bytes) -> Iterator[Streamed]:
+    def _stream(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        *,
+        limit: int,
+    ) -> Iterator[Streamed]:
         token = self._tokens.current()
-        refused = False
-        limit = PART_LIMIT_BYTES * batch.MOST_PARTS
+        named = headers or {}
         with self._requests.stream(
-            "POST", url, headers={**headers, **_authorised(token)}, body=body, limit=limit
+            method, url, headers={**named, **_authorised(token)}, body=body, limit=limit
         ) as streamed:
             refused = streamed.status == _UNAUTHORIZED
             if not refused:
@@ -119,7 +134,7 @@ class GmailApi:
         if refused:
             token = self._tokens.renewed(token)
             with self._requests.stream(
-                "POST", url, headers={**headers, **_authorised(token)}, body=body, limit=limit
+                method, url, headers={**named, **_authorised(token)}, body=body, limit=limit
             ) as streamed:
                 yield streamed
 
@@ -149,6 +164,16 @@ def texts(found: Mapping[str, Any], name: str) -> list[str]:
     if not isinstance(several, list) or not all(isinstance(one, str) for one in several):
         raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause=f"{name} is no list of texts")
     return several
+
+
+def _said(streamed: Streamed) -> bytes:
+    """Return the body of a refusal, which may be an answer as long as any: its beginning."""
+    body = bytearray()
+    for piece in streamed:
+        body += piece
+        if len(body) > ANSWER_LIMIT_BYTES:
+            break
+    return bytes(body[:ANSWER_LIMIT_BYTES])
 
 
 def _meaning(answer: Answer) -> MailroomError:

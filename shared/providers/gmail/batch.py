@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.domain.errors import ErrorCode, RetryLaterError
+from shared.providers.gmail.room import Room
 from shared.providers.http import Streamed
 
 MOST_PARTS = 50
@@ -43,9 +44,10 @@ def request(targets: Sequence[str]) -> tuple[str, bytes]:
     return f"multipart/mixed; boundary={boundary}", body
 
 
-def parts(streamed: Streamed, asked: Sequence[str], *, limit: int) -> Iterator[Part]:
+def parts(streamed: Streamed, asked: Sequence[str], *, limit: int, room: Room) -> Iterator[Part]:
     """Yield the parts as they come, holding one at a time, at most `limit` bytes.
 
+    A large one keeps its turn in `room` until the next is asked for, and is let go when yielded.
     Raises `RetryLaterError` where the answer is no batch at all. One that ends early is not told
     from one that leaves parts out.
     """
@@ -54,24 +56,32 @@ def parts(streamed: Streamed, asked: Sequence[str], *, limit: int) -> Iterator[P
         raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="not the answer to a batch")
     # A refusal names an instant to wait for; parts do not say when they were written.
     outer = {"date": streamed.headers.get("date", "")}
-    for text in _split(streamed, found[1].encode(), limit):
+    for text in _split(streamed, found[1].encode(), limit, room):
         part = _read(text, asked, outer)
+        # What waits here would hold a large message as long as its reader works on it.
+        del text
         if part is not None:
-            yield part
+            handed = [part]
+            del part
+            yield handed.pop()
+        room.leave()
 
 
-def _split(slices: Iterable[bytes], boundary: bytes, limit: int) -> Iterator[bytearray]:
+def _split(slices: Iterable[bytes], boundary: bytes, limit: int, room: Room) -> Iterator[bytearray]:
     """Yield what stands between boundaries. The first may stand at the very beginning."""
     marker = b"\n--" + boundary
     held, searched, inside = bytearray(b"\n"), 0, False
     for piece in slices:
         held += piece
+        room.grow(len(held))
         while (at := held.find(marker, searched)) >= 0 and len(held) >= at + len(marker) + 2:
             # Cut in place, because a part may be as long as a message.
             part, held = held, held[at + len(marker) :]
             del part[at:]
             if inside:
-                yield part
+                whole = [part]
+                del part
+                yield whole.pop()
             if held.startswith(_END):
                 return
             inside, searched = True, 0

@@ -50,6 +50,7 @@ class Fetching:
         for one in self._together(ids, left):
             self._something_came |= isinstance(one, FetchedMessage)
             yield one
+            del one  # not to be held while the next one is read
         for tries in itertools.count():
             # Before an outage others came as well: that of a whole batch nothing came is its sign.
             is_working = self._something_came and (len(left) < len(ids) or len(ids) <= FEW)
@@ -66,6 +67,7 @@ class Fetching:
             for one in self._alone(left, anything_came=len(left) < len(ids)):
                 self._something_came |= isinstance(one, FetchedMessage)
                 yield one
+                del one
 
     def _together(
         self, ids: Sequence[ProviderMessageId], left: _Left
@@ -91,12 +93,14 @@ class Fetching:
         """Ask once for each that is left; fewer where nothing comes at all."""
         failed = 0
         for name in list(left):
-            outcome = self._ask_for(name)
-            if isinstance(outcome, FetchedMessage | MissingMessage):
-                anything_came = True
-                del left[name]
-                yield outcome
-                continue
+            with self.api.room:
+                outcome = self._ask_for(name)
+                if isinstance(outcome, FetchedMessage | MissingMessage):
+                    anything_came = True
+                    del left[name]
+                    yield outcome
+                    del outcome
+                    continue
             left[name] = outcome
             failed += 1
             if outcome.code not in _OF_THE_MESSAGE or (failed >= FEW and not anything_came):
@@ -130,13 +134,15 @@ def _taken(parts: Iterator[batch.Part], left: _Left) -> Iterator[FetchedMessage 
     for part in parts:
         if part.status != _OK and not part.asked:
             continue  # of whom it is about nothing is known: asked for alone it is told
-        outcome = _outcome(part)
+        asked, outcome = part.asked, _outcome(part)
+        del part
         if isinstance(outcome, FetchedMessage | MissingMessage):
             if outcome.provider_message_id in left:
                 del left[outcome.provider_message_id]
                 yield outcome
-        elif part.asked in left:
-            left[ProviderMessageId(part.asked)] = outcome
+        elif asked in left:
+            left[ProviderMessageId(asked)] = outcome
+        del outcome
 
 
 def _outcome(part: batch.Part) -> FetchedMessage | MissingMessage | MailroomError:
