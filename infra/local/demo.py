@@ -145,7 +145,7 @@ Open    {page_url}   connect them, reconnect, see their mail with a contact
 """
     )
     for name, one in providers.as_json().items():
-        say(f"Control {one['control']}faults   of the {name} simulator (infra/simulators/)")
+        say(f"Control {one['control']}/faults   of the {name} simulator (infra/simulators/)")
 
 
 def send_command(login: Login, authority: Path | None, sender: str) -> str:

@@ -60,10 +60,10 @@ def main() -> int:
     if not stop(paths):
         print("The local stack did not end; look into", paths.logs, file=sys.stderr)
         return 1
-    print("Stopped. The data is kept." if was_running else "Nothing was running.")
     if given.wipe:
         wipe(paths)
-        print("All local data is deleted.")
+    said = "Stopped." if was_running else "Nothing was running."
+    print(said, "All local data is deleted." if given.wipe else "The data is kept.")
     return 0
 
 

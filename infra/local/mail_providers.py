@@ -114,7 +114,7 @@ class MailProviders:
             one.provider: {
                 "url": one.simulator.url,
                 "browser_url": one.simulator.browser_url,
-                "control": f"{one.simulator.browser_url}/_control/",
+                "control": f"{one.simulator.browser_url}/_control",
                 "addresses": list(one.addresses),
             }
             for one in self._both()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from infra.local import demo, lock
 from infra.local.clients import forget_host_settings
@@ -75,7 +76,7 @@ def _run(paths: Paths, *, empty: bool, mail_ports: Sequence[int]) -> int:
     )
     try:
         stack.more = {"AllowedOrigins": ",".join((*ORIGINS, page.origin))}
-        _start(stack, servers, providers, mail_ports)
+        _start(stack, servers, providers, page, mail_ports)
         if not empty:
             demo.run(stack, servers, _say)
         demo.say_what_to_try(stack, _say)
@@ -83,7 +84,7 @@ def _run(paths: Paths, *, empty: bool, mail_ports: Sequence[int]) -> int:
             demo.say_how_to_send(servers, _say)
         demo.say_how_to_sign_in(providers, page.origin, _say)
         # Last: who waits for this file may use all of it, the demo included.
-        _describe(stack, servers, providers, ready=True)
+        _describe(stack, servers, providers, page, ready=True)
         _say("Running. Ctrl-C or `uv run poe down` stops it and keeps the data.")
         _watch(stack)
     except _StopRequestedError:
@@ -106,7 +107,11 @@ def _run(paths: Paths, *, empty: bool, mail_ports: Sequence[int]) -> int:
 
 
 def _start(
-    stack: LocalStack, servers: MailServers, providers: MailProviders, mail_ports: Sequence[int]
+    stack: LocalStack,
+    servers: MailServers,
+    providers: MailProviders,
+    page: DemoPage,
+    mail_ports: Sequence[int],
 ) -> None:
     _say("Starting the demo's mail servers, and Gmail's and Outlook's simulators")
     servers.start()
@@ -117,14 +122,25 @@ def _start(
     stack.start(_say)
     providers.register(stack)
     providers.fill()
-    _describe(stack, servers, providers, ready=False)
+    _describe(stack, servers, providers, page, ready=False)
 
 
 def _describe(
-    stack: LocalStack, servers: MailServers, providers: MailProviders, *, ready: bool
+    stack: LocalStack,
+    servers: MailServers,
+    providers: MailProviders,
+    page: DemoPage,
+    *,
+    ready: bool,
 ) -> None:
-    more = {"simulators": providers.as_json(), "pid": os.getpid(), "ready": ready}
-    stack.describe({**servers.as_json(), **more})
+    more: dict[str, Any] = {
+        **servers.as_json(),
+        "simulators": providers.as_json(),
+        "page": page.origin,
+        "pid": os.getpid(),
+        "ready": ready,
+    }
+    stack.describe(more)
 
 
 def _watch(stack: LocalStack) -> None:

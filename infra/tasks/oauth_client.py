@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 
 from infra.local import clients
+from infra.local.paths import Paths
+from infra.local.stack import description
 from shared.aws.oauth_clients import client_secret_name, read_client, written_client
 from shared.domain.errors import ConfigurationError
 from shared.domain.ids import TenantId
@@ -53,7 +55,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.directory and provider is not Provider.OUTLOOK:
         print("Nothing was stored: only outlook has directories.", file=sys.stderr)
         return 1
-    store_secret(_secrets_manager(given.endpoint_url), name, text)
+    endpoint = given.endpoint_url
+    if given.stage == "local" and not endpoint:
+        # Never AWS: a stage of that name is the stack on this machine.
+        endpoint = description(Paths.of()).get("aws_endpoint")
+        if not endpoint:
+            print("Nothing was stored: no local stack runs; `uv run poe up`.", file=sys.stderr)
+            return 1
+    try:
+        store_secret(_secrets_manager(endpoint), name, text)
+    except (NoRegionError, NoCredentialsError) as error:
+        print(f"Nothing was stored: {error} Choose a profile with AWS_PROFILE.", file=sys.stderr)
+        return 1
     print(f"Stored as {name}. Functions use it within five minutes.")
     return 0
 
