@@ -308,10 +308,22 @@ def test_an_answer_that_is_none_moves_nothing_and_passes(followed, fault):
 
 
 @pytest.mark.parametrize("fault", [one for one in BROKEN if one not in ("no_link", "gzip_bomb")])
-def test_a_batch_that_is_none_moves_nothing_and_passes(followed, fault):
+def test_what_a_batch_does_not_bring_is_read_message_by_message(followed, fault):
     world, cursor = followed
     folder = world.folder()
     world.simulator.faults.arm(fault, route=BATCH, times=None)
+    with world.session() as session:
+        world.take_in(session, folder, cursor)
+    world.simulator.faults.clear()
+    assert holds_all(world)
+
+
+@pytest.mark.parametrize("fault", ["html", "cut_body", "cut_before_work", "not_an_object"])
+def test_where_nothing_comes_together_or_alone_nothing_moves_and_it_passes(followed, fault):
+    world, cursor = followed
+    folder = world.folder()
+    for route in (BATCH, CONTENT):
+        world.simulator.faults.arm(fault, route=route, times=None)
     with pytest.raises(RetryLaterError), world.session() as session:
         world.take_in(session, folder, cursor)
     world.simulator.faults.clear()

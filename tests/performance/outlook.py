@@ -25,7 +25,7 @@ from shared.providers.outlook import apart
 from shared.providers.outlook.adapter import OutlookSession
 from shared.providers.outlook.entries import read_entry
 from shared.providers.outlook.graph import Part
-from shared.providers.outlook.session import message_path
+from shared.providers.outlook.paths import message_path
 from tests.contract.outlook_world import OutlookWorld, at_microsoft
 from tests.fakes.known import Known
 from tests.performance.synthetic_mail import DAYS, LAST_DAY, generate

@@ -11,7 +11,7 @@ from email.utils import format_datetime, quote
 from shared.domain.ids import ProviderMessageId
 from shared.domain.message import FetchedMessage, FetchedPart, RemotePart
 from shared.providers.outlook.entries import Entry, instant
-from shared.providers.outlook.session import message_path
+from shared.providers.outlook.paths import message_path
 
 _PROPERTIES = (
     "internetMessageHeaders,internetMessageId,subject,sentDateTime,from,toRecipients,ccRecipients,"

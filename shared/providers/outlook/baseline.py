@@ -11,8 +11,10 @@ from datetime import datetime, timedelta
 from shared.domain.cursor import Cursor
 from shared.domain.folders import Folder
 from shared.providers.outlook.entries import Entry
+from shared.providers.outlook.graph import LARGEST_PAGE
+from shared.providers.outlook.paths import first_link
 from shared.providers.outlook.position import Position
-from shared.providers.outlook.session import LARGEST_PAGE, Session, first_link
+from shared.providers.outlook.session import Session
 
 FOLDER_SECONDS = 60.0
 """What one folder's walk may take before the next folder has its turn."""

@@ -19,8 +19,10 @@ from shared.ports.provider import ChangePage, KnownCopies
 from shared.providers.outlook import comparing, errors
 from shared.providers.outlook.baseline import is_news
 from shared.providers.outlook.entries import Entry, Page
+from shared.providers.outlook.graph import LARGEST_PAGE
+from shared.providers.outlook.paths import first_link
 from shared.providers.outlook.position import Position
-from shared.providers.outlook.session import LARGEST_PAGE, Session, first_link
+from shared.providers.outlook.session import Session
 
 
 def is_settled(cursor: Cursor) -> bool:
@@ -133,7 +135,8 @@ def _read(
     held = known.of(names) if names else {}
     here = {name for name, copy in held.items() if _is_here(copy, folder)}
     elsewhere = [name for name in page.present if name in held and name not in here]
-    entries: dict[ProviderMessageId, Entry | None] = dict(page.present)
+    # Where a message does not say where it is, the page is believed.
+    entries: dict[ProviderMessageId, Entry | None] = {**page.present, **page.doubtful}
     entries |= session.ask([*elsewhere, *sorted(page.doubtful)])
     news = _News(removed=[name for name in page.removed if name in here])
     for name, entry in entries.items():

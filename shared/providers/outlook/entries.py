@@ -37,7 +37,7 @@ class Page:
 
     present: Mapping[ProviderMessageId, Entry]
     removed: frozenset[ProviderMessageId]
-    doubtful: frozenset[ProviderMessageId]
+    doubtful: Mapping[ProviderMessageId, Entry]
     """Told as present and as removed: which was last, nobody says."""
     link: str
     """The next one, of this round or of what follows."""
@@ -69,10 +69,8 @@ def read_page(body: Mapping[str, object], link: str, *, is_last: bool) -> Page:
         known = present.get(identifier)
         if known is None or entry.flags.version >= known.flags.version:
             present[identifier] = entry
-    doubtful = removed & present.keys()
-    for both in doubtful:
-        del present[both]
-    return Page(present, frozenset(removed - doubtful), frozenset(doubtful), link, is_last)
+    doubtful = {name: present.pop(name) for name in removed & present.keys()}
+    return Page(present, frozenset(removed - doubtful.keys()), doubtful, link, is_last)
 
 
 def read_entry(stored: Mapping[str, object]) -> Entry:

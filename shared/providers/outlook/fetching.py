@@ -6,18 +6,25 @@ parts. Outlook writes the MIME anew at each request (learn.microsoft.com/graph/o
 message): its content is stable, its bytes are not, and no two readings may be put together.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
-from shared.domain.errors import ErrorCode, UnreadableMessageError
+from shared.domain.errors import (
+    ErrorCode,
+    MailroomError,
+    RetryLaterError,
+    UnreadableMessageError,
+)
 from shared.domain.folders import Folder
 from shared.domain.ids import ProviderMessageId
 from shared.domain.message import FetchedMessage, MissingMessage
 from shared.providers.outlook import apart, errors
 from shared.providers.outlook.entries import Entry
+from shared.providers.outlook.failing import Doubts, Failure, is_message, may_be_its_own
 from shared.providers.outlook.graph import PARTS, AnswerTooLargeError, Part, Reply
+from shared.providers.outlook.paths import content_path, message_path
 from shared.providers.outlook.range_learning import learn
-from shared.providers.outlook.session import Session, is_gone, message_path
+from shared.providers.outlook.session import Session, is_gone
 
 WHOLE_BYTES = 8 << 20
 """Up to this size a message is held whole."""
@@ -33,6 +40,7 @@ _UNREADABLE = frozenset(
         "errormessagesizeexceeded",
     }
 )
+Outcome = FetchedMessage | MissingMessage | Failure
 _SERVER_ERROR = 500
 _NO_CONTENT = frozenset({400, 405})
 """How Graph answers for what has no content: a link, or a kind of item that has no MIME."""
@@ -46,79 +54,97 @@ def fetch(
     What was read before a refusal has been yielded when the refusal is raised.
     """
     names = list(dict.fromkeys(ids))
+    doubts = Doubts(session.graph, names)
+    for outcome in _outcomes(session, folder, names):
+        yield from doubts.sorted(outcome)
+    yield from doubts.settled()
+
+
+def _outcomes(
+    session: Session, folder: Folder, names: Sequence[ProviderMessageId]
+) -> Iterator[Outcome]:
     known = {name: entry for name in names if (entry := session.met(name)) is not None}
     known |= learn(session, folder, [name for name in names if name not in known])
     for start in range(0, len(names), PARTS):
         group = names[start : start + PARTS]
-        entries: Mapping[ProviderMessageId, Entry | None] = {
-            **session.ask(name for name in group if name not in known),
-            **{name: known.pop(name) for name in group if name in known},
-        }
+        asked, failed = session.inquire(name for name in group if name not in known)
+        entries = {**asked, **{name: known.pop(name) for name in group if name in known}}
         there = [entry for entry in entries.values() if entry is not None]
-        yield from (MissingMessage(name, "gone") for name in group if entries[name] is None)
+        yield from (MissingMessage(name, "gone") for name in entries if entries[name] is None)
         yield from _together(session, [one for one in there if not one.has_attachments])
         for one in there:
             if one.has_attachments:
                 yield _alone(session, one)
+        yield from (Failure(name, error) for name, error in failed.items())
 
 
-def _together(
-    session: Session, entries: Sequence[Entry]
-) -> Iterator[FetchedMessage | MissingMessage]:
+def _together(session: Session, entries: Sequence[Entry]) -> Iterator[Outcome]:
     """Read messages in one batch; those that do not come with the others are read alone."""
-    parts = [Part(f"{message_path(one.id)}/$value") for one in entries]
+    parts = [Part(content_path(one.id)) for one in entries]
     try:
         replies = session.graph.batch(parts, limit=BATCH_BYTES) if parts else []
-    except AnswerTooLargeError:
-        # Pictures in a text are no attachments to Graph.
+    except RetryLaterError as error:
+        if not may_be_its_own(error, session.graph):
+            raise
+        # Pictures in a text are no attachments to Graph, and may be too much for a batch; else one
+        # of them may have spoilt what came for all.
         replies = [Reply(_SERVER_ERROR)] * len(parts)
-    left: list[tuple[Entry, Reply]] = []
+    left: list[tuple[Entry, MailroomError]] = []
     for one, reply in zip(entries, replies, strict=True):
-        if reply.ok:
-            yield _whole(one, reply.content())
-        elif is_gone(reply):
+        if is_gone(reply):
             yield MissingMessage(one.id, "gone")
-        else:
-            left.append((one, reply))
-    for one, reply in left:
-        if reply.status != _SERVER_ERROR and not _is_about_it(reply):
-            raise reply.failure()
-        yield _alone(session, one)
+            continue
+        try:
+            message = _whole(one, reply.content())
+        except MailroomError as error:
+            left.append((one, error))
+            continue
+        yield message
+    for one, why in left:
+        may_come = may_be_its_own(why, session.graph)
+        yield _alone(session, one) if may_come else Failure(one.id, why)
 
 
-def _alone(session: Session, one: Entry) -> FetchedMessage | MissingMessage:
+def _alone(session: Session, one: Entry) -> Outcome:
     """Read one message whole, or in parts where it is too large or cannot be written as MIME."""
     try:
-        content = session.graph.content(f"{message_path(one.id)}/$value", limit=WHOLE_BYTES)
-    except AnswerTooLargeError:
-        return _in_parts(session, one, None)
-    if isinstance(content, bytes):
-        return _whole(one, content)
-    if is_gone(content):
-        return MissingMessage(one.id, "gone")
-    if content.status == _SERVER_ERROR or _is_about_it(content):
-        return _in_parts(session, one, content)
-    raise content.failure()
+        try:
+            content = session.graph.content(content_path(one.id), limit=WHOLE_BYTES)
+        except AnswerTooLargeError:
+            return _in_parts(session, one, None)
+        if isinstance(content, bytes):
+            return _whole(one, content)
+        if is_gone(content):
+            return MissingMessage(one.id, "gone")
+        if content.status == _SERVER_ERROR or _is_about_it(content):
+            return _in_parts(session, one, content)
+        return Failure(one.id, content.failure())
+    except MailroomError as error:
+        return Failure(one.id, error)
 
 
-def _in_parts(
-    session: Session, one: Entry, refusal: Reply | None
-) -> FetchedMessage | MissingMessage:
+def _in_parts(session: Session, one: Entry, refusal: Reply | None) -> Outcome:
     """Read a message by its properties; `refusal` is what its MIME was refused with, if it was."""
     reply = session.graph.get(apart.url_of(one.id))
     if is_gone(reply):
         return MissingMessage(one.id, "gone")
     if reply.ok:
-        attachments = session.listed(apart.attachments_url_of(one.id))
-        return apart.message(one, reply.object(), list(attachments))
+        try:
+            attachments = list(session.listed(apart.attachments_url_of(one.id)))
+        except RetryLaterError as error:
+            if error.code is not ErrorCode.FOLDER_UNAVAILABLE:
+                raise
+            # A list answers 404 without what it is of: the message was deleted meanwhile.
+            return MissingMessage(one.id, "gone")
+        return apart.message(one, reply.object(), attachments)
     if refusal is not None and _is_about_it(refusal):
         return MissingMessage(one.id, "unreadable")
     raise reply.failure()
 
 
 def _whole(one: Entry, raw: bytes) -> FetchedMessage:
-    if not raw:
-        raise errors.unusable("a message without a byte")
+    if not is_message(raw):
+        raise errors.unusable("a message without a header")
     return FetchedMessage(
         provider_message_id=one.id,
         received_at=one.received_at,

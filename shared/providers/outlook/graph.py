@@ -25,6 +25,8 @@ from shared.providers.outlook.throttling import PASSING, Patience, wish_of
 
 PARTS = 20
 """Requests in one batch, Graph's limit."""
+LARGEST_PAGE = 1000
+"""Items of a list, Graph's limit for messages (`$top`)."""
 OK = 200
 UNAUTHORIZED = 401
 NOT_FOUND = 404

@@ -13,8 +13,9 @@ from shared.domain.errors import ErrorCode, RetryLaterError
 from shared.domain.folders import Folder
 from shared.domain.ids import ProviderMessageId
 from shared.providers.outlook.entries import FIELDS, Entry, read_entry
-from shared.providers.outlook.graph import PARTS
-from shared.providers.outlook.session import LARGEST_PAGE, Session
+from shared.providers.outlook.failing import may_be_its_own
+from shared.providers.outlook.graph import LARGEST_PAGE, PARTS
+from shared.providers.outlook.session import Session
 from shared.providers.outlook.window import window_url
 
 _PAGES_TO_SPARE = 1
@@ -25,12 +26,14 @@ def learn(
 ) -> Mapping[ProviderMessageId, Entry]:
     """Return what is known of most of `names`, where there are enough of them to be listed.
 
-    Those that were moved or deleted are left out, and so may others be: they are to be asked for.
+    Those that were moved or deleted are left out, and so may others be, where there is no list:
+    they are to be asked for.
     """
     if len(names) <= PARTS:
         return {}
-    ends = session.ask({names[0]: None, names[-1]: None})
-    found = {name: entry for name, entry in ends.items() if entry is not None}
+    ends = {names[0], names[-1]}
+    asked, _failed = session.inquire(ends)
+    found = {name: entry for name, entry in asked.items() if entry is not None}
     dates = [entry.received_at for entry in found.values()]
     if len(dates) < len(ends):
         return found
@@ -43,6 +46,8 @@ def learn(
             if entry.id in wanted:
                 found[entry.id] = entry
     except RetryLaterError as error:
-        if error.code is not ErrorCode.FOLDER_UNAVAILABLE:
+        if error.code is not ErrorCode.FOLDER_UNAVAILABLE and not may_be_its_own(
+            error, session.graph
+        ):
             raise
     return found

@@ -1,7 +1,6 @@
 """Decides what one session with a mailbox remembers: pages it read ahead, messages it met."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from urllib.parse import quote
 
 from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError
 from shared.domain.folders import Folder
@@ -9,10 +8,12 @@ from shared.domain.ids import FolderId, ProviderMessageId
 from shared.ports.provider import KnownCopies
 from shared.providers.outlook import errors
 from shared.providers.outlook.entries import FIELDS, Entry, Page, read_entry, read_page
-from shared.providers.outlook.graph import NOT_FOUND, Graph, Part, Reply
+from shared.providers.outlook.failing import may_be_its_own, reads_others
+from shared.providers.outlook.graph import NOT_FOUND, PARTS, Graph, Part, Reply
+from shared.providers.outlook.paths import message_path
 
-LARGEST_PAGE = 1000
-"""Items of a list, Graph's limit for messages (`$top`)."""
+_TRIED_ALONE = 3
+"""Messages of a batch that did not come, before all of it is given up."""
 REMEMBERED = 5_000
 """Messages whose properties are kept for their content's sake, some 500 bytes each."""
 
@@ -80,14 +81,57 @@ class Session:
     def ask(self, ids: Iterable[ProviderMessageId]) -> Mapping[ProviderMessageId, Entry | None]:
         """Return what Graph says of messages at this instant; None for those that are gone.
 
-        Raises the first failure.
+        One on which Graph fails alone is left out. Raises what it fails with altogether.
         """
         names = list(ids)
-        replies = self.graph.batch([Part(f"{message_path(one)}?$select={FIELDS}") for one in names])
-        found: dict[ProviderMessageId, Entry | None] = {}
-        for name, reply in zip(names, replies, strict=True):
-            found[name] = None if is_gone(reply) else read_entry(reply.object())
+        found, failed = self.inquire(names)
+        for error in failed.values():
+            if not may_be_its_own(error, self.graph):
+                raise error
+        if failed and not any(found.values()) and not reads_others(self.graph, names):
+            raise next(iter(failed.values()))
         return found
+
+    def inquire(
+        self, ids: Iterable[ProviderMessageId]
+    ) -> tuple[dict[ProviderMessageId, Entry | None], Mapping[ProviderMessageId, MailroomError]]:
+        """Return what `ask` does, and what each of the others failed with."""
+        names = list(ids)
+        found: dict[ProviderMessageId, Entry | None] = {}
+        failed: dict[ProviderMessageId, MailroomError] = {}
+        for start in range(0, len(names), PARTS):
+            group = names[start : start + PARTS]
+            for name, reply in zip(group, self._told_of(group), strict=True):
+                try:
+                    if isinstance(reply, MailroomError):
+                        raise reply
+                    found[name] = None if is_gone(reply) else read_entry(reply.object())
+                except MailroomError as error:
+                    failed[name] = error
+        return found, failed
+
+    def _told_of(self, names: Sequence[ProviderMessageId]) -> list[Reply | MailroomError]:
+        """Return an answer for each of at most 20, alone where together there was none."""
+        urls = [f"{message_path(one)}?$select={FIELDS}" for one in names]
+        try:
+            return [*self.graph.batch([Part(url) for url in urls])]
+        except RetryLaterError as error:
+            together = error
+        # One of them may have spoilt what came for all.
+        told: list[Reply | MailroomError] = []
+        for url in urls if may_be_its_own(together, self.graph) else ():
+            told.append(self._alone(url))
+            if len(told) == _TRIED_ALONE and not any(isinstance(one, Reply) for one in told):
+                break
+        if len(told) < len(urls):
+            raise together
+        return told
+
+    def _alone(self, url: str) -> Reply | MailroomError:
+        try:
+            return self.graph.get(url)
+        except RetryLaterError as error:
+            return error
 
     # ---- lists ----
 
@@ -162,24 +206,6 @@ class Session:
             self._walks_end = now / 2
         end = max(self._walks_end, now - seconds)
         return lambda: self.graph.seconds_left > end
-
-
-def folder_path(folder: Folder) -> str:
-    """Return where a folder is, after the version."""
-    return f"/me/mailFolders/{quote(folder.id, safe='')}"
-
-
-def first_link(folder: Folder) -> str:
-    """Return where a round that tells the whole folder begins.
-
-    The properties named here are those that every later link of it tells, and watches.
-    """
-    return f"{folder_path(folder)}/messages/delta?$select={FIELDS}"
-
-
-def message_path(message_id: ProviderMessageId) -> str:
-    """Return where a message is, after the version."""
-    return f"/me/messages/{quote(message_id, safe='')}"
 
 
 def is_gone(reply: Reply) -> bool:

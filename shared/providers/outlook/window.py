@@ -11,8 +11,10 @@ from shared.domain.cursor import Cursor
 from shared.domain.folders import Folder
 from shared.domain.ids import ProviderMessageId
 from shared.providers.outlook.entries import read_entry
+from shared.providers.outlook.graph import LARGEST_PAGE
+from shared.providers.outlook.paths import folder_path
 from shared.providers.outlook.position import Position
-from shared.providers.outlook.session import LARGEST_PAGE, Item, Session, folder_path
+from shared.providers.outlook.session import Item, Session
 
 FIELDS = "id,receivedDateTime"
 """What a list by date has to tell."""

@@ -243,7 +243,7 @@ def test_whatever_a_page_holds_it_is_read_or_refused(value):
         page = read_page({"value": value}, "/link", is_last=True)
     except RetryLaterError:
         return
-    assert not (page.present.keys() & (page.removed | page.doubtful))
+    assert not (page.present.keys() & (page.removed | page.doubtful.keys()))
 
 
 # ---- positions ----
