@@ -61,7 +61,9 @@ FAILING_ALONE = frozenset(
         ErrorCode.CONNECTION_DROPPED,
     }
 )
-"""How a provider's failure on a single message looks where it is the only one asked for."""
+"""How a provider's failure on a few messages looks where nothing else is left to ask for."""
+FEW = 3
+"""More that fail alike are the provider's trouble."""
 NOT_HANDED_OVER = "not_handed_over"
 """Why a message is unreadable that the provider names and, asked for it alone, does not give."""
 
@@ -150,10 +152,13 @@ class Ingest:
         except RetryLaterError as error:
             # What came before it is not asked for again.
             self._flush()
-            if len(ids) > 1 or error.code not in FAILING_ALONE:
+            left = [name for name in ids if name in self.ledger.unsettled]
+            left = [name for name in left if name not in self._failing]
+            if len(left) > FEW or error.code not in FAILING_ALONE:
                 raise
-            # Its folder was just listed: the provider is well, and fails on this one.
-            self._settle_missing(MissingMessage(ids[0], "failing"))
+            # Their folder was just listed: the provider is well, and fails on these.
+            for name in left:
+                self._settle_missing(MissingMessage(name, "failing"))
             return True
 
     def _take_each(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:

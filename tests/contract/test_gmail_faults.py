@@ -214,6 +214,13 @@ def test_a_batch_without_names_still_tells_what_is_gone(gmail):
     catch_up(gmail, cursor)
 
 
+def test_what_was_listed_and_is_not_found_once_is_asked_for_before_it_is_taken_for_gone(gmail):
+    cursor = gmail.follow(None).cursor
+    gmail.theirs.deliver(1, 2, 3)
+    arm(gmail, "not_found_404", times=2, route=GET)
+    assert sorted(gmail.follow(cursor).added) == [1, 2, 3]
+
+
 def test_a_batch_that_is_refused_as_a_whole_is_tried_again(gmail):
     cursor = gmail.follow(None).cursor
     gmail.theirs.deliver(*range(5))

@@ -129,14 +129,16 @@ def _wish(error: MailroomError) -> tuple[bool, float]:
     return error.code is ErrorCode.RATE_LIMITED, named or 0.0
 
 
-def _taken(parts: Iterator[batch.Part], left: _Left) -> Iterator[FetchedMessage | MissingMessage]:
+def _taken(parts: Iterator[batch.Part], left: _Left) -> Iterator[FetchedMessage]:
     """Yield what came, once each whatever the answer repeats or makes up, and note what did not."""
     for part in parts:
         if part.status != _OK and not part.asked:
             continue  # of whom it is about nothing is known: asked for alone it is told
         asked, outcome = part.asked, _outcome(part)
         del part
-        if isinstance(outcome, FetchedMessage | MissingMessage):
+        if isinstance(outcome, MissingMessage):
+            continue  # what was just listed is asked for alone before it is taken for gone
+        if isinstance(outcome, FetchedMessage):
             if outcome.provider_message_id in left:
                 del left[outcome.provider_message_id]
                 yield outcome

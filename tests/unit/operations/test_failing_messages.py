@@ -15,7 +15,7 @@ from tests.fakes.provider import FakeMailServer, FakeSession
 from tests.unit.operations.machine import TENANT, Machine, mail
 
 NOW = FixedClock().now()
-POISON = "Subject: Message 2\r\n"
+POISONED = (b"Subject: Message 2\r\n", b"Subject: Message 5\r\n")
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def machine(monkeypatch):
     def failing(session, folder, ids):
         """As an adapter does: named where others came, raised where nothing did."""
         found = list(fetch(session, folder, ids))
-        poisoned = [one for one in found if POISON.encode() in (one.raw or b"")]
+        poisoned = [one for one in found if any(mark in one.raw for mark in POISONED)]
         if poisoned and len(found) == len(poisoned):
             raise RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE)
         for one in found:
@@ -60,7 +60,7 @@ def error_of(machine, box):
 def test_the_others_are_stored_at_once_and_it_is_given_up_within_the_hour(machine):
     box = machine.connect(days=0)
     machine.drain()
-    deliver(machine, 1, 2, 3)
+    deliver(machine, 1, 2, 3, 5)
     assert sync(machine, box).code is ErrorCode.MESSAGE_UNAVAILABLE
     assert subjects(machine, box) == ["1", "3"]
     deliver(machine, 4)
@@ -69,7 +69,7 @@ def test_the_others_are_stored_at_once_and_it_is_given_up_within_the_hour(machin
     assert error_of(machine, box) is None
     ledgers = [run.ledger for run in machine.world.runs[TENANT, box.id].values()]
     (given_up,) = [one for one in ledgers if "unreadable:not_handed_over" in one]
-    assert len(given_up["unreadable:not_handed_over"]) == 1
+    assert len(given_up["unreadable:not_handed_over"]) == 2
 
 
 def test_it_is_stored_when_the_provider_recovers_before_that(machine, monkeypatch):
@@ -107,6 +107,16 @@ def test_a_backfill_gives_it_up_too_and_ends(machine):
     assert machine.world.mailboxes[TENANT, box.id].status is MailboxStatus.ACTIVE
 
 
+def test_many_that_fail_alike_are_the_providers_trouble(machine, monkeypatch):
+    monkeypatch.setattr("tests.unit.operations.test_failing_messages.POISONED", (b"Subject",))
+    box = machine.connect(days=0)
+    machine.drain()
+    deliver(machine, *range(10, 15))
+    machine.tick(120)
+    assert error_of(machine, box).code is ErrorCode.PROVIDER_UNAVAILABLE
+    assert subjects(machine, box) == []
+
+
 def test_what_came_before_a_failure_is_not_fetched_again(machine, monkeypatch):
     box = machine.connect(days=0)
     machine.drain()
@@ -118,11 +128,11 @@ def test_what_came_before_a_failure_is_not_fetched_again(machine, monkeypatch):
         raise RetryLaterError(ErrorCode.CONNECTION_DROPPED)
 
     monkeypatch.setattr(FakeSession, "fetch", cut)
-    deliver(machine, 1, 3, 4)
+    deliver(machine, 1, 3, 4, 6, 7, 8)
     assert sync(machine, box).code is ErrorCode.CONNECTION_DROPPED
     assert subjects(machine, box) == ["1", "3"]
     monkeypatch.undo()
     machine.server.fetched.clear()
     machine.tick(10)
-    assert subjects(machine, box) == ["1", "3", "4"]
-    assert len(machine.server.fetched) == 1
+    assert subjects(machine, box) == ["1", "3", "4", "6", "7", "8"]
+    assert len(machine.server.fetched) == 4
