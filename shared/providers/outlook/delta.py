@@ -4,6 +4,11 @@ A message keeps its id when it is moved, and each folder tells its own half: rem
 there, in either order and from pages of different ages. So where an entry contradicts what we hold
 (another folder, or removed), the message itself is asked where it is; that answer is newer than any
 page, and what is later told will be told again. The content is never fetched for it.
+
+A draft is not new before it is sent. It is the same message then, by the same id
+(learn.microsoft.com/graph/outlook-immutable-id), and a message is fetched once: what was stored of
+it half-written, without its recipients, would stay so. One that is held all the same stays as it
+is.
 """
 
 from contextlib import nullcontext
@@ -150,6 +155,9 @@ def _read(
                 news.placed[name] = frozenset({folder.id})
             if _differs(held[name].flags, entry.flags):
                 news.flags[name] = entry.flags
+        elif entry.flags.draft:
+            # Told again when it is sent, here or where it goes then.
+            continue
         elif begun is not None and not is_news(entry, begun):
             # There before the position: whether it is wanted is not for changes to say.
             continue

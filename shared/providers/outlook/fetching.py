@@ -69,8 +69,10 @@ def _outcomes(
         group = names[start : start + PARTS]
         asked, failed = session.inquire(name for name in group if name not in known)
         entries = {**asked, **{name: known.pop(name) for name in group if name in known}}
-        there = [entry for entry in entries.values() if entry is not None]
-        yield from (MissingMessage(name, "gone") for name in entries if entries[name] is None)
+        # A draft is no message yet, whoever names it: once it is sent it is told as new.
+        there = [entry for entry in entries.values() if entry and not entry.flags.draft]
+        missing = entries.keys() - {entry.id for entry in there}
+        yield from (MissingMessage(name, "gone") for name in entries if name in missing)
         yield from _together(session, [one for one in there if not one.has_attachments])
         for one in there:
             if one.has_attachments:

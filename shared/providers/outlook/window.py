@@ -16,7 +16,7 @@ from shared.providers.outlook.paths import folder_path
 from shared.providers.outlook.position import Position
 from shared.providers.outlook.session import Item, Session
 
-FIELDS = "id,receivedDateTime"
+FIELDS = "id,receivedDateTime,isDraft"
 """What a list by date has to tell."""
 _LESS_THAN_A_SECOND = timedelta(microseconds=999_999)
 """Dates are asked for in whole seconds; the last one is asked for once more, whole."""
@@ -25,7 +25,7 @@ _LESS_THAN_A_SECOND = timedelta(microseconds=999_999)
 def list_window(
     session: Session, folder: Folder, *, since: datetime, upto: Cursor
 ) -> tuple[ProviderMessageId, ...]:
-    """Return the ids received at or after `since`, newest first.
+    """Return the ids received at or after `since`, newest first, those of drafts left out.
 
     A link says nothing of which messages lie before it, so later ones are among them. Raises
     `CursorExpiredError` for a cursor that is not ours.
@@ -40,7 +40,7 @@ def list_window(
     found: dict[ProviderMessageId, datetime] = {}
     url = window_url(folder, FIELDS, since=since)
     for items, _following in session.pages(url, go_on=from_the_last_date):
-        page = [read_entry(one) for one in items]
+        page = [entry for one in items if not (entry := read_entry(one)).flags.draft]
         found |= {one.id: one.received_at for one in page if one.received_at >= since}
     return tuple(sorted(found, key=found.__getitem__, reverse=True))
 
