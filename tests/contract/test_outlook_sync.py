@@ -166,7 +166,7 @@ def test_folders_of_folders_are_named_by_their_path_and_known_ones_by_what_they_
         FolderRole.ARCHIVE,
         FolderRole.OTHER,
     }
-    assert not {"Outbox", "Search Folders"} & set(folders)
+    assert not {"Outbox", "Search Folders", "Conversation History"} & set(folders)
     assert not any(is_active(one, None) for one in folders.values() if one.role is FolderRole.SPAM)
 
 

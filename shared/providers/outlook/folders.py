@@ -3,9 +3,10 @@
 Ours is what a person sees in Outlook's list, at any depth, listed level by level. Their delta would
 list all at once, but writes into the mailbox, fails where that is full, and is not in every cloud
 (learn.microsoft.com/graph/api/mailfolder-delta). Left out are hidden folders, search folders (they
-show what others hold), the outbox (not sent yet, and in another folder a moment later) and
-Outlook's own logs. What a folder is for comes from the well-known names, which are the same in
-every language (learn.microsoft.com/graph/api/resources/mailfolder).
+show what others hold), the outbox (not sent yet, and in another folder a moment later), Outlook's
+own logs, and its records of chats and calls, which are no mail. What a folder is for comes from the
+well-known names, which are the same in every language
+(learn.microsoft.com/graph/api/resources/mailfolder).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ _ROLES = {
     "junkemail": FolderRole.SPAM,
     "archive": FolderRole.ARCHIVE,
 }
-_LEFT_OUT = ("outbox", "syncissues")
+_LEFT_OUT = ("outbox", "syncissues", "conversationhistory")
 _KNOWN = (*_ROLES, *_LEFT_OUT)
 _QUERY = "$select=displayName,childFolderCount,isHidden&$top=100"
 PARTS = (
