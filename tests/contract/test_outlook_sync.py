@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, datetime, timedelta
+from threading import BoundedSemaphore
 
 import pytest
 
@@ -424,3 +425,27 @@ def test_a_message_too_large_to_be_held_comes_in_parts_and_its_file_in_slices(
     assert file.filename == "a.png"
     assert len(slices) > 1
     assert b"".join(slices).startswith(b"ABCDEFGHIJKL")
+
+
+def test_large_messages_of_several_sessions_are_held_a_few_at_a_time(outlook, monkeypatch):
+    from shared.providers import room
+    from shared.providers.outlook import graph
+
+    monkeypatch.setattr(graph, "LARGE_BYTES", 50_000)
+    monkeypatch.setattr(room, "_turns", BoundedSemaphore(1))
+    names = [outlook.theirs.mailbox.deliver(_with_file(one, 100_000)) for one in (1, 2)]
+    outlook.theirs.deliver(3)
+    small = outlook.theirs._places[3][1]
+    folder = outlook.folder()
+    with outlook.session() as first:
+        fetched = first.fetch(folder, names)
+        assert number_of(next(fetched)) == 1
+        with outlook.provider.open(outlook.grant, seconds=1.0) as second:
+            assert len(list(second.fetch(folder, [small]))) == 1
+            with pytest.raises(RetryLaterError) as caught:
+                list(second.fetch(folder, names))
+        assert caught.value.code is ErrorCode.CONNECTION_TIMED_OUT
+        # Nobody waits for himself.
+        assert number_of(next(fetched)) == 2
+    with outlook.session() as third:
+        assert len(list(third.fetch(folder, names))) == 2

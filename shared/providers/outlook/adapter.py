@@ -128,7 +128,11 @@ class OutlookProvider:
             raise TypeError("not a grant of OAuth")
         longest = LONGEST_SESSION_SECONDS
         requests = self._http.until(longest if seconds is None else min(longest, seconds))
-        yield OutlookSession(Session(Graph(requests, grant.tokens, self._endpoints)), requests)
+        graph = Graph(requests, grant.tokens, self._endpoints)
+        try:
+            yield OutlookSession(Session(graph), requests)
+        finally:
+            graph.close()
 
     @errors.where_there_is_no_cursor()
     def address(self, grant: OAuthGrant) -> str:

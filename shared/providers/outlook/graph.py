@@ -22,11 +22,14 @@ from shared.providers.http import ANSWER_LIMIT_BYTES, Answer, Requests, Streamed
 from shared.providers.outlook import errors
 from shared.providers.outlook.endpoints import MicrosoftEndpoints
 from shared.providers.outlook.throttling import PASSING, Patience, wish_of
+from shared.providers.room import Room
 
 PARTS = 20
 """Requests in one batch, Graph's limit."""
 LARGEST_PAGE = 1000
 """Items of a list, Graph's limit for messages (`$top`)."""
+LARGE_BYTES = 2 << 20
+"""From this size on an answer needs a turn; nothing longer than 8 MiB is held."""
 OK = 200
 UNAUTHORIZED = 401
 NOT_FOUND = 404
@@ -111,6 +114,7 @@ class Graph:
         self._tokens = tokens
         self._api = endpoints.api
         self._patience = Patience(requests)
+        self._room = Room(lambda: requests.seconds_left, large_bytes=LARGE_BYTES)
         self.asked = 0
         """What Graph counts against a mailbox: requests, each one in a batch as one."""
 
@@ -118,6 +122,10 @@ class Graph:
     def seconds_left(self) -> float:
         """Seconds until the session's deadline."""
         return self._requests.seconds_left
+
+    def close(self) -> None:
+        """Let go of what is kept for the last answer."""
+        self._room.leave()
 
     def relative(self, link: object) -> str:
         """Return a link of Graph's as what a batch takes.
@@ -151,7 +159,7 @@ class Graph:
         with self._streamed(url) as streamed:
             if isinstance(streamed, Reply):
                 return streamed
-            return _gathered(streamed, limit)
+            return self._gathered(streamed, limit)
 
     def slices(self, url: str) -> Iterator[bytes | Reply]:
         """Yield a content of any size while it comes, or the one reply that came in its place."""
@@ -168,6 +176,7 @@ class Graph:
         while True:
             tries += 1
             self.asked += 1
+            self._room.leave()
             token = self._tokens.current()
             with self._requests.stream(
                 "GET", self._api + url, headers=_authorized(token, _prefer(0))
@@ -175,7 +184,7 @@ class Graph:
                 if streamed.status == OK:
                     yield streamed
                     return
-                body = _gathered(streamed, ANSWER_LIMIT_BYTES)
+                body = self._gathered(streamed, ANSWER_LIMIT_BYTES)
             reply = _reply(Answer(streamed.status, streamed.headers, body))
             if reply.status == UNAUTHORIZED and not renewed:
                 renewed = True
@@ -249,11 +258,13 @@ class Graph:
         while True:
             tries += 1
             self.asked += 1
+            self._room.leave()
             token = self._tokens.current()
             with self._requests.stream(
                 method, self._api + url, headers=_authorized(token, headers), body=body
             ) as streamed:
-                answer = Answer(streamed.status, streamed.headers, _gathered(streamed, limit))
+                held = self._gathered(streamed, limit)
+            answer = Answer(streamed.status, streamed.headers, held)
             if answer.status == UNAUTHORIZED and not renewed:
                 renewed = True
                 self._tokens.renewed(token)
@@ -261,6 +272,17 @@ class Graph:
             wish = wish_of(answer.headers)
             if answer.status not in PASSING or not self._patience.waited(tries, wish):
                 return answer
+
+    def _gathered(self, streamed: Streamed, limit: int) -> bytes:
+        slices: list[bytes] = []
+        held = 0
+        for piece in streamed:
+            held += len(piece)
+            if held > limit:
+                raise AnswerTooLargeError(limit)
+            self._room.grow(held)
+            slices.append(piece)
+        return b"".join(slices)
 
 
 def _authorized(token: Secret, headers: Mapping[str, str]) -> dict[str, str]:
@@ -270,17 +292,6 @@ def _authorized(token: Secret, headers: Mapping[str, str]) -> dict[str, str]:
 def _prefer(page_size: int) -> dict[str, str]:
     size = f", odata.maxpagesize={page_size}" if page_size else ""
     return {"prefer": _IMMUTABLE + size}
-
-
-def _gathered(streamed: Streamed, limit: int) -> bytes:
-    slices: list[bytes] = []
-    held = 0
-    for piece in streamed:
-        held += len(piece)
-        if held > limit:
-            raise AnswerTooLargeError(limit)
-        slices.append(piece)
-    return b"".join(slices)
 
 
 def _reply(answer: Answer) -> Reply:
