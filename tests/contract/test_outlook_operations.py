@@ -1,15 +1,20 @@
 """Import and sync of an Outlook mailbox by the operations themselves, against the simulator's own store."""
 
 import random
+import re
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 
+from shared.domain.backfill import BackfillState
+from shared.domain.cursor import Cursor
 from shared.domain.mailbox import Provider
 from shared.domain.run import RunReason
 from shared.ports.queues import SyncRequest
+from shared.providers.http import Requests
+from shared.providers.outlook import baseline, delta
 from tests.contract.provider_worlds import NOW
 from tests.fakes.provider import FakeMailServer
 from tests.unit.operations.machine import Machine
@@ -139,3 +144,45 @@ def test_a_folder_that_is_deleted_leaves_its_messages_removed(filled):
         imported.poll()
     assert imported.held == imported.theirs()
     assert len(imported.held) == 36
+
+
+def test_a_folder_that_no_session_walks_over_is_imported_and_followed(outlook, monkeypatch):
+    # Sixty messages in pages of one, five seconds each: longer than a plan or a run may last.
+    for module in (baseline, delta):
+        monkeypatch.setattr(module, "LARGEST_PAGE", 1)
+    left = Requests.seconds_left.fget
+    monkeypatch.setattr(Requests, "seconds_left", property(lambda one: left(one) - 5 * one.sent))
+    for number in range(60):
+        outlook.theirs.deliver(number, received_at=NOW - timedelta(days=number, minutes=1))
+    imported = Imported(outlook)
+    outlook.theirs.deliver(100)
+    for _ in range(12):
+        imported.machine.tick(10)
+    assert imported.held == imported.theirs(since=NOW - timedelta(days=30))
+    assert len(imported.held) == 31
+    (backfill,) = imported.machine.world.backfills[imported.place].values()
+    assert backfill.state is BackfillState.DONE
+    cursors = [one.cursor for one in imported.machine.world.folders[imported.place].values()]
+    with outlook.session() as session:
+        assert all(session.is_settled(Cursor.decode(one)) for one in cursors if one)
+    outlook.theirs.deliver(101)
+    imported.poll()
+    assert len(imported.held) == 32
+
+
+def test_one_message_that_fails_for_ever_holds_up_no_other(outlook):
+    outlook.theirs.deliver(1)
+    imported = Imported(outlook)
+    outlook.theirs.deliver(2, 3, 4)
+    failing = outlook.theirs._places[3][1]
+    outlook.simulator.faults.arm("server_error", route=re.escape(failing), times=None)
+    imported.poll()
+    assert imported.held.keys() == imported.theirs().keys() - {failing}
+    for _ in range(12):
+        imported.poll()
+    outlook.theirs.deliver(5)
+    imported.poll()
+    assert imported.held.keys() == imported.theirs().keys() - {failing}
+    imported.machine.clock.advance(minutes=120)
+    imported.poll()
+    assert imported.machine.world.mailboxes[imported.place].inbound_error is None
