@@ -139,7 +139,7 @@ def test_what_the_owner_does_is_followed_to_the_same_end_through_faults(filled, 
 def test_a_folder_that_is_deleted_leaves_its_messages_removed(filled):
     imported = Imported(filled, days=90)
     filled.theirs.delete_folder("Deals")
-    # Folders are listed a few times an hour.
+    # Folders are listed once in a quarter of an hour.
     for _ in range(4):
         imported.poll()
     assert imported.held == imported.theirs()

@@ -7,6 +7,7 @@ and left, or everything is tried again later. So whoever fails is doubted until 
 
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError
 from shared.domain.ids import ProviderMessageId
@@ -76,6 +77,17 @@ def _comes(graph: Graph, name: ProviderMessageId) -> bool:
     return isinstance(content, bytes) and is_message(content)
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A message that did not come, and why."""
+
+    message_id: ProviderMessageId
+    error: MailroomError
+
+
+Outcome = FetchedMessage | MissingMessage | Failure
+
+
 class Doubts:
     """The messages of one call that failed, until it is known whose fault that is."""
 
@@ -85,9 +97,7 @@ class Doubts:
         self._doubted: dict[ProviderMessageId, MailroomError] = {}
         self._came: ProviderMessageId | None = None
 
-    def sorted(
-        self, outcome: "FetchedMessage | MissingMessage | Failure"
-    ) -> Iterator[FetchedMessage | MissingMessage]:
+    def judged(self, outcome: Outcome) -> Iterator[FetchedMessage | MissingMessage]:
         """Yield an outcome, or keep it back; with a message that came those kept back before it.
 
         Raises a failure that speaks of more than one message.
@@ -119,11 +129,3 @@ class Doubts:
     def _failing(self) -> Iterator[MissingMessage]:
         doubted, self._doubted = self._doubted, {}
         yield from (MissingMessage(name, "failing") for name in doubted)
-
-
-class Failure:
-    """A message that did not come, and why."""
-
-    def __init__(self, message_id: ProviderMessageId, error: MailroomError) -> None:
-        self.message_id = message_id
-        self.error = error

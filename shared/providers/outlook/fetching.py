@@ -20,7 +20,7 @@ from shared.domain.ids import ProviderMessageId
 from shared.domain.message import FetchedMessage, MissingMessage
 from shared.providers.outlook import apart, errors
 from shared.providers.outlook.entries import Entry
-from shared.providers.outlook.failing import Doubts, Failure, is_message, may_be_its_own
+from shared.providers.outlook.failing import Doubts, Failure, Outcome, is_message, may_be_its_own
 from shared.providers.outlook.graph import PARTS, AnswerTooLargeError, Part, Reply
 from shared.providers.outlook.paths import content_path, message_path
 from shared.providers.outlook.range_learning import learn
@@ -40,7 +40,6 @@ _UNREADABLE = frozenset(
         "errormessagesizeexceeded",
     }
 )
-Outcome = FetchedMessage | MissingMessage | Failure
 _SERVER_ERROR = 500
 _NO_CONTENT = frozenset({400, 405})
 """How Graph answers for what has no content: a link, or a kind of item that has no MIME."""
@@ -56,7 +55,7 @@ def fetch(
     names = list(dict.fromkeys(ids))
     doubts = Doubts(session.graph, names)
     for outcome in _outcomes(session, folder, names):
-        yield from doubts.sorted(outcome)
+        yield from doubts.judged(outcome)
     yield from doubts.settled()
 
 
