@@ -60,7 +60,8 @@ def reads_others(graph: Graph, but: Collection[ProviderMessageId]) -> bool:
         most = min(len(but) + _WITNESSES, LARGEST_PAGE)
         listed = graph.get(f"/me/messages?$select=id&$top={most}")
         items = listed.object().get("value")
-        names = [one.get("id") for one in items] if isinstance(items, list) else []
+        found = items if isinstance(items, list) else []
+        names = [one.get("id") for one in found if isinstance(one, dict)]
         others = [name for name in names if isinstance(name, str) and name not in but]
         return any(_comes(graph, ProviderMessageId(one)) for one in others[:_WITNESSES])
     except MailroomError:
