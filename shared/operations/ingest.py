@@ -11,7 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.domain.addresses import canonical_address
-from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError, UnreadableMessageError
+from shared.domain.errors import (
+    ErrorCode,
+    MailroomError,
+    RetryLaterError,
+    StoreThrottledError,
+    UnreadableMessageError,
+)
 from shared.domain.folders import Folder, FolderRole, is_wanted
 from shared.domain.identity import thread_and_message_id
 from shared.domain.ids import Address, FolderId, ProviderMessageId
@@ -169,7 +175,7 @@ class Ingest:
             elif reason := self._unwanted(fetched):
                 self.ledger.settle(fetched.provider_message_id, Fate.SKIPPED, reason)
             else:
-                held += self._read(folder, fetched)
+                held += self._read_unless_failing(folder, fetched)
             if len(self._pending) >= BATCH_MESSAGES or held >= BATCH_BYTES:
                 self._flush()
                 held = 0
@@ -178,6 +184,16 @@ class Ingest:
                 return False
         self._flush()
         return True
+
+    def _read_unless_failing(self, folder: Folder, fetched: FetchedMessage) -> int:
+        """Read a message; one whose attachment the provider fails on holds up no other."""
+        try:
+            return self._read(folder, fetched)
+        except RetryLaterError as error:
+            if error.code not in FAILING_ALONE or isinstance(error, StoreThrottledError):
+                raise
+            self._settle_missing(MissingMessage(fetched.provider_message_id, "failing"))
+            return 0
 
     def _unwanted(self, fetched: FetchedMessage) -> str | None:
         """Return why a message is not ours to keep, or None."""

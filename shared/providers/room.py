@@ -7,6 +7,8 @@ the moment it turns out to be large until the session asks for something else.
 
 import threading
 from collections.abc import Callable
+from types import TracebackType
+from typing import Self
 
 from shared.domain.errors import ErrorCode, RetryLaterError
 
@@ -15,9 +17,9 @@ _turns = threading.BoundedSemaphore(LARGE_AT_ONCE)
 
 
 class Room:
-    """One session's turn, where it needs any. Not thread-safe.
+    """One session's turn, where it needs any; entered around the use of what may be large.
 
-    It has one turn at most, so nobody waits for himself.
+    Not thread-safe. It has one turn at most, so nobody waits for himself.
     """
 
     def __init__(self, seconds_left: Callable[[], float], *, large_bytes: int) -> None:
@@ -43,3 +45,14 @@ class Room:
         if self._has_turn:
             self._has_turn = False
             _turns.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.leave()

@@ -7,19 +7,24 @@ import pytest
 
 from shared.domain.errors import ErrorCode, RetryLaterError
 from shared.domain.message import FetchedMessage
-from shared.providers.gmail import batch, labels, room
-from shared.providers.gmail.room import Room
+from shared.providers import room
+from shared.providers.gmail import batch, labels
+from shared.providers.gmail.api import LARGE_BYTES
 from shared.providers.http import Streamed
 from tests.contract.provider_worlds import raw_mail
 
 GET = r"^GET /gmail/v1/users/[^/]+/messages/[0-9a-f]+$"
 
 
+def a_room(seconds):
+    return room.Room(lambda: seconds, large_bytes=LARGE_BYTES)
+
+
 @pytest.fixture
 def others():
     """As many sessions as may be at large messages at once."""
     with ExitStack() as stack:
-        yield [stack.enter_context(Room(lambda: 1.0)) for _ in range(room.LARGE_AT_ONCE)]
+        yield [stack.enter_context(a_room(1.0)) for _ in range(room.LARGE_AT_ONCE)]
 
 
 def deliver(gmail, *, large=1, small=3):
@@ -30,7 +35,7 @@ def deliver(gmail, *, large=1, small=3):
 
 def busy(others):
     for one in others:
-        one.grow(room.LARGE_BYTES + 1)
+        one.grow(LARGE_BYTES + 1)
 
 
 @pytest.mark.parametrize("alone", [True, False])
@@ -61,7 +66,7 @@ def test_a_session_has_one_turn_and_gives_it_back_after_each_message(gmail, othe
             assert isinstance(one, FetchedMessage)
             if len(one.raw) > 1_000_000:
                 with pytest.raises(RetryLaterError):
-                    Room(lambda: 0.0).grow(room.LARGE_BYTES + 1)
+                    a_room(0.0).grow(LARGE_BYTES + 1)
     busy(others[:1])
 
 
@@ -82,7 +87,7 @@ def test_a_part_that_was_handed_over_is_held_by_nobody_else():
     head = b"--edge\r\nContent-Type: application/http\r\n\r\nHTTP/1.1 200 OK\r\nX: y\r\n\r\n"
     answer = (head + bytes(90_000) + b"\r\n") * 3
     streamed = Streamed(200, {"content-type": "multipart/mixed; boundary=edge"}, iter([answer]))
-    read = batch.parts(streamed, ["a"], limit=1_000_000, room=Room(lambda: 1.0))
+    read = batch.parts(streamed, ["a"], limit=1_000_000, room=a_room(1.0))
     body = next(read).body
     assert isinstance(body, memoryview)
     held = body.obj

@@ -10,9 +10,11 @@ from shared.domain.secret import Secret
 from shared.ports.provider import AccessTokens
 from shared.providers.gmail import batch, errors, units
 from shared.providers.gmail.endpoints import GoogleEndpoints
-from shared.providers.gmail.room import Room
 from shared.providers.http import ANSWER_LIMIT_BYTES, Answer, Requests, Streamed
+from shared.providers.room import Room
 
+LARGE_BYTES = 8 * 1024 * 1024
+"""Of a message as Gmail writes it, a third more than it has: it waits for its turn (see `room`)."""
 PART_LIMIT_BYTES = 128 * 1024 * 1024
 """One message as the API gives it: Gmail takes 50 MB, base64 makes a third more of it."""
 _OK, _UNAUTHORIZED = 200, 401
@@ -28,7 +30,7 @@ class GmailApi:
         self._requests = requests
         self._tokens = tokens
         self._base = endpoints.api
-        self.room = Room(lambda: requests.seconds_left)
+        self.room = Room(lambda: requests.seconds_left, large_bytes=LARGE_BYTES)
         self.units = 0
         """Units of quota, those of failed calls counted: Gmail does not say whether it does."""
 

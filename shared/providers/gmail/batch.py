@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.domain.errors import ErrorCode, RetryLaterError
-from shared.providers.gmail.room import Room
 from shared.providers.http import Streamed
+from shared.providers.room import Room
 
 MOST_PARTS = 50
 """More in one batch are "likely to trigger rate limiting"."""

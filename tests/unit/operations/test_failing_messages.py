@@ -136,3 +136,22 @@ def test_what_came_before_a_failure_is_not_fetched_again(machine, monkeypatch):
     machine.tick(10)
     assert subjects(machine, box) == ["1", "3", "4", "6", "7", "8"]
     assert len(machine.server.fetched) == 4
+
+
+def test_an_attachment_the_provider_fails_on_holds_up_no_other_message(machine, monkeypatch):
+    box = machine.connect(days=0)
+    machine.drain()
+    keep = type(machine.attachments.inner).put
+
+    def failing_file(*_given, **_named):
+        raise RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE)
+
+    monkeypatch.setattr(type(machine.attachments.inner), "put", failing_file)
+    with_file = mail(1, NOW, extra="X-Attachment: offer\r\n")
+    machine.server.deliver("INBOX", with_file, NOW)
+    deliver(machine, 3)
+    assert sync(machine, box).code is ErrorCode.MESSAGE_UNAVAILABLE
+    assert subjects(machine, box) == ["3"]
+    monkeypatch.setattr(type(machine.attachments.inner), "put", keep)
+    machine.tick(10)
+    assert subjects(machine, box) == ["1", "3"]

@@ -7,8 +7,8 @@ import pytest
 
 from shared.domain.errors import ErrorCode, RetryLaterError
 from shared.providers.gmail import batch
-from shared.providers.gmail.room import Room
 from shared.providers.http import Streamed
+from shared.providers.room import Room
 
 TYPE = {"content-type": "multipart/mixed; boundary=edge", "date": "Sat, 21 Nov 2026 12:00:00 GMT"}
 IDS = ["a", "b", "c"]
@@ -34,7 +34,9 @@ def read(*pieces, headers=TYPE, asked=IDS, limit=1_000_000):
     streamed = Streamed(200, headers, iter(pieces))
     return [
         (one.asked, one.status, bytes(one.body).strip())
-        for one in batch.parts(streamed, asked, limit=limit, room=Room(lambda: 1.0))
+        for one in batch.parts(
+            streamed, asked, limit=limit, room=Room(lambda: 1.0, large_bytes=1_000_000)
+        )
     ]
 
 
@@ -80,7 +82,7 @@ def test_what_ends_early_has_only_its_whole_parts():
 
 def test_parts_know_when_the_whole_was_written():
     streamed = Streamed(200, TYPE, iter([part(0) + b"--edge--\r\n"]))
-    (one,) = batch.parts(streamed, IDS, limit=1_000, room=Room(lambda: 1.0))
+    (one,) = batch.parts(streamed, IDS, limit=1_000, room=Room(lambda: 1.0, large_bytes=1_000_000))
     assert one.headers["date"] == TYPE["date"]
     assert one.headers["content-type"] == "application/json"
 
