@@ -14,6 +14,7 @@ from shared.domain.ids import ProviderMessageId
 from shared.domain.message import FetchedMessage, MissingMessage
 from shared.providers.imap import fetching, slices, structure
 from tests.contract.imap_world import NOW, World, mail
+from tests.fakes.known import Known
 
 MEGABYTE = 1 << 20
 
@@ -39,7 +40,7 @@ def with_attachment(size: int, *, text="Dear Ann,\r\nsee below.\r\n", number=1) 
 
 def names_in(world, session, name="INBOX"):
     folder = world.folder(name)
-    page = session.changes(folder, None, dict, since=None, limit=10_000, now=NOW)
+    page = session.changes(folder, None, Known(), since=None, limit=10_000, now=NOW)
     return folder, page.added
 
 

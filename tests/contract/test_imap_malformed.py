@@ -15,6 +15,7 @@ from shared.domain.errors import (
 from shared.domain.message import Flags
 from shared.providers.imap.adapter import ImapProvider, Patience
 from tests.contract.test_imap_hostile import INBOX, NOW, look, name, position
+from tests.fakes.known import Known
 
 CAPABLE = CAPABILITIES + " CONDSTORE QRESYNC ESEARCH"
 MEGABYTE = 1 << 20
@@ -118,12 +119,12 @@ def baseline(session):
 
 
 def first_changes(session):
-    session.changes(INBOX, None, dict, since=NOW, limit=5, now=NOW)
+    session.changes(INBOX, None, Known(), since=NOW, limit=5, now=NOW)
 
 
 def later_changes(session):
     held = {name(1): Flags(seen=True), name(9): Flags()}
-    session.changes(INBOX, position(modseq=3), lambda: held, since=None, limit=5, now=NOW)
+    session.changes(INBOX, position(modseq=3), Known(lambda: held), since=None, limit=5, now=NOW)
 
 
 def window(session):

@@ -352,7 +352,6 @@ def test_a_token_that_ends_amid_the_work_is_renewed_unseen(life):
         ("cut_body", {}, "connection_dropped", "provider", "active"),
         ("redirect", {}, "answer_not_understood", "provider", "active"),
         ("rate_limit_403", {"retry_after": 1}, "rate_limited", "time", "active"),
-        ("user_rate_limit_429", {"retry_after": 1}, "rate_limited", "time", "active"),
         ("daily_limit_403", {}, "daily_limit_reached", "operator", "active"),
         ("domain_policy_403", {}, "access_blocked", "tenant_admin", "active"),
         ("api_disabled_403", {}, "api_not_enabled", "operator", "active"),
