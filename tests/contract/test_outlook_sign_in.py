@@ -450,3 +450,27 @@ def test_nothing_is_sent_to_revoke_a_grant(outlook):
 
 def test_the_address_is_the_mailboxes_own(outlook):
     assert outlook.provider.address(outlook.grant) == OWNER
+
+
+INBOX = r"/mailFolders/inbox$"
+
+
+@pytest.mark.parametrize("fault", ["mailbox_not_enabled", "resource_not_found"])
+def test_an_account_without_a_mailbox_is_refused_at_its_sign_in(outlook, fault):
+    outlook.simulator.faults.arm(fault, route=INBOX, times=None)
+    with pytest.raises(ConfigurationError) as caught:
+        outlook.provider.address(outlook.grant)
+    assert caught.value.code is ErrorCode.PROVIDER_API_DISABLED
+
+
+def test_a_mailbox_that_does_not_answer_at_its_sign_in_is_not_refused_for_good(outlook):
+    outlook.simulator.faults.arm("unavailable", route=INBOX, times=None)
+    with pytest.raises(RetryLaterError) as caught:
+        outlook.provider.address(outlook.grant)
+    assert caught.value.code is ErrorCode.PROVIDER_UNAVAILABLE
+
+
+def test_the_address_and_the_mailbox_are_asked_for_in_one_request(outlook):
+    outlook.provider.address(outlook.grant)
+    asked = [one.path for one in outlook.simulator.log.entries() if not one.batch]
+    assert asked == ["/v1.0/$batch"]

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from shared.domain.cursor import Cursor
-from shared.domain.errors import ErrorCode, ReconnectRequiredError
+from shared.domain.errors import ConfigurationError, ErrorCode, ReconnectRequiredError
 from shared.domain.folders import Folder
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.message import FetchedMessage, MissingMessage
@@ -13,12 +13,14 @@ from shared.ports.provider import ChangePage, Grant, KnownCopies, Look, OAuthGra
 from shared.providers.http import Http, Requests
 from shared.providers.outlook import baseline, delta, errors, fetching, glance, window
 from shared.providers.outlook.endpoints import MicrosoftEndpoints
-from shared.providers.outlook.graph import Graph
-from shared.providers.outlook.session import Session
+from shared.providers.outlook.graph import Graph, Part, Reply
+from shared.providers.outlook.session import Session, is_gone
 
 LONGEST_SESSION_SECONDS = 870.0
 """Just under the longest life of a function."""
 _ADDRESS_SECONDS = 8.0
+_ACCOUNT = Part("/me?$select=mail,userPrincipalName")
+_INBOX = Part("/me/mailFolders/inbox?$select=id")
 
 
 class OutlookSession:
@@ -140,10 +142,13 @@ class OutlookProvider:
 
         For a person, never to tell accounts apart
         (learn.microsoft.com/entra/identity-platform/migrate-off-email-claim-authorization).
+        An account without a licence for mail has an address too, so its inbox is asked for as well.
         """
         requests = self._http.until(_ADDRESS_SECONDS)
         graph = Graph(requests, grant.tokens, self._endpoints)
-        account = graph.get("/me?$select=mail,userPrincipalName").object()
+        account_reply, inbox_reply = graph.batch([_ACCOUNT, _INBOX])
+        account = account_reply.object()
+        _require_mailbox(inbox_reply)
         for name in ("mail", "userPrincipalName"):
             value = account.get(name)
             if isinstance(value, str) and "@" in value:
@@ -151,3 +156,10 @@ class OutlookProvider:
         raise ReconnectRequiredError(
             ErrorCode.SCOPE_MISSING, cause="an account without an address", definitive=False
         )
+
+
+def _require_mailbox(inbox: Reply) -> None:
+    """Raise what the answer for the inbox means: every mailbox that Graph serves has one."""
+    if is_gone(inbox):
+        raise ConfigurationError(ErrorCode.PROVIDER_API_DISABLED, cause="Graph: 404 for the inbox")
+    inbox.object()
