@@ -126,6 +126,11 @@ OAUTH_NUMBERS: Mapping[int, OAuthRow] = {
     530032: _BLOCKED,
     # not assigned to the application
     50105: _BLOCKED,
+    # switched off, or locked for a while: an administrator's, and the grant may live on
+    50057: _BLOCKED,
+    50053: _BLOCKED,
+    # a wrong password, typed at the sign-in
+    50126: _SIGN_IN,
     # idle for too long; of a code: too old
     70008: _IDLE,
     700082: _IDLE,
@@ -145,6 +150,7 @@ OAUTH_NUMBERS: Mapping[int, OAuthRow] = {
     50011: _CLIENT,
     # another directory, another kind of account, or an application of one directory
     50020: _OTHER_KIND,
+    50034: _OTHER_KIND,
     50194: _OTHER_KIND,
     9002332: _OTHER_KIND,
     # Too many identical requests: our doing, which says nothing of the grant.
