@@ -376,13 +376,22 @@ def test_a_token_that_is_refused_is_renewed_once_and_the_request_sent_again(foll
 
 
 @pytest.mark.parametrize("route", [DELTA, BATCH, CONTENT])
-def test_a_renewed_token_that_is_refused_again_is_doubted_before_it_is_believed(followed, route):
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("unauthorized", ErrorCode.GRANT_REVOKED),
+        ("claims_challenge", ErrorCode.SIGN_IN_REQUIRED),
+    ],
+)
+def test_a_renewed_token_that_is_refused_again_is_doubted_before_it_is_believed(
+    followed, fault, code, route
+):
     world, cursor = followed
     folder = world.folder()
-    world.simulator.faults.arm("unauthorized", route=route, times=None)
+    world.simulator.faults.arm(fault, route=route, times=None)
     with pytest.raises(ReconnectRequiredError) as caught, world.session() as session:
         world.take_in(session, folder, cursor)
-    assert caught.value.code is ErrorCode.GRANT_REVOKED
+    assert caught.value.code is code
     assert not caught.value.definitive
     assert world.tokens.renewals == 1
 

@@ -26,6 +26,7 @@ from shared.domain.errors import (
 Becomes = Callable[[str], MailroomError]
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,59}")
 _NUMBER = re.compile(r"AADSTS(\d{3,9})\b")
+_CHALLENGE = re.compile(r'\berror\s*=\s*"?insufficient_claims\b', re.IGNORECASE)
 _DEEPEST = 8
 
 
@@ -216,6 +217,7 @@ SCOPE_CODES = frozenset(
         "insufficientprivileges",
     }
 )
+_UNAUTHORIZED = 401
 GRAPH: tuple[GraphRow, ...] = (
     GraphRow(
         _expired,
@@ -267,7 +269,10 @@ GRAPH: tuple[GraphRow, ...] = (
     ),
     GraphRow(_expired, statuses=frozenset({410})),
     # A token that was just renewed is refused again: much speaks for a dead grant, not everything.
-    GraphRow(_reconnect(ErrorCode.GRANT_REVOKED, definitive=False), statuses=frozenset({401})),
+    GraphRow(
+        _reconnect(ErrorCode.GRANT_REVOKED, definitive=False),
+        statuses=frozenset({_UNAUTHORIZED}),
+    ),
     # The same answer is given for a permission that is missing and by a policy of an organisation.
     GraphRow(_reconnect(ErrorCode.SCOPE_MISSING, definitive=False), codes=SCOPE_CODES),
     GraphRow(_configure(ErrorCode.ACCESS_BLOCKED), statuses=frozenset({403})),
@@ -275,13 +280,23 @@ GRAPH: tuple[GraphRow, ...] = (
 """What an error of Graph means; the first row that applies."""
 
 
-def from_graph(status: int, body: object, *, retry_after: float | None = None) -> MailroomError:
+def from_graph(
+    status: int,
+    body: object,
+    *,
+    retry_after: float | None = None,
+    wants_claims: bool = False,
+) -> MailroomError:
     """Return what an error answer of Graph means; one that no row knows passes by itself.
 
     `body`: the decoded JSON, or anything else. `retry_after`: the provider's wish, in seconds.
+    `wants_claims`: what the function of that name says of its headers.
     """
     codes = codes_of(body)
     cause = " ".join(["Graph:", str(status), *map(_word, codes[:2])])
+    if wants_claims and status == _UNAUTHORIZED:
+        cause = f"{cause} insufficient_claims"
+        return ReconnectRequiredError(ErrorCode.SIGN_IN_REQUIRED, cause=cause, definitive=False)
     error = next(
         (row.becomes(cause) for row in GRAPH if row.applies(status, codes)),
         RetryLaterError(
@@ -292,6 +307,16 @@ def from_graph(status: int, body: object, *, retry_after: float | None = None) -
     if isinstance(error, RetryLaterError):
         error.retry_after_seconds = retry_after
     return error
+
+
+def wants_claims(headers: Mapping[str, str]) -> bool:
+    """Whether an answer asks for a claim that only its owner's next sign-in can bring.
+
+    The grant lives; a renewal does not satisfy a policy of the organisation
+    (learn.microsoft.com/entra/identity-platform/claims-challenge). `headers`: by lower-case names,
+    or found by any case.
+    """
+    return _CHALLENGE.search(headers.get("www-authenticate", "")) is not None
 
 
 def codes_of(body: object) -> tuple[str, ...]:

@@ -60,6 +60,8 @@ class Reply:
     status: int
     body: object = None
     retry_after: float | None = None
+    wants_claims: bool = False
+    """Refused until the person has signed in anew; see `errors.wants_claims`."""
 
     @property
     def ok(self) -> bool:
@@ -75,7 +77,12 @@ class Reply:
         """Return the error this answer means."""
         if self.status == 0:
             return errors.unusable("a part without an answer")
-        return errors.from_graph(self.status, self.body, retry_after=self.retry_after)
+        return errors.from_graph(
+            self.status,
+            self.body,
+            retry_after=self.retry_after,
+            wants_claims=self.wants_claims,
+        )
 
     def object(self) -> Mapping[str, object]:
         """Return the JSON object that came, or raise the error that came in its place."""
@@ -302,7 +309,7 @@ def _reply(answer: Answer) -> Reply:
         if answer.status == OK:
             raise errors.unusable("not JSON") from None
         body = None
-    return Reply(answer.status, body, wish)
+    return Reply(answer.status, body, wish, errors.wants_claims(answer.headers))
 
 
 def _part_reply(one: Mapping[str, object]) -> Reply:
@@ -313,4 +320,9 @@ def _part_reply(one: Mapping[str, object]) -> Reply:
         if isinstance(named, dict)
         else {}
     )
-    return Reply(status if isinstance(status, int) else 0, one.get("body"), wish_of(headers))
+    return Reply(
+        status if isinstance(status, int) else 0,
+        one.get("body"),
+        wish_of(headers),
+        errors.wants_claims(headers),
+    )

@@ -18,6 +18,7 @@ from shared.providers.outlook.errors import (
     codes_of,
     from_graph,
     from_oauth,
+    wants_claims,
 )
 
 CONNECTING, RENEWING = Moment.CONNECTING, Moment.RENEWING
@@ -215,6 +216,35 @@ def test_an_error_of_graph_means(answer):
     found = from_graph(status, {"error": {"code": word, "message": "of theirs"}})
     assert (type(found), found.code) == (kind, ErrorCode(code))
     assert "of theirs" not in found.cause
+
+
+CHALLENGE = (
+    'Bearer realm="", authorization_uri="https://x", error="insufficient_claims", claims="e"'
+)
+
+
+@pytest.mark.parametrize(
+    ("header", "wanted"),
+    [
+        (CHALLENGE, True),
+        ("bearer ERROR = insufficient_claims", True),
+        ('Bearer realm="", authorization_uri="https://x", client_id="y"', False),
+        ('Bearer error="invalid_token"', False),
+        ('Bearer error="insufficient_claims_of_another_kind"', False),
+        ("", False),
+    ],
+)
+def test_a_challenge_for_claims_is_told_from_a_plain_one(header, wanted):
+    assert wants_claims({"www-authenticate": header} if header else {}) is wanted
+
+
+def test_a_challenge_for_claims_wants_a_sign_in_and_is_doubted_first():
+    body = {"error": {"code": "InvalidAuthenticationToken"}}
+    found = from_graph(401, body, wants_claims=True)
+    assert (type(found), found.code) == (RECONNECT, ErrorCode.SIGN_IN_REQUIRED)
+    assert not found.definitive
+    assert found.cause == "Graph: 401 invalidauthenticationtoken insufficient_claims"
+    assert from_graph(503, body, wants_claims=True).code is ErrorCode.PROVIDER_UNAVAILABLE
 
 
 def test_every_row_of_graphs_table_applies_to_something():
