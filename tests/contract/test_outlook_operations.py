@@ -10,11 +10,13 @@ import pytest
 
 from shared.domain.backfill import BackfillState
 from shared.domain.cursor import Cursor
+from shared.domain.errors import ErrorCode
 from shared.domain.mailbox import Provider
 from shared.domain.run import RunReason
 from shared.ports.queues import SyncRequest
 from shared.providers.http import Requests
 from shared.providers.outlook import baseline, delta
+from shared.providers.outlook.session import MOST_EMPTY
 from tests.contract.provider_worlds import NOW
 from tests.fakes.provider import FakeMailServer
 from tests.unit.operations.machine import Machine
@@ -72,6 +74,21 @@ def filled(outlook):
         received_at = NOW - timedelta(days=number, minutes=number)
         outlook.theirs.deliver(number, folder=folder, received_at=received_at)
     return outlook
+
+
+def test_many_empty_pages_are_got_through_in_several_runs_and_nothing_is_lost(filled):
+    imported = Imported(filled)
+    filled.theirs.deliver(100)
+    armed = filled.simulator.faults.arm("delta_empty_page", times=2 * MOST_EMPTY + 20)
+    codes, asked = [], []
+    while imported.held != imported.theirs(since=NOW - timedelta(days=30)):
+        before = armed.struck
+        report = imported.poll()
+        asked.append(armed.struck - before)
+        codes.append(report.error.code if report.error else None)
+        assert len(codes) < 30
+    assert ErrorCode.PROVIDER_UNAVAILABLE in codes
+    assert max(asked) < MOST_EMPTY + 10
 
 
 def test_a_mailbox_is_imported_from_its_date_floor_on_each_message_once(filled):

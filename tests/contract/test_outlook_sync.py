@@ -9,6 +9,7 @@ import pytest
 from shared.domain.errors import ErrorCode, RetryLaterError
 from shared.domain.folders import FolderRole, is_active
 from shared.domain.message import FetchedMessage
+from shared.providers.outlook.session import MOST_EMPTY
 from tests.contract.moving_world import KnownHere
 from tests.contract.provider_worlds import NOW, number_of, raw_mail
 
@@ -96,6 +97,29 @@ def test_empty_pages_amid_a_walk_are_passed_over(outlook):
     outlook.theirs.deliver(*range(6))
     outlook.simulator.faults.arm("delta_empty_page", after=1)
     assert sorted(outlook.follow(None, limit=2).added) == list(range(6))
+
+
+def test_pages_that_are_empty_for_ever_end_a_session_soon(outlook):
+    outlook.simulator.faults.arm("delta_empty_page", times=None)
+    folder = outlook.folder()
+    with outlook.session() as session:
+        asked = session.requests
+        with pytest.raises(RetryLaterError) as caught:
+            outlook.take_in(session, folder, None)
+        assert caught.value.code is ErrorCode.PROVIDER_UNAVAILABLE
+        assert session.requests - asked == MOST_EMPTY
+
+
+def test_a_walk_to_a_position_stops_amid_pages_that_are_empty_and_goes_on_from_there(outlook):
+    outlook.theirs.deliver(1)
+    outlook.simulator.faults.arm("delta_empty_page", times=MOST_EMPTY + 10)
+    folder = outlook.folder()
+    with outlook.session() as session:
+        cursor = session.baseline(folder, now=QUIET)
+        assert not session.is_settled(cursor)
+    outlook.simulator.log.clear()
+    assert outlook.follow(cursor).added == [1]
+    assert len([one for one in outlook.simulator.log.entries() if "delta" in one.path]) < 20
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -2,8 +2,9 @@
 
 A cheaper way there is not: Graph gives no latest token for messages, and a filtered round watches
 only what passes its filter. A folder of 100,000 takes a hundred requests, more than a session may
-have, so the walk stops in time and `changes` goes on with it. Until it ends, what arrived after it
-began would be told to nobody: that is news already, and all before it is history.
+have, so the walk stops in time, or where page after page is empty; `changes` goes on with it.
+Until it ends, what arrived after it began would be told to nobody: that is news already, and all
+before it is history.
 """
 
 from datetime import datetime, timedelta
@@ -27,7 +28,7 @@ def baseline(session: Session, folder: Folder, *, now: datetime) -> Cursor:
     begun = int(now.timestamp())
     link = first_link(folder)
     has_time = session.has_time(FOLDER_SECONDS)
-    while has_time():
+    while has_time() and not session.leads_nowhere:
         page = session.page(link, page_size=LARGEST_PAGE)
         link = page.link
         if page.is_last:

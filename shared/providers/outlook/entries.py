@@ -46,8 +46,8 @@ class Page:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing has changed and nothing follows."""
-        return self.is_last and not (self.present or self.removed or self.doubtful)
+        """Whether it tells nothing; more may follow."""
+        return not (self.present or self.removed or self.doubtful)
 
 
 def read_page(body: Mapping[str, object], link: str, *, is_last: bool) -> Page:

@@ -125,7 +125,7 @@ def _tell(
                 told.failures[key] = error
             continue
         else:
-            if page.is_empty:
+            if page.is_empty and page.is_last:
                 continue
             told.changed.add(key)
         session.keep(position.link, reply)

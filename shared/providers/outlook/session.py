@@ -14,6 +14,8 @@ from shared.providers.outlook.paths import message_path
 
 _TRIED_ALONE = 3
 """Messages of a batch that did not come, before all of it is given up."""
+MOST_EMPTY = 50
+"""Pages in a row with nothing on them and a next one. Each is legal; a list of them never ends."""
 REMEMBERED = 5_000
 """Messages whose properties are kept for their content's sake, some 500 bytes each."""
 
@@ -34,6 +36,7 @@ class Session:
         self._met: dict[ProviderMessageId, Entry] = {}
         self._held: tuple[FolderId, list[tuple[int, ProviderMessageId]]] | None = None
         self._walks_end: float | None = None
+        self._empty = 0
 
     # ---- pages of a folder's delta ----
 
@@ -45,14 +48,29 @@ class Session:
         """Return the page at `link`, the one read ahead where it is small enough.
 
         Raises `CursorExpiredError` and `RetryLaterError` (`FOLDER_UNAVAILABLE` where there is no
-        such folder).
+        such folder), also where too many pages before it were empty: the position of the last one
+        is kept, and another session goes on from there.
         """
+        if self.leads_nowhere:
+            self._empty = 0
+            raise _endless()
+        page = self._page_ahead(link, page_size) or self.read(
+            link, self.graph.get(link, page_size=page_size)
+        )
+        self._empty = self._empty + 1 if page.is_empty and not page.is_last else 0
+        return page
+
+    @property
+    def leads_nowhere(self) -> bool:
+        """Whether so many pages in a row were empty that no further one is asked for."""
+        return self._empty >= MOST_EMPTY
+
+    def _page_ahead(self, link: str, page_size: int) -> Page | None:
         ahead = self._ahead.pop(link, None)
-        if ahead is not None:
-            page = self.read(link, ahead)
-            if len(page.present) + len(page.doubtful) <= page_size:
-                return page
-        return self.read(link, self.graph.get(link, page_size=page_size))
+        page = self.read(link, ahead) if ahead is not None else None
+        if page is not None and len(page.present) + len(page.doubtful) <= page_size:
+            return page
+        return None
 
     def read(self, link: str, reply: Reply) -> Page:
         """Return the page that `reply` to `link` is; raises as `page` does."""
@@ -153,6 +171,7 @@ class Session:
         where to go on, the first place that was not asked yet.
         """
         asked = {url}
+        empty = 0
         reply = first or self.graph.get(url)
         while True:
             if not reply.ok:
@@ -167,6 +186,9 @@ class Session:
                 yield items, None
                 return
             link = self.graph.relative(following)
+            empty = 0 if items else empty + 1
+            if empty >= MOST_EMPTY:
+                raise _endless()
             yield items, link
             url = next((one for one in go_on(items, link) if one not in asked), "")
             if not url:
@@ -206,6 +228,10 @@ class Session:
             self._walks_end = now / 2
         end = max(self._walks_end, now - seconds)
         return lambda: self.graph.seconds_left > end
+
+
+def _endless() -> RetryLaterError:
+    return errors.unusable(f"{MOST_EMPTY} pages in a row with nothing on them")
 
 
 def is_gone(reply: Reply) -> bool:

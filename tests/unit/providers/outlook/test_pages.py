@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.cursor import Cursor
-from shared.domain.errors import CursorExpiredError, RetryLaterError
+from shared.domain.errors import CursorExpiredError, ErrorCode, RetryLaterError
 from shared.domain.folders import Folder, FolderRole
 from shared.domain.message import Flags
-from shared.providers.outlook import delta
+from shared.providers.outlook import comparing, delta, window
 from shared.providers.outlook.entries import read_entry, read_page
 from shared.providers.outlook.graph import Reply
 from shared.providers.outlook.position import RENEW_EVERY, Position
-from shared.providers.outlook.session import Session
+from shared.providers.outlook.session import MOST_EMPTY, Session
 from tests.fakes.known import Known, a_copy
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -291,3 +291,52 @@ def test_a_position_is_due_amid_a_walk_and_when_it_has_grown_old():
     assert replace(at, walking=True).is_due(NOW)
     assert replace(at, left=("a",)).is_due(NOW)
     assert at.is_due(NOW + RENEW_EVERY)
+
+
+# ---- pages that never end ----
+
+
+class Endless:
+    """A Graph whose every list goes on, with nothing on any page."""
+
+    def __init__(self) -> None:
+        self.asked = []
+
+    def relative(self, link):
+        return link
+
+    def get(self, url, **_):
+        self.asked.append(url)
+        return Reply(200, {"value": [], "@odata.nextLink": f"/link{len(self.asked)}"})
+
+
+def walks_of(session):
+    known = Known()
+    known.in_folder = lambda: {"a": held("a")}
+    return {
+        "a list": lambda: list(session.listed("/me/mailFolders")),
+        "a window": lambda: window.list_window(session, HERE, since=NOW, upto=CURSOR),
+        "a comparison": lambda: comparing.step(session, HERE, known, upto=None),
+    }
+
+
+@pytest.mark.parametrize("walk", walks_of(None))
+def test_a_list_of_empty_pages_is_given_up(walk):
+    graph = Endless()
+    with pytest.raises(RetryLaterError) as caught:
+        walks_of(Session(graph))[walk]()
+    assert caught.value.code is ErrorCode.PROVIDER_UNAVAILABLE
+    assert len(graph.asked) == MOST_EMPTY
+
+
+def test_a_page_with_something_on_it_lets_a_walk_go_on():
+    pages = [[] for _ in range(MOST_EMPTY - 1)]
+    graph = Answers(*pages, [entry("a")], *pages, [entry("b")])
+    session, link, found = Session(graph), "/link", []
+    while True:
+        page = session.page(link, page_size=100)
+        found += page.present
+        link = page.link
+        if page.is_last:
+            break
+    assert found == ["a", "b"]
