@@ -96,6 +96,14 @@ def test_the_page_asks_for_what_is_needed_and_keeps_the_rest_to_us(gmail):
     assert "login_hint" not in begun(gmail).url
 
 
+def test_without_a_hint_the_account_is_chosen_and_consented_to(gmail):
+    page = begun(gmail)
+    asked = parse_qs(urlsplit(page.url).query)
+    assert asked["prompt"] == ["consent select_account"]
+    back = come_back(gmail.simulator, page.url)
+    assert completed(gmail, page.kept, back).tokens.kept
+
+
 def test_no_two_pages_share_anything_secret(gmail):
     one, other = begun(gmail), begun(gmail)
     kept, also = json.loads(one.kept.reveal()), json.loads(other.kept.reveal())

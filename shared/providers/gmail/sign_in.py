@@ -77,7 +77,8 @@ class GoogleSignIn:
     def begin(self, client: OAuthClient, *, redirect_uri: str, login_hint: str = "") -> SignInPage:
         """See `SignIn.begin`.
 
-        Consent is asked for each time, because only then a refresh token comes.
+        Consent is asked for each time, because only then a refresh token comes. Who is signed in
+        with several accounts chooses one, unless it is known which one is meant.
         """
         state, nonce = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         verifier = secrets.token_urlsafe(64)
@@ -88,7 +89,7 @@ class GoogleSignIn:
             "response_type": "code",
             "scope": " ".join(SCOPES),
             "access_type": "offline",
-            "prompt": "consent",
+            "prompt": "consent" if login_hint else "consent select_account",
             "state": state,
             "nonce": nonce,
             "code_challenge": challenge.decode().rstrip("="),
