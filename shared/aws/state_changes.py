@@ -32,10 +32,12 @@ _NEXT_LIFE: list[Action] = [
 
 
 def disconnected() -> list[Action]:
-    """Every worker is locked out, nothing is scheduled or waited for."""
+    """Every worker is locked out, nothing is scheduled or waited for, and no trouble is left."""
     return [
         *_NEXT_LIFE,
         StateItem.status.set(MailboxStatus.DISCONNECTED),
+        StateItem.inbound_error.remove(),
+        StateItem.outbound_error.remove(),
         StateItem.due_slot.remove(),
         StateItem.due_key.remove(),
         StateItem.waited_for.remove(),

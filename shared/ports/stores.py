@@ -101,8 +101,8 @@ class MailboxStore(Protocol):
     def disconnect(self, tenant_id: TenantId, mailbox_id: MailboxId, identity: str) -> None:
         """In one transaction.
 
-        Status disconnected, generation and fence raised, lease and due slot dropped, identity
-        freed. Repeating it changes nothing.
+        Status disconnected, generation and fence raised, lease, due slot and errors dropped,
+        identity freed. Repeating it changes nothing.
         """
         ...
 

@@ -166,7 +166,11 @@ class InMemoryMailboxStore:
                 return
             state = self.world.run_states[box]
             self.world.mailboxes[box] = replace(
-                stored, status=MailboxStatus.DISCONNECTED, generation=state.generation + 1
+                stored,
+                status=MailboxStatus.DISCONNECTED,
+                generation=state.generation + 1,
+                inbound_error=None,
+                outbound_error=None,
             )
             self.world.run_states[box] = replace(
                 state,

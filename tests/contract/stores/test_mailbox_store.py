@@ -139,6 +139,14 @@ def test_disconnecting_raises_generation_and_fence_and_frees_what_was_held(store
     assert list(stores.mailboxes.due(SLOT)) == []
 
 
+def test_disconnecting_leaves_no_trouble_on_record(stores):
+    mailbox = a_mailbox(inbound_error=an_error(), outbound_error=an_error(count=7))
+    stores.mailboxes.create(mailbox, RunState(), identity_of(mailbox))
+    stores.mailboxes.disconnect(TENANT, BOX, identity_of(mailbox))
+    after = stands(stores.mailboxes, mailbox).mailbox
+    assert (after.inbound_error, after.outbound_error) == (None, None)
+
+
 def test_disconnecting_again_changes_nothing_and_takes_nothing_from_others(stores):
     record = connected(stores.mailboxes)
     identity = identity_of(record.mailbox)
