@@ -24,6 +24,12 @@ def explain(code: ErrorCode) -> Explanation:
     return EXPLANATIONS[code]
 
 
+def explain_while_retried(code: ErrorCode) -> Explanation:
+    """Return the words for `code` of a mailbox that is tried again: nobody has to act yet."""
+    words = EXPLANATIONS[code]
+    return replace(words, fix=f"{_STILL_TRIED} {words.fix}") if words.acts is _U else words
+
+
 def explain_in_test(code: ErrorCode) -> Explanation:
     """Return the words for `code` as the verdict of a test, after which nobody tries again."""
     words = EXPLANATIONS[code]
@@ -39,6 +45,7 @@ def explain_in_attempt(code: ErrorCode) -> Explanation:
 
 _U, _A, _O, _P, _T = Acts.USER, Acts.TENANT_ADMIN, Acts.OPERATOR, Acts.PROVIDER, Acts.TIME
 _WAIT = "Nothing to do: Mailroom tries again by itself."
+_STILL_TRIED = "Mailroom still tries again by itself; act if it stays so."
 _TEST_AGAIN = "Test again in a few minutes."
 _CONNECT_AGAIN = (
     "Connect again from the start, in a few minutes; quote the request id if it stays so."

@@ -18,7 +18,7 @@ from shared.api.schemas.fields import (
 from shared.api.schemas.servers import ServerShown
 from shared.domain.backfill import MAX_DAYS, Backfill, BackfillState
 from shared.domain.errors import Acts, ErrorCode
-from shared.domain.explanations import explain
+from shared.domain.explanations import explain, explain_while_retried
 from shared.domain.folders import FolderRole
 from shared.domain.ids import FolderId, UserId
 from shared.domain.ledger import Fate
@@ -49,9 +49,10 @@ class LatestErrorShown(Shown):
     run_id: str | None
 
     @classmethod
-    def of(cls, error: LatestError) -> "LatestErrorShown":
-        """Show an error in the words of its code."""
-        words = explain(error.code)
+    def of(cls, error: LatestError, status: MailboxStatus) -> "LatestErrorShown":
+        """Show an error of a mailbox in the words of its code."""
+        is_retried = status is MailboxStatus.ACTIVE and error.next_retry_at is not None
+        words = (explain_while_retried if is_retried else explain)(error.code)
         return cls(
             code=error.code,
             message=words.message,
@@ -63,6 +64,10 @@ class LatestErrorShown(Shown):
             next_retry_at=error.next_retry_at,
             run_id=error.run_id,
         )
+
+
+def _shown(error: LatestError | None, status: MailboxStatus) -> LatestErrorShown | None:
+    return None if error is None else LatestErrorShown.of(error, status)
 
 
 class LatestErrors(Shown):
@@ -128,8 +133,8 @@ class MailboxShown(Shown):
             last_synced_at=view.run_state.last_synced_at,
             next_run_at=view.next_run_at,
             latest_error=LatestErrors(
-                inbound=LatestErrorShown.of(box.inbound_error) if box.inbound_error else None,
-                outbound=LatestErrorShown.of(box.outbound_error) if box.outbound_error else None,
+                inbound=_shown(box.inbound_error, box.status),
+                outbound=_shown(box.outbound_error, box.status),
             ),
             sync_minutes=box.sync_minutes,
             recovery_note=box.recovery_note if view.may_change else None,

@@ -9,7 +9,7 @@ from shared.api.paging import ListOf
 from shared.domain.errors import ErrorCode
 from shared.domain.ids import MessageId, RunId, TenantId
 from shared.domain.ledger import Counts
-from shared.domain.mailbox import LatestError, MailboxKind, Visibility
+from shared.domain.mailbox import LatestError, MailboxKind, MailboxStatus, Visibility
 from shared.domain.message import StoredAttachment
 from shared.domain.run import Run, RunReason
 from shared.ports.stores import TimelineEntry
@@ -112,6 +112,25 @@ def test_a_latest_error_says_whose_move_it_is(app):
         "run_id",
     }
     assert (inbound["code"], inbound["acts"], inbound["count"]) == ("login_rejected", "user", 2)
+
+
+@pytest.mark.parametrize(
+    ("status", "next_retry_at", "is_still_tried"),
+    [
+        (MailboxStatus.ACTIVE, START, True),
+        (MailboxStatus.ACTIVE, None, False),
+        (MailboxStatus.RECONNECT_REQUIRED, START, False),
+    ],
+)
+def test_a_doubt_that_is_still_tried_sends_nobody_to_reconnect(
+    app, status, next_retry_at, is_still_tried
+):
+    box = add_mailbox(app.world, "MB1")
+    error = LatestError(ErrorCode.GRANT_REVOKED, START, START, 1, None, next_retry_at)
+    app.world.mailboxes["acme", "MB1"] = replace(box, status=status, inbound_error=error)
+    fix = app.ask("GET", "/v1/mailboxes/MB1").json["latest_error"]["inbound"]["fix"]
+    assert fix.endswith("Reconnect the mailbox.")
+    assert fix.startswith("Mailroom still tries again by itself") is is_still_tried
 
 
 def test_others_personal_mailboxes_are_hidden_but_from_administrators(app):

@@ -13,7 +13,7 @@ from shared.domain.errors import (
     ReconnectRequiredError,
     RetryLaterError,
 )
-from shared.domain.explanations import explain, explain_in_test
+from shared.domain.explanations import explain, explain_in_test, explain_while_retried
 from shared.domain.failure import Drop, Rebaseline, RetryAt, Stop, backoff_seconds, decide
 from shared.domain.secret import Secret
 
@@ -26,6 +26,18 @@ def test_every_code_says_what_happened_and_what_to_do(code):
     assert words.message.endswith(".")
     assert words.fix.endswith(".")
     assert not re.search(r"[A-Z]{2,}_|Error\b|Traceback|None", words.message + words.fix)
+
+
+@pytest.mark.parametrize("code", list(ErrorCode))
+def test_nobody_is_sent_to_act_at_once_on_what_is_still_tried(code):
+    words, plain = explain_while_retried(code), explain(code)
+    assert (words.message, words.acts) == (plain.message, plain.acts)
+    if plain.acts is Acts.USER:
+        first, rest = words.fix.split(". ", 1)
+        assert "tries again by itself" in first
+        assert rest == plain.fix
+    else:
+        assert words.fix == plain.fix
 
 
 @pytest.mark.parametrize("code", list(ErrorCode))
