@@ -11,7 +11,14 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import wiring
-from shared.api.app import RETRY_AFTER_SECONDS, cookies_named, make_app, respond, viewer
+from shared.api.app import (
+    RETRY_AFTER_SECONDS,
+    cookies_named,
+    make_app,
+    request_id,
+    respond,
+    viewer,
+)
 from shared.api.schemas.mailboxes import MailboxShown
 from shared.api.schemas.sign_ins import ATTEMPT_COOKIE, CompleteConnection, SignInProvider
 from shared.api.sign_in_pages import HEADERS, HTML, approved_page, problem_page
@@ -33,15 +40,22 @@ def return_from_provider(provider: Annotated[SignInProvider, Path()]) -> Respons
     """Send the browser on to its `return_url`, with the outcome in the query.
 
     `mailroom_outcome` is `connected`, `confirm` (the fragment holds what to send to
-    `/v1/mailboxes/authorize/complete`) or the code of a failure. Without an attempt that is known
-    there is no address to send anybody to, and a page says so.
+    `/v1/mailboxes/authorize/complete`) or the code of a failure, which comes with a
+    `mailroom_request_id` to quote. Without an attempt that is known there is no address to send
+    anybody to, and a page says so.
     """
     answer = dict(app.current_event.query_string_parameters)
     cookies = cookies_named(app, ATTEMPT_COOKIE)
     try:
-        back = answer_callback(Provider(provider), answer, cookies, ports=wiring.complete_ports())
+        back = answer_callback(
+            Provider(provider),
+            answer,
+            cookies,
+            request_id=request_id(app),
+            ports=wiring.complete_ports(),
+        )
     except RetryLaterError as error:
-        log_trouble("callback_failed", error, provider=provider)
+        log_trouble("callback_failed", error, provider=provider, request_id=request_id(app))
         headers = {**HEADERS, "Retry-After": str(RETRY_AFTER_SECONDS)}
         page = problem_page(error.code)
         return Response(HTTPStatus.SERVICE_UNAVAILABLE, HTML, page, headers)
@@ -71,7 +85,8 @@ def confirm_connection(body: CompleteConnection) -> Response[MailboxShown]:
     try:
         done = complete_attempt(who, provider, body.to_answer(), ports=wiring.complete_ports())
     except MailroomError as error:
-        log_trouble("sign_in_failed", error, tenant_id=who.tenant_id, provider=provider)
+        facts = {"tenant_id": who.tenant_id, "request_id": request_id(app)}
+        log_trouble("sign_in_failed", error, provider=provider, **facts)
         _count_failure(error.code, provider)
         raise
     if done.is_news:
@@ -96,6 +111,7 @@ def _note(back: SentBack) -> None:
         "tenant_id": back.attempt.tenant_id,
         "mailbox_id": outcome.mailbox_id if outcome else back.attempt.mailbox_id,
         "provider": provider,
+        "request_id": request_id(app),
     }
     if isinstance(back.error, RequestError):
         # A person's own doing: declined, too late, another account.

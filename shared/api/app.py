@@ -161,6 +161,12 @@ def cookies_named(app: APIGatewayHttpResolver, name: str) -> list[str]:
     return [value for found, _, value in pairs if found == name]
 
 
+def request_id(app: APIGatewayHttpResolver) -> str:
+    """Return the id of the present request, which API Gateway's access log has too."""
+    context = app.current_event.raw_event.get("requestContext") or {}
+    return str(context.get("requestId") or app.lambda_context.aws_request_id)
+
+
 def status_of(error: MailroomError) -> HTTPStatus:
     """Return the status code of an error."""
     if isinstance(error, RequestError):
@@ -197,7 +203,7 @@ def _problem(
         detail=(isinstance(error, ConflictError) and error.words) or words.message,
         acts=words.acts,
         fix=words.fix,
-        request_id=_request_id(app),
+        request_id=request_id(app),
         errors=_fields(error),
         admin_consent_url=getattr(error, "admin_consent_url", None),
         **_verdicts(error),
@@ -214,7 +220,7 @@ def _problem(
 
 
 def _bug(app: APIGatewayHttpResolver, error: Exception) -> Response[str]:
-    log_trouble("request_failed", error, request_id=_request_id(app))
+    log_trouble("request_failed", error, request_id=request_id(app))
     count({Metric.REQUEST_FAILED: 1}, code=ErrorCode.INTERNAL)
     words = explain(ErrorCode.INTERNAL)
     problem = Problem(
@@ -223,7 +229,7 @@ def _bug(app: APIGatewayHttpResolver, error: Exception) -> Response[str]:
         detail=words.message,
         acts=words.acts,
         fix=words.fix,
-        request_id=_request_id(app),
+        request_id=request_id(app),
     )
     return Response(
         status_code=HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -256,12 +262,6 @@ def _verdicts(error: MailroomError) -> dict[str, VerdictShown]:
     if not isinstance(error, ConnectionTestFailedError):
         return {}
     return {"imap": VerdictShown.of(error.test.imap), "smtp": VerdictShown.of(error.test.smtp)}
-
-
-def _request_id(app: APIGatewayHttpResolver) -> str:
-    """Return the id that API Gateway's access log has too."""
-    context = app.current_event.raw_event.get("requestContext") or {}
-    return str(context.get("requestId") or app.lambda_context.aws_request_id)
 
 
 def _to_json(value: Any) -> str:

@@ -91,6 +91,7 @@ def answer_callback(
     answer: Mapping[str, str],
     cookies: Sequence[str],
     *,
+    request_id: str,
     ports: CompletePorts,
 ) -> SentBack | None:
     """Return where to send a browser that comes from a provider, or None for one of no attempt.
@@ -100,6 +101,7 @@ def answer_callback(
     - with a code and without the cookie: nothing is redeemed; the front end gets the code in the
       fragment, which no server and no Referer sees, and confirms it with its user's token
 
+    `request_id`: goes along with a failure, for people to quote: a redirect has no body to say it.
     Raises `StoreThrottledError` alone.
     """
     state = answer.get("state", "")
@@ -110,7 +112,7 @@ def answer_callback(
         # One provider's answer at the other's address (RFC 9700, 4.4): nothing is used up.
         refused = RequestError(ErrorCode.ATTEMPT_NOT_YOURS, cause="another provider's callback")
         outcome = _outcome_of(refused, attempt)
-        return SentBack(_back(attempt, outcome), attempt, outcome, refused)
+        return SentBack(_back(attempt, outcome, request_id), attempt, outcome, refused)
     if not attempt.is_over(ports.account.begin.clock.now()) and not _is_from_browser_of(
         attempt, cookies
     ):
@@ -120,7 +122,7 @@ def answer_callback(
         answer = {name: value for name, value in answer.items() if name != "code"}
     viewer = Viewer(attempt.tenant_id, attempt.user_id, is_admin=attempt.is_admin)
     ended = _finish_once(viewer, state, attempt, answer, ports)
-    url = _back(attempt, ended.outcome)
+    url = _back(attempt, ended.outcome, request_id)
     return SentBack(url, attempt, ended.outcome, ended.error, is_news=ended.is_news)
 
 
@@ -241,13 +243,15 @@ def _to_confirm(attempt: Attempt, answer: Mapping[str, str]) -> str:
     return sent_back(attempt.return_url, query, {"provider": str(attempt.provider), **found})
 
 
-def _back(attempt: Attempt, outcome: Outcome) -> str:
+def _back(attempt: Attempt, outcome: Outcome, request_id: str) -> str:
     query = {
         "mailroom_outcome": str(outcome.code or CONNECTED),
         "mailroom_provider": str(attempt.provider),
     }
     if outcome.mailbox_id:
         query["mailbox_id"] = outcome.mailbox_id
+    if outcome.code is not None:
+        query["mailroom_request_id"] = request_id
     if outcome.admin_consent_url:
         query["mailroom_admin_consent_url"] = outcome.admin_consent_url
     return sent_back(attempt.return_url, query)

@@ -34,7 +34,9 @@ async function returned() {
   if (outcome === "connected") return say("Connected. Its mail is on its way.");
   if (outcome !== "confirm") {
     const link = query.get("mailroom_admin_consent_url");
-    return say(`Not connected: ${outcome}.${link ? ` An administrator approves at ${link}` : ""}`, true);
+    const approve = link ? ` An administrator approves at ${link}` : "";
+    const quoted = query.get("mailroom_request_id");
+    return say(`Not connected: ${outcome} (request ${quoted}).${approve}`, true);
   }
   await call("POST", "/v1/mailboxes/authorize/complete", Object.fromEntries(confirmed));
   say("Connected. Its mail is on its way.");

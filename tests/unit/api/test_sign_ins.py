@@ -406,6 +406,7 @@ def test_a_failure_is_told_again_too_and_logged_with_its_cause(app, accounts, ca
     first = confirm(app, fragment)
     (line,) = (one for one in caplog.records if one.getMessage() == "sign_in_failed")
     assert (line.provider, line.tenant_id, line.cause) == ("gmail", "acme", "503 backendError")
+    assert line.request_id == first.json["request_id"]
     accounts.failure = None
     again = confirm(app, fragment)
     for answered in (first, again):
@@ -550,7 +551,11 @@ def test_a_person_who_declines_comes_back_told_so_whatever_browser_they_use(app,
         answer = accounts.deny(begun.json["authorize_url"])
         got = come_back(app, answer, *([cookie_of(begun)] if with_cookie else []))
         query, fragment = outcome_of(got)
-        assert query == {"mailroom_outcome": "consent_declined", "mailroom_provider": "gmail"}
+        assert query == {
+            "mailroom_outcome": "consent_declined",
+            "mailroom_provider": "gmail",
+            "mailroom_request_id": "request-of-gateway",
+        }
         assert fragment == {}
     assert nothing_happened(app, accounts)
 
@@ -587,6 +592,8 @@ def test_each_failure_of_a_provider_has_its_name(app, accounts, error, code, cap
     accounts.failure = ("complete", error)
     query, _ = outcome_of(come_back(app, answer, cookie_of(begun)))
     assert query["mailroom_outcome"] == code
+    (line,) = (one for one in caplog.records if one.getMessage() == "sign_in_failed")
+    assert query["mailroom_request_id"] == line.request_id == "request-of-gateway"
     assert nothing_happened(app, accounts)
 
 

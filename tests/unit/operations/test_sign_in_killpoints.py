@@ -74,7 +74,9 @@ class SignInMachine(Machine):
         return authorize_connection(ADA, request, ports=self.authorize_ports, policy=POLICY)
 
     def come_back(self, begun, answer):
-        back = answer_callback(Provider.GMAIL, answer, [begun.cookie.reveal()], ports=self.ports)
+        back = answer_callback(
+            Provider.GMAIL, answer, [begun.cookie.reveal()], request_id="r", ports=self.ports
+        )
         if isinstance(back.error, Death):
             raise back.error
         return back.outcome
