@@ -7,7 +7,7 @@ is in the secret. A provider that does not answer never keeps a secret alive.
 from dataclasses import dataclass
 
 from shared.domain.backfill import OPEN, BackfillState
-from shared.domain.errors import ConflictError, StoreThrottledError
+from shared.domain.errors import ConflictError, RetryLaterError, StoreThrottledError
 from shared.domain.ids import MailboxId, UserId
 from shared.domain.mailbox import Mailbox, MailboxStatus, Provider, identity_of
 from shared.domain.permissions import require_change
@@ -113,5 +113,10 @@ def _revoke_unless_shared(mailbox: Mailbox, grants: Grants, holders: GrantHolder
     grant = AccountGrant(mailbox.provider, kept.client_id, mailbox.subject)
     if holders.release(grant, mailbox.tenant_id, mailbox.id):
         return Disconnected(mailbox.provider)
-    grants.revoke(mailbox, kept)
+    try:
+        grants.revoke(mailbox, kept)
+    except RetryLaterError:
+        # The secret goes next, so there is no later: most of what passes is over by a second try,
+        # and both together take ten seconds at most.
+        grants.revoke(mailbox, kept)
     return Disconnected(mailbox.provider, revoked=True)

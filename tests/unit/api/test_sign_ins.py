@@ -862,6 +862,22 @@ def test_a_provider_that_fails_never_keeps_the_secret(app, accounts, failure, ca
     assert ANN not in repr(line.__dict__)
 
 
+def test_a_grant_is_withdrawn_at_a_second_try(app, accounts, monkeypatch, capsys):
+    connect(app, accounts)
+    revoke, tries = accounts.revoke, []
+
+    def fails_once(*given):
+        tries.append(given)
+        if len(tries) == 1:
+            raise RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE)
+        revoke(*given)
+
+    monkeypatch.setattr(accounts, "revoke", fails_once)
+    disconnect(app, boxes(app)[0])
+    assert (app.secrets.secrets, accounts.grants, len(tries)) == ({}, {}, 2)
+    assert "GrantNotRevoked" not in capsys.readouterr().out
+
+
 def test_a_client_that_is_gone_never_keeps_the_secret(app, accounts):
     connect(app, accounts)
     app.oauth_clients.operators.clear()
