@@ -12,6 +12,7 @@ import pytest
 from shared.domain.errors import (
     ConfigurationError,
     ErrorCode,
+    MailroomError,
     ReconnectRequiredError,
     RequestError,
     RetryLaterError,
@@ -121,6 +122,25 @@ def test_a_declined_consent_is_told_as_such(outlook):
     with pytest.raises(RequestError) as caught:
         completed(outlook, page, come_back(page.url, decision="cancel"))
     assert caught.value.code is ErrorCode.CONSENT_DECLINED
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (50034, ErrorCode.ACCOUNT_NOT_SUPPORTED),
+        (50053, ErrorCode.ACCESS_BLOCKED),
+        (50057, ErrorCode.ACCESS_BLOCKED),
+        (50126, ErrorCode.SIGN_IN_REQUIRED),
+        # A number nobody knows leaves the word of its error.
+        (99999, ErrorCode.CONSENT_DECLINED),
+    ],
+)
+def test_what_the_page_refuses_is_named_when_the_person_comes_back(outlook, number, code):
+    page = begun(outlook)
+    outlook.simulator.faults.arm("authorize_error", number=number)
+    with pytest.raises(MailroomError) as caught:
+        completed(outlook, page, come_back(page.url))
+    assert caught.value.code is code
 
 
 def test_where_an_administrator_must_approve_that_is_told_and_then_works(outlook):

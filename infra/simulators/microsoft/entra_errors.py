@@ -54,6 +54,11 @@ ERRORS: dict[int, Aadsts] = {
     50034: Aadsts(
         "invalid_grant", "The user account {user} does not exist in the {tenant} directory."
     ),
+    50053: Aadsts(
+        "invalid_grant",
+        "The account is locked, you've tried to sign in too many times with an incorrect user ID or"
+        " password.",
+    ),
     50057: Aadsts("invalid_grant", "The user account is disabled."),
     50058: Aadsts(
         "login_required",
@@ -82,6 +87,9 @@ ERRORS: dict[int, Aadsts] = {
         "invalid_grant",
         "Your administrator has configured the application {name} ('{client}') to block users"
         " unless they are specifically granted access. The signed in user '{user}' is blocked.",
+    ),
+    50126: Aadsts(
+        "invalid_grant", "Error validating credentials due to invalid username or password."
     ),
     50132: Aadsts(
         "invalid_grant",

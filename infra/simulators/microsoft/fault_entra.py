@@ -49,25 +49,31 @@ def entra_faults(world: World) -> dict[str, FaultKind]:
 def _error(world: World) -> Around:
     def around(parameters: Parameters, call: Call, _proceed: Proceed) -> Response:
         number = int(parameters["number"])
-        body: dict[str, Any] = {"error": "invalid_grant", "error_codes": [number]}
-        body["error_description"] = f"AADSTS{number}: the simulator has no words for it."
-        status = 400
-        if number in ERRORS:
-            client_id = call.request.form.get("client_id", "")
-            client = world.accounts.find_client(client_id)
-            known = EntraError(
-                number,
-                client=client_id,
-                name=client.name if client else "",
-                tenant=str(call.arguments.get("tenant", "")),
-            )
-            body, status = error_body(known, world.clock.now()), known.known.status
+        client_id = call.request.form.get("client_id", "")
+        client = world.accounts.find_client(client_id)
+        body, status = _worded(
+            world,
+            number,
+            "invalid_grant",
+            client=client_id,
+            name=client.name if client else "",
+            tenant=str(call.arguments.get("tenant", "")),
+        )
         for name in ("error", "suberror", "claims"):
             if parameters[name] is not None:
                 body[name] = parameters[name]
         return json_answer(body, int(parameters["status"] or status))
 
     return around
+
+
+def _worded(world: World, number: int, error: str, **values: str) -> tuple[dict[str, Any], int]:
+    """Return the body and status of an error; `error` is that of a number without a row."""
+    if number in ERRORS:
+        known = EntraError(number, **values)
+        return error_body(known, world.clock.now()), known.known.status
+    text = f"AADSTS{number}: the simulator has no words for it."
+    return {"error": error, "error_codes": [number], "error_description": text}, 400
 
 
 def _busy(world: World) -> Around:
@@ -84,8 +90,8 @@ def _busy(world: World) -> Around:
 
 def _refused(world: World) -> Around:
     def around(parameters: Parameters, call: Call, _proceed: Proceed) -> Response:
-        known = EntraError(int(parameters["number"]), name="Mailroom")
-        body = error_body(known, world.clock.now())
+        number = int(parameters["number"])
+        body, _status = _worded(world, number, "access_denied", name="Mailroom")
         values = {**call.request.args.to_dict(), **call.request.form.to_dict()}
         answer = {
             "error": parameters["error"] or body["error"],

@@ -180,6 +180,10 @@ def test_the_token_endpoint_can_be_busy_or_leave_things_out(simulator):
     simulator.faults.arm("authorize_error", number=53003)
     back = answered(web.ask("GET", authorize_path()))
     assert (back["error"], back["state"]) == ("interaction_required", "st&<ate>")
+    simulator.faults.arm("authorize_error", number=99999)
+    back = answered(web.ask("GET", authorize_path()))
+    assert (back["error"], back["state"]) == ("access_denied", "st&<ate>")
+    assert back["error_description"].startswith("AADSTS99999: ")
 
 
 def test_any_answer_can_be_slow_cut_garbled_huge_or_elsewhere(simulator, graph, mailbox):
