@@ -50,16 +50,25 @@ def next_run_at(
     return at if at >= earliest else at + timedelta(minutes=every_minutes)
 
 
-def rest_until(every_minutes: int, *, now: datetime, last_news_at: datetime) -> datetime | None:
+def rest_until(
+    mailbox_id: MailboxId, every_minutes: int, *, now: datetime, last_news_at: datetime
+) -> datetime | None:
     """Return until when a mailbox that found nothing at `now` is left alone, or None: no longer.
 
-    It rests for whole cycles, so that it is polled in a minute of its slot.
+    It rests for whole cycles, so that it is polled in a minute of its slot; up to a turn of its
+    own, so that mailboxes that were all polled at once, as after an outage, do not stay together.
     """
-    cycles = (now - last_news_at) // timedelta(minutes=every_minutes)
+    quiet_cycles = (now - last_news_at) // timedelta(minutes=every_minutes)
     for quiet, of in QUIET_AFTER:
-        if cycles >= quiet:
-            this_minute = now.replace(second=0, microsecond=0)
-            return this_minute + timedelta(minutes=every_minutes * (of - 1) + 1)
+        if quiet_cycles < quiet:
+            continue
+        phase, turn = _spread(mailbox_id) % every_minutes, (_spread(mailbox_id) >> 32) % of
+        cycle = (int(now.timestamp()) // 60 - phase) // every_minutes
+        skipped = of - 1 - (cycle + turn) % of
+        if not skipped:
+            return None
+        after = (cycle + skipped) * every_minutes + phase + 1
+        return datetime.fromtimestamp(after * 60, UTC)
     return None
 
 

@@ -158,7 +158,7 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
     if is_idle and not somebody_waits:
         now = run.clock.now()
         news_at = run.record.run_state.last_news_at or mailbox.connected_at
-        rest = rest_until(mailbox.sync_minutes, now=now, last_news_at=news_at)
+        rest = rest_until(mailbox.id, mailbox.sync_minutes, now=now, last_news_at=news_at)
         run.mailboxes.finish_idle(run.record, now=now, not_before=rest)
         return False
     run.lease = run.mailboxes.take_lease(

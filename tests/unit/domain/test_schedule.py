@@ -1,4 +1,6 @@
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -39,18 +41,56 @@ def test_the_next_run_told_is_the_next_slot_that_counts(mailbox_id, every, now, 
     assert slot_of(mailbox_id, every) in set(slots_at(at))
 
 
+def polls_of(mailbox_id, every, *, first, last_news_at, count, late_seconds=0):
+    """Return the ticks at which a mailbox without news is polled from `first` on."""
+    ticks = [first]
+    for _ in range(count):
+        polled = ticks[-1] + timedelta(seconds=late_seconds)
+        rest = rest_until(mailbox_id, every, now=polled, last_news_at=last_news_at)
+        ticks.append(next_run_at(mailbox_id, every, now=polled, not_before=rest))
+    return ticks
+
+
 @given(ids, st.sampled_from(CADENCES_MINUTES[1:]), st.integers(0, 400), st.integers(0, 50))
 def test_a_quiet_mailbox_rests_for_whole_cycles(mailbox_id, every, cycles, late_seconds):
     news = datetime(2026, 3, 1, tzinfo=UTC)
-    tick = next_run_at(
+    first = next_run_at(
         mailbox_id, every, now=news + timedelta(minutes=every * cycles), not_before=None
     )
-    polled = tick + timedelta(seconds=late_seconds)
-    rest = rest_until(every, now=polled, last_news_at=news)
-    following = next_run_at(mailbox_id, every, now=polled, not_before=rest)
-    quiet = (polled - news) // timedelta(minutes=every)
-    expected = 1 + (quiet >= 100) + (quiet >= 150)
-    assert following - tick == timedelta(minutes=every * expected)
+    ticks = polls_of(
+        mailbox_id, every, first=first, last_news_at=news, count=3, late_seconds=late_seconds
+    )
+    for tick, following in pairwise(ticks):
+        quiet = (tick + timedelta(seconds=late_seconds) - news) // timedelta(minutes=every)
+        longest = 1 + (quiet >= 100) + (quiet >= 150)
+        skipped = (following - tick) / timedelta(minutes=every)
+        assert skipped in range(1, longest + 1)
+        # Once it polls in its own turn, it keeps to it.
+        if tick != first and (quiet < 100 or 102 < quiet < 150 or quiet > 153):
+            assert skipped == longest
+
+
+@pytest.mark.parametrize(("quiet_cycles", "of"), [(110, 2), (200, 3)])
+def test_mailboxes_that_were_polled_together_do_not_stay_together(quiet_cycles, of):
+    every = 5
+    outage_ended = datetime(2026, 3, 1, tzinfo=UTC)
+    news = outage_ended - timedelta(minutes=every * quiet_cycles)
+    by_cycle = Counter()
+    for number in range(1200):
+        name = MailboxId(f"mailbox-{number}")
+        first = next_run_at(name, every, now=outage_ended, not_before=None)
+        second = polls_of(name, every, first=first, last_news_at=news, count=1)[1]
+        by_cycle[(second - outage_ended) // timedelta(minutes=every)] += 1
+    assert len(by_cycle) in {of, of + 1}
+    assert max(by_cycle.values()) < 1.2 * 1200 / of
+
+
+def test_a_mailbox_with_news_does_not_rest():
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    for number in range(50):
+        name = MailboxId(f"mailbox-{number}")
+        recent = now - timedelta(minutes=5 * 100 - 1)
+        assert rest_until(name, 5, now=now, last_news_at=recent) is None
 
 
 def test_mailboxes_spread_over_the_minutes_and_shards():
