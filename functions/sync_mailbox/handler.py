@@ -5,6 +5,7 @@ Those that raised are delivered again alone.
 
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import (
@@ -39,10 +40,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
     kinds: Counter[str] = Counter()
     providers: Counter[Provider] = Counter()
     pool = ThreadPoolExecutor(max_workers=AT_ONCE)
-    runs = {
-        record["messageId"]: pool.submit(_sync, record["body"], context)
-        for record in event["Records"]
-    }
+    runs = {record["messageId"]: pool.submit(_sync, record, context) for record in event["Records"]}
     wait(runs.values(), timeout=_seconds_left(context) - LAST_WORDS_SECONDS)
     # One server that never comes to an end must not have all the others' records delivered again.
     # Its thread is left to itself: what it may still write is guarded by its lease.
@@ -62,8 +60,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
     return answer
 
 
-def _sync(body: str, context: LambdaContext) -> SyncReport:
-    request = wiring.read_request(body, SyncRequest)
+def _sync(record: dict[str, Any], context: LambdaContext) -> SyncReport:
+    request = wiring.read_request(record["body"], SyncRequest)
     if _seconds_left(context) < LEAST_SECONDS:
         raise TimeoutError("no time left to begin")
     report = sync_mailbox(
@@ -79,6 +77,7 @@ def _sync(body: str, context: LambdaContext) -> SyncReport:
         rng=wiring.rng(),
         remaining_seconds=lambda: _seconds_left(context),
         gmail_units_per_minute=wiring.gmail_units_per_minute(),
+        asked_at=datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, UTC),
     )
     if report.run is not None and report.provider is not None:
         log_run(report.run, provider=report.provider)

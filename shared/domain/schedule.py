@@ -72,6 +72,14 @@ def rest_until(
     return None
 
 
+def is_answered(asked_at: datetime, last_synced_at: datetime | None) -> bool:
+    """Whether a poll the schedule asked for was done by another one meanwhile.
+
+    While a queue is long, a mailbox has a request in it from each cycle, and one poll serves all.
+    """
+    return last_synced_at is not None and last_synced_at > asked_at
+
+
 def _slot(every: int, phase: int, shard: int) -> str:
     return f"every-{every}#{phase}#{shard}"
 

@@ -36,7 +36,7 @@ from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, Provider
 from shared.domain.message import Copy
 from shared.domain.pace import SYNC_SHARE, most_at_once
 from shared.domain.run import RunReason
-from shared.domain.schedule import rest_until
+from shared.domain.schedule import is_answered, rest_until
 from shared.operations.access import Grants
 from shared.operations.ingest import (
     BEFORE_HISTORY,
@@ -79,8 +79,9 @@ def sync_mailbox(
     rng: random.Random,
     remaining_seconds: Callable[[], float],
     gmail_units_per_minute: int = 6_000,
+    asked_at: datetime | None = None,
 ) -> SyncReport:
-    """Bring one mailbox up to date.
+    """Bring one mailbox up to date. `asked_at`: when the request was sent, where that is known.
 
     Every failure with a code ends here as the mailbox's latest error. What is raised is a bug, our
     own store, or our own time being up amid a message; the queue delivers the request again.
@@ -89,7 +90,7 @@ def sync_mailbox(
     if record is None or record.mailbox.status is not MailboxStatus.ACTIVE:
         return SyncReport("dropped")
     now = clock.now()
-    if _must_wait(record, request, now):
+    if _must_wait(record, request, now) or _is_needless(record, request, asked_at, now):
         return SyncReport("dropped")
     # What the request names may be answered already; the state knows whom somebody waits for.
     waiting_id = record.run_state.requested_run_id
@@ -137,6 +138,21 @@ def _must_wait(record: MailboxRecord, request: SyncRequest, now: datetime) -> bo
         return True
     error = record.mailbox.inbound_error
     return error is not None and error.code is ErrorCode.RATE_LIMITED
+
+
+def _is_needless(
+    record: MailboxRecord, request: SyncRequest, asked_at: datetime | None, now: datetime
+) -> bool:
+    """Whether the schedule's wish is answered already, or being answered by a run under way.
+
+    So requests that pile up, behind a long queue or a long run, cost a read each and no login.
+    """
+    if request.reason is not RunReason.SCHEDULE:
+        return False
+    state = record.run_state
+    if asked_at is not None and is_answered(asked_at, state.last_synced_at):
+        return True
+    return state.lease_expires_at is not None and state.lease_expires_at > now
 
 
 def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) -> bool:

@@ -193,3 +193,20 @@ def test_the_sweeper_sends_again_what_was_lost(stack):
 @pytest.mark.parametrize("event", [{}, {"time": "x"}, {"time": "2026-03-01T12:00:00"}])
 def test_a_tick_without_a_time_serves_the_present_minute(stack, event):
     assert schedule_sync(event, context()) == {"queued": 0}
+
+
+def test_of_requests_that_piled_up_one_logs_in_and_the_others_are_dropped(stack, caplog):
+    caplog.set_level("INFO", logger="mailroom")
+    mailbox_id = stack.connect()
+    stack.work()
+    body = encode_sync(SyncRequest(TenantId("acme"), MailboxId(mailbox_id), RunReason.SCHEDULE))
+    piled_up = []
+    for _ in range(3):
+        piled_up.append(sqs_event(body, sent_at=stack.clock.advance(minutes=5)))
+    stack.clock.advance(minutes=1)
+    caplog.clear()
+    for event in piled_up:
+        assert sync_mailbox(event, context()) == {"batchItemFailures": []}
+    polled = [line for line in caplog.records if line.message == "polled"]
+    assert [getattr(line, "idle", 0) for line in polled] == [1, 0, 0]
+    assert [getattr(line, "dropped", 0) for line in polled] == [0, 1, 1]

@@ -203,7 +203,7 @@ class Machine:
 
     # what functions do
 
-    def sync(self, request: SyncRequest):
+    def sync(self, request: SyncRequest, *, asked_at: datetime | None = None):
         report = sync_mailbox(
             request,
             mailboxes=self.mailboxes,
@@ -217,6 +217,7 @@ class Machine:
             rng=self.rng,
             remaining_seconds=lambda: self.seconds_left,
             gmail_units_per_minute=self.gmail_units_per_minute,
+            asked_at=asked_at,
         )
         self.reports.append(report)
         return report

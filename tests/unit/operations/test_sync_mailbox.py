@@ -514,3 +514,55 @@ def test_a_provider_that_forgets_every_place_is_asked_to_compare_once_a_run(mach
     monkeypatch.undo()
     machine.tick(10)
     assert machine.world.mailboxes[TENANT, box.id].inbound_error is None
+
+
+# ---- requests that pile up ----
+
+
+def test_a_request_that_a_later_poll_has_answered_costs_no_login(machine, mailbox):
+    asked_at = machine.clock.now()
+    machine.clock.advance(minutes=1)
+    assert poll(machine, mailbox).kind == "idle"
+    logins = machine.server.logins
+    request = SyncRequest(TENANT, mailbox.id, RunReason.SCHEDULE)
+    assert machine.sync(request, asked_at=asked_at).kind == "dropped"
+    assert machine.server.logins == logins
+    assert machine.sync(request, asked_at=machine.clock.now()).kind == "idle"
+
+
+def test_a_person_s_wish_and_the_rest_of_a_run_are_no_repetition(machine, mailbox):
+    asked_at = machine.clock.now()
+    machine.clock.advance(minutes=1)
+    poll(machine, mailbox)
+    for reason in (RunReason.REQUESTED, RunReason.CONTINUED):
+        request = SyncRequest(TENANT, mailbox.id, reason)
+        assert machine.sync(request, asked_at=asked_at).kind == "idle"
+
+
+def test_a_run_that_failed_answers_nothing(machine, mailbox):
+    asked_at = machine.clock.now()
+    machine.clock.advance(minutes=1)
+    machine.server.failure = RetryLaterError(ErrorCode.CONNECTION_FAILED)
+    assert poll(machine, mailbox).kind == "failed"
+    machine.server.failure = None
+    machine.clock.advance(minutes=2)
+    request = SyncRequest(TENANT, mailbox.id, RunReason.SCHEDULE)
+    assert machine.sync(request, asked_at=asked_at).kind == "idle"
+
+
+def test_no_poll_logs_in_beside_a_run_longer_than_the_cycle(machine, mailbox):
+    lease = machine.mailboxes.take_lease(
+        TENANT,
+        mailbox.id,
+        generation=mailbox.generation,
+        owner="a long run",
+        now=machine.clock.now(),
+        seconds=180,
+    )
+    logins = machine.server.logins
+    machine.clock.advance(seconds=179)
+    assert poll(machine, mailbox).kind == "dropped"
+    assert machine.server.logins == logins
+    # One that died is followed by the next poll after its lease.
+    machine.clock.at = lease.expires_at
+    assert poll(machine, mailbox).kind == "idle"
