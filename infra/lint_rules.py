@@ -201,6 +201,25 @@ def own_queues_may_loop(template: Template) -> list[str]:
     return found
 
 
+def self_invokers_may_loop(template: Template) -> list[str]:
+    """As above, for a function that may invoke itself, which it does by name."""
+    found = []
+    for name, settings in _functions(template).items():
+        role = template["Resources"].get(str(target(settings["Role"])), {})
+        own_name = str(settings.get("FunctionName", {}).get("Fn::Sub"))
+        invokes_itself = any(
+            str(resource.get("Fn::Sub", "")).endswith(f":function:{own_name}")
+            for policy in role.get("Properties", {}).get("Policies", [])
+            for statement in policy["PolicyDocument"]["Statement"]
+            if "lambda:InvokeFunction" in statement_list(statement["Action"])
+            for resource in statement_list(statement["Resource"])
+            if isinstance(resource, dict)
+        )
+        if invokes_itself and settings.get("RecursiveLoop") != "Allow":
+            found.append(f"{name}: invokes itself and lacks RecursiveLoop: Allow")
+    return found
+
+
 def statement_list(value: Any) -> list[Any]:
     """An IAM element as a list: one item may stand alone."""
     return value if isinstance(value, list) else [value]

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.config import settings
 from shared.domain.mailbox import Provider
+from shared.domain.schedule import SlotRange
 from shared.ports.attempts import AttemptStore, GrantHolders
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.parser import MessageParser
 from shared.ports.provider import MailProvider, ServerTester
-from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest, WorkQueues
+from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest, TickRelay, WorkQueues
 from shared.ports.secrets import SecretStore
 from shared.ports.sign_in import AccountReader, OAuthClients, SignIn
 from shared.ports.stores import (
@@ -128,6 +129,20 @@ def queues() -> WorkQueues:
     from shared.aws.queues import SqsWorkQueues
 
     return SqsWorkQueues(settings().queue_urls)
+
+
+def tick_relay(function_name: str) -> TickRelay:
+    """Return what has further invocations of the scheduler take over a part of a tick."""
+    from shared.aws.relay import LambdaTickRelay
+
+    return LambdaTickRelay(function_name)
+
+
+def ranges_in(event: dict[str, Any]) -> list[SlotRange] | None:
+    """Return the part of a tick an event asks for, or None: all of it."""
+    from shared.aws.relay import ranges_in as read
+
+    return read(event)
 
 
 def read_request(body: str, kind: type[RequestT]) -> RequestT:

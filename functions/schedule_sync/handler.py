@@ -11,9 +11,18 @@ from shared.operations.schedule_sync import schedule_sync
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Queue what is due in the minute this tick is for, also when it comes a little late."""
-    del context
-    queued = schedule_sync(at=_minute(event), mailboxes=wiring.mailboxes(), queues=wiring.queues())
+    """Queue what is due in the minute this tick is for, also when it comes a little late.
+
+    Or a part of it, which another invocation handed on.
+    """
+    queued = schedule_sync(
+        at=_minute(event),
+        mailboxes=wiring.mailboxes(),
+        queues=wiring.queues(),
+        relay=wiring.tick_relay(context.function_name),
+        remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000,
+        ranges=wiring.ranges_in(event),
+    )
     log_event("scheduled", queued=queued)
     count({Metric.MAILBOX_QUEUED: queued})
     return {"queued": queued}

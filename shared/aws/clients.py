@@ -13,6 +13,7 @@ import botocore.session
 from botocore.config import Config
 
 if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
@@ -56,6 +57,11 @@ class Clients:
     def sqs(self) -> "SQSClient":
         """For the three queues."""
         return cast("SQSClient", self.create("sqs", self._config))
+
+    @cached_property
+    def functions(self) -> "LambdaClient":
+        """For the scheduler, that asks further invocations of itself."""
+        return cast("LambdaClient", self.create("lambda", self._config))
 
     @cached_property
     def secrets_manager(self) -> "SecretsManagerClient":

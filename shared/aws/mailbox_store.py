@@ -36,6 +36,7 @@ from shared.aws.tables import (
     PointerItem,
     SettingsItem,
     StateItem,
+    escape,
     identity_key,
     mailbox_pk,
     mailbox_sk,
@@ -181,10 +182,15 @@ class DynamoMailboxStore:
 
     # ---- schedule and lease ----
 
-    def due(self, slot: str) -> Iterator[DueMailbox]:
+    def due(
+        self, slot: str, *, start: MailboxId | None = None, end: MailboxId | None = None
+    ) -> Iterator[DueMailbox]:
         """Read a slot of the sparse index."""
-        for raw in self.table.query(slot, index=(DUE_INDEX, "due_slot", "due_key")):
+        index = (DUE_INDEX, "due_slot", "due_key")
+        for raw in self.table.query(slot, index=index, start=escape(start or "")):
             item = StateItem.from_raw_data(raw)
+            if end is not None and item.due_key >= escape(end):
+                return
             yield DueMailbox(TenantId(item.tenant_id), MailboxId(item.mailbox_id), item.not_before)
 
     def request_run(self, tenant_id: TenantId, mailbox_id: MailboxId, run_id: RunId) -> RunId:

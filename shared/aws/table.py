@@ -144,6 +144,7 @@ class Table:
         pk: str,
         *,
         prefix: str = "",
+        start: str = "",
         between: tuple[str, str] | None = None,
         index: tuple[str, str, str] | None = None,
         newest_first: bool = False,
@@ -151,7 +152,9 @@ class Table:
         page: int | None = None,
         attributes: str = "",
     ) -> Iterator[Raw]:
-        """Yield a partition's items in key order: all, those with `prefix`, or those `between`.
+        """Yield a partition's items in key order.
+
+        All, those with `prefix`, those from `start` on, or those `between`.
 
         `index`: an index's name and its two key attributes; never consistent. `page`: how many to
         read at once, for a caller that stops early.
@@ -175,6 +178,9 @@ class Table:
         elif prefix:
             asked["KeyConditionExpression"] = f"{pk_name} = :pk AND begins_with({sk_name}, :prefix)"
             values |= {":prefix": {"S": prefix}}
+        elif start:
+            asked["KeyConditionExpression"] = f"{pk_name} = :pk AND {sk_name} >= :start"
+            values |= {":start": {"S": start}}
         asked["ExpressionAttributeValues"] = values
         if name:
             asked["IndexName"] = name

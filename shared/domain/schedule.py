@@ -8,6 +8,7 @@ over the minutes: the jitter. A mailbox without news rests for some of its cycle
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.ids import MailboxId
@@ -16,6 +17,15 @@ CADENCES_MINUTES = (1, 2, 5, 10, 15, 30, 60)
 SHARDS = 4
 QUIET_AFTER = ((150, 3), (100, 2))
 """After so many cycles without news, a mailbox is polled only every second or third cycle."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRange:
+    """Those of a slot's mailboxes whose ids are not before `start` and before `end`."""
+
+    slot: str
+    start: MailboxId | None = None
+    end: MailboxId | None = None
 
 
 def slot_of(mailbox_id: MailboxId, every_minutes: int) -> str:

@@ -1,33 +1,125 @@
-"""Which mailboxes are asked to sync in a given minute."""
+"""Which mailboxes are asked to sync in a given minute, and how much of it one invocation does.
 
-from collections.abc import Iterator
+One invocation takes a bounded number of mailboxes. What a slot holds beyond, and the slots it has
+not come to, it hands on before it sends: a million mailboxes make a tree of invocations, and a few
+thousand never make a second one. What could not be read or sent, refused or too late, is handed on
+as well, as long as something was sent: so every hand-over leaves less to do, and they come to an
+end.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 
+from shared.domain.errors import RetryLaterError
 from shared.domain.run import RunReason
-from shared.domain.schedule import slots_at
-from shared.ports.queues import SyncRequest, WorkQueues
+from shared.domain.schedule import SlotRange, slots_at
+from shared.ports.queues import SyncRequest, TickRelay, WorkQueues
 from shared.ports.stores import MailboxStore
 
-BATCH = 500
+MOST_MAILBOXES = 5_000
+"""What one invocation reads: about a page of the index, and five seconds of sending."""
+PIECE = 500
+"""Sent together, and handed on together when it was not."""
+MARGIN_SECONDS = 15.0
+"""What a piece may take when the queue is slow, and what handing on takes."""
 
 
-def schedule_sync(*, at: datetime, mailboxes: MailboxStore, queues: WorkQueues) -> int:
-    """Queue a run for every mailbox due in the minute of `at` and return how many.
+def schedule_sync(
+    *,
+    at: datetime,
+    mailboxes: MailboxStore,
+    queues: WorkQueues,
+    relay: TickRelay,
+    remaining_seconds: Callable[[], float],
+    ranges: Sequence[SlotRange] | None = None,
+    most: int = MOST_MAILBOXES,
+) -> int:
+    """Queue a run for every mailbox due in the minute of `at`, or in `ranges`; return how many.
 
     Ticks may come twice, late or never: a run too many finds nothing, one too few is made up by the
-    next.
+    next. Raises `RetryLaterError` for what could be neither queued nor handed on; doing all of it
+    again is harmless.
     """
-    due = _due(at, mailboxes)
-    queued = 0
-    while batch := list(islice(due, BATCH)):
-        queues.send_syncs(batch)
-        queued += len(batch)
+    mine = list(ranges) if ranges is not None else [SlotRange(slot) for slot in slots_at(at)]
+    share = _Share(at, most)
+    share.take(mine, mailboxes)
+    for others in share.for_others:
+        try:
+            relay.hand_on(at, others)
+        except RetryLaterError as error:
+            share.lost = error
+    queued = share.send(queues, remaining_seconds)
+    if share.left and queued:
+        relay.hand_on(at, share.left)
+    elif share.refusal is not None:
+        share.lost = share.refusal
+    if share.lost is not None:
+        raise share.lost
     return queued
 
 
-def _due(at: datetime, mailboxes: MailboxStore) -> Iterator[SyncRequest]:
-    for slot in slots_at(at):
-        for due in mailboxes.due(slot):
-            if due.not_before is None or due.not_before <= at:
-                yield SyncRequest(due.tenant_id, due.mailbox_id, RunReason.SCHEDULE)
+@dataclass(slots=True)
+class _Share:
+    """What one invocation does of a tick."""
+
+    at: datetime
+    most: int
+    pieces: list[tuple[SlotRange, list[SyncRequest]]] = field(default_factory=list)
+    for_others: list[list[SlotRange]] = field(default_factory=list)
+    """An invocation for each."""
+    left: list[SlotRange] = field(default_factory=list)
+    """What was this invocation's and is not done."""
+    refusal: RetryLaterError | None = None
+    lost: RetryLaterError | None = None
+    read: int = 0
+
+    def take(self, ranges: Sequence[SlotRange], mailboxes: MailboxStore) -> None:
+        """Read as much as one invocation may; the rest is for others."""
+        for number, whole in enumerate(ranges):
+            try:
+                rest = self._take_one(whole, mailboxes)
+            except RetryLaterError as error:
+                # One slot that cannot be read holds up no other.
+                self.left.append(whole)
+                self.refusal = error
+                continue
+            if rest is not None:
+                further = [[rest], list(ranges[number + 1 :])]
+                self.for_others = [others for others in further if others]
+                return
+
+    def _take_one(self, whole: SlotRange, mailboxes: MailboxStore) -> SlotRange | None:
+        start, requests = whole.start, list[SyncRequest]()
+        for due in mailboxes.due(whole.slot, start=whole.start, end=whole.end):
+            is_full = self.read == self.most
+            if is_full or len(requests) == PIECE:
+                self._add(SlotRange(whole.slot, start, due.mailbox_id), requests)
+                start, requests = due.mailbox_id, []
+            if is_full:
+                return SlotRange(whole.slot, start, whole.end)
+            self.read += 1
+            if due.not_before is None or due.not_before <= self.at:
+                requests.append(SyncRequest(due.tenant_id, due.mailbox_id, RunReason.SCHEDULE))
+        self._add(SlotRange(whole.slot, start, whole.end), requests)
+        return None
+
+    def _add(self, where: SlotRange, requests: list[SyncRequest]) -> None:
+        if requests:
+            self.pieces.append((where, requests))
+
+    def send(self, queues: WorkQueues, remaining_seconds: Callable[[], float]) -> int:
+        """Send piece by piece while there is time; what is refused holds up no other piece."""
+        queued = 0
+        for number, (where, requests) in enumerate(self.pieces):
+            if number and remaining_seconds() < MARGIN_SECONDS:
+                self.left.append(where)
+                continue
+            try:
+                queues.send_syncs(requests)
+            except RetryLaterError as error:
+                self.left.append(where)
+                self.refusal = error
+            else:
+                queued += len(requests)
+        return queued

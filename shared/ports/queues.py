@@ -1,11 +1,13 @@
-"""How work is handed to another function."""
+"""How work is handed to another function, or another invocation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from shared.domain.ids import BackfillId, MailboxId, RunId, TenantId
 from shared.domain.run import RunReason
+from shared.domain.schedule import SlotRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,4 +58,15 @@ class WorkQueues(Protocol):
 
     def send_chunks(self, requests: Sequence[ChunkRequest], *, delay_seconds: int = 0) -> None:
         """Queue chunks, to be handed out after `delay_seconds` (at most 900)."""
+        ...
+
+
+class TickRelay(Protocol):
+    """Other invocations of the scheduler, that take over a part of a tick."""
+
+    def hand_on(self, at: datetime, ranges: Sequence[SlotRange]) -> None:
+        """Have one of them do `ranges` for the tick of `at`.
+
+        At least once. Raises `RetryLaterError` when that was not accepted.
+        """
         ...

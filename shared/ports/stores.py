@@ -115,8 +115,13 @@ class MailboxStore(Protocol):
         """
         ...
 
-    def due(self, slot: str) -> Iterator[DueMailbox]:
-        """Yield the mailboxes in a slot (eventually consistent)."""
+    def due(
+        self, slot: str, *, start: MailboxId | None = None, end: MailboxId | None = None
+    ) -> Iterator[DueMailbox]:
+        """Yield a slot's mailboxes in order of id, from `start` and before `end` where given.
+
+        Eventually consistent.
+        """
         ...
 
     def request_run(self, tenant_id: TenantId, mailbox_id: MailboxId, run_id: RunId) -> RunId:

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from shared.domain.errors import MailroomError
+from shared.domain.schedule import SlotRange
 from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest
 
 
@@ -52,3 +54,16 @@ class RecordingWorkQueues:
     def _fail(self) -> None:
         if self.failure is not None:
             raise self.failure
+
+
+@dataclass
+class RecordingTickRelay:
+    """The port `TickRelay`. Set `failure` to have every call raise it."""
+
+    handed_on: list[tuple[datetime, list[SlotRange]]] = field(default_factory=list)
+    failure: MailroomError | None = None
+
+    def hand_on(self, at: datetime, ranges: Sequence[SlotRange]) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.handed_on.append((at, list(ranges)))

@@ -229,16 +229,18 @@ class InMemoryMailboxStore:
         for key in held:
             del self.world.identities[key]
 
-    def due(self, slot: str) -> Iterator[DueMailbox]:
+    def due(
+        self, slot: str, *, start: MailboxId | None = None, end: MailboxId | None = None
+    ) -> Iterator[DueMailbox]:
         with self.world.lock:
             found = [
                 DueMailbox(tenant_id, mailbox_id, state.not_before)
-                for (tenant_id, mailbox_id), state in sorted(
-                    self.world.run_states.items(), key=lambda item: item[0]
-                )
+                for (tenant_id, mailbox_id), state in self.world.run_states.items()
                 if state.due_slot == slot
+                and (start is None or mailbox_id >= start)
+                and (end is None or mailbox_id < end)
             ]
-        yield from found
+        yield from sorted(found, key=lambda due: due.mailbox_id)
 
     def request_run(self, tenant_id: TenantId, mailbox_id: MailboxId, run_id: RunId) -> RunId:
         box = (tenant_id, mailbox_id)

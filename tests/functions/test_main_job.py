@@ -13,6 +13,7 @@ from shared.aws.queues import encode_sync
 from shared.domain.errors import ErrorCode, RetryLaterError
 from shared.domain.ids import MailboxId, TenantId
 from shared.domain.run import RunReason
+from shared.domain.schedule import slot_of
 from shared.operations.outcomes import SyncReport
 from shared.ports.queues import SyncRequest
 from tests.fakes.deployment import context
@@ -193,6 +194,16 @@ def test_the_sweeper_sends_again_what_was_lost(stack):
 @pytest.mark.parametrize("event", [{}, {"time": "x"}, {"time": "2026-03-01T12:00:00"}])
 def test_a_tick_without_a_time_serves_the_present_minute(stack, event):
     assert schedule_sync(event, context()) == {"queued": 0}
+
+
+def test_a_part_of_a_minute_that_was_handed_on_is_done_like_a_tick(stack):
+    mailbox_id = stack.connect()
+    stack.work()
+    slot = slot_of(MailboxId(mailbox_id), 5)
+    for start, queued in (("", 1), (mailbox_id, 1), (f"{mailbox_id}0", 0)):
+        event = {"time": stack.clock.at.isoformat(), "ranges": [[slot, start, ""]]}
+        assert schedule_sync(event, context()) == {"queued": queued}
+    assert len(stack.bodies("sync")) == 2
 
 
 def test_of_requests_that_piled_up_one_logs_in_and_the_others_are_dropped(stack, caplog):

@@ -31,6 +31,7 @@ from infra.lint_rules import (
     queues_have_dead_letters,
     schedules_are_valid,
     schedules_report_failure,
+    self_invokers_may_loop,
     statement_list,
     visibility_covers_timeout,
 )
@@ -58,6 +59,7 @@ RULES = [
     schedules_cannot_be_borrowed,
     schedules_report_failure,
     secrets_are_kept_apart,
+    self_invokers_may_loop,
     visibility_covers_timeout,
 ]
 
@@ -142,3 +144,15 @@ def test_who_issues_tokens_has_no_default():
 
 def test_allowed_cadences_are_those_the_schedule_knows():
     assert tuple(translated()["Parameters"]["SyncMinutes"]["AllowedValues"]) == CADENCES_MINUTES
+
+
+def test_what_failed_of_a_tick_is_still_young_enough_when_lambda_tries_it_again():
+    (settings,) = [
+        properties
+        for _, properties in of_type(translated(), "AWS::Lambda::EventInvokeConfig")
+        if properties["FunctionName"] == {"Ref": "ScheduleSyncFunction"}
+    ]
+    timeout = translated()["Resources"]["ScheduleSyncFunction"]["Properties"]["Timeout"]
+    waits = 60
+    assert settings["MaximumRetryAttempts"] == 1
+    assert settings["MaximumEventAgeInSeconds"] > timeout + waits

@@ -192,6 +192,11 @@ CASES = [
         "SyncMailboxFunction",
     ),
     (
+        "self_invokers_may_loop",
+        drop("ScheduleSyncFunction", "Properties.RecursiveLoop"),
+        "ScheduleSyncFunction",
+    ),
+    (
         "functions_log_to_their_own_group",
         drop("ReadMailFunction", "Properties.LoggingConfig"),
         "ReadMailFunction",

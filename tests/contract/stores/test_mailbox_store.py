@@ -233,6 +233,23 @@ def test_a_slot_gives_what_is_needed_to_queue_a_run(stores):
     assert list(stores.mailboxes.due("every-5#0#0")) == []
 
 
+def test_a_slot_is_read_in_order_of_id_from_one_mailbox_on_and_before_another(stores):
+    names = [MailboxId(f"01JNA000000000000000000{number:03}") for number in (5, 1, 4, 2, 3)]
+    for number, name in enumerate(names):
+        tenant = (TENANT, OTHER_TENANT)[number % 2]
+        connected(stores.mailboxes, tenant_id=tenant, id=name, address=f"{name}@acme.example")
+    one, two, three, four, five = sorted(names)
+
+    def due(**bounds):
+        return [due.mailbox_id for due in stores.mailboxes.due(SLOT, **bounds)]
+
+    assert due() == [one, two, three, four, five]
+    assert due(start=two) == [two, three, four, five]
+    assert due(end=four) == [one, two, three]
+    assert due(start=two, end=four) == [two, three]
+    assert due(start=MailboxId(f"{two}0"), end=three) == []
+
+
 def test_a_requested_run_is_the_one_already_waiting(stores):
     record = connected(stores.mailboxes)
     assert stores.mailboxes.request_run(TENANT, BOX, RunId("01A")) == "01A"

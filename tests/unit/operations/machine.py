@@ -29,7 +29,7 @@ from tests.fakes.attempts import InMemoryGrantHolders
 from tests.fakes.clock import FixedClock
 from tests.fakes.parser import PlainParser
 from tests.fakes.provider import FakeMailServer
-from tests.fakes.queues import RecordingWorkQueues
+from tests.fakes.queues import RecordingTickRelay, RecordingWorkQueues
 from tests.fakes.secrets import InMemorySecretStore
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
@@ -274,7 +274,11 @@ class Machine:
             self.clock.advance(minutes=1)
             for job in (
                 lambda: schedule_sync(
-                    at=self.clock.now(), mailboxes=self.mailboxes, queues=self.guarded_queues
+                    at=self.clock.now(),
+                    mailboxes=self.mailboxes,
+                    queues=self.guarded_queues,
+                    relay=RecordingTickRelay(),
+                    remaining_seconds=lambda: self.seconds_left,
                 ),
                 lambda: release_lost_chunks(
                     mailboxes=self.mailboxes,
