@@ -25,6 +25,7 @@ from shared.ports.stores import (
     MessageStore,
     RunStore,
 )
+from tests.fakes.moto_dynamodb import make_atomic
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
     InMemoryBackfillStore,
@@ -34,6 +35,8 @@ from tests.fakes.stores import (
     InMemoryRunStore,
     World,
 )
+
+make_atomic()
 
 TABLE, BUCKET = "mailroom-test", "mailroom-test-bucket"
 REGION = "eu-central-1"

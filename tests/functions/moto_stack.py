@@ -19,8 +19,11 @@ from shared.aws import clients
 from shared.domain.mail_server import Verdict
 from tests.fakes.deployment import Deployment, context
 from tests.fakes.mail import FOLDERS
+from tests.fakes.moto_dynamodb import make_atomic
 from tests.fakes.provider import FakeMailServer
 from tests.infra.template_text import translated
+
+make_atomic()
 
 WORKERS = {"sync": sync_mailbox, "plan": plan_backfill, "chunk": run_backfill_chunk}
 
