@@ -79,7 +79,7 @@ def filled(outlook):
 def test_many_empty_pages_are_got_through_in_several_runs_and_nothing_is_lost(filled):
     imported = Imported(filled)
     filled.theirs.deliver(100)
-    armed = filled.simulator.faults.arm("delta_empty_page", times=2 * MOST_EMPTY + 20)
+    armed = filled.simulator.faults.arm("delta_empty_page", times=12 * MOST_EMPTY)
     codes, asked = [], []
     while imported.held != imported.theirs(since=NOW - timedelta(days=30)):
         before = armed.struck
@@ -87,8 +87,9 @@ def test_many_empty_pages_are_got_through_in_several_runs_and_nothing_is_lost(fi
         asked.append(armed.struck - before)
         codes.append(report.error.code if report.error else None)
         assert len(codes) < 30
-    assert ErrorCode.PROVIDER_UNAVAILABLE in codes
-    assert max(asked) < MOST_EMPTY + 10
+    assert ErrorCode.FOLDER_UNAVAILABLE in codes
+    # Each folder may bring so many: none of them holds up the others.
+    assert max(asked) <= (MOST_EMPTY + 1) * len(ACTIVE)
 
 
 def test_a_mailbox_is_imported_from_its_date_floor_on_each_message_once(filled):

@@ -106,7 +106,7 @@ def test_pages_that_are_empty_for_ever_end_a_session_soon(outlook):
         asked = session.requests
         with pytest.raises(RetryLaterError) as caught:
             outlook.take_in(session, folder, None)
-        assert caught.value.code is ErrorCode.PROVIDER_UNAVAILABLE
+        assert caught.value.code is ErrorCode.FOLDER_UNAVAILABLE
         assert session.requests - asked == MOST_EMPTY
 
 

@@ -16,6 +16,7 @@ _TRIED_ALONE = 3
 """Messages of a batch that did not come, before all of it is given up."""
 MOST_EMPTY = 50
 """Pages in a row with nothing on them and a next one. Each is legal; a list of them never ends."""
+_ENDLESS = f"{MOST_EMPTY} pages in a row with nothing on them"
 REMEMBERED = 5_000
 """Messages whose properties are kept for their content's sake, some 500 bytes each."""
 
@@ -53,7 +54,8 @@ class Session:
         """
         if self.leads_nowhere:
             self._empty = 0
-            raise _endless()
+            # The others of the mailbox may well get on.
+            raise RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE, cause=_ENDLESS)
         page = self._page_ahead(link, page_size) or self.read(
             link, self.graph.get(link, page_size=page_size)
         )
@@ -188,7 +190,7 @@ class Session:
             link = self.graph.relative(following)
             empty = 0 if items else empty + 1
             if empty >= MOST_EMPTY:
-                raise _endless()
+                raise errors.unusable(_ENDLESS)
             yield items, link
             url = next((one for one in go_on(items, link) if one not in asked), "")
             if not url:
@@ -228,10 +230,6 @@ class Session:
             self._walks_end = now / 2
         end = max(self._walks_end, now - seconds)
         return lambda: self.graph.seconds_left > end
-
-
-def _endless() -> RetryLaterError:
-    return errors.unusable(f"{MOST_EMPTY} pages in a row with nothing on them")
 
 
 def is_gone(reply: Reply) -> bool:
