@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from html import escape
 
 from shared.domain.errors import ErrorCode
-from shared.domain.explanations import explain
+from shared.domain.explanations import explain_in_attempt
 
 HTML = "text/html; charset=utf-8"
 HEADERS: Mapping[str, str | list[str]] = {
@@ -35,7 +35,7 @@ _PAGE = """<!doctype html>
 
 def problem_page(code: ErrorCode) -> str:
     """Return the page for a failure that belongs to no attempt we know."""
-    words = explain(code)
+    words = explain_in_attempt(code)
     return _page("The mailbox was not connected", words.message, words.fix)
 
 

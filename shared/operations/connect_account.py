@@ -129,7 +129,7 @@ class _JustGiven:
 
     def renewed(self, refused: Secret) -> Secret:
         del refused
-        raise ReconnectRequiredError(ErrorCode.GRANT_REVOKED, cause="a new token was refused")
+        raise ReconnectRequiredError(ErrorCode.SIGN_IN_REQUIRED, cause="a new token was refused")
 
 
 def _mailbox_to_reconnect(viewer: Viewer, attempt: Attempt, ports: AccountPorts) -> Mailbox | None:

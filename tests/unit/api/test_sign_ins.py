@@ -661,6 +661,8 @@ def test_a_busy_store_uses_nothing_up(app, accounts):
     got = come_back(app, answer, cookie_of(begun))
     assert (got.status, "Location" in got.headers) == (503, False)
     assert got.headers["Retry-After"]
+    # Nobody tries a sign-in again but the person.
+    assert "by itself" not in got.text
     app.attempts.failure = None
     assert (
         outcome_of(come_back(app, answer, cookie_of(begun)))[0]["mailroom_outcome"] == "connected"

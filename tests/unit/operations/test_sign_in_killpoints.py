@@ -232,7 +232,7 @@ def test_a_new_token_that_is_refused_at_once_is_told_as_such():
         return grant.tokens.renewed(grant.tokens.current()).reveal()
 
     machine.accounts.address = address
-    assert machine.come_back(begun, answer).code is ErrorCode.GRANT_REVOKED
+    assert machine.come_back(begun, answer).code is ErrorCode.SIGN_IN_REQUIRED
     assert machine.world.mailboxes == {}
 
 
