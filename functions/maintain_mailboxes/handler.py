@@ -15,12 +15,12 @@ from shared.operations.maintain_mailboxes import release_lost_chunks
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Send again what open backfills wait for."""
     del event, context
-    sent = release_lost_chunks(
+    sweep = release_lost_chunks(
         mailboxes=wiring.mailboxes(),
         backfills=wiring.backfills(),
         queues=wiring.queues(),
         clock=wiring.clock(),
     )
-    log_event("maintained", sent=sent)
-    count({Metric.CHUNK_RELEASED_AGAIN: sent})
-    return {"sent": sent}
+    log_event("maintained", sent=sweep.sent, left=sweep.left)
+    count({Metric.CHUNK_RELEASED_AGAIN: sweep.sent})
+    return {"sent": sweep.sent, "left": sweep.left}

@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import wiring
 from shared.api.app import make_app, respond, viewer
+from shared.api.schemas.backfills import BackfillShown, StartBackfill
 from shared.api.schemas.contacts import (
     ContactResults,
     ContactResultShown,
@@ -22,11 +23,9 @@ from shared.api.schemas.contacts import (
 )
 from shared.api.schemas.fields import BackfillIdText, IfMatch, MailboxIdText, version_wanted
 from shared.api.schemas.mailboxes import (
-    BackfillShown,
     ChangeMailbox,
     MailboxShown,
     RunAsked,
-    StartBackfill,
 )
 from shared.domain.ids import BackfillId, ContactId, MailboxId
 from shared.operations.contacts import delete_contact, put_contact, put_contacts

@@ -28,6 +28,7 @@ def _plan(record: SQSRecord) -> None:
         report = plan_backfill(
             wiring.read_request(record.body, PlanRequest),
             mailboxes=wiring.mailboxes(),
+            messages=wiring.messages(),
             backfills=wiring.backfills(),
             grants=wiring.grants(),
             queues=wiring.queues(),

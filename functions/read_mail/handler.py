@@ -17,6 +17,7 @@ from shared import wiring
 from shared.api import docs
 from shared.api.app import make_app, respond, viewer
 from shared.api.paging import ListOf
+from shared.api.schemas.backfills import BackfillList, BackfillShown
 from shared.api.schemas.contacts import ContactList, ContactShown
 from shared.api.schemas.fields import (
     AddressText,
@@ -36,8 +37,6 @@ from shared.api.schemas.mail import (
     WholeMessage,
 )
 from shared.api.schemas.mailboxes import (
-    BackfillList,
-    BackfillShown,
     FolderList,
     FolderShown,
     MailboxList,

@@ -40,6 +40,8 @@ def backfill_item(backfill: Backfill) -> BackfillItem:
         waiting_until=backfill.waiting_until,
         paced_until=backfill.paced_until,
         code=backfill.code,
+        progressed_at=backfill.progressed_at,
+        seconds_a_message=backfill.seconds_a_message,
         due_slot=backfill_slot(backfill.id) if is_open else None,
         due_key=escape(backfill.id) if is_open else None,
     )
@@ -66,6 +68,8 @@ def backfill_of(item: BackfillItem) -> Backfill:
         waiting_until=item.waiting_until,
         paced_until=item.paced_until,
         code=ErrorCode(item.code) if item.code else None,
+        progressed_at=item.progressed_at,
+        seconds_a_message=item.seconds_a_message,
     )
 
 

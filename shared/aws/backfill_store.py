@@ -86,12 +86,12 @@ class DynamoBackfillStore:
         return [backfill_of(BackfillItem.from_raw_data(raw)) for raw in found]
 
     def open_backfills(self) -> Iterator[Backfill]:
-        """Read the sparse index, then each item: the index may lag."""
+        """Read the sparse index, then the items, a hundred at once: the index may lag."""
         for slot in backfill_slots():
-            for raw in self.table.query(slot, index=(DUE_INDEX, "due_slot", "due_key")):
-                item = self.table.get(BackfillItem, Key(raw["pk"]["S"], raw["sk"]["S"]))
-                if item and item.state in OPEN:
-                    yield backfill_of(item)
+            found = self.table.query(slot, index=(DUE_INDEX, "due_slot", "due_key"))
+            keys = [Key(raw["pk"]["S"], raw["sk"]["S"]) for raw in found]
+            items = (BackfillItem.from_raw_data(raw) for raw in self.table.get_many(keys))
+            yield from (backfill_of(item) for item in items if item.state in OPEN)
 
     def take_plan(self, backfill: Backfill, *, now: datetime, seconds: int) -> None:
         """Set the time until which nobody else plans."""
@@ -127,7 +127,9 @@ class DynamoBackfillStore:
                 BackfillItem.state.set(BackfillState.DONE if is_done else BackfillState.RUNNING),
                 BackfillItem.chunks.set(backfill.chunks),
                 BackfillItem.planned.set(backfill.planned),
+                BackfillItem.counts.set(counts_document(backfill.counts)),
                 set_or_remove(BackfillItem.started_at, backfill.started_at),
+                set_or_remove(BackfillItem.progressed_at, backfill.started_at),
                 BackfillItem.waiting_until.remove(),
                 BackfillItem.code.remove(),
                 *(_closed(backfill.ended_at or backfill.started_at) if is_done else ()),
@@ -153,6 +155,8 @@ class DynamoBackfillStore:
         ]
         if state is not BackfillState.WAITING:
             actions.append(BackfillItem.waiting_until.remove())
+        if state in OPEN - {BackfillState.PAUSED}:
+            actions.append(BackfillItem.progressed_at.set(now))
         if state in OPEN:
             actions += [
                 BackfillItem.ended_at.remove(),
@@ -184,7 +188,7 @@ class DynamoBackfillStore:
             set_or_remove(BackfillItem.code, code),
             BackfillItem.plan_lease_expires_at.remove(),
         ]
-        state = BackfillState.RUNNING if until is None else BackfillState.WAITING
+        state = BackfillState.WAITING if until or code else BackfillState.RUNNING
         is_releasing = BackfillItem.state.is_in(*sorted(RELEASING))
         at_work = self.table.update(
             _key(backfill), [*wait, BackfillItem.state.set(state)], is_releasing
@@ -198,10 +202,12 @@ class DynamoBackfillStore:
         self, backfill: Backfill, released: int, *, paced_until: datetime | None = None
     ) -> Backfill:
         """Set the number where it is the one read."""
+        handed_out = set(range(backfill.released, released))
         after = self.table.update(
             _key(backfill),
             [
                 BackfillItem.released.set(released),
+                *([BackfillItem.in_flight.add(handed_out)] if handed_out else []),
                 set_or_remove(BackfillItem.paced_until, paced_until),
             ],
             BackfillItem.released == backfill.released,
@@ -222,12 +228,12 @@ class DynamoBackfillStore:
         return chunk_of(backfill_id, item) if item else None
 
     def open_chunks(self, backfill: Backfill) -> list[Chunk]:
-        """Read the released ones in one query."""
-        first, last = (_chunk_key(backfill, number) for number in (0, backfill.released - 1))
-        if not backfill.released:
-            return []
-        found = self.table.query(first.pk, between=(first.sk, last.sk))
-        chunks = (chunk_of(backfill.id, ChunkItem.from_raw_data(raw)) for raw in found)
+        """Read those that the backfill has in flight, however many came before them."""
+        item = self._read(backfill) if backfill.released else None
+        numbers = {int(number) for number in item.in_flight or ()} if item else set()
+        keys = [_chunk_key(backfill, one) for one in numbers if one < backfill.released]
+        found = (ChunkItem.from_raw_data(raw) for raw in self.table.get_many(keys))
+        chunks = sorted((chunk_of(backfill.id, one) for one in found), key=lambda one: one.number)
         return [chunk for chunk in chunks if chunk.state is ChunkState.OPEN]
 
     def take_chunk(
@@ -299,11 +305,7 @@ class DynamoBackfillStore:
         """Write chunk, run and sums together; again with fresh sums where another came first."""
         for _ in range(_TRIES):
             stands = self._stands(backfill)
-            after = replace(stands, done=stands.done + 1, counts=stands.counts + run.counts)
-            if after.done >= after.chunks and after.state in OPEN:
-                after = replace(
-                    after, state=BackfillState.DONE, ended_at=now, waiting_until=None, code=None
-                )
+            after = stands.with_chunk(run.counts, now)
             failed = self.table.transact(self._finishing(fence, stands, after, chunk, run))
             if not failed:
                 return after
@@ -319,17 +321,18 @@ class DynamoBackfillStore:
     def _finishing(
         self, fence: Fence, stands: Backfill, after: Backfill, chunk: Chunk, run: Run
     ) -> "list[TransactWriteItemTypeDef]":
-        is_over = after.state is not stands.state
+        is_over = after.state not in OPEN and stands.state in OPEN
         sums: list[Action] = [
             BackfillItem.done.set(after.done),
             BackfillItem.counts.set(counts_document(after.counts)),
+            BackfillItem.in_flight.delete({chunk.number}),
+            set_or_remove(BackfillItem.progressed_at, after.progressed_at),
+            set_or_remove(BackfillItem.seconds_a_message, after.seconds_a_message),
+            BackfillItem.state.set(after.state),
+            set_or_remove(BackfillItem.waiting_until, after.waiting_until),
+            set_or_remove(BackfillItem.code, after.code),
         ]
         if is_over:
-            sums += [
-                BackfillItem.state.set(after.state),
-                BackfillItem.waiting_until.remove(),
-                BackfillItem.code.remove(),
-            ]
             sums += _closed(after.ended_at)
         unchanged = (BackfillItem.done == stands.done) & (BackfillItem.state == stands.state)
         return [

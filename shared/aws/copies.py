@@ -150,6 +150,16 @@ class CopyItems:
                 found[name] = copy_of(mailbox_id, name, raw)
         return found
 
+    def live_ids(self, tenant_id: TenantId, mailbox_id: MailboxId) -> frozenset[ProviderMessageId]:
+        """Return the ids alone of all live copies, consistently read."""
+        start = copy_sk("")
+        found = self.table.query(mailbox_pk(tenant_id, mailbox_id), prefix=start, attributes="sk,x")
+        return frozenset(
+            ProviderMessageId(unescape(raw["sk"]["S"].removeprefix(start)))
+            for raw in found
+            if "x" not in raw
+        )
+
     def _write(self, fence: Fence, writes: Writes) -> frozenset[ProviderMessageId]:
         """Write in transactions that check the fence; return the ids whose condition failed."""
         check = self.table.check_operation(

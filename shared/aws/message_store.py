@@ -154,6 +154,10 @@ class DynamoMessageStore:
         """Read them in one query."""
         return self._copies.live(tenant_id, mailbox_id, ids_begin_with)
 
+    def live_ids(self, tenant_id: TenantId, mailbox_id: MailboxId) -> frozenset[ProviderMessageId]:
+        """Read them in one query."""
+        return self._copies.live_ids(tenant_id, mailbox_id)
+
     def copies_by_id(
         self, tenant_id: TenantId, mailbox_id: MailboxId, ids: Sequence[ProviderMessageId]
     ) -> dict[ProviderMessageId, Copy]:

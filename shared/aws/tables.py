@@ -49,6 +49,7 @@ from pynamodb.attributes import (
     BinaryAttribute,
     BooleanAttribute,
     NumberAttribute,
+    NumberSetAttribute,
     UnicodeAttribute,
     UnicodeSetAttribute,
     UTCDateTimeAttribute,
@@ -330,7 +331,10 @@ class RunItem(Item):
 
 
 class BackfillItem(Item):
-    """A backfill. `changed_at` tells our own repeated change of state from somebody else's."""
+    """A backfill. `changed_at` tells our own repeated change of state from somebody else's.
+
+    `in_flight` holds the numbers of released chunks that are not done.
+    """
 
     tenant_id = UnicodeAttribute()
     mailbox_id = UnicodeAttribute()
@@ -350,6 +354,9 @@ class BackfillItem(Item):
     waiting_until = UTCDateTimeAttribute(null=True)
     paced_until = UTCDateTimeAttribute(null=True)
     plan_lease_expires_at = UTCDateTimeAttribute(null=True)
+    progressed_at = UTCDateTimeAttribute(null=True)
+    seconds_a_message = NumberAttribute(null=True)
+    in_flight = NumberSetAttribute(null=True)
     changed_at = UTCDateTimeAttribute(null=True)
     code = UnicodeAttribute(null=True)
     due_slot = UnicodeAttribute(null=True)

@@ -1,7 +1,7 @@
 """How a backfill is cut into chunks, which are released next, and how far it has come."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import zip_longest
@@ -16,6 +16,8 @@ CHUNK_SIZE = 250
 Small enough for a fraction of a function's time, large enough to batch well.
 """
 MAX_DAYS = 365
+_LATEST_COUNTS_FOR = 0.3
+"""The share of the latest chunk in the pace."""
 
 
 class BackfillState(StrEnum):
@@ -60,14 +62,20 @@ class Backfill:
     """How many chunks, from number 0 on, have been handed to the queue."""
     done: int = 0
     planned: int = 0
-    """How many messages the plan lists."""
+    """How many messages the plan lists, those included that were held already."""
     counts: Counts = field(default_factory=Counts)
+    """The sums of its ended chunks, and of what was held already when it was planned."""
     started_at: datetime | None = None
     ended_at: datetime | None = None
     waiting_until: datetime | None = None
     paced_until: datetime | None = None
     """Before this no further chunk begins, so that live sync keeps its part of a quota."""
     code: ErrorCode | None = None
+    """What it waits for or failed with."""
+    progressed_at: datetime | None = None
+    """When it last came further: began, was resumed, or ended a chunk."""
+    seconds_a_message: float | None = None
+    """The pace of its last chunks, each counting for less than the one after it."""
 
     @property
     def percent(self) -> int:
@@ -79,13 +87,52 @@ class Backfill:
         return min(99, self.counts.settled * 100 // self.planned)
 
     def eta(self, now: datetime) -> datetime | None:
-        """When it will be done at the pace so far, or None while there is no pace to judge by."""
-        if self.state not in RELEASING or not self.started_at or not self.counts.settled:
+        """When it will be done at its recent pace.
+
+        None while there is no pace to judge by, and while nobody knows when it goes on.
+        """
+        knows_when = self.state is BackfillState.RUNNING or self.waiting_until is not None
+        if self.state not in RELEASING or not knows_when or self.seconds_a_message is None:
             return None
-        pace = (now - self.started_at) / self.counts.settled
-        return max(now, self.waiting_until or now) + pace * max(
-            0, self.planned - self.counts.settled
+        left = timedelta(
+            seconds=self.seconds_a_message * max(0, self.planned - self.counts.settled)
         )
+        goes_on = max(self.progressed_at or now, self.waiting_until or self.created_at)
+        # Overdue, it is as far away as if its next chunk began now.
+        return goes_on + left if goes_on + left > now else now + left
+
+    def with_chunk(self, counts: Counts, now: datetime) -> "Backfill":
+        """Return it after one more chunk with these sums; it waits no longer."""
+        waited = self.waiting_until if self.waiting_until and self.waiting_until <= now else None
+        begun = max((at for at in (self.progressed_at, waited) if at), default=now)
+        pace = self.seconds_a_message
+        if counts.settled:
+            latest = max(0.0, (now - begun).total_seconds()) / counts.settled
+            pace = latest if pace is None else pace + (latest - pace) * _LATEST_COUNTS_FOR
+        waits = self.state is BackfillState.WAITING
+        after = replace(
+            self,
+            state=BackfillState.RUNNING if waits else self.state,
+            waiting_until=None,
+            code=None if self.state in OPEN else self.code,
+            done=self.done + 1,
+            counts=self.counts + counts,
+            progressed_at=now,
+            seconds_a_message=pace,
+        )
+        if after.done < after.chunks or after.state not in OPEN:
+            return after
+        state, code = after.ending()
+        return replace(after, state=state, code=code, ended_at=now)
+
+    def ending(self) -> tuple[BackfillState, ErrorCode | None]:
+        """Return how it ends when all its chunks are done: not well, where its sums do not balance.
+
+        That is a bug of ours, which nobody would see if it were called done.
+        """
+        if self.counts.balances and self.counts.listed == self.planned:
+            return BackfillState.DONE, None
+        return BackfillState.FAILED, ErrorCode.INTERNAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,13 @@ def explain_while_retried(code: ErrorCode) -> Explanation:
     return replace(words, fix=f"{_STILL_TRIED} {words.fix}") if words.acts is _U else words
 
 
+def explain_failed_import(code: ErrorCode) -> Explanation:
+    """Return the words for `code` of an import that is given up until somebody resumes it."""
+    words = EXPLANATIONS[code]
+    fix = _RESUME if words.fix.startswith(_WAIT) else f"{words.fix} Then r{_RESUME[1:]}"
+    return replace(words, fix=fix)
+
+
 def explain_in_test(code: ErrorCode) -> Explanation:
     """Return the words for `code` as the verdict of a test, after which nobody tries again."""
     words = EXPLANATIONS[code]
@@ -46,6 +53,7 @@ def explain_in_attempt(code: ErrorCode) -> Explanation:
 _U, _A, _O, _P, _T = Acts.USER, Acts.TENANT_ADMIN, Acts.OPERATOR, Acts.PROVIDER, Acts.TIME
 _WAIT = "Nothing to do: Mailroom tries again by itself."
 _STILL_TRIED = "Mailroom still tries again by itself; act if it stays so."
+_RESUME = "Resume the import: it goes on where it stopped."
 _TEST_AGAIN = "Test again in a few minutes."
 _CONNECT_AGAIN = (
     "Connect again from the start, in a few minutes; quote the request id if it stays so."

@@ -4,7 +4,8 @@
 2. list the folders; for each active one take its position, unless sync has one already
 3. list what was received in the window and lies before that position
 4. store the new positions; sync begins there. Where somebody else's was first, list up to that one
-5. write the chunks, then turn `planning` into `running`, then release the first
+5. leave out what is held already, and count it
+6. write the chunks, then turn `planning` into `running`, then release the first
 
 A position is stored only when its folder's history is listed: a folder without one is new to sync,
 which brings in all of it. Planning again from the start is harmless until the backfill runs.
@@ -30,6 +31,7 @@ from shared.domain.failure import RetryAt, decide
 from shared.domain.folders import Folder, is_active, scope_of
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.lease import Fence
+from shared.domain.ledger import Counts
 from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, Provider
 from shared.domain.run import RunReason
 from shared.operations.access import Grants
@@ -38,7 +40,7 @@ from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.provider import Look, MailProvider, MailSession
 from shared.ports.queues import PlanRequest, SyncRequest, WorkQueues
-from shared.ports.stores import MailboxStore
+from shared.ports.stores import MailboxStore, MessageStore
 
 _Asked = ParamSpec("_Asked")
 _Answer = TypeVar("_Answer")
@@ -64,6 +66,7 @@ def plan_backfill(
     request: PlanRequest,
     *,
     mailboxes: MailboxStore,
+    messages: MessageStore,
     backfills: BackfillStore,
     grants: Grants,
     queues: WorkQueues,
@@ -89,6 +92,7 @@ def plan_backfill(
                 record.mailbox,
                 backfill,
                 mailboxes=mailboxes,
+                messages=messages,
                 backfills=backfills,
                 grants=grants,
                 queues=queues,
@@ -110,6 +114,7 @@ def _plan(
     backfill: Backfill,
     *,
     mailboxes: MailboxStore,
+    messages: MessageStore,
     backfills: BackfillStore,
     grants: Grants,
     queues: WorkQueues,
@@ -139,24 +144,39 @@ def _plan(
         # reason, and the plan waits for the reconnect.
         _wait(backfill, error, backfills=backfills, clock=clock, rng=rng)
         return PlanReport(backfill, error)
-    chunks = plan_chunks(backfill.id, listed, size=CHUNK_SIZE)
+    # After the listing: what sync stores meanwhile, a chunk recognises.
+    held = messages.live_ids(mailbox.tenant_id, mailbox.id)
+    missing = [(folder_id, [one for one in ids if one not in held]) for folder_id, ids in listed]
+    chunks = plan_chunks(backfill.id, missing, size=CHUNK_SIZE)
+    planned = sum(len(ids) for _folder_id, ids in listed)
+    already_stored = planned - sum(len(chunk.ids) for chunk in chunks)
     try:
         backfills.put_chunks(backfill, chunks)
         started = backfills.start_backfill(
             replace(
                 backfill,
                 chunks=len(chunks),
-                planned=sum(len(chunk.ids) for chunk in chunks),
+                planned=planned,
+                counts=Counts(listed=already_stored, already_stored=already_stored),
                 started_at=clock.now(),
             )
         )
     except ConflictError:
-        # Cancelled meanwhile.
-        stands = backfills.get_backfill(mailbox.tenant_id, mailbox.id, backfill.id)
-        return PlanReport(stands)
+        return PlanReport(_overtaken(backfill, backfills=backfills))
+    if started.state is BackfillState.PAUSED:
+        return PlanReport(_overtaken(backfill, backfills=backfills))
     queues.send_syncs([SyncRequest(mailbox.tenant_id, mailbox.id, RunReason.CONTINUED)])
     stands = release_chunks(started, mailbox.provider, backfills=backfills, queues=queues)
     return PlanReport(stands)
+
+
+def _overtaken(backfill: Backfill, *, backfills: BackfillStore) -> Backfill | None:
+    """Return a backfill that was paused or cancelled while it was planned, as it stands."""
+    stands = backfills.get_backfill(backfill.tenant_id, backfill.mailbox_id, backfill.id)
+    if stands is not None and stands.state is BackfillState.PAUSED:
+        # Whoever resumes it plans it at once.
+        backfills.set_waiting(stands, None)
+    return stands
 
 
 def _wait(

@@ -6,8 +6,9 @@ twice is taken once.
 """
 
 from datetime import datetime, timedelta
+from math import ceil
 
-from shared.domain.backfill import Backfill, release_up_to
+from shared.domain.backfill import RELEASING, Backfill, release_up_to
 from shared.domain.capabilities import CAPABILITIES
 from shared.domain.mailbox import Provider
 from shared.ports.backfills import BackfillStore
@@ -36,9 +37,17 @@ def release_chunks(
     stands = backfills.raise_released(backfill, target, paced_until=paced_until)
     queues.send_chunks(
         [chunk_request(backfill, number) for number in range(backfill.released, target)],
-        delay_seconds=int(rest.total_seconds()),
+        delay_seconds=ceil(rest.total_seconds()),
     )
     return stands
+
+
+def end_when_done(backfill: Backfill, *, backfills: BackfillStore, now: datetime) -> Backfill:
+    """End a backfill all of whose chunks were done while it counted as failed."""
+    if backfill.state not in RELEASING or backfill.done < backfill.chunks:
+        return backfill
+    state, code = backfill.ending()
+    return backfills.set_backfill_state(backfill, state, now=now, code=code)
 
 
 def chunk_request(backfill: Backfill, number: int) -> ChunkRequest:

@@ -232,8 +232,6 @@ def _work(
         units_per_minute=ports.gmail_units_per_minute,
         share=BACKFILL_SHARE,
     )
-    if stands.waiting_until is not None:
-        backfills.set_waiting(stands, None)
     release_chunks(
         stands,
         mailbox.provider,
@@ -260,8 +258,8 @@ def _wait(backfill: Backfill, chunk: Chunk, error: MailroomError, ports: ChunkPo
     decision = decide(error, failures_before=chunk.attempts - 1, now=now, rng=ports.rng)
     until: datetime | None = decision.at if isinstance(decision, RetryAt) else None
     ports.backfills.give_back_chunk(backfill, chunk, not_before=until)
+    ports.backfills.set_waiting(backfill, until, error.code)
     if until is not None:
-        ports.backfills.set_waiting(backfill, until, error.code)
         delay = min(LONGEST_QUEUE_DELAY_SECONDS, max(0, int((until - now).total_seconds()) + 1))
         ports.queues.send_chunks([chunk_request(backfill, chunk.number)], delay_seconds=delay)
     return ChunkReport("waiting", code=error.code, error=error)

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
+from math import ceil
 
 from shared.domain.backfill import (
     MAX_DAYS,
     OPEN,
-    RELEASING,
     Backfill,
     BackfillState,
     window_start,
@@ -17,13 +17,19 @@ from shared.domain.ids import BackfillId, MailboxId, new_ulid
 from shared.domain.mailbox import Mailbox, MailboxStatus, Provider
 from shared.domain.permissions import require_change
 from shared.domain.visibility import Viewer
-from shared.operations.release_chunks import chunk_request, release_chunks
+from shared.operations.release_chunks import (
+    NO_REST,
+    chunk_request,
+    end_when_done,
+    release_chunks,
+)
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.queues import PlanRequest, WorkQueues
 from shared.ports.stores import MailboxStore
 
 _TRIES = 5
+_ANOTHER_IS_OPEN = "Another import of this mailbox is not over yet."
 
 
 class BackfillAction(StrEnum):
@@ -62,8 +68,7 @@ def start_backfill(
     if any(
         other.state in OPEN for other in backfills.list_backfills(mailbox.tenant_id, mailbox.id)
     ):
-        words = "Another import of this mailbox is not over yet."
-        raise ConflictError(ErrorCode.WRONG_STATE, words=words)
+        raise ConflictError(ErrorCode.WRONG_STATE, words=_ANOTHER_IS_OPEN)
     now = clock.now()
     since = window_start(now, days)
     # The floor sinks first: a folder that is compared while the backfill runs reaches as far back.
@@ -116,48 +121,65 @@ def change_backfill(
     """
     record = mailboxes.get(viewer.tenant_id, mailbox_id)
     mailbox = require_change(viewer, record.mailbox if record else None)
-    backfill = backfills.get_backfill(mailbox.tenant_id, mailbox.id, backfill_id)
-    if backfill is None:
-        raise RequestError(ErrorCode.BACKFILL_NOT_FOUND)
-    now = clock.now()
+    for _ in range(_TRIES):
+        backfill = backfills.get_backfill(mailbox.tenant_id, mailbox.id, backfill_id)
+        if backfill is None:
+            raise RequestError(ErrorCode.BACKFILL_NOT_FOUND)
+        to = _state_after(action, backfill)
+        if to is None:
+            return backfill
+        now = clock.now()
+        try:
+            changed = backfills.set_backfill_state(backfill, to, now=now)
+        except ConflictError:
+            # A worker changed the state meanwhile; what is asked may still be possible.
+            continue
+        if action is BackfillAction.RESUME:
+            return _go_on(changed, mailbox.provider, backfills=backfills, queues=queues, now=now)
+        return changed
+    # The state did not change each time: another import of the mailbox has been started since.
+    raise ConflictError(ErrorCode.WRONG_STATE, words=_ANOTHER_IS_OPEN)
+
+
+def _state_after(action: BackfillAction, backfill: Backfill) -> BackfillState | None:
+    """Return the state an action leads to, or None where it is there already."""
+    state = backfill.state
     match action:
-        case BackfillAction.PAUSE if backfill.state in RELEASING:
-            return backfills.set_backfill_state(backfill, BackfillState.PAUSED, now=now)
-        case BackfillAction.CANCEL if backfill.state in OPEN | {BackfillState.FAILED}:
-            return backfills.set_backfill_state(backfill, BackfillState.CANCELLED, now=now)
-        case BackfillAction.RESUME if backfill.state in {
-            BackfillState.PAUSED,
-            BackfillState.FAILED,
-        }:
-            return _resume(
-                backfill, mailbox.provider, backfills=backfills, queues=queues, clock=clock
-            )
-        case BackfillAction.PAUSE if backfill.state is BackfillState.PAUSED:
-            return backfill
-        case BackfillAction.RESUME if backfill.state in RELEASING:
-            return backfill
-        case BackfillAction.CANCEL if backfill.state is BackfillState.CANCELLED:
-            return backfill
+        case BackfillAction.PAUSE if state in OPEN:
+            return None if state is BackfillState.PAUSED else BackfillState.PAUSED
+        case BackfillAction.RESUME if state in {BackfillState.PAUSED, BackfillState.FAILED}:
+            return BackfillState.RUNNING if backfill.started_at else BackfillState.PLANNING
+        case BackfillAction.RESUME if state in OPEN:
+            return None
+        case BackfillAction.CANCEL if state in OPEN | {BackfillState.FAILED}:
+            return BackfillState.CANCELLED
+        case BackfillAction.CANCEL if state is BackfillState.CANCELLED:
+            return None
         case _:
-            words = f"The import is `{backfill.state}`: there is nothing to {action}."
+            words = f"The import is `{state}`: there is nothing to {action}."
             raise ConflictError(ErrorCode.WRONG_STATE, words=words)
 
 
-def _resume(
+def _go_on(
     backfill: Backfill,
     provider: Provider,
     *,
     backfills: BackfillStore,
     queues: WorkQueues,
-    clock: Clock,
+    now: datetime,
 ) -> Backfill:
-    planned = backfill.started_at is not None
-    state = BackfillState.RUNNING if planned else BackfillState.PLANNING
-    running = backfills.set_backfill_state(backfill, state, now=clock.now())
-    if not planned:
-        queues.send_plan(PlanRequest(running.tenant_id, running.mailbox_id, running.id))
-        return running
+    """Have a resumed backfill worked at, after the rest it still owes its provider."""
+    if backfill.started_at is None:
+        queues.send_plan(PlanRequest(backfill.tenant_id, backfill.mailbox_id, backfill.id))
+        return backfill
+    if backfill.done >= backfill.chunks:
+        return end_when_done(backfill, backfills=backfills, now=now)
+    rest = max(NO_REST, (backfill.paced_until or now) - now)
+    open_chunks = backfills.open_chunks(backfill)
     queues.send_chunks(
-        [chunk_request(running, chunk.number) for chunk in backfills.open_chunks(running)]
+        [chunk_request(backfill, chunk.number) for chunk in open_chunks],
+        delay_seconds=ceil(rest.total_seconds()),
     )
-    return release_chunks(running, provider, backfills=backfills, queues=queues)
+    return release_chunks(
+        backfill, provider, backfills=backfills, queues=queues, now=now, rest=rest
+    )

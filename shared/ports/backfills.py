@@ -56,6 +56,8 @@ class BackfillStore(Protocol):
     def start_backfill(self, backfill: Backfill) -> Backfill:
         """Turn planning into running (or done when `chunks` is 0) with the plan's sums.
 
+        `counts` are those of what was held already.
+
         A backfill that is past planning is returned as it stands.
         """
         ...
@@ -77,7 +79,9 @@ class BackfillStore(Protocol):
     def set_waiting(
         self, backfill: Backfill, until: datetime | None, code: ErrorCode | None = None
     ) -> None:
-        """Say until when we wait, and why (None: no longer); it ends a lease of the planning.
+        """Say until when we wait, and why; it ends a lease of the planning.
+
+        Without `until` nobody knows when, without a `code` either we no longer wait.
 
         Lost races do not matter.
         """
@@ -99,7 +103,7 @@ class BackfillStore(Protocol):
         ...
 
     def open_chunks(self, backfill: Backfill) -> list[Chunk]:
-        """Return released chunks that are not done."""
+        """Return released chunks that are not done; costs no more the more are done."""
         ...
 
     def take_chunk(
@@ -137,8 +141,7 @@ class BackfillStore(Protocol):
     ) -> Backfill:
         """In one transaction.
 
-        Chunk done, run recorded, `done` and counts of the backfill raised, state done with the last
-        chunk. Exactly once per chunk: raises `ConflictError(WRONG_STATE)` for a chunk that is done.
-        Fenced.
+        Chunk done, run recorded, and the backfill as `Backfill.with_chunk` says. Exactly once per
+        chunk: raises `ConflictError(WRONG_STATE)` for a chunk that is done. Fenced.
         """
         ...

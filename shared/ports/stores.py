@@ -247,6 +247,10 @@ class MessageStore(Protocol):
         """Return the mailbox's live copies, consistently read, or those of a family of ids."""
         ...
 
+    def live_ids(self, tenant_id: TenantId, mailbox_id: MailboxId) -> frozenset[ProviderMessageId]:
+        """Return the ids of all live copies, consistently read; takes little memory."""
+        ...
+
     def copies_by_id(
         self, tenant_id: TenantId, mailbox_id: MailboxId, ids: Sequence[ProviderMessageId]
     ) -> dict[ProviderMessageId, Copy]:

@@ -455,7 +455,9 @@ class InMemoryBackfillStore:
                     state=BackfillState.DONE if done else BackfillState.RUNNING,
                     chunks=backfill.chunks,
                     planned=backfill.planned,
+                    counts=without_zeros(backfill.counts),
                     started_at=backfill.started_at,
+                    progressed_at=backfill.started_at,
                     ended_at=(backfill.ended_at or backfill.started_at) if done else None,
                     waiting_until=None,
                     code=None,
@@ -482,6 +484,9 @@ class InMemoryBackfillStore:
                     stored,
                     state=state,
                     code=code,
+                    progressed_at=(
+                        now if state in OPEN - {BackfillState.PAUSED} else stored.progressed_at
+                    ),
                     ended_at=None if state in OPEN else now,
                     waiting_until=(
                         stored.waiting_until if state is BackfillState.WAITING else None
@@ -497,7 +502,7 @@ class InMemoryBackfillStore:
             self.world.plan_leases.pop(backfill.id, None)
             state = stored.state
             if state in RELEASING:
-                state = BackfillState.RUNNING if until is None else BackfillState.WAITING
+                state = BackfillState.WAITING if until or code else BackfillState.RUNNING
             if state in OPEN:
                 self._keep(replace(stored, state=state, waiting_until=until, code=code))
 
@@ -610,15 +615,8 @@ class InMemoryBackfillStore:
                 ),
             )
             self.world.runs.setdefault((backfill.tenant_id, backfill.mailbox_id), {})[run.id] = run
-            stored = self._stored(backfill)
-            stored = replace(
-                stored, done=stored.done + 1, counts=stored.counts + without_zeros(run.counts)
-            )
-            if stored.done >= stored.chunks and stored.state in OPEN:
-                stored = replace(
-                    stored, state=BackfillState.DONE, ended_at=now, waiting_until=None, code=None
-                )
-            return self._keep(stored)
+            stands = self._stored(backfill)
+            return self._keep(stands.with_chunk(without_zeros(run.counts), now))
 
     def _stored(self, backfill: Backfill) -> Backfill:
         stored = self.get_backfill(backfill.tenant_id, backfill.mailbox_id, backfill.id)
@@ -703,6 +701,9 @@ class InMemoryMessageStore:
                 for name, copy in stored.items()
                 if name.startswith(ids_begin_with) and copy.removed_at is None
             }
+
+    def live_ids(self, tenant_id: TenantId, mailbox_id: MailboxId) -> frozenset[ProviderMessageId]:
+        return frozenset(self.live_copies(tenant_id, mailbox_id))
 
     def copies_by_id(
         self, tenant_id: TenantId, mailbox_id: MailboxId, ids: Sequence[ProviderMessageId]

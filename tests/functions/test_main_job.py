@@ -186,7 +186,7 @@ def test_the_sweeper_sends_again_what_was_lost(stack):
     stack.connect(backfill_days=7)
     assert len(stack.bodies("plan")) == 1
     stack.clock.advance(minutes=6)
-    assert stack.sweep() == {"sent": 1}
+    assert stack.sweep() == {"sent": 1, "left": 0}
     stack.work()
     assert subjects(stack, "/v1/messages") == ["Mail 1"]
 

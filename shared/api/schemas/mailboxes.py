@@ -1,9 +1,6 @@
-"""How mailboxes, their folders, runs and backfills are shown, and what changes them."""
+"""How mailboxes, their folders and runs are shown, and what changes them."""
 
 from datetime import datetime
-from typing import Annotated
-
-from pydantic import Field
 
 from shared.api.schemas.fields import (
     ActiveFolders,
@@ -16,7 +13,6 @@ from shared.api.schemas.fields import (
     SyncMinutes,
 )
 from shared.api.schemas.servers import ServerShown
-from shared.domain.backfill import MAX_DAYS, Backfill, BackfillState
 from shared.domain.errors import Acts, ErrorCode
 from shared.domain.explanations import explain, explain_while_retried
 from shared.domain.folders import FolderRole
@@ -293,71 +289,6 @@ class RunList(Shown):
 
     items: list[RunShown]
     next: str | None
-
-
-class StartBackfill(Given):
-    """How far back to import."""
-
-    days: Annotated[int, Field(ge=1, le=MAX_DAYS, strict=True)]
-
-
-class BackfillShown(Shown):
-    """An import and how far it has come. `listed` is what its plan names."""
-
-    id: str
-    mailbox_id: str
-    days: int
-    since: datetime
-    state: BackfillState
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    listed: int
-    stored: int
-    already_stored: int
-    skipped: dict[str, int]
-    unreadable: int
-    gone: int
-    failed: int
-    percent: int
-    eta: datetime | None
-    waiting_until: datetime | None
-    code: ErrorCode | None
-    message: str | None
-
-    @classmethod
-    def of(cls, backfill: Backfill, now: datetime) -> "BackfillShown":
-        """Show a backfill as it stands at `now`."""
-        counts = backfill.counts
-        return cls(
-            id=backfill.id,
-            mailbox_id=backfill.mailbox_id,
-            days=backfill.days,
-            since=backfill.since,
-            state=backfill.state,
-            created_at=backfill.created_at,
-            started_at=backfill.started_at,
-            ended_at=backfill.ended_at,
-            listed=backfill.planned,
-            stored=counts.stored,
-            already_stored=counts.already_stored,
-            skipped=dict(counts.skipped),
-            unreadable=counts.unreadable,
-            gone=counts.gone,
-            failed=counts.failed,
-            percent=backfill.percent,
-            eta=backfill.eta(now),
-            waiting_until=backfill.waiting_until,
-            code=backfill.code,
-            message=explain(backfill.code).message if backfill.code else None,
-        )
-
-
-class BackfillList(Shown):
-    """Backfills, newest first."""
-
-    items: list[BackfillShown]
-    next: str | None = None
 
 
 class RunAsked(Shown):

@@ -159,8 +159,8 @@ def test_a_backfill_reopens_only_where_no_other_is_open(stores):
     assert read(stores, backfill) == failed
     change(other, BackfillState.CANCELLED, now=later(7))
     again = change(failed, BackfillState.RUNNING, now=later(8))
-    assert again == backfill
-    assert list(stores.backfills.open_backfills()) == [backfill]
+    assert again == replace(backfill, progressed_at=later(8))
+    assert list(stores.backfills.open_backfills()) == [again]
 
 
 def test_cancelling_a_closed_one_leaves_the_open_one_open(stores):
@@ -183,6 +183,17 @@ def test_waiting_is_noted_and_ended(stores):
     assert read(stores, backfill).waiting_until == later(90)
     stores.backfills.set_waiting(waiting, None)
     assert read(stores, backfill) == backfill
+
+
+def test_a_wait_that_nobody_knows_the_end_of_has_a_reason(stores):
+    backfill = running(stores)
+    stores.backfills.set_waiting(backfill, None, ErrorCode.LOGIN_REJECTED)
+    waiting = read(stores, backfill)
+    assert (waiting.state, waiting.waiting_until) == (BackfillState.WAITING, None)
+    assert waiting.code is ErrorCode.LOGIN_REJECTED
+    after = finish(stores, waiting, taken(stores, waiting))
+    assert (after.state, after.code) == (BackfillState.RUNNING, None)
+    assert read(stores, backfill) == after
 
 
 def test_a_backfill_is_planned_by_one_at_a_time(stores):
@@ -226,6 +237,38 @@ def test_released_is_raised_by_one_and_known_to_all(stores):
     assert read(stores, backfill) == raised
 
 
+def test_what_was_held_already_is_among_the_plans_sums(stores):
+    held = Counts(listed=4, already_stored=4)
+    stores.backfills.create_backfill(a_backfill())
+    planned = replace(a_backfill(), chunks=1, planned=6, counts=held, started_at=later(1))
+    started = stores.backfills.start_backfill(planned)
+    assert (started.counts, started.planned, started.percent) == (held, 6, 66)
+    assert (read(stores, started), started.progressed_at) == (started, later(1))
+
+
+def test_the_pace_is_that_of_the_last_chunks_and_a_resume_begins_anew(stores):
+    backfill = running(stores, 4)
+    first = finish(stores, backfill, taken(stores, backfill, 0))
+    assert (first.progressed_at, first.seconds_a_message) == (later(10), 4.5)
+    assert read(stores, backfill) == first
+    change = stores.backfills.set_backfill_state
+    paused = change(first, BackfillState.PAUSED, now=later(500))
+    assert paused.progressed_at == later(10)
+    resumed = change(paused, BackfillState.RUNNING, now=later(1_000))
+    assert (resumed.progressed_at, resumed.seconds_a_message) == (later(1_000), 4.5)
+
+
+def test_sums_that_do_not_balance_are_no_success(stores):
+    backfill = running(stores, 1)
+    run = a_run("01RUN", reason=RunReason.BACKFILL, counts=Counts(listed=2, stored=1))
+    chunk = taken(stores, backfill)
+    failed = stores.backfills.finish_chunk(fence(), backfill, chunk, run, now=later(10))
+    assert (failed.state, failed.code) == (BackfillState.FAILED, ErrorCode.INTERNAL)
+    assert read(stores, backfill) == failed
+    assert list(stores.backfills.open_backfills()) == []
+    stores.backfills.create_backfill(a_backfill("01NEXT"))
+
+
 # ---- chunks ----
 
 
@@ -235,6 +278,13 @@ def test_open_chunks_are_those_released_and_not_done(stores):
     finish(stores, backfill, taken(stores, backfill, 1))
     assert [chunk.number for chunk in stores.backfills.open_chunks(backfill)] == [0, 2]
     assert stores.backfills.open_chunks(replace(backfill, released=0)) == []
+
+
+def test_an_open_chunk_is_found_however_many_after_it_are_done(stores):
+    backfill = running(stores, 40)
+    for number in range(1, 39):
+        backfill = finish(stores, backfill, taken(stores, backfill, number), f"01R{number:02}")
+    assert [chunk.number for chunk in stores.backfills.open_chunks(backfill)] == [0]
 
 
 def test_a_chunk_is_leased_once_and_every_attempt_counts(stores):

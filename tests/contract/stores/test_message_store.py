@@ -266,6 +266,7 @@ def a_moving_copy(text="moving", folder_ids=(INBOX,), **given):
 def test_a_copy_in_several_folders_is_one_copy_and_one_line_of_the_mailbox(stores, fence):
     new = a_moving_copy(folder_ids=(INBOX, SENT, LABEL))
     stores.messages.save(fence, [new])
+    assert stores.messages.live_ids(TENANT, BOX) == {new.copy.provider_message_id}
     assert stores.messages.live_copies(TENANT, BOX) == {new.copy.provider_message_id: new.copy}
     listed = stores.messages.by_mailbox(TENANT, BOX, before=None, limit=9)
     assert [entry.message_id for entry in listed] == [new.message.id]

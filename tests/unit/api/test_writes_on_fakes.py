@@ -280,14 +280,15 @@ def test_the_life_of_a_backfill(app):
     path = f"/v1/mailboxes/MB1/backfills/{started.json['id']}"
     assert app.ask("GET", path).json == started.json
     assert app.ask("GET", "/v1/mailboxes/MB1/backfills").json["items"] == [started.json]
-    paused = app.ask("POST", f"{path}/pause").json
-    assert (paused["code"], paused["detail"]) == (
-        "wrong_state", "The import is `planning`: there is nothing to pause."
-    )  # fmt: skip
+    assert app.ask("POST", f"{path}/pause").json["state"] == "paused"
+    assert app.ask("POST", f"{path}/resume").json["state"] == "planning"
     second = app.ask("POST", "/v1/mailboxes/MB1/backfills", body={"days": 7}).json
     assert second["detail"] == "Another import of this mailbox is not over yet."
     assert app.ask("POST", f"{path}/cancel").json["state"] == "cancelled"
-    assert app.ask("POST", f"{path}/resume").status == 409
+    resumed = app.ask("POST", f"{path}/resume")
+    assert (resumed.status, resumed.json["detail"]) == (
+        409, "The import is `cancelled`: there is nothing to resume."
+    )  # fmt: skip
     for days in (0, 366, "30", 1.5, None):
         answer = app.ask("POST", "/v1/mailboxes/MB1/backfills", body={"days": days})
         assert (answer.status, answer.json["errors"][0]["field"]) == (400, "days")

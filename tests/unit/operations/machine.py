@@ -226,6 +226,7 @@ class Machine:
         plan_backfill(
             request,
             mailboxes=self.mailboxes,
+            messages=self.messages,
             backfills=self.backfills,
             grants=self.grants,
             queues=self.guarded_queues,

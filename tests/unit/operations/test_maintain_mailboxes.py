@@ -1,10 +1,13 @@
 """What the sweeper sends again, and when: at once what a dead worker held, seldom what only waits."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from shared.domain.errors import ErrorCode
+from shared.domain.errors import ConflictError, ErrorCode
+from shared.domain.ids import MailboxId
+from shared.domain.mailbox import MailboxStatus
 from shared.operations.maintain_mailboxes import release_lost_chunks
 from tests.fakes.clock import FixedClock
 from tests.fakes.queues import RecordingWorkQueues
@@ -36,7 +39,7 @@ class Sweeper:
         clock = FixedClock(later(seconds))
         return release_lost_chunks(
             mailboxes=self.mailboxes, backfills=self.backfills, queues=self.queues, clock=clock
-        )
+        ).sent
 
 
 @pytest.fixture
@@ -73,3 +76,60 @@ def test_a_plan_that_got_lost_is_asked_for_again(sweeper):
 def test_a_plan_that_waits_is_asked_for_when_its_wait_is_over(sweeper, minutes):
     sweeper.backfills.set_waiting(a_backfill(), later(60 * minutes), ErrorCode.CONNECTION_FAILED)
     assert sweeper.minutes_of_sending(minutes + 6) == [minutes, minutes + 5]
+
+
+# ---- many ----
+
+
+class TickingClock(FixedClock):
+    """A clock on which every question takes a second."""
+
+    def now(self):
+        return self.advance(1)
+
+
+def many(count):
+    sweeper = Sweeper()
+    for number in range(count):
+        mailbox_id = MailboxId(f"M{number:03}")
+        connected(sweeper.mailboxes, id=mailbox_id, address=f"m{number}@acme.example")
+        backfill = a_backfill(f"01M{number:03}", mailbox_id=mailbox_id, created_at=later(-360))
+        sweeper.backfills.create_backfill(backfill)
+    return sweeper
+
+
+def test_a_sweep_ends_in_time_and_nobody_is_passed_over_for_long():
+    sweeper = many(120)
+    planned = set()
+    for minute in range(0, 60, 5):
+        clock = TickingClock(later(60 * minute))
+        sweep = release_lost_chunks(
+            mailboxes=sweeper.mailboxes,
+            backfills=sweeper.backfills,
+            queues=sweeper.queues,
+            clock=clock,
+        )
+        assert clock.at - later(60 * minute) < timedelta(seconds=60)
+        assert 60 < sweep.left < 80
+        planned |= {one.mailbox_id for one in sweeper.queues.take_plans()}
+    assert planned >= {f"M{number:03}" for number in range(120)}
+
+
+def test_what_somebody_changes_meanwhile_stops_no_sweep(monkeypatch):
+    sweeper = many(2)
+    for box in list(sweeper.mailboxes.world.mailboxes.values()):
+        sweeper.mailboxes.world.mailboxes[box.tenant_id, box.id] = replace(
+            box, status=MailboxStatus.DISCONNECTED
+        )
+    change, calls = sweeper.backfills.set_backfill_state, []
+
+    def refused_once(backfill, state, **given):
+        calls.append(backfill.id)
+        if len(calls) == 1:
+            raise ConflictError(ErrorCode.WRONG_STATE)
+        return change(backfill, state, **given)
+
+    monkeypatch.setattr(sweeper.backfills, "set_backfill_state", refused_once)
+    assert sweeper.at(60) == 0
+    assert len(calls) == 3
+    assert [one.id for one in sweeper.backfills.open_backfills()] == calls[:1]

@@ -1,0 +1,97 @@
+"""How imports are asked for, and how far they have come."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from shared.api.schemas.fields import Given, Shown
+from shared.domain.backfill import MAX_DAYS, Backfill, BackfillState
+from shared.domain.errors import Acts, ErrorCode
+from shared.domain.explanations import (
+    Explanation,
+    explain,
+    explain_failed_import,
+    explain_while_retried,
+)
+
+
+class StartBackfill(Given):
+    """How far back to import."""
+
+    days: Annotated[int, Field(ge=1, le=MAX_DAYS, strict=True)]
+
+
+class BackfillShown(Shown):
+    """An import and how far it has come. `listed` is what its plan names."""
+
+    id: str
+    mailbox_id: str
+    days: int
+    since: datetime
+    state: BackfillState
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    listed: int
+    stored: int
+    already_stored: int
+    skipped: dict[str, int]
+    unreadable: int
+    gone: int
+    failed: int
+    percent: int
+    eta: datetime | None
+    """At the pace of its last chunks; null while it is paused, or nobody knows when it goes on."""
+    waiting_until: datetime | None
+    code: ErrorCode | None
+    """What it waits for or failed with; `message`, `acts` and `fix` say it in words."""
+    message: str | None
+    acts: Acts | None
+    fix: str | None
+
+    @classmethod
+    def of(cls, backfill: Backfill, now: datetime) -> "BackfillShown":
+        """Show a backfill as it stands at `now`."""
+        counts = backfill.counts
+        words = _words(backfill)
+        return cls(
+            id=backfill.id,
+            mailbox_id=backfill.mailbox_id,
+            days=backfill.days,
+            since=backfill.since,
+            state=backfill.state,
+            created_at=backfill.created_at,
+            started_at=backfill.started_at,
+            ended_at=backfill.ended_at,
+            listed=backfill.planned,
+            stored=counts.stored,
+            already_stored=counts.already_stored,
+            skipped=dict(counts.skipped),
+            unreadable=counts.unreadable,
+            gone=counts.gone,
+            failed=counts.failed,
+            percent=backfill.percent,
+            eta=backfill.eta(now),
+            waiting_until=backfill.waiting_until,
+            code=backfill.code,
+            message=words.message if words else None,
+            acts=words.acts if words else None,
+            fix=words.fix if words else None,
+        )
+
+
+def _words(backfill: Backfill) -> Explanation | None:
+    if backfill.code is None:
+        return None
+    if backfill.state is BackfillState.FAILED:
+        return explain_failed_import(backfill.code)
+    is_retried = backfill.waiting_until is not None
+    return (explain_while_retried if is_retried else explain)(backfill.code)
+
+
+class BackfillList(Shown):
+    """Backfills, newest first."""
+
+    items: list[BackfillShown]
+    next: str | None = None
