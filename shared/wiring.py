@@ -18,6 +18,7 @@ from shared.domain.schedule import SlotRange
 from shared.ports.attempts import AttemptStore, GrantHolders
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
+from shared.ports.contacts import ContactStore
 from shared.ports.parser import MessageParser
 from shared.ports.provider import MailProvider, ServerTester
 from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest, TickRelay, WorkQueues
@@ -25,7 +26,6 @@ from shared.ports.secrets import SecretStore
 from shared.ports.sign_in import AccountReader, OAuthClients, SignIn
 from shared.ports.stores import (
     AttachmentStore,
-    ContactStore,
     MailboxStore,
     MessageStore,
     RunStore,

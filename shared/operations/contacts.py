@@ -13,7 +13,7 @@ from shared.domain.errors import ErrorCode, MailroomError, RequestError
 from shared.domain.ids import Address, ContactId
 from shared.domain.visibility import Viewer
 from shared.ports.clock import Clock
-from shared.ports.stores import ContactStore
+from shared.ports.contacts import ContactStore
 
 MOST_IN_A_BATCH = 100
 MOST_NAME = 200

@@ -21,9 +21,9 @@ from shared.operations.page_through import Page, page_through
 from shared.operations.quoted_text import split_quoted
 from shared.operations.show_messages import MessageView, boxes_of, show_messages
 from shared.ports.clock import Clock
+from shared.ports.contacts import ContactStore
 from shared.ports.stores import (
     AttachmentStore,
-    ContactStore,
     MailboxStore,
     MessageStore,
     TimelineEntry,

@@ -20,7 +20,8 @@ from shared.domain.permissions import require_sight
 from shared.domain.visibility import Access, Place, Viewer, access_to_mailbox
 from shared.operations.page_through import Index, Page, page_through
 from shared.operations.show_messages import Boxes, MessageView, boxes_of, show_messages
-from shared.ports.stores import ContactStore, MailboxStore, MessageStore, TimelineEntry
+from shared.ports.contacts import ContactStore
+from shared.ports.stores import MailboxStore, MessageStore, TimelineEntry
 
 MOST_MAILBOXES = 50
 """Mailboxes one search reads side by side; a user who may open more has to name one."""

@@ -21,7 +21,8 @@ from shared.domain.visibility import (
     access_to_mailbox,
     access_to_message,
 )
-from shared.ports.stores import ContactStore, MailboxStore, MessageStore
+from shared.ports.contacts import ContactStore
+from shared.ports.stores import MailboxStore, MessageStore
 
 
 @dataclass(frozen=True, slots=True)

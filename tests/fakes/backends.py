@@ -18,9 +18,9 @@ from shared.aws.message_store import DynamoMessageStore
 from shared.aws.run_store import DynamoRunStore
 from shared.aws.table import Raw, Table
 from shared.ports.backfills import BackfillStore
+from shared.ports.contacts import ContactStore
 from shared.ports.stores import (
     AttachmentStore,
-    ContactStore,
     MailboxStore,
     MessageStore,
     RunStore,

@@ -1,0 +1,38 @@
+"""What operations need to have kept of contacts; rules as in `stores`."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from shared.domain.contact import Contact
+from shared.domain.ids import Address, ContactId, TenantId
+
+
+class ContactStore(Protocol):
+    """Contacts and which addresses are theirs."""
+
+    def put_contact(self, contact: Contact, *, expected_version: int | None) -> Contact:
+        """Create or replace; returns it with its new version. `expected_version` None.
+
+        Whatever stands is replaced; 0: only create. Raises `ConflictError(VERSION_CONFLICT)`.
+        """
+        ...
+
+    def get_contact(self, tenant_id: TenantId, contact_id: ContactId) -> Contact | None:
+        """Return one, consistently read."""
+        ...
+
+    def list_contacts(
+        self, tenant_id: TenantId, *, after: ContactId | None, limit: int
+    ) -> list[Contact]:
+        """Return contacts in order of id."""
+        ...
+
+    def delete_contact(self, tenant_id: TenantId, contact_id: ContactId) -> bool:
+        """Delete; returns whether it was there. Messages are not touched."""
+        ...
+
+    def contacts_by_address(
+        self, tenant_id: TenantId, addresses: Sequence[Address]
+    ) -> dict[Address, list[ContactId]]:
+        """Return which contacts have each address; several where it is ambiguous."""
+        ...
