@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shared.providers.network import Network
     from shared.providers.outlook.adapter import OutlookProvider
     from shared.providers.outlook.endpoints import MicrosoftEndpoints
+    from shared.providers.outlook.token_endpoint import Documents
 
 
 def imap(network: "Network") -> "MailProvider":
@@ -57,7 +58,7 @@ def sign_in(provider: Provider, settings: "Settings") -> "SignIn":
         case Provider.OUTLOOK:
             from shared.providers.outlook.sign_in import MicrosoftSignIn
 
-            return MicrosoftSignIn(*_microsoft(settings))
+            return MicrosoftSignIn(*_microsoft(settings), documents=_described(settings))
 
 
 def account_reader(provider: Provider, settings: "Settings") -> "AccountReader":
@@ -90,3 +91,11 @@ def _microsoft(settings: "Settings") -> "tuple[Http, MicrosoftEndpoints]":
     given = {"login": settings.microsoft_login_url, "graph": settings.graph_url}
     endpoints = MicrosoftEndpoints(**{name: url for name, url in given.items() if url})
     return Http(endpoints.origins, extra_ca_file=settings.extra_ca_file), endpoints
+
+
+@functools.cache
+def _described(_settings: "Settings") -> "Documents":
+    """Return what all sign-ins of a process share, for each call makes a sign-in of its own."""
+    from shared.providers.outlook.token_endpoint import Documents
+
+    return Documents()

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from shared.config import Settings
 from shared.domain.errors import (
     ConfigurationError,
     ErrorCode,
@@ -17,7 +18,9 @@ from shared.domain.errors import (
     RequestError,
     RetryLaterError,
 )
+from shared.domain.mailbox import Provider
 from shared.domain.secret import Secret
+from shared.providers import registry
 from shared.providers.outlook.sign_in import MicrosoftSignIn
 from shared.providers.outlook.token_endpoint import Documents
 from tests.contract.outlook_world import (
@@ -415,14 +418,37 @@ def test_tokens_of_another_client_are_not_renewed_and_not_given_up(outlook):
 
 def test_the_description_of_the_sign_in_is_asked_for_once(outlook):
     outlook.simulator.log.clear()
-    sign_in = MicrosoftSignIn(outlook.http, outlook.sign_in._endpoints, documents=Documents())
+    documents = Documents()
     for _ in range(3):
+        sign_in = MicrosoftSignIn(outlook.http, outlook.sign_in._endpoints, documents=documents)
         sign_in.begin(CLIENT, redirect_uri=CALLBACK)
     assert len(outlook.simulator.log.entries()) == 1
 
 
+def test_every_call_of_a_process_shares_what_is_described(outlook, certificates):
+    settings = Settings(
+        {
+            "MAILROOM_MICROSOFT_LOGIN_URL": outlook.simulator.url,
+            "MAILROOM_GRAPH_URL": outlook.simulator.url,
+            "MAILROOM_EXTRA_CA_FILE": str(certificates.authority),
+        }
+    )
+    outlook.simulator.log.clear()
+    for _ in range(3):
+        registry.sign_in(Provider.OUTLOOK, settings).begin(CLIENT, redirect_uri=CALLBACK)
+    assert len(outlook.simulator.log.entries()) == 1
+
+
+def test_a_sign_in_elsewhere_knows_nothing_of_one_before(outlook):
+    outlook.simulator.log.clear()
+    for _ in range(2):
+        sign_in = MicrosoftSignIn(outlook.http, outlook.sign_in._endpoints)
+        sign_in.begin(CLIENT, redirect_uri=CALLBACK)
+    assert len(outlook.simulator.log.entries()) == 2
+
+
 def test_a_description_that_does_not_come_passes(outlook):
-    sign_in = MicrosoftSignIn(outlook.http, outlook.sign_in._endpoints, documents=Documents())
+    sign_in = MicrosoftSignIn(outlook.http, outlook.sign_in._endpoints)
     for fault in ("unavailable", "html", "broken_json"):
         more = {"fault": "status", "status": 503} if fault == "unavailable" else {"fault": fault}
         outlook.simulator.faults.arm(**more, route=r"openid-configuration$")

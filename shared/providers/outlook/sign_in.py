@@ -39,7 +39,6 @@ SECONDS = 10.0
 _SCOPES = [*NEEDED, "email"]
 _ASKED_MODE = "form_post"
 _KEPT_VERSION = 1
-_DOCUMENTS = Documents()
 _NOT_KEPT = ("AccessToken", "IdToken")
 
 
@@ -51,11 +50,11 @@ class MicrosoftSignIn:
         http: Http,
         endpoints: MicrosoftEndpoints | None = None,
         *,
-        documents: Documents = _DOCUMENTS,
+        documents: Documents | None = None,
     ) -> None:
         self._http = http
         self._endpoints = endpoints or MicrosoftEndpoints()
-        self._documents = documents
+        self._documents = documents or Documents()
 
     def begin(self, client: OAuthClient, *, redirect_uri: str, login_hint: str = "") -> SignInPage:
         """See `SignIn.begin`. Without a hint the person chooses among their accounts."""
