@@ -111,11 +111,7 @@ class Settings:
     @property
     def sync_minutes(self) -> int:
         """How often a mailbox is polled unless its settings say otherwise, in minutes."""
-        name = "MAILROOM_SYNC_MINUTES"
-        text = self._text(name) or "5"
-        if not (text.isascii() and text.isdigit() and int(text) > 0):
-            raise SettingError(name, "must be a whole number of minutes, 1 or more")
-        return int(text)
+        return self._count("MAILROOM_SYNC_MINUTES", "minutes", 5)
 
     @property
     def redirect_url(self) -> str:
@@ -155,11 +151,12 @@ class Settings:
     @property
     def gmail_units_per_minute(self) -> int:
         """What Gmail's quota grants one user of this project a minute, in units."""
-        name = "MAILROOM_GMAIL_UNITS_PER_MINUTE"
-        text = self._text(name) or "6000"
-        if not (text.isascii() and text.isdigit() and int(text) > 0):
-            raise SettingError(name, "must be a whole number of units, 1 or more")
-        return int(text)
+        return self._count("MAILROOM_GMAIL_UNITS_PER_MINUTE", "units", 6_000)
+
+    @property
+    def chunks_of_a_tenant(self) -> int:
+        """How many chunks of backfills one tenant may have at work at once."""
+        return self._count("MAILROOM_CHUNKS_OF_A_TENANT", "chunks", 10)
 
     @property
     def tenant_claim(self) -> str:
@@ -179,6 +176,12 @@ class Settings:
         if not value:
             raise SettingError(name, "is not set")
         return value
+
+    def _count(self, name: str, of: str, default: int) -> int:
+        text = self._text(name) or str(default)
+        if not (text.isascii() and text.isdigit() and int(text) > 0):
+            raise SettingError(name, f"must be a whole number of {of}, 1 or more")
+        return int(text)
 
     def _flag(self, name: str) -> bool:
         text = self._text(name).lower() or "false"

@@ -16,7 +16,7 @@ from shared.config import settings
 from shared.domain.mailbox import Provider
 from shared.domain.schedule import SlotRange
 from shared.ports.attempts import AttemptStore, GrantHolders
-from shared.ports.backfills import BackfillStore
+from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.clock import Clock
 from shared.ports.contacts import ContactStore
 from shared.ports.parser import MessageParser
@@ -89,6 +89,14 @@ def backfills() -> BackfillStore:
     from shared.aws.backfill_store import DynamoBackfillStore
 
     return DynamoBackfillStore(_table())
+
+
+@functools.cache
+def chunk_slots() -> ChunkSlots:
+    """Return the slots that a tenant's chunks at work hold."""
+    from shared.aws.chunk_slots import DynamoChunkSlots
+
+    return DynamoChunkSlots(_table())
 
 
 @functools.cache
@@ -197,6 +205,11 @@ def grants() -> "Grants":
 def gmail_units_per_minute() -> int:
     """Return what the project's quota lets us spend on one Gmail mailbox."""
     return settings().gmail_units_per_minute
+
+
+def chunks_of_a_tenant() -> int:
+    """Return how many chunks of one tenant may be at work at once."""
+    return settings().chunks_of_a_tenant
 
 
 @functools.cache

@@ -48,6 +48,7 @@ def _ports(context: LambdaContext) -> ChunkPorts:
     return ChunkPorts(
         mailboxes=wiring.mailboxes(),
         backfills=wiring.backfills(),
+        slots=wiring.chunk_slots(),
         messages=wiring.messages(),
         attachments=wiring.attachments(),
         grants=wiring.grants(),
@@ -58,4 +59,5 @@ def _ports(context: LambdaContext) -> ChunkPorts:
         rng=wiring.rng(),
         remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000,
         gmail_units_per_minute=wiring.gmail_units_per_minute(),
+        chunks_of_a_tenant=wiring.chunks_of_a_tenant(),
     )

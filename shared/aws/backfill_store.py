@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from shared.aws import chunk_changes, state_changes
+from shared.aws import chunk_changes
 from shared.aws.backfill_items import backfill_item, backfill_of, chunk_item, chunk_of
 from shared.aws.chunk_changes import still_leased
 from shared.aws.fences import stale, still_holds
@@ -277,17 +277,7 @@ class DynamoBackfillStore:
         item = self.table.get(ChunkItem, key)
         if item is None:
             raise stale("chunk lease")
-        is_ours = item.suspect_attempt == chunk.attempts
-        before, strikes = state_changes.strike(
-            item.strikes or {},
-            survivor=item.suspect if is_ours else None,
-            suspect=provider_message_id,
-        )
-        actions = [
-            set_or_remove(ChunkItem.suspect, provider_message_id),
-            ChunkItem.suspect_attempt.set(chunk.attempts),
-            set_or_remove(ChunkItem.strikes, strikes or None),
-        ]
+        before, actions = chunk_changes.suspecting(item, chunk, provider_message_id)
         if self.table.update(key, actions, still_leased(chunk)) is None:
             raise stale("chunk lease")
         return before
@@ -298,6 +288,14 @@ class DynamoBackfillStore:
         """Drop the lease where it is still ours."""
         key = _chunk_key(backfill, chunk.number)
         self.table.update(key, chunk_changes.given_back(not_before), still_leased(chunk))
+
+    def put_off_chunk(
+        self, backfill: Backfill, number: int, *, now: datetime, to: datetime
+    ) -> bool:
+        """Set the time before which nobody takes it, where somebody could have now."""
+        key = _chunk_key(backfill, number)
+        may_be_put_off = chunk_changes.may_be_taken("", now)
+        return self.table.update(key, [ChunkItem.not_before.set(to)], may_be_put_off) is not None
 
     def finish_chunk(
         self, fence: Fence, backfill: Backfill, chunk: Chunk, run: Run, *, now: datetime

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from shared.aws.state_changes import set_or_remove
+from shared.aws.state_changes import set_or_remove, strike
 from shared.aws.tables import ChunkItem
 from shared.domain.backfill import Chunk, ChunkState
+from shared.domain.ids import ProviderMessageId
 
 
 def may_be_taken(owner: str, now: datetime) -> Condition:
@@ -40,6 +41,20 @@ def taken(owner: str, now: datetime, seconds: int, position: str | None) -> list
         ChunkItem.attempts.set(ChunkItem.attempts + 1),
         ChunkItem.lease_owner.set(owner),
         ChunkItem.lease_expires_at.set(now + timedelta(seconds=seconds)),
+    ]
+
+
+def suspecting(
+    item: ChunkItem, chunk: Chunk, suspect: ProviderMessageId | None
+) -> tuple[int, list[Action]]:
+    """Return the strikes `suspect` had before, and what marks it."""
+    is_ours = item.suspect_attempt == chunk.attempts
+    survivor = item.suspect if is_ours else None
+    before, strikes = strike(item.strikes or {}, survivor=survivor, suspect=suspect)
+    return before, [
+        set_or_remove(ChunkItem.suspect, suspect),
+        ChunkItem.suspect_attempt.set(chunk.attempts),
+        set_or_remove(ChunkItem.strikes, strikes or None),
     ]
 
 

@@ -73,6 +73,7 @@ class ErrorCode(StrEnum):
     FOLDER_UNAVAILABLE = "folder_unavailable"
     MESSAGE_UNAVAILABLE = "message_unavailable"
     TAKING_STOCK = "taking_stock"
+    WAITING_FOR_TURN = "waiting_for_turn"
     STORE_THROTTLED = "store_throttled"
     # CursorExpired
     CURSOR_EXPIRED = "cursor_expired"

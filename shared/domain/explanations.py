@@ -236,6 +236,9 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
     ErrorCode.TAKING_STOCK: Explanation(
         "The mailbox is large: Mailroom is still finding out what it holds.", _T, _WAIT
     ),
+    ErrorCode.WAITING_FOR_TURN: Explanation(
+        "Imports of your organisation take turns, and others are at work now.", _T, _WAIT
+    ),
     ErrorCode.STORE_THROTTLED: Explanation("Mailroom's own store is busy.", _T, _WAIT),
     ErrorCode.CURSOR_EXPIRED: Explanation(
         "The provider forgot our place; the folder is being compared.", _T, _WAIT

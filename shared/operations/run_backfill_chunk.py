@@ -1,10 +1,11 @@
 """In which order one chunk of a backfill works, so that it counts exactly once.
 
 1. paused, cancelled, parked or done: nothing to do (a done one still releases the next)
-2. lease the chunk; it may run beside sync, guarded by the mailbox's generation
-3. fetch and store what is missing
-4. one transaction: chunk done, run recorded, sums raised
-5. release the next chunks
+2. take a place among the tenant's chunks at work; without one, wait for a turn
+3. lease the chunk; it may run beside sync, guarded by the mailbox's generation
+4. fetch and store what is missing
+5. one transaction: chunk done, run recorded, sums raised
+6. give the place back, then release the next chunks
 """
 
 import random
@@ -25,7 +26,8 @@ from shared.operations.access import Grants
 from shared.operations.ingest import END_SECONDS, Ingest, our_time_is_up
 from shared.operations.look_again import SecondLook
 from shared.operations.release_chunks import chunk_request, release_chunks
-from shared.ports.backfills import BackfillStore
+from shared.operations.tenant_turn import Turn, take_turn, wait_for_turn
+from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.clock import Clock
 from shared.ports.parser import MessageParser
 from shared.ports.provider import MailProvider
@@ -63,6 +65,7 @@ class ChunkPorts:
 
     mailboxes: MailboxStore
     backfills: BackfillStore
+    slots: ChunkSlots
     messages: MessageStore
     attachments: AttachmentStore
     grants: Grants
@@ -74,6 +77,8 @@ class ChunkPorts:
     remaining_seconds: Callable[[], float]
     gmail_units_per_minute: int = 6_000
     """What the project's quota lets us spend on one Gmail mailbox."""
+    chunks_of_a_tenant: int = 10
+    """How many chunks of one tenant may be at work at once."""
 
 
 def run_backfill_chunk(request: ChunkRequest, *, ports: ChunkPorts) -> ChunkReport:
@@ -82,7 +87,7 @@ def run_backfill_chunk(request: ChunkRequest, *, ports: ChunkPorts) -> ChunkRepo
     What is raised is a bug, our own store, or our own time being up amid a message; the queue
     delivers the request again.
     """
-    backfills, queues = ports.backfills, ports.queues
+    backfills = ports.backfills
     backfill = backfills.get_backfill(request.tenant_id, request.mailbox_id, request.backfill_id)
     record = ports.mailboxes.get(request.tenant_id, request.mailbox_id)
     now = ports.clock.now()
@@ -95,8 +100,37 @@ def run_backfill_chunk(request: ChunkRequest, *, ports: ChunkPorts) -> ChunkRepo
     ):
         return ChunkReport("dropped")
     run_id = RunId(new_ulid(now))
+    turn = take_turn(
+        backfill,
+        owner=run_id,
+        most=ports.chunks_of_a_tenant,
+        now=now,
+        seconds=int(ports.remaining_seconds()) + LEASE_MARGIN_SECONDS,
+        slots=ports.slots,
+    )
+    if turn is None:
+        if not wait_for_turn(backfill, request.chunk, now=now, backfills=backfills):
+            return ChunkReport("dropped")
+        return ChunkReport("waiting", code=ErrorCode.WAITING_FOR_TURN)
+    try:
+        return _run(record.mailbox, backfill, request, run_id, turn, ports=ports)
+    finally:
+        turn.end()
+
+
+def _run(
+    mailbox: Mailbox,
+    backfill: Backfill,
+    request: ChunkRequest,
+    run_id: RunId,
+    turn: Turn,
+    *,
+    ports: ChunkPorts,
+) -> ChunkReport:
+    backfills, queues = ports.backfills, ports.queues
+    now = ports.clock.now()
     # Before anything is fetched: what sync is told from here on, it may be told too early.
-    states = _states(record.mailbox, ports.mailboxes)
+    states = _states(mailbox, ports.mailboxes)
     try:
         chunk = backfills.take_chunk(
             backfill,
@@ -108,12 +142,11 @@ def run_backfill_chunk(request: ChunkRequest, *, ports: ChunkPorts) -> ChunkRepo
         )
     except ConflictError as error:
         if error.code is ErrorCode.WRONG_STATE:
-            provider = record.mailbox.provider
-            release_chunks(backfill, provider, backfills=backfills, queues=queues)
+            release_chunks(backfill, mailbox.provider, backfills=backfills, queues=queues)
         return ChunkReport("dropped", code=error.code)
     try:
-        run = _Begun(run_id, now, states)
-        return _work(record.mailbox, backfill, chunk, run, ports=ports)
+        run = _Begun(run_id, now, states, turn)
+        return _work(mailbox, backfill, chunk, run, ports=ports)
     except StoreThrottledError:
         raise
     except ConflictError as error:
@@ -136,6 +169,7 @@ class _Begun:
     run_id: RunId
     at: datetime
     states: Mapping[FolderId, FolderState]
+    turn: Turn
 
 
 def _states(mailbox: Mailbox, mailboxes: MailboxStore) -> dict[FolderId, FolderState]:
@@ -210,6 +244,8 @@ def _work(
                 ledger=ledger,
             )
             again.take(session, now=ports.clock.now())
+    # Before another one is sent, which would find no room.
+    begun.turn.end()
     if not finished:
         _go_on_later(backfill, chunk, ports)
         return ChunkReport("continued")

@@ -136,6 +136,15 @@ class BackfillStore(Protocol):
         """Drop the lease without finishing, to be taken again after `not_before`."""
         ...
 
+    def put_off_chunk(
+        self, backfill: Backfill, number: int, *, now: datetime, to: datetime
+    ) -> bool:
+        """Have an open chunk that nobody holds and that waits for nothing wait until `to`.
+
+        It is no attempt. Return whether it waits now because of this call.
+        """
+        ...
+
     def finish_chunk(
         self, fence: Fence, backfill: Backfill, chunk: Chunk, run: Run, *, now: datetime
     ) -> Backfill:
@@ -144,4 +153,21 @@ class BackfillStore(Protocol):
         Chunk done, run recorded, and the backfill as `Backfill.with_chunk` says. Exactly once per
         chunk: raises `ConflictError(WRONG_STATE)` for a chunk that is done. Fenced.
         """
+        ...
+
+
+class ChunkSlots(Protocol):
+    """How many chunks of one tenant, of all its mailboxes, are at work at once."""
+
+    def take_slot(
+        self, tenant_id: TenantId, *, owner: str, most: int, now: datetime, seconds: int
+    ) -> int | None:
+        """Lease one of a tenant's `most` slots; None where as many are held.
+
+        It is free again when it is given back, or `seconds` after `now`.
+        """
+        ...
+
+    def give_back_slot(self, tenant_id: TenantId, slot: int, *, owner: str) -> None:
+        """Free a slot, unless it is somebody else's by now."""
         ...

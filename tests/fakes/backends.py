@@ -11,13 +11,14 @@ from moto import mock_aws
 from infra.local.expand import load
 from shared.aws.attachment_store import S3AttachmentStore
 from shared.aws.backfill_store import DynamoBackfillStore
+from shared.aws.chunk_slots import DynamoChunkSlots
 from shared.aws.clients import Clients
 from shared.aws.contact_store import DynamoContactStore
 from shared.aws.mailbox_store import DynamoMailboxStore
 from shared.aws.message_store import DynamoMessageStore
 from shared.aws.run_store import DynamoRunStore
 from shared.aws.table import Raw, Table
-from shared.ports.backfills import BackfillStore
+from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.contacts import ContactStore
 from shared.ports.stores import (
     AttachmentStore,
@@ -26,6 +27,7 @@ from shared.ports.stores import (
     RunStore,
 )
 from tests.fakes.moto_dynamodb import make_atomic
+from tests.fakes.slots import InMemoryChunkSlots
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
     InMemoryBackfillStore,
@@ -52,6 +54,7 @@ class Stores:
     messages: MessageStore
     attachments: AttachmentStore
     contacts: ContactStore
+    slots: ChunkSlots
     table: Table | None = None
     clients: Clients | None = None
 
@@ -72,6 +75,7 @@ def in_memory() -> Stores:
         InMemoryMessageStore(world),
         InMemoryAttachmentStore(world),
         InMemoryContactStore(world),
+        InMemoryChunkSlots(),
     )
 
 
@@ -90,6 +94,7 @@ def on_aws() -> Iterator[Stores]:
             DynamoMessageStore(table, BUCKET, clients),
             S3AttachmentStore(BUCKET, clients),
             DynamoContactStore(table),
+            DynamoChunkSlots(table),
             table,
             clients,
         )

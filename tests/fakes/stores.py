@@ -594,6 +594,19 @@ class InMemoryBackfillStore:
                 ),
             )
 
+    def put_off_chunk(
+        self, backfill: Backfill, number: int, *, now: datetime, to: datetime
+    ) -> bool:
+        with self.world.lock:
+            chunk = self._chunks(backfill).get(number)
+            if chunk is None or chunk.state is ChunkState.DONE:
+                return False
+            times = (chunk.lease_expires_at if chunk.lease_owner else None, chunk.not_before)
+            if any(at is not None and at > now for at in times):
+                return False
+            self._keep_chunk(backfill, replace(chunk, not_before=to))
+            return True
+
     def finish_chunk(
         self, fence: Fence, backfill: Backfill, chunk: Chunk, run: Run, *, now: datetime
     ) -> Backfill:

@@ -24,6 +24,7 @@ def test_what_is_set_is_read():
             "MAILROOM_RETURN_ORIGINS": "https://a.example, https://b.example,",
             "MAILROOM_GRAPH_URL": "https://graph.example/",
             "MAILROOM_GMAIL_UNITS_PER_MINUTE": "15000",
+            "MAILROOM_CHUNKS_OF_A_TENANT": "7",
         }
     )
     assert (read.table, read.bucket, read.secret_prefix) == ("t", "b", "mailroom-dev")
@@ -35,6 +36,7 @@ def test_what_is_set_is_read():
     assert read.redirect_url == "https://api.example"
     assert read.return_origins == ("https://a.example", "https://b.example")
     assert (read.graph_url, read.gmail_units_per_minute) == ("https://graph.example", 15_000)
+    assert read.chunks_of_a_tenant == 7
 
 
 def test_what_is_left_out_has_a_default():
@@ -44,6 +46,7 @@ def test_what_is_left_out_has_a_default():
     assert read.refused_networks == ()
     assert not read.allow_untrusted_certificates
     assert (read.return_origins, read.gmail_units_per_minute) == ((), 6_000)
+    assert read.chunks_of_a_tenant == 10
     assert not any(
         (read.google_url, read.google_sign_in_url, read.microsoft_login_url, read.graph_url)
     )
@@ -62,6 +65,7 @@ def test_what_is_missing_is_named(name):
         ("sync_minutes", "MAILROOM_SYNC_MINUTES", "0"),
         ("sync_minutes", "MAILROOM_SYNC_MINUTES", "often"),
         ("gmail_units_per_minute", "MAILROOM_GMAIL_UNITS_PER_MINUTE", "lots"),
+        ("chunks_of_a_tenant", "MAILROOM_CHUNKS_OF_A_TENANT", "0"),
         ("extra_mail_ports", "MAILROOM_EXTRA_MAIL_PORTS", "1143,x"),
         ("extra_mail_ports", "MAILROOM_EXTRA_MAIL_PORTS", "65536"),
         ("refused_networks", "MAILROOM_REFUSED_NETWORKS", "203.0.113.1/24"),

@@ -413,3 +413,28 @@ def test_a_pace_is_read_back_until_the_next_release(stores):
     assert (paced.released, paced.paced_until) == (2, later(60))
     assert read(stores, backfill) == paced
     assert stores.backfills.raise_released(paced, 3).paced_until is None
+
+
+# ---- waiting for a turn ----
+
+
+def test_a_chunk_put_off_waits_without_an_attempt(stores):
+    backfill = running(stores)
+    assert stores.backfills.put_off_chunk(backfill, 0, now=later(0), to=later(60))
+    assert refusal(taken, stores, backfill, at=59) is ErrorCode.LEASE_HELD
+    (waiting, other) = stores.backfills.open_chunks(backfill)
+    assert (waiting.not_before, other.not_before) == (later(60), None)
+    chunk = taken(stores, backfill, at=60)
+    assert (chunk.attempts, chunk.previous_run_died) == (1, False)
+
+
+def test_only_what_could_be_taken_is_put_off(stores):
+    backfill = running(stores)
+    assert stores.backfills.put_off_chunk(backfill, 0, now=later(0), to=later(60))
+    assert not stores.backfills.put_off_chunk(backfill, 0, now=later(59), to=later(119))
+    assert stores.backfills.put_off_chunk(backfill, 0, now=later(60), to=later(120))
+    chunk = taken(stores, backfill, 1)
+    assert not stores.backfills.put_off_chunk(backfill, 1, now=later(0), to=later(60))
+    finish(stores, backfill, chunk)
+    assert not stores.backfills.put_off_chunk(backfill, 1, now=later(0), to=later(60))
+    assert not stores.backfills.put_off_chunk(backfill, 9, now=later(0), to=later(60))

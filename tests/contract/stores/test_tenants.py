@@ -49,6 +49,7 @@ def fill(stores, tenant, text) -> None:
     backfill = a_backfill(text, tenant_id=tenant)
     stores.backfills.create_backfill(backfill)
     stores.backfills.put_chunks(backfill, some_chunks(backfill, 2))
+    assert stores.slots.take_slot(tenant, owner=text, most=1, now=NOW, seconds=60) == 0
     stores.contacts.put_contact(
         a_contact(text, BOB, f"{text}@x.example", tenant_id=tenant), expected_version=None
     )

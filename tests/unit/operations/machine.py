@@ -31,6 +31,7 @@ from tests.fakes.parser import PlainParser
 from tests.fakes.provider import FakeMailServer
 from tests.fakes.queues import RecordingTickRelay, RecordingWorkQueues
 from tests.fakes.secrets import InMemorySecretStore
+from tests.fakes.slots import InMemoryChunkSlots
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
     InMemoryBackfillStore,
@@ -146,10 +147,12 @@ class Machine:
         self.rng = random.Random(1)
         self.seconds_left = 100.0
         self.gmail_units_per_minute = 6_000
+        self.chunks_of_a_tenant = 10
         self.reports = []
         guard = lambda inner: Guarded(inner, self.killer)  # noqa: E731
         self.mailboxes = guard(InMemoryMailboxStore(self.world))
         self.backfills = guard(InMemoryBackfillStore(self.world))
+        self.slots = guard(InMemoryChunkSlots())
         self.messages = guard(InMemoryMessageStore(self.world))
         self.attachments = guard(InMemoryAttachmentStore(self.world))
         self.secrets = guard(self.secret_store)
@@ -239,6 +242,7 @@ class Machine:
         ports = ChunkPorts(
             mailboxes=self.mailboxes,
             backfills=self.backfills,
+            slots=self.slots,
             messages=self.messages,
             attachments=self.attachments,
             grants=self.grants,
@@ -249,6 +253,7 @@ class Machine:
             rng=self.rng,
             remaining_seconds=lambda: self.seconds_left,
             gmail_units_per_minute=self.gmail_units_per_minute,
+            chunks_of_a_tenant=self.chunks_of_a_tenant,
         )
         self.reports.append(run_backfill_chunk(request, ports=ports))
 
