@@ -230,6 +230,9 @@ class Ingest:
     def _flush(self) -> None:
         if not self._pending:
             return
+        if self.remaining_seconds() <= 0:
+            # Frozen past its function's end: the chunk may be another's, what was fetched be old.
+            raise RetryLaterError(ErrorCode.CONNECTION_TIMED_OUT, cause="woken after its time")
         new = self.messages.save(self.fence, self._pending)
         for saved in self._pending:
             name = saved.copy.provider_message_id
