@@ -7,6 +7,7 @@ unreadable.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -150,7 +151,13 @@ class Ingest:
         if mark_suspect(one) >= STRIKES:
             self.ledger.settle(one, Fate.UNREADABLE, KILLED_ITS_READER)
             return True
-        return self._take(folder, [one])
+        try:
+            return self._take(folder, [one])
+        except StoreThrottledError:
+            # Its reader lives, and what our own store cannot take now is no fault of the message.
+            with suppress(StoreThrottledError):
+                mark_suspect(None)
+            raise
 
     def _take(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
         try:

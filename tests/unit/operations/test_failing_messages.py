@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.backfill import BackfillState
-from shared.domain.errors import ErrorCode, RetryLaterError
+from shared.domain.errors import ErrorCode, RetryLaterError, StoreThrottledError
 from shared.domain.mailbox import MailboxStatus
 from shared.domain.message import MissingMessage
 from shared.domain.run import RunReason
@@ -155,3 +155,37 @@ def test_an_attachment_the_provider_fails_on_holds_up_no_other_message(machine, 
     monkeypatch.setattr(type(machine.attachments.inner), "put", keep)
     machine.tick(10)
     assert subjects(machine, box) == ["1", "3"]
+
+
+# ---- our own stores fail ----
+
+
+@pytest.mark.parametrize("port", ["attachments", "messages"])
+@pytest.mark.parametrize("in_an_import", [False, True])
+def test_hours_without_our_own_store_give_up_no_message(machine, monkeypatch, port, in_an_import):
+    box = machine.connect(days=30 if in_an_import else 0)
+    if not in_an_import:
+        machine.drain()
+    machine.server.deliver("INBOX", mail(1, NOW, extra="X-Attachment: a\r\n"), NOW)
+    machine.server.deliver("INBOX", mail(3, NOW, extra="X-Attachment: b\r\n"), NOW)
+    if in_an_import:
+        machine.plan(*machine.queues.take_plans())
+        chunks = machine.queues.take_chunks()
+
+    def consume():
+        return machine.run_chunk(*chunks) if in_an_import else sync(machine, box)
+
+    def throttled(*_given, **_named):
+        raise StoreThrottledError
+
+    with monkeypatch.context() as trouble:
+        store = getattr(machine, port).inner
+        trouble.setattr(store, "put" if port == "attachments" else "save", throttled)
+        for _ in range(6):
+            with pytest.raises(StoreThrottledError):
+                consume()
+            machine.clock.advance(minutes=15)
+    consume()
+    assert subjects(machine, box) == ["1", "3"]
+    for run in machine.world.runs[TENANT, box.id].values():
+        assert not run.counts.unreadable
