@@ -1,7 +1,7 @@
 """The contract of `SecretStore`, and how Secrets Manager's moods are met."""
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.stub import Stubber
 from moto import mock_aws
 
@@ -139,8 +139,9 @@ def test_two_who_create_at_once_both_succeed(answers):
     store.put(TENANT, BOX, Secret("x"))
 
 
-def test_a_refusal_of_permission_is_a_bug_and_not_a_missing_secret(answers):
+@pytest.mark.parametrize("code", ["AccessDeniedException", "DecryptionFailure"])
+def test_a_refused_permission_or_a_disabled_key_is_our_fault_and_no_missing_secret(answers, code):
     stub, store = answers
-    stub.add_client_error("get_secret_value", "AccessDeniedException")
-    with pytest.raises(Exception, match="AccessDenied"):
+    stub.add_client_error("get_secret_value", code)
+    with pytest.raises(ClientError, match=code):
         store.get(TENANT, BOX)

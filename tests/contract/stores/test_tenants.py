@@ -1,5 +1,6 @@
 """Nothing crosses a tenant, whatever tenants, users, contacts and mail servers call themselves."""
 
+from collections import Counter
 from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
@@ -123,3 +124,15 @@ def test_a_tenants_identity_of_a_mailbox_is_written_nowhere_in_the_indexes(aws):
     (due,) = aws.table.query(SLOT, index=("due", "due_slot", "due_key"))
     assert set(due) == {"pk", "sk", "due_slot", "due_key", "tenant_id", "mailbox_id"}
     assert "sales" not in str(due)
+
+
+def test_a_tenants_mail_spreads_over_a_partition_each_mailbox_thread_and_address(aws):
+    record = connected(aws.mailboxes)
+    before = Counter(item["pk"]["S"] for item in aws.items())
+    copies = [
+        a_new_copy(f"{number}", mail=f"mail-{number}", addresses=(f"{number}@x.example",))
+        for number in range(20)
+    ]
+    aws.messages.save(lease_of(aws.mailboxes, record).fence, copies)
+    grown = Counter(item["pk"]["S"] for item in aws.items()) - before
+    assert Counter(pk.split("#")[1] for pk in grown) == {"mailbox": 1, "thread": 20, "address": 20}

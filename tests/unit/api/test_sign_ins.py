@@ -899,6 +899,20 @@ def test_another_tenants_mailbox_on_the_same_account_keeps_its_grant(app, accoun
     assert accounts.grants == {}
 
 
+def test_a_tenant_with_hundreds_of_mailboxes_leaves_no_grant_and_no_secret_behind(app, accounts):
+    people = [f"person{number}@ours.example" for number in range(500)]
+    for address in people:
+        accounts.add(address)
+        assert connect(app, accounts, address)["mailroom_outcome"] == "connected"
+    assert len(app.secrets.secrets) == len(people)
+    for box in boxes(app):
+        disconnect(app, box)
+    assert {subject for subject, _ in accounts.revoked} == {
+        accounts.subjects[address] for address in people
+    }
+    assert (accounts.grants, app.secrets.secrets) == ({}, {})
+
+
 def test_one_that_was_disconnected_can_be_connected_anew_and_reconnected(app, accounts):
     connect(app, accounts)
     (box,) = boxes(app)

@@ -114,6 +114,29 @@ def test_a_token_that_cannot_be_stored_is_not_used(world, monkeypatch):
         tokens.current()
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_who_dies_before_storing_a_rotated_grant_costs_at_most_one_sign_in(
+    world, strict, monkeypatch
+):
+    world.accounts.strict = strict
+    world.clock.advance(minutes=60)
+
+    def die(*_given, **_named):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(world.secrets, "replace", die)
+        world.tokens().current()
+    if strict:
+        with pytest.raises(ReconnectRequiredError) as caught:
+            world.tokens().current()
+        assert (caught.value.code, caught.value.definitive) == (ErrorCode.GRANT_REVOKED, True)
+        assert world.accounts.renewals == 1, "a dead grant was tried again and again"
+        world.sign_in()
+    assert world.tokens().current().reveal() == world.stored["access"]
+    assert world.accounts.is_alive(Secret(json.dumps(world.stored)))
+
+
 def test_a_refused_token_is_renewed_and_another_threads_news_is_taken(world):
     tokens = world.tokens()
     refused = tokens.current()

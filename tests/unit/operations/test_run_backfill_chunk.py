@@ -118,3 +118,27 @@ def test_a_message_that_takes_longer_than_a_function_lives_does_not_hold_up_its_
     assert report.kind == "done"
     assert report.run.ledger["unreadable:killed_its_reader"] == (endless,)
     assert set(chunk.ids) - {endless} <= set(machine.live_copies(mailbox.id))
+
+
+def test_a_chunk_that_runs_out_of_time_keeps_what_it_has_and_goes_on(machine, monkeypatch):
+    mailbox = machine.connect(days=60)
+    machine.plan(machine.queues.take_plans()[0])
+    (request, *_) = machine.queues.take_chunks()
+    fetch = FakeSession.fetch
+
+    def slow(session, folder, ids):
+        for fetched in fetch(session, folder, ids):
+            machine.seconds_left -= 45.0
+            yield fetched
+
+    monkeypatch.setattr(FakeSession, "fetch", slow)
+    held = []
+    while not machine.reports or machine.reports[-1].kind == "continued":
+        machine.seconds_left = 100.0
+        machine.run_chunk(request)
+        held.append(len(machine.live_copies(mailbox.id)))
+    assert machine.reports[-1].kind == "done"
+    assert held[0] < held[-1]
+    assert held == sorted(held)
+    assert machine.reports[-1].run.counts.balances
+    assert len(machine.server.fetched) == len(set(machine.server.fetched)), "fetched again"

@@ -121,6 +121,23 @@ def test_a_folder_deleted_at_the_provider_takes_no_message_with_it(machine, mail
     assert set(machine.world.messages) == messages
 
 
+def test_a_renamed_or_moved_folder_keeps_each_message_once(machine, mailbox):
+    messages = set(machine.world.messages)
+    before = machine.live_copies(mailbox.id)
+    folder = machine.server.folders.pop("Sent")
+    folder.name = "Archive/Sent"
+    machine.server.folders[folder.name] = folder
+    machine.server.create_folder("Sent")
+    poll(machine, mailbox)
+    renamed = {name.replace("f-sent", "f-archive/sent"): one for name, one in before.items()}
+    after = machine.live_copies(mailbox.id)
+    assert renamed.keys() == after.keys() != before.keys()
+    assert {name: one.message_id for name, one in after.items()} == {
+        name: one.message_id for name, one in renamed.items()
+    }
+    assert set(machine.world.messages) == messages
+
+
 def test_a_folder_that_is_only_a_name_any_more_has_lost_its_messages(machine, mailbox, monkeypatch):
     """A parent that is deleted while it has children stays listed, and cannot be selected."""
     before = machine.live_copies(mailbox.id)
