@@ -17,7 +17,11 @@ from shared.domain.errors import (
 from shared.domain.explanations import explain
 
 FIRST_DELAY_SECONDS = 60.0
-LONGEST_DELAY_SECONDS = 3600.0
+LONGEST_DELAY_SECONDS = 900.0
+"""What was away for an hour or two is found back within a quarter of an hour, and not an hour."""
+PATIENT_AFTER = 30
+PATIENT_DELAY_SECONDS = 3600.0
+"""After so many failures, some five hours, it is asked less often: a try may take its timeout."""
 CONFIGURATION_DELAY_SECONDS = 3600.0
 OPERATOR_DELAY_SECONDS = 600.0
 """What the operator mends is mended for every mailbox at once, and they should go on soon after."""
@@ -104,5 +108,7 @@ def backoff_seconds(failures_before: int, rng: random.Random) -> float:
 
     Jitter over its upper half keeps a recovered host from being stormed.
     """
-    ceiling = min(FIRST_DELAY_SECONDS * 2.0 ** min(failures_before, 10), LONGEST_DELAY_SECONDS)
+    is_long = failures_before >= PATIENT_AFTER
+    longest = PATIENT_DELAY_SECONDS if is_long else LONGEST_DELAY_SECONDS
+    ceiling = min(FIRST_DELAY_SECONDS * 2.0 ** min(failures_before, 10), longest)
     return float(ceiling * rng.uniform(0.5, 1.0))

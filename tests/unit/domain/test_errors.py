@@ -3,6 +3,8 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.domain.errors import (
     Acts,
@@ -117,11 +119,22 @@ def test_the_provider_s_wish_is_kept_up_to_a_day():
 
 
 def test_backoff_grows_has_jitter_and_an_end():
-    delays = [backoff_seconds(n, random.Random(1)) for n in range(20)]
+    delays = [backoff_seconds(n, random.Random(1)) for n in range(40)]
+    assert delays == sorted(delays)
     assert 30 <= delays[0] <= 60
-    assert delays == sorted(delays) or max(delays) <= 3600
-    assert 1800 <= delays[-1] <= 3600
     assert len({backoff_seconds(3, random.Random(seed)) for seed in range(20)}) == 20
+
+
+@given(st.integers(4, 29), st.integers())
+def test_after_an_outage_of_hours_a_mailbox_is_tried_within_a_quarter_of_an_hour(failures, seed):
+    assert 450 <= backoff_seconds(failures, random.Random(seed)) <= 900
+    failing_for = sum(backoff_seconds(n, random.Random(seed)) for n in range(30))
+    assert 3 * 3600 < failing_for < 7 * 3600
+
+
+@given(st.integers(30, 10_000), st.integers())
+def test_a_host_that_is_away_for_good_costs_a_try_an_hour(failures, seed):
+    assert 1800 <= backoff_seconds(failures, random.Random(seed)) <= 3600
 
 
 def test_a_secret_shows_itself_to_nobody_by_accident():
