@@ -2,7 +2,8 @@
 
     python -m tests.performance [part …] [--messages N] [--pairs N]
 
-All parts but `e2e`, which starts a whole stack, run when none is named. The figures also go to
+All parts run when none is named, but `e2e`, which starts a whole stack, and `scale`, which lasts
+minutes. For `tick` and `scale`, N is how many mailboxes. The figures also go to
 `.local/performance/latest.json`, a part at a time, so that one part can be measured anew alone.
 """
 
@@ -15,17 +16,30 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tests.performance import end_to_end, fetch, gmail, idle, imports, outlook, units
+from tests.performance import (
+    end_to_end,
+    fetch,
+    gmail,
+    idle,
+    imports,
+    outlook,
+    scale,
+    tick,
+    units,
+)
 from tests.performance.server import HOME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MESSAGES = 20_000
-PARTS = ("fetch", "idle", "units", "imports", "gmail", "outlook", "e2e")
+PARTS = ("fetch", "idle", "units", "imports", "gmail", "outlook", "tick", "scale", "e2e")
 _IDLE_PAIRS = 25
+_ONLY_WHEN_NAMED = {"scale", "e2e"}
 _FEWER = {"units": 400, "gmail": 1_000, "outlook": 1_000, "e2e": 2_000}
 """Parts whose figures a message need fewer messages, because each is slow."""
+_MAILBOXES = {"tick": 5_000, "scale": scale.MAILBOXES}
+"""Parts that are about mailboxes, and need no messages."""
 
 Rows = list[tuple[str, str, str]]
 
@@ -34,12 +48,12 @@ def main() -> None:
     """Measure the named parts and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of: {', '.join(PARTS)}")
-    parser.add_argument("--messages", type=int, help="in the mailbox of each part")
+    parser.add_argument("--messages", type=int, help="in the mailbox, or mailboxes")
     parser.add_argument("--pairs", type=int, default=3, help="interleaved runs of `fetch`")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    parts = options.parts or [part for part in PARTS if part != "e2e"]
+    parts = options.parts or [part for part in PARTS if part not in _ONLY_WHEN_NAMED]
     if {"fetch", "e2e"} & set(parts) and not shutil.which("mbsync"):
         parser.error(
             "mbsync is not here (Debian: apt-get install isync; macOS: brew install isync)"
@@ -47,10 +61,12 @@ def main() -> None:
     rows: Rows = []
     for part in parts:
         print(f"Measuring {part}", file=sys.stderr)
-        messages = options.messages or _FEWER.get(part, MESSAGES)
+        usual = _MAILBOXES.get(part) or _FEWER.get(part, MESSAGES)
+        messages = options.messages or usual
         figures, described = _measured(part, messages, options.pairs)
         _keep(part, figures)
-        about = "" if part == "imports" else f"{messages:,} messages"
+        of_what = "mailboxes" if part in _MAILBOXES else "messages"
+        about = "" if part == "imports" else f"{messages:,} {of_what}"
         rows += [("", "", ""), (part, about, "aim"), *described]
     _print(rows[1:])
     print(f"\n{_machine()}, Python {platform.python_version()}")
@@ -68,6 +84,8 @@ def _measured(part: str, messages: int, pairs: int) -> tuple[dict[str, Any], Row
         "imports": (imports.measure, imports.rows),
         "gmail": (lambda: gmail.measure(messages), gmail.rows),
         "outlook": (lambda: outlook.measure(messages), outlook.rows),
+        "tick": (lambda: tick.measure(messages), tick.rows),
+        "scale": (lambda: scale.measure(messages), scale.rows),
         "e2e": (lambda: end_to_end.measure(messages), end_to_end.rows),
     }
     measure, describe = runs[part]

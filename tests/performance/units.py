@@ -22,7 +22,7 @@ Figures = dict[str, Any]
 Item = dict[str, Any]
 AIM_STORED, AIM_SKIPPED, AIM_IDLE = 8, 0.1, 3
 _LAST_DAY = datetime(2026, 2, 20, tzinfo=UTC)
-_FAKE_ACCOUNT = {
+FAKE_ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_DEFAULT_REGION": "eu-central-1",
@@ -176,7 +176,7 @@ def _value_size(value: Item) -> int:
 
 def measure(messages: int) -> Figures:
     """Sync `messages` messages, once more, and poll idly; return units for each."""
-    os.environ.update(_FAKE_ACCOUNT)
+    os.environ.update(FAKE_ACCOUNT)
     # After the account: botocore reads it when a client is made.
     from tests.performance.units_run import run
 
