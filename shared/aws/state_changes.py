@@ -13,8 +13,12 @@ from shared.domain.ids import MailboxId
 from shared.domain.mailbox import MailboxStatus
 from shared.ports.stores import SyncOutcome
 
-MOST_STRIKES = 5
-"""Messages with a strike against them that a mailbox or chunk remembers; bounds the item."""
+MOST_STRIKES = 250
+"""Messages with a strike against them that a mailbox or chunk remembers; bounds the item.
+
+As many as a careful run or a chunk may meet: one forgotten kills again, and were each to push out
+another, the mailbox would never get past them.
+"""
 
 _LEASE: list[Attribute[Any]] = [
     StateItem.lease_owner,

@@ -257,7 +257,8 @@ def _sync_folder(
         mark_suspect=_careful_marker(run, lease),
     )
     pace = most_at_once(mailbox.provider, run.gmail_units_per_minute, SYNC_SHARE)
-    most = int(min(MESSAGES_PER_RUN, pace))
+    # A careful run ends before it has met more killers than it can remember.
+    most = int(min(PAGE_SIZE if lease.previous_run_died else MESSAGES_PER_RUN, pace))
     compared = False
     more = True
     while more:

@@ -34,7 +34,7 @@ from shared.domain.message import Body, Copy, Flags, Message, copy_ref
 from shared.domain.run import Run
 from shared.ports.stores import DueMailbox, MailboxRecord, NewCopy, SyncOutcome, TimelineEntry
 
-MOST_STRIKES = 5
+MOST_STRIKES = 250
 
 Box = tuple[TenantId, MailboxId]
 

@@ -1,3 +1,4 @@
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -371,6 +372,26 @@ def test_a_message_that_kills_its_reader_is_given_up_and_the_rest_arrives(
     assert any(
         run.ledger.get("unreadable:killed_its_reader") == (f"f-inbox.1.{poison}",) for run in runs
     )
+
+
+def test_more_killers_than_a_few_are_given_up_one_after_the_other(machine, mailbox, monkeypatch):
+    at = machine.clock.now()
+    for number in range(500, 508):
+        machine.server.deliver("INBOX", mail(number, at), at)
+    good = machine.server.deliver("INBOX", mail(600, at), at)
+    parse = PlainParser.parse
+
+    def deadly(self, message):
+        if b"Subject: Message 50" in message.raw:
+            raise Death("parse")
+        return parse(self, message)
+
+    monkeypatch.setattr(PlainParser, "parse", deadly)
+    for _ in range(20):
+        with suppress(Death):
+            poll(machine, mailbox)
+        machine.clock.advance(minutes=5)
+    assert f"f-inbox.1.{good}" in machine.live_copies(mailbox.id)
 
 
 def test_a_redelivered_request_takes_no_lease_from_the_run_that_works_on_it(machine, mailbox):
