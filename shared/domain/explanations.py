@@ -234,7 +234,7 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
         "Nothing to do: it is tried a few times more, then noted as unreadable; the rest goes on.",
     ),
     ErrorCode.TAKING_STOCK: Explanation(
-        "The mailbox is large: Mailroom is still finding out what it holds.", _T, _WAIT
+        "Mailroom is still finding out what the mailbox holds.", _T, _WAIT
     ),
     ErrorCode.WAITING_FOR_TURN: Explanation(
         "Imports of your organisation take turns, and others are at work now.", _T, _WAIT

@@ -12,7 +12,7 @@ which brings in all of it. Planning again from the start is harmless until the b
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import ParamSpec, TypeVar
@@ -132,10 +132,11 @@ def _plan(
         provider = provider_of(mailbox.provider)
         with provider.open(grant, seconds=SESSION_SECONDS) as session:
             listed = _history(mailbox, backfill, session, mailboxes=mailboxes, clock=clock)
+        _require_same_choice(mailbox, mailboxes)
     except StoreThrottledError:
         raise
     except ConflictError:
-        # A reconnect began another generation: planned anew under that one.
+        # A reconnect began another generation, or other folders were chosen: planned anew.
         backfills.set_waiting(backfill, None)
         queues.send_plan(PlanRequest(mailbox.tenant_id, mailbox.id, backfill.id))
         return PlanReport()
@@ -168,6 +169,13 @@ def _plan(
     queues.send_syncs([SyncRequest(mailbox.tenant_id, mailbox.id, RunReason.CONTINUED)])
     stands = release_chunks(started, mailbox.provider, backfills=backfills, queues=queues)
     return PlanReport(stands)
+
+
+def _require_same_choice(mailbox: Mailbox, mailboxes: MailboxStore) -> None:
+    """Raise `ConflictError` where other folders have been chosen than those that were listed."""
+    stands = mailboxes.get(mailbox.tenant_id, mailbox.id)
+    if stands is not None and stands.mailbox.active_folders != mailbox.active_folders:
+        raise ConflictError(ErrorCode.STALE_WRITE, cause="other folders were chosen")
 
 
 def _overtaken(backfill: Backfill, *, backfills: BackfillStore) -> Backfill | None:
@@ -213,6 +221,7 @@ def _history(
     look = session.look(
         {}, lambda folder: is_active(folder, mailbox.active_folders), now=clock.now()
     )
+    _require_left(look, states.values())
     places = _positions(look, states, session, clock)
     if not all(session.is_settled(cursor) for _folder, cursor, _is_new in places):
         # Sync goes on taking them; what is listed before they are taken could move unseen.
@@ -237,17 +246,38 @@ def _history(
     ]
     # All at once: a sync run that found some of them would take the others for new folders, and
     # bring in by itself what the backfill is for.
-    for state, stands in zip(fresh, mailboxes.add_folders(fence, fresh), strict=True):
+    standing = mailboxes.add_folders(fence, fresh)
+    _require_left(look, standing)
+    for state, stands in zip(fresh, standing, strict=True):
         if stands.cursor != state.cursor and stands.cursor is not None:
             end = Cursor.decode(stands.cursor)
             listed[state.folder.id] = _window(session, state.folder, backfill, end)
     return list(listed.items())
 
 
+def _require_left(look: Look, states: Iterable[FolderState]) -> None:
+    """Wait until sync has let go of folders nobody chooses any more.
+
+    One that is chosen again is compared back to the date floor, this backfill's included; from a
+    position that sync still kept, it would only be followed, and what this plan leaves out be lost.
+    """
+    listed = {folder.id for folder in look.folders}
+    kept = {state.folder.id for state in states if state.cursor is not None}
+    if kept & listed - look.followed:
+        raise RetryLaterError(ErrorCode.TAKING_STOCK, retry_after_seconds=60)
+
+
 def _positions(
-    look: Look, states: Mapping[FolderId, FolderState], session: MailSession, clock: Clock
+    look: Look,
+    states: Mapping[FolderId, FolderState],
+    session: MailSession,
+    clock: Clock,
 ) -> list[tuple[Folder, Cursor, bool]]:
-    """Return each followed folder with its position, and whether that is new."""
+    """Return each followed folder with its position, and whether that is new.
+
+    Only where nobody has been yet are there new ones. A folder that is without one later on was
+    made or chosen since: sync compares it, back to the date floor, and a line would cut that off.
+    """
     places: list[tuple[Folder, Cursor, bool]] = []
     for folder in look.folders:
         if folder.id not in look.followed:
@@ -255,6 +285,8 @@ def _positions(
         state = states.get(folder.id)
         if state is not None and state.cursor is not None:
             places.append((folder, Cursor.decode(state.cursor), False))
+        elif states:
+            continue
         elif (baseline := _unless_closed(session.baseline, folder, now=clock.now())) is not None:
             places.append((folder, baseline, True))
     return places

@@ -3,8 +3,8 @@
 1. read the mailbox; not active, or told to wait: nothing to do
 2. log in and look: folders and their positions, one round trip
 3. nothing changed: one small write, no lease, done
-4. take the lease; read the folder states again under it; where no folder has a position and
-   history is a backfill's, give each its first
+4. take the lease; read the folder states again under it; in the mailbox's first run, where history
+   is a backfill's, give each folder its first position
 5. for each changed folder: list changes since its cursor, store added, flags, removed
 6. only then one conditional write: cursors reached, run, latest error, lease given back
 
@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.capabilities import CAPABILITIES
-from shared.domain.cursor import Cursor
 from shared.domain.errors import (
     CursorExpiredError,
     ErrorCode,
@@ -28,16 +27,23 @@ from shared.domain.errors import (
     StoreThrottledError,
 )
 from shared.domain.failure import GIVEN_UP_AFTER
-from shared.domain.folders import Folder, is_active, scope_of
+from shared.domain.folders import Folder, is_active
 from shared.domain.ids import FolderId, ProviderMessageId, RunId, new_ulid
 from shared.domain.lease import Lease
 from shared.domain.ledger import Fate
-from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, Provider
+from shared.domain.mailbox import FolderState, MailboxStatus, Provider
 from shared.domain.message import Copy
 from shared.domain.pace import SYNC_SHARE, most_at_once
 from shared.domain.run import RunReason
 from shared.domain.schedule import is_answered, rest_until
 from shared.operations.access import Grants
+from shared.operations.folder_positions import (
+    cursor_of,
+    cursors,
+    left_alone,
+    listing_changed,
+    reached,
+)
 from shared.operations.ingest import (
     BEFORE_HISTORY,
     END_SECONDS,
@@ -162,7 +168,7 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
         state.folder.id: state for state in run.mailboxes.folders(mailbox.tenant_id, mailbox.id)
     }
     look = session.look(
-        _cursors(mailbox, states),
+        cursors(mailbox, states),
         lambda folder: is_active(folder, mailbox.active_folders),
         folders=[state.folder for state in states.values() if not state.gone_at],
         last_look_at=run.record.run_state.last_synced_at,
@@ -170,8 +176,8 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
     )
     if look.unavailable:
         run.folder_error = RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE, cause="no status came")
-    is_idle = not (look.changed or look.unavailable or _listing_changed(look, states))
-    if is_idle and not somebody_waits:
+    is_idle = not (look.changed or look.unavailable or listing_changed(look, states))
+    if is_idle and not left_alone(look, states) and not somebody_waits:
         now = run.clock.now()
         news_at = run.record.run_state.last_news_at or mailbox.connected_at
         rest = rest_until(mailbox.id, mailbox.sync_minutes, now=now, last_news_at=news_at)
@@ -190,7 +196,7 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
     states = {
         state.folder.id: state for state in run.mailboxes.folders(mailbox.tenant_id, mailbox.id)
     }
-    if mailbox.backfill_days and not any(state.cursor for state in states.values()):
+    if mailbox.backfill_days and not states:
         states |= _draw_the_line(run, session, run.lease, look)
     for folder in look.folders:
         state = states.get(folder.id)
@@ -201,6 +207,7 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
             run.cursors[folder.id] = replace(
                 state or FolderState(folder), folder=folder, gone_at=None
             )
+    run.cursors |= {folder.id: FolderState(folder) for folder in left_alone(look, states)}
     _forget_gone_folders(run, run.lease, look, states)
     return True
 
@@ -218,7 +225,7 @@ def _draw_the_line(
         if folder.id in look.followed:
             with _only_this_folder(run):
                 cursor = session.baseline(folder, now=run.started_at)
-                fresh.append(_reached(run.mailbox, folder, cursor))
+                fresh.append(reached(run.mailbox, folder, cursor))
     return {state.folder.id: state for state in run.mailboxes.add_folders(lease.fence, fresh)}
 
 
@@ -241,7 +248,13 @@ def _sync_folder(
     state: FolderState | None,
 ) -> None:
     mailbox, lease = run.mailbox, run.held_lease
-    cursor = _cursor_of(mailbox, state) if state else None
+    cursor = cursor_of(mailbox, state) if state else None
+    if state is not None and state.cursor is not None and cursor is None:
+        # Let go of it in a run of its own. One that compared, and died before it wrote where it is,
+        # would leave the old position to whoever goes back to the old choice.
+        run.cursors[folder.id] = FolderState(folder)
+        run.more = True
+        return
     ingest = Ingest(
         mailbox=mailbox,
         fence=lease.fence,
@@ -299,7 +312,7 @@ def _sync_folder(
             now=run.clock.now(),
         )
         cursor = page.next_cursor
-        run.cursors[folder.id] = _reached(mailbox, folder, cursor)
+        run.cursors[folder.id] = reached(mailbox, folder, cursor)
         more = page.more
 
 
@@ -318,8 +331,8 @@ def _forget_gone_folders(
         if not (is_gone or is_closed):
             continue
         now = run.clock.now()
-        if state.cursor is not None:
-            # One without was never followed: what it holds is told by another one's changes.
+        if not CAPABILITIES[run.mailbox.provider].follows_whole_mailbox:
+            # Else what it holds is told by the changes of the one that stands for all.
             held = _Known(run, state.folder).in_folder()
             run.ledger.removed += run.messages.remove_copies(lease.fence, folder_id, held, now=now)
         run.cursors[folder_id] = (
@@ -352,34 +365,3 @@ class _Known:
     def of(self, ids: Sequence[ProviderMessageId]) -> dict[ProviderMessageId, Copy]:
         mailbox = self.run.mailbox
         return self.run.messages.copies_by_id(mailbox.tenant_id, mailbox.id, ids)
-
-
-def _cursors(
-    mailbox: Mailbox, states: dict[FolderId, FolderState]
-) -> dict[FolderId, Cursor | None]:
-    return {
-        folder_id: _cursor_of(mailbox, state)
-        for folder_id, state in states.items()
-        if not state.gone_at
-    }
-
-
-def _cursor_of(mailbox: Mailbox, state: FolderState) -> Cursor | None:
-    """Return from where a folder's changes are followed; None has it listed and compared.
-
-    Where one cursor stands for the whole mailbox, a folder that is chosen later has none of its own
-    that would be missing: what it holds already is found by comparing.
-    """
-    whole = CAPABILITIES[mailbox.provider].follows_whole_mailbox
-    if state.cursor is None or (whole and state.scope != scope_of(mailbox.active_folders)):
-        return None
-    return Cursor.decode(state.cursor)
-
-
-def _reached(mailbox: Mailbox, folder: Folder, cursor: Cursor) -> FolderState:
-    return FolderState(folder, cursor.encode(), scope=scope_of(mailbox.active_folders))
-
-
-def _listing_changed(look: Look, states: dict[FolderId, FolderState]) -> bool:
-    known = {folder_id: state.folder for folder_id, state in states.items() if not state.gone_at}
-    return {folder.id: folder for folder in look.folders} != known

@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from shared.domain.cursor import Cursor
-from shared.domain.folders import Folder, FolderRole
+from shared.domain.folders import Folder, FolderRole, scope_of
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.mailbox import FolderState, Provider
 from shared.domain.message import FetchedMessage, Flags
@@ -89,7 +89,9 @@ class Mailbox:
         world.mailboxes[place] = replace(
             world.mailboxes[place], provider=provider, active_folders=chosen
         )
-        world.folders[place] = {one.id: FolderState(one, "told:1:0") for one in followed}
+        world.folders[place] = {
+            one.id: FolderState(one, "told:1:0", scope=scope_of(chosen)) for one in followed
+        }
         self.told = Told(folders, followed, received_at=self.machine.clock.now())
         self.machine.server = self.told
 
@@ -209,11 +211,24 @@ def test_another_choice_of_labels_has_the_mailbox_compared_once(chosen):
     box.sync(all_mail=page(number=1))
     boxes = box.machine.world.mailboxes
     boxes[box.place] = replace(boxes[box.place], active_folders=chosen)
-    for number in (2, 3):
+    for number in (2, 3, 4):
         box.sync(all_mail=page(number=number))
     boxes[box.place] = replace(boxes[box.place], active_folders=tuple(reversed(chosen)))
-    box.sync(all_mail=page(number=4))
-    assert box.told.followed_from == ["0", None, "2", "3"]
+    box.sync(all_mail=page(number=5))
+    assert box.told.followed_from == ["0", None, "3", "4"]
+
+
+def test_a_choice_taken_back_has_the_mailbox_compared_too():
+    """A run under it may have begun to remove copies, and died."""
+    box = gmail()
+    box.sync(all_mail=page(number=1))
+    boxes = box.machine.world.mailboxes
+    boxes[box.place] = replace(boxes[box.place], active_folders=(DEALS.id,))
+    box.sync(all_mail=page(number=2))
+    assert [one.reason for one in box.machine.queues.take_syncs()] == [RunReason.CONTINUED]
+    boxes[box.place] = replace(boxes[box.place], active_folders=None)
+    box.sync(all_mail=page(number=3))
+    assert box.told.followed_from == ["0", None]
 
 
 def test_another_choice_of_folders_has_no_other_folder_compared():
