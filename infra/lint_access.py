@@ -54,8 +54,10 @@ _RENEW: Final = frozenset({"GetSecretValue", "PutSecretValue", "UpdateSecretVers
 LOGINS: Final[dict[str, frozenset[str]]] = {
     "connect_mailbox": _STORE,
     "complete_connection": _STORE,
-    # The one function that answers HTTP and reads a login: what withdraws a grant is in it.
+    # The two functions that answer HTTP and read a login: what withdraws a grant is in it, and what
+    # a provider is asked with before an import begins.
     "disconnect_mailbox": frozenset({"GetSecretValue", "DeleteSecret"}),
+    "preview_backfill": _RENEW,
     "sync_mailbox": _RENEW,
     "plan_backfill": _RENEW,
     "run_backfill_chunk": _RENEW,

@@ -25,6 +25,7 @@ HTTP_FUNCTIONS = (
     "connect_mailbox",
     "disconnect_mailbox",
     "manage_mailboxes",
+    "preview_backfill",
     "read_mail",
 )
 SCHEMAS = ROOT / "shared" / "api" / "schemas"
@@ -64,7 +65,7 @@ OF_THE_GATEWAY_TOO = frozenset({"401", "500", "503"})
 OF_THE_GATEWAY_ALONE = frozenset({"429"})
 
 _FOR_WHO_MAY_CHANGE = re.compile(
-    r"/v1/mailboxes(/\{mailbox_id\}(/(primary|disconnection|reconnect|backfills/?.*))?"
+    r"/v1/mailboxes(/\{mailbox_id\}(/(primary|disconnection|reconnect|backfill-preview|backfills/?.*))?"
     r"|/authorize(/complete)?)?"
 )
 _CAN_CONFLICT = frozenset(
@@ -216,12 +217,14 @@ def _problems_of(method: str, path: str, *, has_body: bool) -> Iterator[str]:
     is_sign_in = (method, path) in SIGN_INS
     if is_sign_in or ("{" in path and (method, path) != ("PUT", "/v1/contacts/{contact_id}")):
         yield "404"
-    changes = method != "GET" or path.endswith("/disconnection")
+    is_preview = path.endswith("/backfill-preview")
+    changes = method != "GET" or is_preview or path.endswith("/disconnection")
     if changes and _FOR_WHO_MAY_CHANGE.fullmatch(path):
         yield "403"
-    if is_sign_in or (method, path) in _CAN_CONFLICT or (method == "POST" and "/backfills" in path):
+    imports = is_preview or (method == "POST" and "/backfills" in path)
+    if is_sign_in or (method, path) in _CAN_CONFLICT or imports:
         yield "409"
-    if is_sign_in:
+    if is_sign_in or is_preview:
         yield "502"
     if (method, path) == CONFIRM:
         yield from ("410", "422")

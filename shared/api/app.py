@@ -37,12 +37,13 @@ from shared.domain.errors import (
     CursorExpiredError,
     ErrorCode,
     MailroomError,
+    PreviewFailedError,
     ReconnectRequiredError,
     RequestError,
     RetryLaterError,
     UnreadableMessageError,
 )
-from shared.domain.explanations import explain, explain_in_attempt
+from shared.domain.explanations import Explanation, explain, explain_in_attempt, explain_in_preview
 from shared.domain.visibility import Viewer
 from shared.observability import Metric, count, log_trouble
 
@@ -59,6 +60,8 @@ STATUS_BY_CLASS: Mapping[type[MailroomError], HTTPStatus] = {
     ConflictError: HTTPStatus.CONFLICT,
     # Not 503: the same request will never succeed.
     AttemptFailedError: HTTPStatus.CONFLICT,
+    # Nor here: a mail server that is away is no trouble of ours, and no alarm should ring.
+    PreviewFailedError: HTTPStatus.CONFLICT,
 }
 STATUS_BY_CODE: Mapping[ErrorCode, HTTPStatus] = {
     ErrorCode.INVALID_REQUEST: HTTPStatus.BAD_REQUEST,
@@ -192,11 +195,21 @@ def _refuse_unknown_query(
     return next_middleware(app)
 
 
+def _words_of(error: MailroomError) -> Explanation:
+    match error:
+        case AttemptFailedError():
+            return explain_in_attempt(error.code)
+        case PreviewFailedError():
+            return explain_in_preview(error.code)
+        case _:
+            return explain(error.code)
+
+
 def _problem(
     app: APIGatewayHttpResolver, error: MailroomError, *, status: HTTPStatus | None = None
 ) -> Response[str]:
     status = status or status_of(error)
-    words = (explain_in_attempt if isinstance(error, AttemptFailedError) else explain)(error.code)
+    words = _words_of(error)
     problem = Problem(
         status=status,
         code=error.code,

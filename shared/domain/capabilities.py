@@ -16,24 +16,36 @@ class Capabilities:
     """Whether one folder's changes tell those of the whole mailbox: folders are labels then."""
     chunks_in_flight: int
     """Chunks of one backfill at work at once, beside live sync."""
+    import_seconds_a_message: float
+    """What a message takes in a mailbox that has not been imported from; a guess, for a preview."""
     units_a_message: int = 0
     """What fetching one message costs of a quota of units a minute; 0: there is no such quota."""
+    requests_a_message: int = 0
+    """What it costs where a provider counts requests; 0: it counts none."""
 
 
 CAPABILITIES: Mapping[Provider, Capabilities] = {
     # Many servers allow few sessions for each mailbox.
     Provider.IMAP: Capabilities(
-        ids_begin_with_folder=True, follows_whole_mailbox=False, chunks_in_flight=2
+        ids_begin_with_folder=True,
+        follows_whole_mailbox=False,
+        chunks_in_flight=2,
+        import_seconds_a_message=0.05,
     ),
     # One, so that chunks can be spaced: developers.google.com/gmail/api/reference/quota.
     Provider.GMAIL: Capabilities(
         ids_begin_with_folder=False,
         follows_whole_mailbox=True,
         chunks_in_flight=1,
+        import_seconds_a_message=0.1,
         units_a_message=20,
     ),
     # Graph runs four requests of a mailbox at once, and a batch of a chunk asks for that many.
     Provider.OUTLOOK: Capabilities(
-        ids_begin_with_folder=False, follows_whole_mailbox=False, chunks_in_flight=1
+        ids_begin_with_folder=False,
+        follows_whole_mailbox=False,
+        chunks_in_flight=1,
+        import_seconds_a_message=0.1,
+        requests_a_message=1,
     ),
 }

@@ -187,6 +187,10 @@ class AttemptFailedError(MailroomError):
     """A sign-in met a failure that passes; the attempt is over, and nobody tries it again."""
 
 
+class PreviewFailedError(MailroomError):
+    """A provider asked for a caller failed in a way that passes; nobody asks it again."""
+
+
 class StoreThrottledError(RetryLaterError):
     """Our own store asked us to slow down."""
 

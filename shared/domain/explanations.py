@@ -50,11 +50,18 @@ def explain_in_attempt(code: ErrorCode) -> Explanation:
     return replace(words, fix=_CONNECT_AGAIN) if words.fix.startswith(_WAIT) else words
 
 
+def explain_in_preview(code: ErrorCode) -> Explanation:
+    """Return the words for `code` where a preview met it, which nobody asks for again."""
+    words = EXPLANATIONS[code]
+    return replace(words, fix=_ASK_AGAIN) if words.fix.startswith(_WAIT) else words
+
+
 _U, _A, _O, _P, _T = Acts.USER, Acts.TENANT_ADMIN, Acts.OPERATOR, Acts.PROVIDER, Acts.TIME
 _WAIT = "Nothing to do: Mailroom tries again by itself."
 _STILL_TRIED = "Mailroom still tries again by itself; act if it stays so."
 _RESUME = "Resume the import: it goes on where it stopped."
 _TEST_AGAIN = "Test again in a few minutes."
+_ASK_AGAIN = "Ask again in a few minutes; an import can begin without it."
 _CONNECT_AGAIN = (
     "Connect again from the start, in a few minutes; quote the request id if it stays so."
 )

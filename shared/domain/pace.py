@@ -32,3 +32,16 @@ def rest_after(
     minutes = fetched * units / (units_per_minute * share)
     seconds = ceil(minutes * 60 - took.total_seconds())
     return min(timedelta(seconds=max(0, seconds)), LONGEST_REST)
+
+
+def import_seconds_a_message(
+    provider: Provider, measured: float | None, *, units_per_minute: int
+) -> float:
+    """Return what a message of a backfill takes, in seconds.
+
+    As `measured` in an earlier one of the mailbox, where there was one, but never faster than the
+    quota lets a long one go on.
+    """
+    traits = CAPABILITIES[provider]
+    pace = traits.import_seconds_a_message if measured is None else measured
+    return max(pace, traits.units_a_message * 60 / (units_per_minute * BACKFILL_SHARE))

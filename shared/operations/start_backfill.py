@@ -58,13 +58,9 @@ def start_backfill(
     open or the mailbox is not active, and `VERSION_CONFLICT` where others save its settings without
     a pause.
     """
-    record = mailboxes.get(viewer.tenant_id, mailbox_id)
-    mailbox = require_change(viewer, record.mailbox if record else None)
+    mailbox = mailbox_to_import(viewer, mailbox_id, mailboxes=mailboxes)
     if not 1 <= days <= MAX_DAYS:
         raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("days", f"From 1 to {MAX_DAYS}.")])
-    if mailbox.status is not MailboxStatus.ACTIVE:
-        words = f"Only an active mailbox imports, and this one is `{mailbox.status}`."
-        raise ConflictError(ErrorCode.WRONG_STATE, words=words)
     if any(
         other.state in OPEN for other in backfills.list_backfills(mailbox.tenant_id, mailbox.id)
     ):
@@ -86,6 +82,19 @@ def start_backfill(
     backfills.create_backfill(backfill)
     queues.send_plan(PlanRequest(mailbox.tenant_id, mailbox.id, backfill.id))
     return backfill
+
+
+def mailbox_to_import(viewer: Viewer, mailbox_id: MailboxId, *, mailboxes: MailboxStore) -> Mailbox:
+    """Return a mailbox that the viewer may change and that is active.
+
+    Raises `RequestError`, or `ConflictError(WRONG_STATE)` where it is not active.
+    """
+    record = mailboxes.get(viewer.tenant_id, mailbox_id)
+    mailbox = require_change(viewer, record.mailbox if record else None)
+    if mailbox.status is not MailboxStatus.ACTIVE:
+        words = f"Only an active mailbox imports, and this one is `{mailbox.status}`."
+        raise ConflictError(ErrorCode.WRONG_STATE, words=words)
+    return mailbox
 
 
 def _lower_floor(mailbox: Mailbox, since: datetime, *, mailboxes: MailboxStore) -> None:

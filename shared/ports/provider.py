@@ -88,6 +88,15 @@ class ChangePage:
     """
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many messages there are."""
+
+    messages: int
+    more: bool = False
+    """There are more than that; they were not counted further."""
+
+
 class KnownCopies(Protocol):
     """Gives what we hold, for an adapter that cannot tell changes without it."""
 
@@ -161,6 +170,17 @@ class MailSession(Protocol):
         They were received at or after `since` and lie before the position `upto`; where positions
         and listings cannot be compared, some later ones too. Raises `CursorExpiredError` where the
         folder was renumbered since `upto`.
+        """
+        ...
+
+    def tallies(
+        self, folders: Sequence[Folder], instants: Sequence[datetime]
+    ) -> Mapping[FolderId, Sequence[Tally]]:
+        """Return about how many messages each folder received at or after each of `instants`.
+
+        In a few requests, however many there are: it counts what `list_window` would list, and may
+        count the whole day of an instant. A folder that cannot be opened is left out. To be asked
+        after a `look`, of folders it follows.
         """
         ...
 

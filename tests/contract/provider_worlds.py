@@ -17,7 +17,7 @@ from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.mail_server import ImapGrant, Security, ServerLogin, ServerSettings
 from shared.domain.message import FetchedMessage, Flags
 from shared.domain.secret import Secret
-from shared.ports.provider import Look, MailProvider, MailSession
+from shared.ports.provider import Look, MailProvider, MailSession, Tally
 from shared.providers.imap.adapter import ImapProvider
 from shared.providers.network import Network
 from tests.contract.conftest import loopback_policy
@@ -269,6 +269,13 @@ class ProviderWorld:
             self.copies[name] = (number_of(one), one.flags)
             added.append(number_of(one))
         return added
+
+    def tallies(self, instants: Sequence[datetime], name: str = "INBOX") -> list[Tally]:
+        folder = self.followed(name)
+        with self.session() as session:
+            session.look({}, lambda one: one.name == name, now=self.now)
+            (tallies,) = session.tallies([folder], instants).values()
+        return list(tallies)
 
     def window(self, *, since: datetime, upto: Cursor, name: str = "INBOX") -> list[int]:
         """The numbers of a window in the order it is listed."""

@@ -9,10 +9,12 @@ import pytest
 
 from shared.domain.mailbox import Provider
 from shared.domain.run import RunReason
+from shared.operations.preview_backfill import preview_backfill
+from shared.operations.start_backfill import start_backfill
 from shared.ports.queues import SyncRequest
 from tests.contract.provider_worlds import NOW
 from tests.fakes.provider import FakeMailServer
-from tests.unit.operations.machine import Machine
+from tests.unit.operations.machine import ADA, Machine
 
 PLACES = ["INBOX", "SENT", "Deals", "SPAM", "TRASH", "DRAFT"]
 AWAY = {"SPAM", "TRASH", "DRAFT"}
@@ -50,6 +52,39 @@ class Imported:
         boxes[self.place] = replace(boxes[self.place], provider=Provider.GMAIL)
         self.machine.server = gmail.provider
         self.machine.drain()
+
+    def extend(self, days):
+        self.machine.clock.advance(1)
+        backfill = self.begin(days)
+        self.machine.drain()
+        return self.machine.world.backfills[self.place][backfill.id]
+
+    def begin(self, days):
+        """Start an import and plan it."""
+        backfill = start_backfill(
+            ADA,
+            self.place[1],
+            days,
+            mailboxes=self.machine.mailboxes,
+            backfills=self.machine.backfills,
+            queues=self.machine.queues,
+            clock=self.machine.clock,
+        )
+        for request in self.machine.queues.take_plans():
+            self.machine.plan(request)
+        return backfill
+
+    def preview(self):
+        return preview_backfill(
+            ADA,
+            self.place[1],
+            mailboxes=self.machine.mailboxes,
+            backfills=self.machine.backfills,
+            grants=self.machine.grants,
+            provider_of=lambda _provider: self.machine.server,
+            clock=self.machine.clock,
+            gmail_units_per_minute=6_000,
+        )
 
     def poll(self):
         self.machine.clock.advance(minutes=5)
@@ -179,3 +214,18 @@ def test_a_label_chosen_later_brings_in_the_mail_it_has_had_all_along(filled):
     boxes[imported.place] = replace(boxes[imported.place], active_folders=("INBOX", deals))
     imported.settle()
     assert imported.held == {name: at for name, at in here.items() if at & {"INBOX", deals}}
+
+
+def test_a_preview_announces_the_import_that_follows(gmail):
+    for number, days in enumerate([1, 5, 20, 60, 61, 200, 300, 400]):
+        folder = "INBOX" if number % 2 else "Deals"
+        if number == 0:
+            gmail.theirs.create_folder("Deals")
+        gmail.theirs.deliver(number, folder=folder, received_at=NOW - timedelta(days=days))
+    imported = Imported(gmail, days=0)
+    windows = imported.preview()
+    assert [one.messages for one in windows] == [one.missing for one in windows] == [2, 3, 5, 7]
+    backfill = imported.extend(90)
+    assert (backfill.planned, backfill.counts.stored) == (5, 5)
+    assert [one.missing for one in imported.preview()] == [0, 0, 0, 2]
+    assert [one.quota for one in imported.preview()] == [0, 0, 0, 2 * 20]

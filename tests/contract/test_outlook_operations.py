@@ -13,13 +13,15 @@ from shared.domain.cursor import Cursor
 from shared.domain.errors import ErrorCode
 from shared.domain.mailbox import Provider
 from shared.domain.run import RunReason
+from shared.operations.preview_backfill import preview_backfill
+from shared.operations.start_backfill import start_backfill
 from shared.ports.queues import SyncRequest
 from shared.providers.http import Requests
 from shared.providers.outlook import baseline, delta
 from shared.providers.outlook.session import MOST_EMPTY
 from tests.contract.provider_worlds import NOW
 from tests.fakes.provider import FakeMailServer
-from tests.unit.operations.machine import Machine
+from tests.unit.operations.machine import ADA, Machine
 
 ACTIVE = ["INBOX", "Sent", "Archive", "Deals"]
 
@@ -41,6 +43,32 @@ class Imported:
 
     def work(self):
         self.machine.drain()
+
+    def extend(self, days):
+        self.machine.clock.advance(1)
+        backfill = start_backfill(
+            ADA,
+            self.place[1],
+            days,
+            mailboxes=self.machine.mailboxes,
+            backfills=self.machine.backfills,
+            queues=self.machine.queues,
+            clock=self.machine.clock,
+        )
+        self.machine.drain()
+        return self.machine.world.backfills[self.place][backfill.id]
+
+    def preview(self):
+        return preview_backfill(
+            ADA,
+            self.place[1],
+            mailboxes=self.machine.mailboxes,
+            backfills=self.machine.backfills,
+            grants=self.machine.grants,
+            provider_of=lambda _provider: self.machine.server,
+            clock=self.machine.clock,
+            gmail_units_per_minute=6_000,
+        )
 
     def poll(self):
         self.machine.clock.advance(minutes=5)
@@ -204,3 +232,18 @@ def test_one_message_that_fails_for_ever_holds_up_no_other(outlook):
     imported.machine.clock.advance(minutes=120)
     imported.poll()
     assert imported.machine.world.mailboxes[imported.place].inbound_error is None
+
+
+def test_a_preview_announces_the_import_that_follows(outlook):
+    for number, days in enumerate([1, 5, 20, 60, 61, 200, 300, 400]):
+        folder = "INBOX" if number % 2 else "Deals"
+        if number == 0:
+            outlook.theirs.create_folder("Deals")
+        outlook.theirs.deliver(number, folder=folder, received_at=NOW - timedelta(days=days))
+    imported = Imported(outlook, days=0)
+    windows = imported.preview()
+    assert [one.messages for one in windows] == [one.missing for one in windows] == [2, 3, 5, 7]
+    backfill = imported.extend(90)
+    assert (backfill.planned, backfill.counts.stored) == (5, 5)
+    assert [one.missing for one in imported.preview()] == [0, 0, 0, 2]
+    assert [one.quota for one in imported.preview()] == [0, 0, 0, 2 * 1]

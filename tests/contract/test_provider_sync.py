@@ -17,6 +17,7 @@ from shared.domain.errors import (
 )
 from shared.domain.folders import FolderRole
 from shared.domain.message import FetchedMessage, MissingMessage
+from shared.ports.provider import Tally
 from shared.providers.imap import login
 from tests.contract.provider_worlds import (
     NOW,
@@ -346,6 +347,41 @@ def test_the_window_is_newest_first_and_ends_at_the_position(world):
     world.theirs.deliver(100)
     window = world.window(since=NOW - timedelta(days=6), upto=position)
     assert [one for one in window if one != 100 or world.compares_positions] == [1, 3, 5]
+
+
+def test_the_tally_is_what_the_window_lists(world):
+    received = {1: 1, 2: 5, 3: 9, 4: 20, 5: 40, 6: 80, 7: 200, 8: 400}
+    for number, days in received.items():
+        world.theirs.deliver(number, received_at=NOW - timedelta(days=days, hours=1))
+    position = world.position()
+    # Not in their order, and one of them twice.
+    windows = [timedelta(days=days) for days in (30, 7, 365, 90, 7)]
+    tallies = world.tallies([NOW - window for window in windows])
+    listed = [len(world.window(since=NOW - window, upto=position)) for window in windows]
+    assert [(one.messages, one.more) for one in tallies] == [(count, False) for count in listed]
+    assert listed == [4, 2, 7, 6, 2]
+
+
+def test_the_tally_of_the_day_an_instant_is_in_is_not_short(world):
+    floor = datetime(2026, 10, 20, 12, tzinfo=UTC)
+    for number, hours in {1: -48, 2: -1, 3: 0, 4: 1, 5: 48}.items():
+        world.theirs.deliver(number, received_at=floor + timedelta(hours=hours))
+    (tally,) = world.tallies([floor])
+    assert 3 <= tally.messages <= 4
+
+
+def test_an_empty_folder_has_a_tally_of_nothing(world):
+    assert world.tallies([NOW - timedelta(days=7)]) == [Tally(0)]
+
+
+def test_a_folder_that_is_gone_is_left_out_of_the_tallies(world_by_folder):
+    world_by_folder.theirs.create_folder("Deals")
+    folders = [world_by_folder.folder("Deals"), world_by_folder.folder("INBOX")]
+    world_by_folder.theirs.deliver(1)
+    world_by_folder.theirs.delete_folder("Deals")
+    with world_by_folder.session() as session:
+        tallies = session.tallies(folders, [NOW - timedelta(days=7)])
+    assert tallies == {folders[1].id: [Tally(1)]}
 
 
 def test_the_window_leaves_nothing_to_sync_and_sync_nothing_to_the_window(world):

@@ -138,6 +138,12 @@ def test_the_last_days_are_imported_and_not_a_message_more(life, now):
     assert backfill["percent"] == 100
     assert backfill["listed"] == backfill["stored"] == 30
     assert backfill["failed"] == 0
+    preview = life.api("GET", f"/v1/mailboxes/{life.mailbox_id}/backfill-preview")
+    assert preview.status == 200, preview.body
+    week, month, _quarter, year = preview.body["windows"]
+    assert (week["missing"], month["missing"], year["days"], year["messages"]) == (0, 0, 365, 40)
+    # The day of a border counts whole.
+    assert year["missing"] in {9, 10}
 
 
 def test_new_mail_arrives_at_once_after_sync_now_and_follows_moves_and_deletions(life, now):

@@ -36,6 +36,7 @@ HTTP = (
     "connect_mailbox",
     "disconnect_mailbox",
     "manage_mailboxes",
+    "preview_backfill",
     "read_mail",
 )
 

@@ -1,7 +1,8 @@
 """A mail server in memory behind the port `MailProvider`, with the faults a test asks for."""
 
+import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from shared.domain.folders import Folder, FolderRole
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.mail_server import ImapGrant
 from shared.domain.message import FetchedMessage, Flags, MissingMessage
-from shared.ports.provider import ChangePage, Look
+from shared.ports.provider import ChangePage, Look, Tally
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -244,6 +245,16 @@ class FakeSession:
             if uid <= last and mail.received_at >= since
         ]
         return tuple(name_of(fake, uid) for _at, uid in sorted(found, reverse=True))
+
+    def tallies(
+        self, folders: Sequence[Folder], instants: Sequence[datetime]
+    ) -> Mapping[FolderId, Sequence[Tally]]:
+        found = {}
+        for folder in folders:
+            with contextlib.suppress(RetryLaterError):
+                dates = [mail.received_at for mail in self._open(folder).mails.values()]
+                found[folder.id] = [Tally(sum(at >= since for at in dates)) for since in instants]
+        return found
 
     def fetch(
         self, folder: Folder, ids: Sequence[ProviderMessageId]

@@ -39,6 +39,12 @@ def test_the_main_job(stack):
     (backfill,) = stack.ask("GET", f"/v1/mailboxes/{mailbox_id}/backfills").json["items"]
     assert (backfill["state"], backfill["percent"], backfill["stored"]) == ("done", 100, 5)
 
+    preview = stack.ask("GET", f"/v1/mailboxes/{mailbox_id}/backfill-preview")
+    assert preview.status == 200, preview.text
+    assert preview.json["windows"][-1] == {
+        "days": 365, "messages": 5, "missing": 0, "more": False, "seconds": 0, "quota": None,
+    }  # fmt: skip
+
     # new mail arrives by the schedule, a deletion follows, both within a cycle
     uid = stack.deliver(5)
     queued = sum(stack.tick()["queued"] for _ in range(5))

@@ -89,7 +89,7 @@ def test_readers_of_mail_have_no_part_in_secrets():
     assert "Put" not in role.replace("logs:Put", "").replace("xray:Put", "")
 
 
-def test_of_what_answers_http_only_disconnecting_may_read_a_login():
+def test_of_what_answers_http_only_disconnecting_and_a_preview_may_read_a_login():
     template = translated()
     answering = {f"{route.function.removesuffix('Function')}Role" for route in api_routes(template)}
     reading = {
@@ -99,8 +99,9 @@ def test_of_what_answers_http_only_disconnecting_may_read_a_login():
         and "/mailbox/*" in json.dumps(statement["Resource"])
     }
     workers = {"SyncMailboxRole", "PlanBackfillRole", "RunBackfillChunkRole"}
-    assert reading == {"DisconnectMailboxRole", *workers}
-    assert reading & answering == {"DisconnectMailboxRole"}
+    answers = {"DisconnectMailboxRole", "PreviewBackfillRole"}
+    assert reading == answers | workers
+    assert reading & answering == answers
 
 
 def test_nothing_that_is_deployed_may_write_a_registration_at_a_provider():

@@ -26,6 +26,7 @@ API = (
     "connect_mailbox",
     "disconnect_mailbox",
     "manage_mailboxes",
+    "preview_backfill",
     "read_mail",
 )
 AIM_API_MS, AIM_WORKER_MS = 300, 400

@@ -1,5 +1,7 @@
 """How imports are asked for, and how far they have come."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
@@ -14,6 +16,7 @@ from shared.domain.explanations import (
     explain_failed_import,
     explain_while_retried,
 )
+from shared.operations.preview_backfill import WindowPreview
 
 
 class StartBackfill(Given):
@@ -88,6 +91,33 @@ def _words(backfill: Backfill) -> Explanation | None:
         return explain_failed_import(backfill.code)
     is_retried = backfill.waiting_until is not None
     return (explain_while_retried if is_retried else explain)(backfill.code)
+
+
+class WindowShown(Shown):
+    """What an import of the last `days` would be."""
+
+    days: int
+    messages: int
+    """How many the provider has in the active folders; an IMAP server counts whole days."""
+    missing: int
+    """How many of them are not held yet, and would be fetched."""
+    more: bool
+    """True where both are too low: there are more than were counted."""
+    seconds: int
+    """How long the import would take, at the pace of the mailbox's latest one or a usual one."""
+    quota: int | None
+    """What it would cost: quota units at Gmail, requests at Outlook; null where nothing counts."""
+
+
+class BackfillPreview(Shown):
+    """What imports of 7, 30, 90 and 365 days would be, the shortest first."""
+
+    windows: list[WindowShown]
+
+    @classmethod
+    def of(cls, windows: Sequence[WindowPreview]) -> "BackfillPreview":
+        """Show what was counted."""
+        return cls(windows=[WindowShown(**asdict(window)) for window in windows])
 
 
 class BackfillList(Shown):

@@ -13,8 +13,8 @@ from shared.domain.errors import (
 from shared.domain.folders import Folder
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.message import FetchedMessage, MissingMessage
-from shared.ports.provider import ChangePage, KnownCopies, Look
-from shared.providers.gmail import history, labels, position, units
+from shared.ports.provider import ChangePage, KnownCopies, Look, Tally
+from shared.providers.gmail import counting, history, labels, position, units
 from shared.providers.gmail.api import GmailApi, objects, whole_number
 from shared.providers.gmail.comparing import Comparison
 from shared.providers.gmail.fetching import Fetching
@@ -118,6 +118,14 @@ class GmailSession:
         _require_whole(folder)
         position.read(upto)
         return tuple(Listing(self._api, self._scope, Window(), since).wanted() or ())
+
+    def tallies(
+        self, folders: Sequence[Folder], instants: Sequence[datetime]
+    ) -> Mapping[FolderId, Sequence[Tally]]:
+        """See `MailSession.tallies`; exact, up to a number that says there are more."""
+        for folder in folders:
+            _require_whole(folder)
+        return {one.id: counting.tallies(self._api, self._scope, instants) for one in folders}
 
     def fetch(
         self, folder: Folder, ids: Sequence[ProviderMessageId]

@@ -11,8 +11,8 @@ from shared.domain.folders import Folder
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.mail_server import ImapGrant, ServerLogin, Verdict
 from shared.domain.message import FetchedMessage, MissingMessage
-from shared.ports.provider import ChangePage, Grant, KnownCopies, Look
-from shared.providers.imap import errors, fetching, glance, listing, slices, smtp
+from shared.ports.provider import ChangePage, Grant, KnownCopies, Look, Tally
+from shared.providers.imap import counting, errors, fetching, glance, listing, slices, smtp
 from shared.providers.imap.login import open_session
 from shared.providers.imap.session import OpenFolders
 from shared.providers.network import Network
@@ -103,6 +103,13 @@ class ImapSession:
     ) -> tuple[ProviderMessageId, ...]:
         """See `MailSession.list_window`."""
         return listing.list_window(self._open_folders, folder, since=since, upto=upto)
+
+    @errors.unreadable_is_a_violation()
+    def tallies(
+        self, folders: Sequence[Folder], instants: Sequence[datetime]
+    ) -> Mapping[FolderId, Sequence[Tally]]:
+        """See `MailSession.tallies`; whole days."""
+        return counting.tallies(self._open_folders, folders, instants)
 
     def fetch(
         self, folder: Folder, ids: Sequence[ProviderMessageId]

@@ -45,6 +45,28 @@ def found_uids(answers: Sequence[Answer], low: int, high: int) -> list[int]:
     return sorted(found)
 
 
+def count_command(open_folders: OpenFolders, since: datetime) -> bytes:
+    """Return the SEARCH that tells how many messages there are from the day of `since` on."""
+    esearch = b" RETURN (COUNT)" if open_folders.session.can(b"ESEARCH") else b""
+    return b"UID SEARCH%s SINCE %s" % (esearch, grammar.search_date(since))
+
+
+def found_count(answer: Answer) -> int:
+    """Return the number that SEARCH or ESEARCH found; raises `GrammarError`, and for too many."""
+    count = _count_in(answer)
+    refuse_too_many(count)
+    return count
+
+
+def _count_in(answer: Answer) -> int:
+    for response in untagged([answer], b"ESEARCH"):
+        words = [*grammar.parse(response), None]
+        if b"COUNT" in words:
+            return grammar.number(words[words.index(b"COUNT") + 1]) or 0
+    lines = (response[0].partition(b"(")[0] for response in untagged([answer], b"SEARCH"))
+    return len({uid for line in lines for uid in grammar.numbers(line)})
+
+
 def refuse_too_many(count: int) -> None:
     """Raise `protocol_violation` for more UIDs than are listed at once."""
     if count > _MOST_UIDS:

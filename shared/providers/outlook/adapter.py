@@ -9,9 +9,9 @@ from shared.domain.errors import ConfigurationError, ErrorCode, ReconnectRequire
 from shared.domain.folders import Folder
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.message import FetchedMessage, MissingMessage
-from shared.ports.provider import ChangePage, Grant, KnownCopies, Look, OAuthGrant
+from shared.ports.provider import ChangePage, Grant, KnownCopies, Look, OAuthGrant, Tally
 from shared.providers.http import Http, Requests
-from shared.providers.outlook import baseline, delta, errors, fetching, glance, window
+from shared.providers.outlook import baseline, counting, delta, errors, fetching, glance, window
 from shared.providers.outlook.endpoints import MicrosoftEndpoints
 from shared.providers.outlook.graph import Graph, Part, Reply
 from shared.providers.outlook.session import Session, is_gone
@@ -99,6 +99,13 @@ class OutlookSession:
     ) -> tuple[ProviderMessageId, ...]:
         """See `MailSession.list_window`. Positions and listings cannot be compared here."""
         return window.list_window(self._session, folder, since=since, upto=upto)
+
+    @errors.where_there_is_no_cursor()
+    def tallies(
+        self, folders: Sequence[Folder], instants: Sequence[datetime]
+    ) -> Mapping[FolderId, Sequence[Tally]]:
+        """See `MailSession.tallies`; exact."""
+        return counting.tallies(self._session, folders, instants)
 
     def fetch(
         self, folder: Folder, ids: Sequence[ProviderMessageId]

@@ -58,5 +58,13 @@ def window_url(
     )
 
 
+def count_url(folder: Folder, *, since: datetime) -> str:
+    """Return the list whose length is the number of messages since an instant, without drafts."""
+    return (
+        f"{folder_path(folder)}/messages?$select=id&$top=1&$count=true"
+        f"&$filter=receivedDateTime%20ge%20{_stamp(since)}%20and%20isDraft%20eq%20false"
+    )
+
+
 def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

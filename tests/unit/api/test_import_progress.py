@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from shared import wiring
 from shared.domain.errors import ErrorCode, ReconnectRequiredError, RetryLaterError
 from tests.fakes.clock import FixedClock
 from tests.fakes.deployment import Deployment
@@ -171,3 +172,32 @@ def test_an_import_that_gets_nowhere_for_a_week_has_failed_with_its_reason_and_c
     assert settled(done) == done["listed"] == MAILS
     assert len(importing.machine.live_copies(importing.box.id)) == MAILS
     assert importing.machine.world.runs[TENANT, importing.box.id]
+
+
+# ---- before it begins ----
+
+
+@pytest.fixture
+def asking(importing, monkeypatch):
+    machine = importing.machine
+    importing.app.secrets = machine.secret_store
+    monkeypatch.setattr(wiring, "provider_of", lambda _provider: machine.server)
+    return importing
+
+
+def test_a_preview_is_told_in_numbers(asking):
+    path = f"/v1/mailboxes/{asking.box.id}/backfill-preview"
+    windows = asking.ask("GET", path)["windows"]
+    assert [(one["days"], one["messages"], one["missing"]) for one in windows] == [
+        (7, 6, 1), (30, 23, 18), (90, 23, 18), (365, 23, 18),
+    ]  # fmt: skip
+    assert {(one["more"], one["quota"]) for one in windows} == {(False, None)}
+    assert all(one["seconds"] >= 0 for one in windows)
+
+
+def test_a_preview_whose_provider_is_away_says_to_ask_again_and_rings_no_alarm(asking):
+    asking.machine.server.failure = RetryLaterError(ErrorCode.CONNECTION_DROPPED)
+    path = f"/v1/mailboxes/{asking.box.id}/backfill-preview"
+    answer = asking.app.ask("GET", path, user="ada")
+    assert (answer.status, answer.json["code"]) == (409, "connection_dropped")
+    assert answer.json["fix"] == "Ask again in a few minutes; an import can begin without it."

@@ -54,6 +54,11 @@ def test_every_route_but_the_public_ones_needs_a_token(document):
         ("get", "/v1/messages", "200 400 401 429 500 503"),
         ("get", "/v1/mailboxes/{mailbox_id}", "200 400 401 404 429 500 503"),
         ("get", "/v1/mailboxes/{mailbox_id}/disconnection", "200 400 401 403 404 429 500 503"),
+        (
+            "get",
+            "/v1/mailboxes/{mailbox_id}/backfill-preview",
+            "200 400 401 403 404 409 429 500 502 503",
+        ),
         ("delete", "/v1/mailboxes/{mailbox_id}", "204 400 401 403 404 429 500 503"),
         ("post", "/v1/mailboxes/test", "200 400 401 415 429 500 503"),
         ("post", "/v1/mailboxes/authorize", "200 400 401 403 404 409 415 429 500 502 503"),

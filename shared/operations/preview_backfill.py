@@ -1,0 +1,134 @@
+"""What an import of each length would bring, how long it would take, and what it would cost.
+
+Asked of the provider at that moment, in a few requests and without fetching a message; nothing is
+stored. What is held already is what arrived since the mailbox was connected, or since the floor of
+an import that was done.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil
+
+from shared.domain.backfill import Backfill, BackfillState, window_start
+from shared.domain.capabilities import CAPABILITIES
+from shared.domain.errors import (
+    ErrorCode,
+    PreviewFailedError,
+    RetryLaterError,
+    StoreThrottledError,
+)
+from shared.domain.folders import is_active
+from shared.domain.ids import FolderId, MailboxId
+from shared.domain.mailbox import Mailbox, Provider
+from shared.domain.pace import import_seconds_a_message
+from shared.domain.visibility import Viewer
+from shared.operations.access import Grants
+from shared.operations.start_backfill import mailbox_to_import
+from shared.ports.backfills import BackfillStore
+from shared.ports.clock import Clock
+from shared.ports.provider import MailProvider, Tally
+from shared.ports.stores import MailboxStore
+
+WINDOWS_DAYS = (7, 30, 90, 365)
+SESSION_SECONDS = 20.0
+"""What counting may take of the 29 seconds that a caller waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPreview:
+    """What an import of the last `days` would be."""
+
+    days: int
+    messages: int
+    """How many the provider has in the active folders; about, where it counts whole days."""
+    missing: int
+    """How many of them would be fetched, as the others are held."""
+    more: bool
+    """There are more than `messages`, and so than `missing`; they were not counted further."""
+    seconds: int
+    quota: int | None
+    """What fetching costs of the quota a provider counts: Gmail's units, Graph's requests."""
+
+
+def preview_backfill(
+    viewer: Viewer,
+    mailbox_id: MailboxId,
+    *,
+    mailboxes: MailboxStore,
+    backfills: BackfillStore,
+    grants: Grants,
+    provider_of: Callable[[Provider], MailProvider],
+    clock: Clock,
+    gmail_units_per_minute: int,
+) -> list[WindowPreview]:
+    """Return a preview for each of `WINDOWS_DAYS`, the shortest first.
+
+    Raises as `start_backfill` does for who may not import, and what `MailSession` raises, but
+    `PreviewFailedError` for what passes.
+    """
+    mailbox = mailbox_to_import(viewer, mailbox_id, mailboxes=mailboxes)
+    earlier = backfills.list_backfills(mailbox.tenant_id, mailbox.id)
+    done = [one.since for one in earlier if one.state is BackfillState.DONE]
+    held_since = min([mailbox.connected_at, *done])
+    now = clock.now()
+    floors = [window_start(now, days) for days in WINDOWS_DAYS]
+    try:
+        tallies = _ask(mailbox, [*floors, held_since], grants, provider_of, now)
+    except StoreThrottledError:
+        raise
+    except RetryLaterError as error:
+        raise PreviewFailedError(error.code, cause=error.cause) from error
+    *windows, held = (
+        _sum([of_folder[number] for of_folder in tallies.values()])
+        for number in range(len(floors) + 1)
+    )
+    pace = _pace(mailbox, earlier, gmail_units_per_minute)
+    return [
+        _preview(mailbox, days, tally, tally if floor >= held_since else held, pace)
+        for days, floor, tally in zip(WINDOWS_DAYS, floors, windows, strict=True)
+    ]
+
+
+def _ask(
+    mailbox: Mailbox,
+    instants: Sequence[datetime],
+    grants: Grants,
+    provider_of: Callable[[Provider], MailProvider],
+    now: datetime,
+) -> Mapping[FolderId, Sequence[Tally]]:
+    """Return what each active folder that can be opened received since each of `instants`."""
+    with provider_of(mailbox.provider).open(grants.of(mailbox), seconds=SESSION_SECONDS) as session:
+        look = session.look({}, lambda folder: is_active(folder, mailbox.active_folders), now=now)
+        followed = [folder for folder in look.folders if folder.id in look.followed]
+        tallies = session.tallies(followed, instants)
+    if followed and not tallies:
+        raise RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE, cause="no folder can be counted")
+    return tallies
+
+
+def _sum(tallies: Sequence[Tally]) -> Tally:
+    messages = sum(one.messages for one in tallies)
+    return Tally(messages, more=any(one.more for one in tallies))
+
+
+def _pace(mailbox: Mailbox, earlier: Sequence[Backfill], gmail_units_per_minute: int) -> float:
+    """Return the seconds a message takes: as in the latest import, but not past the quota."""
+    paces = (one.seconds_a_message for one in earlier if one.seconds_a_message is not None)
+    return import_seconds_a_message(
+        mailbox.provider, next(paces, None), units_per_minute=gmail_units_per_minute
+    )
+
+
+def _preview(mailbox: Mailbox, days: int, tally: Tally, held: Tally, pace: float) -> WindowPreview:
+    traits = CAPABILITIES[mailbox.provider]
+    missing = max(0, tally.messages - held.messages)
+    each = traits.units_a_message or traits.requests_a_message
+    return WindowPreview(
+        days=days,
+        messages=tally.messages,
+        missing=missing,
+        more=tally.more,
+        seconds=ceil(missing * pace),
+        quota=missing * each if each else None,
+    )
