@@ -139,7 +139,9 @@ def test_a_mailbox_is_imported_from_its_date_floor_on_each_message_once(filled):
     assert len(gets) <= 30
     filled.simulator.log.clear()
     assert imported.poll().kind == "idle"
-    assert [one.route for one in filled.simulator.log.entries()] == ["history.list"]
+    routes = [one.route for one in filled.simulator.log.entries()]
+    # Each hour the labels too, and the tests' clock starts at any minute of one.
+    assert routes in (["history.list"], ["history.list", "labels.list"])
 
 
 @pytest.mark.parametrize("seed", range(8))
