@@ -45,6 +45,7 @@ PREFIXES: Final = frozenset(
         f"{_OF_SECRETS}oauth/*",
         "${Bucket.Arn}/attachments/*",
         "${Bucket.Arn}/bodies/*",
+        "${Bucket.Arn}/letters/*",
     }
 )
 """The only resources that may end in a `*`."""

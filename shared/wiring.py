@@ -19,6 +19,7 @@ from shared.ports.attempts import AttemptStore, GrantHolders
 from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.clock import Clock
 from shared.ports.contacts import ContactStore
+from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.parser import MessageParser
 from shared.ports.provider import MailProvider, ServerTester
 from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest, TickRelay, WorkQueues
@@ -113,6 +114,14 @@ def attachments() -> AttachmentStore:
     from shared.aws.attachment_store import S3AttachmentStore
 
     return S3AttachmentStore(settings().bucket)
+
+
+@functools.cache
+def letters() -> DeadLetterStore:
+    """Return the store of dead letters."""
+    from shared.aws.dead_letter_store import DynamoDeadLetterStore
+
+    return DynamoDeadLetterStore(_table(), settings().bucket)
 
 
 @functools.cache

@@ -21,16 +21,28 @@ from shared.api.schemas.contacts import (
     PutContact,
     PutContacts,
 )
-from shared.api.schemas.fields import BackfillIdText, IfMatch, MailboxIdText, version_wanted
+from shared.api.schemas.dead_letters import ReplayShown
+from shared.api.schemas.fields import (
+    BackfillIdText,
+    IfMatch,
+    LetterIdText,
+    MailboxIdText,
+    version_wanted,
+)
 from shared.api.schemas.mailboxes import (
     ChangeMailbox,
     MailboxShown,
     RunAsked,
 )
-from shared.domain.ids import BackfillId, ContactId, MailboxId
+from shared.domain.ids import BackfillId, ContactId, LetterId, MailboxId
 from shared.operations.contacts import delete_contact, put_contact, put_contacts
 from shared.operations.mailbox_settings import change_settings, make_primary
 from shared.operations.read_mailboxes import get_mailbox
+from shared.operations.replay_dead_letters import (
+    ReplayPorts,
+    replay_dead_letter,
+    replay_dead_letters,
+)
 from shared.operations.request_sync import request_sync
 from shared.operations.start_backfill import BackfillAction, change_backfill, start_backfill
 
@@ -132,6 +144,34 @@ def cancel_backfill(mailbox_id: MailboxPath, backfill_id: BackfillPath) -> Backf
     return _changed(mailbox_id, backfill_id, BackfillAction.CANCEL)
 
 
+@app.post(
+    "/v1/mailboxes/<mailbox_id>/dead-letters/replay",
+    summary="Try all of them again",
+    tags=["Dead letters"],
+    status_code=HTTPStatus.ACCEPTED,
+)
+def replay_letters(mailbox_id: MailboxPath) -> ReplayShown:
+    """Have everything that was given up read or done again; repeating it queues nothing twice."""
+    replay = replay_dead_letters(viewer(app), MailboxId(mailbox_id), ports=_replay_ports())
+    return ReplayShown.of(replay)
+
+
+@app.post(
+    "/v1/mailboxes/<mailbox_id>/dead-letters/<letter_id>/replay",
+    summary="Try it again",
+    tags=["Dead letters"],
+    status_code=HTTPStatus.ACCEPTED,
+)
+def replay_letter(
+    mailbox_id: MailboxPath, letter_id: Annotated[LetterIdText, Path()]
+) -> ReplayShown:
+    """Have one message read again, or work done again; the letter goes when that succeeds."""
+    replay = replay_dead_letter(
+        viewer(app), MailboxId(mailbox_id), LetterId(letter_id), ports=_replay_ports()
+    )
+    return ReplayShown.of(replay)
+
+
 @app.post("/v1/contacts/batch", summary="Create or replace up to 100", tags=["Contacts"])
 def save_contacts(body: PutContacts) -> ContactResults:
     """Create or replace contacts, each by itself.
@@ -179,6 +219,16 @@ def remove_contact(contact_id: Annotated[str, Path()]) -> Response[None]:
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one HTTP API request."""
     return respond(app, event, context)
+
+
+def _replay_ports() -> ReplayPorts:
+    return ReplayPorts(
+        mailboxes=wiring.mailboxes(),
+        backfills=wiring.backfills(),
+        letters=wiring.letters(),
+        queues=wiring.queues(),
+        clock=wiring.clock(),
+    )
 
 
 def _shown(mailbox_id: str) -> MailboxShown:

@@ -16,6 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from shared import wiring
 from shared.api import docs
 from shared.api.app import make_app, respond, viewer
+from shared.api.dead_letter_routes import add_dead_letter_routes
 from shared.api.paging import ListOf
 from shared.api.schemas.backfills import BackfillList, BackfillShown
 from shared.api.schemas.contacts import ContactList, ContactShown
@@ -59,6 +60,7 @@ from shared.domain.ids import (
 from shared.operations import contacts as reading_contacts
 from shared.operations import read_mail, read_mailboxes
 from shared.operations.page_through import Page
+from shared.operations.read_dead_letters import LetterPorts
 from shared.operations.search_mail import Search, search_mail
 
 app = make_app()
@@ -199,6 +201,18 @@ def get_backfill(
         backfills=wiring.backfills(),
     )
     return BackfillShown.of(backfill, wiring.clock().now())
+
+
+add_dead_letter_routes(
+    app,
+    ports=lambda: LetterPorts(
+        mailboxes=wiring.mailboxes(),
+        backfills=wiring.backfills(),
+        messages=wiring.messages(),
+        letters=wiring.letters(),
+        clock=wiring.clock(),
+    ),
+)
 
 
 # ---- contacts ----

@@ -1,6 +1,7 @@
 """SQS, the dead-letter queues of sync, plan and chunk.
 
-What no retry could finish becomes a latest error.
+What no retry could finish becomes a latest error. What cannot be read stays in its queue, and the
+queue's alarm rings: a newer version's request is read once that version runs again.
 """
 
 from datetime import UTC, datetime
@@ -30,10 +31,9 @@ def _record(record: SQSRecord) -> None:
     try:
         request = wiring.read_any_request(record.body)
     except ValueError as error:
-        # Nobody can act on what cannot be read, and it would come back for ever.
         log_trouble("dead_letter_unreadable", error, message_id=record.message_id)
-        count({Metric.DEAD_LETTER_RECORDED: 1}, kind="unreadable")
-        return
+        count({Metric.RECORD_FAILED: 1}, kind="dead_letter")
+        raise
     ids = wiring.ids_in(record.body)
     try:
         record_dead_letter(
@@ -41,6 +41,7 @@ def _record(record: SQSRecord) -> None:
             sent_at=datetime.fromtimestamp(int(record.attributes.sent_timestamp) / 1000, UTC),
             mailboxes=wiring.mailboxes(),
             backfills=wiring.backfills(),
+            letters=wiring.letters(),
             clock=wiring.clock(),
         )
     except Exception as error:  # boundary: logged here, then delivered again by itself

@@ -51,6 +51,7 @@ def _ports(context: LambdaContext) -> ChunkPorts:
         slots=wiring.chunk_slots(),
         messages=wiring.messages(),
         attachments=wiring.attachments(),
+        letters=wiring.letters(),
         grants=wiring.grants(),
         queues=wiring.queues(),
         provider_of=wiring.provider_of,

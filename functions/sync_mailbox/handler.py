@@ -69,6 +69,7 @@ def _sync(record: dict[str, Any], context: LambdaContext) -> SyncReport:
         mailboxes=wiring.mailboxes(),
         messages=wiring.messages(),
         attachments=wiring.attachments(),
+        letters=wiring.letters(),
         grants=wiring.grants(),
         queues=wiring.queues(),
         provider_of=wiring.provider_of,

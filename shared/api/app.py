@@ -86,6 +86,8 @@ STATUS_BY_CODE: Mapping[ErrorCode, HTTPStatus] = {
     ErrorCode.BACKFILL_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.RUN_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.ATTACHMENT_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.DEAD_LETTER_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.RAW_MESSAGE_NOT_FOUND: HTTPStatus.NOT_FOUND,
 }
 """For `RequestError`, whose class alone does not say."""
 

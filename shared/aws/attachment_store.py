@@ -69,6 +69,16 @@ class S3AttachmentStore:
             self._copy(temporary, _key(tenant_id, hasher.hexdigest()))
         return hasher.hexdigest(), size
 
+    def stream_to(self, key: str, slices: Iterable[bytes]) -> None:
+        """Store the slices under a name that is known before them; nothing of them if they fail."""
+        parts = _in_parts(slices)
+        first = next(parts)
+        second = next(parts, None)
+        if second is None:
+            self._keep(key, first)
+        else:
+            self._upload(key, first, second, parts)
+
     def link(
         self, tenant_id: TenantId, digest: str, *, filename: str, content_type: str, seconds: int
     ) -> str:

@@ -10,7 +10,7 @@ from shared.aws.tables import (
     chunk_key,
     escape,
 )
-from shared.domain.backfill import OPEN, Backfill, BackfillState, Chunk, ChunkState
+from shared.domain.backfill import OPEN, Backfill, BackfillKind, BackfillState, Chunk, ChunkState
 from shared.domain.errors import ErrorCode
 from shared.domain.ids import BackfillId, FolderId, MailboxId, ProviderMessageId, TenantId
 
@@ -42,6 +42,8 @@ def backfill_item(backfill: Backfill) -> BackfillItem:
         code=backfill.code,
         progressed_at=backfill.progressed_at,
         seconds_a_message=backfill.seconds_a_message,
+        # Of imports, which nearly all are, nothing is written.
+        kind=None if backfill.kind is BackfillKind.IMPORT else backfill.kind,
         due_slot=backfill_slot(backfill.id) if is_open else None,
         due_key=escape(backfill.id) if is_open else None,
     )
@@ -70,6 +72,7 @@ def backfill_of(item: BackfillItem) -> Backfill:
         code=ErrorCode(item.code) if item.code else None,
         progressed_at=item.progressed_at,
         seconds_a_message=item.seconds_a_message,
+        kind=BackfillKind(item.kind) if item.kind else BackfillKind.IMPORT,
     )
 
 

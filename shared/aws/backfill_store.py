@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from shared.aws import chunk_changes
 from shared.aws.backfill_items import backfill_item, backfill_of, chunk_item, chunk_of
 from shared.aws.chunk_changes import still_leased
 from shared.aws.fences import stale, still_holds
+from shared.aws.open_backfill import closes, opens
 from shared.aws.run_items import counts_document, run_item
 from shared.aws.state_changes import set_or_remove
 from shared.aws.table import MOST_IN_TRANSACTION, Table
@@ -26,14 +26,12 @@ from shared.aws.tables import (
     BackfillItem,
     ChunkItem,
     Key,
-    OpenBackfillItem,
     backfill_key,
     backfill_slot,
     backfill_slots,
     chunk_key,
     escape,
     mailbox_pk,
-    open_backfill_key,
     state_key,
 )
 from shared.domain.backfill import OPEN, RELEASING, Backfill, BackfillState, Chunk, ChunkState
@@ -65,11 +63,18 @@ class DynamoBackfillStore:
                 self.table.put_operation(
                     backfill_item(backfill), BackfillItem.backfill_id.does_not_exist()
                 ),
-                self._opens(backfill),
+                *opens(self.table, backfill),
             ]
         )
         if failed and self._read(backfill) is None:
             raise _wrong_state("another backfill is open")
+
+    def create_replay(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
+        """Write it with its chunks in one transaction."""
+        put = self.table.put_operation
+        is_new = BackfillItem.backfill_id.does_not_exist()
+        puts = [put(chunk_item(backfill, chunk)) for chunk in chunks]
+        self.table.transact([put(backfill_item(backfill), is_new), *puts])
 
     def get_backfill(
         self, tenant_id: TenantId, mailbox_id: MailboxId, backfill_id: BackfillId
@@ -136,7 +141,7 @@ class DynamoBackfillStore:
             ],
             BackfillItem.state == BackfillState.PLANNING,
         )
-        self.table.transact([update, *([self._closes(backfill)] if is_done else [])])
+        self.table.transact([update, *(closes(self.table, backfill) if is_done else [])])
         return self._stands(backfill)
 
     def set_backfill_state(
@@ -171,7 +176,8 @@ class DynamoBackfillStore:
             )
         ]
         if (state in OPEN) is not (backfill.state in OPEN):
-            operations.append(self._opens(backfill) if state in OPEN else self._closes(backfill))
+            toggles = opens if state in OPEN else closes
+            operations += toggles(self.table, backfill)
         failed = self.table.transact(operations)
         item = self._read(backfill)
         if item is None or (failed and (item.state, item.changed_at) != (state, now)):
@@ -342,7 +348,7 @@ class DynamoBackfillStore:
             ),
             self.table.update_operation(_key(stands), sums, unchanged),
             self.table.put_operation(run_item(run)),
-            *([self._closes(stands)] if is_over else []),
+            *(closes(self.table, stands) if is_over else []),
         ]
 
     def _read(self, backfill: Backfill) -> BackfillItem | None:
@@ -353,16 +359,6 @@ class DynamoBackfillStore:
         if item is None:
             raise _wrong_state("no such backfill")
         return backfill_of(item)
-
-    def _opens(self, backfill: Backfill) -> "TransactWriteItemTypeDef":
-        key = open_backfill_key(backfill.tenant_id, backfill.mailbox_id)
-        return self.table.put_operation(
-            OpenBackfillItem(key.pk, key.sk, backfill_id=backfill.id), _none_but(backfill)
-        )
-
-    def _closes(self, backfill: Backfill) -> "TransactWriteItemTypeDef":
-        key = open_backfill_key(backfill.tenant_id, backfill.mailbox_id)
-        return self.table.delete_operation(key, _none_but(backfill))
 
 
 def _key(backfill: Backfill) -> Key:
@@ -379,13 +375,6 @@ def _closed(at: datetime | None) -> list[Action]:
         BackfillItem.due_slot.remove(),
         BackfillItem.due_key.remove(),
     ]
-
-
-def _none_but(backfill: Backfill) -> Condition:
-    free: Condition = OpenBackfillItem.backfill_id.does_not_exist() | (
-        OpenBackfillItem.backfill_id == backfill.id
-    )
-    return free
 
 
 def _wrong_state(cause: str) -> ConflictError:

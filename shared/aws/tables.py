@@ -15,6 +15,7 @@ server chose is escaped, so that no `#` can be smuggled into a key.
 | read backfills, newest first         | `{t}#mailbox#{id}`       | `backfill#{backfill}` |
 | allow one open backfill              | `{t}#mailbox#{id}`       | `open-backfill` |
 | take a chunk, list released ones     | `{t}#mailbox#{id}`       | `chunk#{backfill}#{number:06}` |
+| get a dead letter (`tables_of_…`)    | `{t}#mailbox#{id}`       | `letter#{letter}` |
 | read a message, its whole thread     | `{t}#thread#{thread}`    | `message#{message}` |
 | read an address's mail, newest first | `{t}#address#{address}`  | `at#{instant}#{message}` |
 | find the contacts of an address      | `{t}#address#{address}`  | `contact#{contact}` |
@@ -358,6 +359,7 @@ class BackfillItem(Item):
     seconds_a_message = NumberAttribute(null=True)
     in_flight = NumberSetAttribute(null=True)
     changed_at = UTCDateTimeAttribute(null=True)
+    kind = UnicodeAttribute(null=True)
     code = UnicodeAttribute(null=True)
     due_slot = UnicodeAttribute(null=True)
     due_key = UnicodeAttribute(null=True)

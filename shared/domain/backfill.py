@@ -32,6 +32,15 @@ class BackfillState(StrEnum):
     FAILED = "failed"
 
 
+class BackfillKind(StrEnum):
+    """What a backfill is for."""
+
+    IMPORT = "import"
+    """History of the last days, which a person asked for: one at a time."""
+    REPLAY = "replay"
+    """Some messages that are named, to be read again beside whatever else goes on."""
+
+
 OPEN = frozenset(
     {BackfillState.PLANNING, BackfillState.RUNNING, BackfillState.WAITING, BackfillState.PAUSED}
 )
@@ -47,7 +56,7 @@ class ChunkState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """An import of the last `days` of a mailbox."""
+    """An import of the last `days` of a mailbox, or a replay, which has no days."""
 
     tenant_id: TenantId
     mailbox_id: MailboxId
@@ -76,6 +85,7 @@ class Backfill:
     """When it last came further: began, was resumed, or ended a chunk."""
     seconds_a_message: float | None = None
     """The pace of its last chunks, each counting for less than the one after it."""
+    kind: BackfillKind = BackfillKind.IMPORT
 
     @property
     def percent(self) -> int:

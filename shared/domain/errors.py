@@ -82,6 +82,8 @@ class ErrorCode(StrEnum):
     MESSAGE_MALFORMED = "message_malformed"
     MESSAGE_TOO_LARGE = "message_too_large"
     MESSAGE_GONE = "message_gone"
+    NOT_HANDED_OVER = "not_handed_over"
+    KILLED_ITS_READER = "killed_its_reader"
     # Conflict
     LEASE_HELD = "lease_held"
     STALE_WRITE = "stale_write"
@@ -105,6 +107,8 @@ class ErrorCode(StrEnum):
     BACKFILL_NOT_FOUND = "backfill_not_found"
     RUN_NOT_FOUND = "run_not_found"
     ATTACHMENT_NOT_FOUND = "attachment_not_found"
+    DEAD_LETTER_NOT_FOUND = "dead_letter_not_found"
+    RAW_MESSAGE_NOT_FOUND = "raw_message_not_found"
     WRONG_MAILBOX = "wrong_mailbox"
     CONSENT_DECLINED = "consent_declined"
     ATTEMPT_EXPIRED = "attempt_expired"
@@ -113,6 +117,7 @@ class ErrorCode(StrEnum):
     RETURN_URL_NOT_ALLOWED = "return_url_not_allowed"
     # a bug
     INTERNAL = "internal"
+    WORK_GIVEN_UP = "work_given_up"
 
 
 class MailroomError(Exception):

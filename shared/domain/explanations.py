@@ -266,6 +266,16 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
     ErrorCode.MESSAGE_GONE: Explanation(
         "A message was deleted at the provider before it could be read.", _T, "Nothing to do."
     ),
+    ErrorCode.NOT_HANDED_OVER: Explanation(
+        "The provider names a message and does not hand it over, though asked again and again.",
+        _P,
+        "Replay it later, or open it in a mail program: it stays at the provider.",
+    ),
+    ErrorCode.KILLED_ITS_READER: Explanation(
+        "A message ended the program that read it, twice, and was given up.",
+        _O,
+        "Mend the reader with the raw message, then replay it; it stays at the provider.",
+    ),
     ErrorCode.LEASE_HELD: Explanation("Another run is at work on this mailbox.", _T, _WAIT),
     ErrorCode.STALE_WRITE: Explanation("Something newer was already written.", _T, _WAIT),
     ErrorCode.ALREADY_CONNECTED: Explanation(
@@ -316,6 +326,16 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
         "There is no such run.", _U, "A run appears once it has ended; try again shortly."
     ),
     ErrorCode.ATTACHMENT_NOT_FOUND: Explanation("There is no such attachment.", _U, _CHECK_ID),
+    ErrorCode.DEAD_LETTER_NOT_FOUND: Explanation(
+        "There is no such dead letter.",
+        _U,
+        "Read the list again: one that could be replayed is removed from it.",
+    ),
+    ErrorCode.RAW_MESSAGE_NOT_FOUND: Explanation(
+        "No raw message can be had of this dead letter.",
+        _U,
+        "See `raw_missing` of the letter for why; without full access there is none either.",
+    ),
     ErrorCode.WRONG_MAILBOX: Explanation(
         "This is another account than the one connected.",
         _U,
@@ -348,6 +368,11 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
     ),
     ErrorCode.INTERNAL: Explanation(
         "Something went wrong on our side.", _O, "Quote the request id to support."
+    ),
+    ErrorCode.WORK_GIVEN_UP: Explanation(
+        "A piece of this mailbox's work failed again and again, and was given up.",
+        _O,
+        "Mend the cause that the worker's log names, then replay it.",
     ),
 }
 

@@ -15,6 +15,7 @@ ThreadId = NewType("ThreadId", str)
 ContactId = NewType("ContactId", str)
 RunId = NewType("RunId", str)
 BackfillId = NewType("BackfillId", str)
+LetterId = NewType("LetterId", str)
 Address = NewType("Address", str)
 """A canonical e-mail address, as `addresses.canonical_address` returns it."""
 

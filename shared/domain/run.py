@@ -17,6 +17,7 @@ class RunReason(StrEnum):
     CONNECTED = "connected"
     CONTINUED = "continued"
     BACKFILL = "backfill"
+    REPLAY = "replay"
 
 
 @dataclass(frozen=True, slots=True)

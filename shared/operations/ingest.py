@@ -3,12 +3,12 @@
 Content first, the copy last: a copy that exists has everything it points to. Each id ends in the
 ledger with its fate. A message that kills its reader is not tried for ever: after a run that died,
 ids are noted one by one before they are parsed, and one that killed its reader again is given up as
-unreadable.
+unreadable. What is given up has its dead letter before the ledger knows of it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.domain.addresses import canonical_address
@@ -37,6 +37,7 @@ from shared.domain.message import (
     StoredAttachment,
     copy_ref,
 )
+from shared.operations.note_dead_letters import DeadLetters
 from shared.ports.parser import MessageParser
 from shared.ports.provider import MailSession
 from shared.ports.stores import AttachmentStore, MessageStore, NewCopy
@@ -60,7 +61,6 @@ BEFORE_HISTORY = "before_history"
 """Why a message that is new here and old by its date stays at the provider."""
 FOLDER_NOT_ACTIVE = "folder_not_active"
 """Why a message stays at the provider that is in none of the folders that are synced."""
-KILLED_ITS_READER = "killed_its_reader"
 FAILING_ALONE = frozenset(
     {
         ErrorCode.PROVIDER_UNAVAILABLE,
@@ -71,8 +71,6 @@ FAILING_ALONE = frozenset(
 """How a provider's failure on a few messages looks where nothing else is left to ask for."""
 FEW = 3
 """More that fail alike are the provider's trouble."""
-NOT_HANDED_OVER = "not_handed_over"
-"""Why a message is unreadable that the provider names and, asked for it alone, does not give."""
 
 
 def our_time_is_up(error: MailroomError, remaining_seconds: float) -> bool:
@@ -85,6 +83,14 @@ def our_time_is_up(error: MailroomError, remaining_seconds: float) -> bool:
 
 
 MarkSuspect = Callable[[ProviderMessageId | None], int]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptMessage:
+    """A message of which we kept the raw bytes, as it was found gone from its provider."""
+
+    fetched: FetchedMessage
+    gone_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +109,9 @@ class Ingest:
     """All of the mailbox's, as last listed."""
     since: datetime | None
     """The date floor; None for none."""
+    dead_letters: DeadLetters
+    kept: Callable[[ProviderMessageId], KeptMessage | None] | None = None
+    """Set where what is gone from the provider may still be had from us."""
     gives_up: bool = False
     """What fails alone has been tried often enough: it is settled as unreadable."""
     mark_suspect: MarkSuspect | None = None
@@ -149,7 +158,7 @@ class Ingest:
         self, folder: Folder, one: ProviderMessageId, mark_suspect: MarkSuspect
     ) -> bool:
         if mark_suspect(one) >= STRIKES:
-            self.ledger.settle(one, Fate.UNREADABLE, KILLED_ITS_READER)
+            self._give_up(folder, one, ErrorCode.KILLED_ITS_READER)
             return True
         try:
             return self._take(folder, [one])
@@ -171,14 +180,14 @@ class Ingest:
                 raise
             # Their folder was just listed: the provider is well, and fails on these.
             for name in left:
-                self._settle_missing(MissingMessage(name, "failing"))
+                self._settle_missing(folder, MissingMessage(name, "failing"))
             return True
 
     def _take_each(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
         held = 0
         for fetched in self.session.fetch(folder, ids) if ids else ():
             if isinstance(fetched, MissingMessage):
-                self._settle_missing(fetched)
+                self._settle_missing(folder, fetched)
             elif reason := self._unwanted(fetched):
                 self.ledger.settle(fetched.provider_message_id, Fate.SKIPPED, reason)
             else:
@@ -199,7 +208,8 @@ class Ingest:
         except RetryLaterError as error:
             if error.code not in FAILING_ALONE or isinstance(error, StoreThrottledError):
                 raise
-            self._settle_missing(MissingMessage(fetched.provider_message_id, "failing"))
+            missing = MissingMessage(fetched.provider_message_id, "failing")
+            self._settle_missing(folder, missing)
             return 0
 
     def _unwanted(self, fetched: FetchedMessage) -> str | None:
@@ -211,26 +221,43 @@ class Ingest:
             return None
         return FOLDER_NOT_ACTIVE
 
-    def _settle_missing(self, missing: MissingMessage) -> None:
+    def _settle_missing(self, folder: Folder, missing: MissingMessage) -> None:
+        name = missing.provider_message_id
         if missing.reason == "failing" and not self.gives_up:
-            self._failing.append(missing.provider_message_id)
+            self._failing.append(name)
         elif missing.reason in {"unreadable", "failing"}:
-            self.ledger.settle(missing.provider_message_id, Fate.UNREADABLE, NOT_HANDED_OVER)
+            self._give_up(folder, name, ErrorCode.NOT_HANDED_OVER)
+        elif self.kept is not None and (kept := self.kept(name)) is not None:
+            self._read(folder, kept.fetched, gone_at=kept.gone_at)
         else:
-            self.ledger.settle(missing.provider_message_id, Fate.GONE)
+            self.ledger.settle(name, Fate.GONE)
 
-    def _read(self, folder: Folder, fetched: FetchedMessage) -> int:
+    def _give_up(
+        self,
+        folder: Folder,
+        name: ProviderMessageId,
+        code: ErrorCode,
+        fetched: FetchedMessage | None = None,
+    ) -> None:
+        self.dead_letters.give_up(folder, name, code, fetched)
+        self.ledger.settle(name, Fate.UNREADABLE, code)
+
+    def _read(
+        self, folder: Folder, fetched: FetchedMessage, *, gone_at: datetime | None = None
+    ) -> int:
         """Add what is to be stored of a message; return how many characters of it are held."""
         try:
             parsed = self.parser.parse(fetched)
         except UnreadableMessageError as error:
-            self.ledger.settle(fetched.provider_message_id, Fate.UNREADABLE, error.code)
+            self._give_up(folder, fetched.provider_message_id, error.code, fetched)
             return 0
         kept = tuple(
             self._keep_attachment(folder, fetched.provider_message_id, attachment)
             for attachment in parsed.attachments
         )
-        self._pending.append(self._new_copy(folder, fetched, parsed, kept))
+        new = self._new_copy(folder, fetched, parsed, kept)
+        # Of one that is gone the copy is stored as removed: at the provider it is in no folder.
+        self._pending.append(replace(new, copy=replace(new.copy, removed_at=gone_at)))
         # However it was fetched: attachments are stored already and the bytes are let go.
         return len(parsed.text) + len(parsed.html or "")
 

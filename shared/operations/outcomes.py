@@ -15,6 +15,7 @@ from shared.domain.pace import LONGEST_REST, SYNC_SHARE, rest_after
 from shared.domain.run import Run, RunReason
 from shared.domain.schedule import slot_of
 from shared.ports.clock import Clock
+from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.parser import MessageParser
 from shared.ports.queues import SyncRequest, WorkQueues
 from shared.ports.stores import (
@@ -53,6 +54,7 @@ class SyncRun:
     mailboxes: MailboxStore
     messages: MessageStore
     attachments: AttachmentStore
+    letters: DeadLetterStore
     parser: MessageParser
     clock: Clock
     remaining_seconds: Callable[[], float]

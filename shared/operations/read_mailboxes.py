@@ -9,7 +9,7 @@ tenant's, or a personal mailbox the viewer may not know of.
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.backfill import Backfill
+from shared.domain.backfill import Backfill, BackfillKind
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.folders import Folder, is_active
 from shared.domain.ids import BackfillId, MailboxId, RunId
@@ -114,9 +114,10 @@ def get_run(
 def list_backfills(
     viewer: Viewer, mailbox_id: MailboxId, *, mailboxes: MailboxStore, backfills: BackfillStore
 ) -> list[Backfill]:
-    """Return the mailbox's backfills, newest first."""
+    """Return the mailbox's imports, newest first; a replay is found by its id alone."""
     _seen(viewer, mailbox_id, mailboxes)
-    return backfills.list_backfills(viewer.tenant_id, mailbox_id)
+    found = backfills.list_backfills(viewer.tenant_id, mailbox_id)
+    return [backfill for backfill in found if backfill.kind is BackfillKind.IMPORT]
 
 
 def get_backfill(

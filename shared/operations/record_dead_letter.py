@@ -1,16 +1,20 @@
-"""What becomes of work that no retry could finish: a latest error people see, never silence."""
+"""What becomes of work that no retry could finish: a letter and a latest error, never silence."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.domain.backfill import OPEN, BackfillState
+from shared.domain.dead_letter import DeadLetter, LetterKind, work_letter_id
 from shared.domain.errors import ConflictError, ErrorCode
-from shared.domain.ids import RunId, new_ulid
+from shared.domain.ids import LetterId, RunId, new_ulid
+from shared.domain.lease import Fence
 from shared.domain.ledger import Counts
 from shared.domain.mailbox import LatestError, MailboxStatus
 from shared.domain.run import Run, RunReason
 from shared.domain.schedule import slot_of
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
+from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest
 from shared.ports.stores import (
     MailboxRecord,
@@ -27,31 +31,59 @@ def record_dead_letter(
     sent_at: datetime,
     mailboxes: MailboxStore,
     backfills: BackfillStore,
+    letters: DeadLetterStore,
     clock: Clock,
 ) -> None:
-    """Note `internal` on the mailbox and fail the backfill.
+    """Note the dead letter, then `internal` on the mailbox or that the backfill failed.
 
     The mailbox itself is tried again within the hour. Nothing is noted of one that has synced since
-    the request was sent, and nothing over the reason for which one is parked.
+    the request was sent, of a backfill that is over, nor over the reason for which a mailbox is
+    parked.
     """
     record = mailboxes.get(request.tenant_id, request.mailbox_id)
     if record is None or record.mailbox.status is MailboxStatus.DISCONNECTED:
         return
-    if isinstance(request, SyncRequest):
-        synced_at = record.run_state.last_synced_at
-        has_synced_since = synced_at is not None and synced_at > sent_at
-        if record.mailbox.status is MailboxStatus.ACTIVE and not has_synced_since:
-            _note_on_mailbox(record, request, mailboxes=mailboxes, clock=clock)
+    try:
+        if isinstance(request, SyncRequest):
+            synced_at = record.run_state.last_synced_at
+            has_synced_since = synced_at is not None and synced_at > sent_at
+            if record.mailbox.status is MailboxStatus.ACTIVE and not has_synced_since:
+                _note_on_mailbox(record, request, mailboxes=mailboxes, letters=letters, clock=clock)
+        else:
+            _fail_backfill(record, request, backfills=backfills, letters=letters, clock=clock)
+    except ConflictError:
+        # Disconnected, reconnected or ended meanwhile: the request is of a life that is over.
         return
+
+
+def _fail_backfill(
+    record: MailboxRecord,
+    request: PlanRequest | ChunkRequest,
+    *,
+    backfills: BackfillStore,
+    letters: DeadLetterStore,
+    clock: Clock,
+) -> None:
     backfill = backfills.get_backfill(request.tenant_id, request.mailbox_id, request.backfill_id)
-    if backfill is not None and backfill.state in OPEN:
+    if backfill is None or backfill.state not in {*OPEN, BackfillState.FAILED}:
+        return
+    chunk = request.chunk if isinstance(request, ChunkRequest) else None
+    kind = LetterKind.PLAN if chunk is None else LetterKind.CHUNK
+    letter = _letter(record, work_letter_id(kind, backfill.id, chunk), kind, clock.now())
+    letters.note(_fence(record), replace(letter, backfill_id=backfill.id, chunk=chunk))
+    if backfill.state in OPEN:
         backfills.set_backfill_state(
             backfill, BackfillState.FAILED, now=clock.now(), code=ErrorCode.INTERNAL
         )
 
 
 def _note_on_mailbox(
-    record: MailboxRecord, request: SyncRequest, *, mailboxes: MailboxStore, clock: Clock
+    record: MailboxRecord,
+    request: SyncRequest,
+    *,
+    mailboxes: MailboxStore,
+    letters: DeadLetterStore,
+    clock: Clock,
 ) -> None:
     mailbox = record.mailbox
     now = clock.now()
@@ -80,8 +112,25 @@ def _note_on_mailbox(
         not_before=retry_at,
         due_slot=slot_of(mailbox.id, mailbox.sync_minutes),
     )
-    try:
-        mailboxes.fail_without_lease(record, outcome)
-    except ConflictError:
-        # Disconnected or reconnected meanwhile: the letter is about a life that is over.
-        return
+    letter = _letter(record, work_letter_id(LetterKind.SYNC), LetterKind.SYNC, now)
+    letters.note(_fence(record), replace(letter, run_id=run_id))
+    mailboxes.fail_without_lease(record, outcome)
+
+
+def _letter(
+    record: MailboxRecord, letter_id: LetterId, kind: LetterKind, now: datetime
+) -> DeadLetter:
+    return DeadLetter(
+        tenant_id=record.mailbox.tenant_id,
+        mailbox_id=record.mailbox.id,
+        id=letter_id,
+        kind=kind,
+        code=ErrorCode.WORK_GIVEN_UP,
+        generation=record.mailbox.generation,
+        first_seen_at=now,
+        last_seen_at=now,
+    )
+
+
+def _fence(record: MailboxRecord) -> Fence:
+    return Fence(record.mailbox.tenant_id, record.mailbox.id, record.mailbox.generation)

@@ -4,16 +4,17 @@
 2. take a place among the tenant's chunks at work; without one, wait for a turn
 3. lease the chunk; it may run beside sync, guarded by the mailbox's generation
 4. fetch and store what is missing
-5. one transaction: chunk done, run recorded, sums raised
-6. give the place back, then release the next chunks
+5. of a replay: remove the dead letters of what was read
+6. one transaction: chunk done, run recorded, sums raised
+7. give the place back, then release the next chunks
 """
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.domain.backfill import RELEASING, Backfill, Chunk
+from shared.domain.backfill import RELEASING, Backfill, BackfillKind, Chunk
 from shared.domain.errors import ConflictError, ErrorCode, MailroomError, StoreThrottledError
 from shared.domain.failure import GIVEN_UP_AFTER, RetryAt, decide
 from shared.domain.ids import FolderId, RunId, new_ulid
@@ -25,10 +26,13 @@ from shared.domain.run import Run, RunReason
 from shared.operations.access import Grants
 from shared.operations.ingest import END_SECONDS, Ingest, our_time_is_up
 from shared.operations.look_again import SecondLook
+from shared.operations.note_dead_letters import DeadLetters
 from shared.operations.release_chunks import chunk_request, release_chunks
+from shared.operations.replayed_chunk import ReplayedChunk
 from shared.operations.tenant_turn import Turn, take_turn, wait_for_turn
 from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.clock import Clock
+from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.parser import MessageParser
 from shared.ports.provider import MailProvider
 from shared.ports.queues import ChunkRequest, WorkQueues
@@ -43,6 +47,9 @@ LEASE_MARGIN_SECONDS = 30
 LONGEST_QUEUE_DELAY_SECONDS = 900
 CLOCKS_DIFFER = timedelta(seconds=5)
 """A queue's and a worker's; a request that came in its time must not be taken for an early one."""
+
+
+REASONS = {BackfillKind.IMPORT: RunReason.BACKFILL, BackfillKind.REPLAY: RunReason.REPLAY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,7 @@ class ChunkPorts:
     slots: ChunkSlots
     messages: MessageStore
     attachments: AttachmentStore
+    letters: DeadLetterStore
     grants: Grants
     queues: WorkQueues
     provider_of: Callable[[Provider], MailProvider]
@@ -208,9 +216,20 @@ def _work(
     folders = {state.folder.id: state.folder for state in begun.states.values()}
     folder = folders[chunk.folder_id]
     ledger = Ledger()
+    replayed: ReplayedChunk | None = None
+    if backfill.kind is BackfillKind.REPLAY:
+        replayed = ReplayedChunk.of(mailbox, chunk.ids, letters=ports.letters, now=begun.at)
     grant = ports.grants.of(mailbox)
     provider = ports.provider_of(mailbox.provider)
     with provider.open(grant, seconds=ports.remaining_seconds() - END_SECONDS) as session:
+        dead_letters = DeadLetters(
+            fence=fence,
+            run_id=begun.run_id,
+            session=session,
+            letters=ports.letters,
+            now=ports.clock.now,
+            remaining_seconds=ports.remaining_seconds,
+        )
         ingest = Ingest(
             mailbox=mailbox,
             fence=fence,
@@ -222,15 +241,23 @@ def _work(
             remaining_seconds=ports.remaining_seconds,
             folders=folders,
             since=backfill.since,
+            dead_letters=dead_letters,
+            kept=replayed.kept if replayed else None,
             gives_up=chunk.attempts > GIVEN_UP_AFTER
             and backfill.code is ErrorCode.MESSAGE_UNAVAILABLE,
-            mark_suspect=(
-                (lambda name: backfills.mark_chunk_suspect(backfill, chunk, name))
-                if chunk.previous_run_died
-                else None
-            ),
         )
-        finished = ingest.take_in(folder, chunk.ids)
+        careful = replace(
+            ingest, mark_suspect=lambda name: backfills.mark_chunk_suspect(backfill, chunk, name)
+        )
+        dangerous = {
+            name
+            for name in chunk.ids
+            if chunk.previous_run_died or (replayed and replayed.is_dangerous(name))
+        }
+        # What may kill the worker comes last: all else is stored by then.
+        finished = ingest.take_in(
+            folder, [name for name in chunk.ids if name not in dangerous]
+        ) and careful.take_in(folder, [name for name in chunk.ids if name in dangerous])
         if finished:
             again = SecondLook(
                 fence=fence,
@@ -249,11 +276,13 @@ def _work(
     if not finished:
         _go_on_later(backfill, chunk, ports)
         return ChunkReport("continued")
+    if replayed is not None:
+        replayed.settle(fence, ledger, begun.run_id)
     run = Run(
         tenant_id=mailbox.tenant_id,
         mailbox_id=mailbox.id,
         id=begun.run_id,
-        reason=RunReason.BACKFILL,
+        reason=REASONS[backfill.kind],
         started_at=begun.at,
         ended_at=ports.clock.now(),
         counts=ledger.counts(),

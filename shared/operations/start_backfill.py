@@ -9,6 +9,7 @@ from shared.domain.backfill import (
     MAX_DAYS,
     OPEN,
     Backfill,
+    BackfillKind,
     BackfillState,
     window_start,
 )
@@ -62,7 +63,8 @@ def start_backfill(
     if not 1 <= days <= MAX_DAYS:
         raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("days", f"From 1 to {MAX_DAYS}.")])
     if any(
-        other.state in OPEN for other in backfills.list_backfills(mailbox.tenant_id, mailbox.id)
+        other.state in OPEN and other.kind is BackfillKind.IMPORT
+        for other in backfills.list_backfills(mailbox.tenant_id, mailbox.id)
     ):
         raise ConflictError(ErrorCode.WRONG_STATE, words=_ANOTHER_IS_OPEN)
     now = clock.now()

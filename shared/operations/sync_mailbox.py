@@ -52,8 +52,10 @@ from shared.operations.ingest import (
     our_time_is_up,
 )
 from shared.operations.look_again import take_changes
+from shared.operations.note_dead_letters import DeadLetters
 from shared.operations.outcomes import SyncReport, SyncRun, fail, same_before, succeed
 from shared.ports.clock import Clock
+from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.parser import MessageParser
 from shared.ports.provider import Look, MailProvider, MailSession
 from shared.ports.queues import SyncRequest, WorkQueues
@@ -77,6 +79,7 @@ def sync_mailbox(
     mailboxes: MailboxStore,
     messages: MessageStore,
     attachments: AttachmentStore,
+    letters: DeadLetterStore,
     grants: Grants,
     queues: WorkQueues,
     provider_of: Callable[[Provider], MailProvider],
@@ -106,6 +109,7 @@ def sync_mailbox(
         mailboxes=mailboxes,
         messages=messages,
         attachments=attachments,
+        letters=letters,
         parser=parser,
         clock=clock,
         remaining_seconds=remaining_seconds,
@@ -266,6 +270,14 @@ def _sync_folder(
         remaining_seconds=run.remaining_seconds,
         folders={one.id: one for one in look.folders},
         since=mailbox.history_from,
+        dead_letters=DeadLetters(
+            fence=lease.fence,
+            run_id=run.run_id,
+            session=session,
+            letters=run.letters,
+            now=run.clock.now,
+            remaining_seconds=run.remaining_seconds,
+        ),
         gives_up=same_before(mailbox, ErrorCode.MESSAGE_UNAVAILABLE) >= GIVEN_UP_AFTER,
         mark_suspect=_careful_marker(run, lease),
     )

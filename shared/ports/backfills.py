@@ -21,6 +21,13 @@ class BackfillStore(Protocol):
         """
         ...
 
+    def create_replay(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
+        """Add a replay that runs from the start, with its chunks, 99 at most: all or nothing.
+
+        A mailbox may have any number of them, beside an open import. Repeating it changes nothing.
+        """
+        ...
+
     def get_backfill(
         self, tenant_id: TenantId, mailbox_id: MailboxId, backfill_id: BackfillId
     ) -> Backfill | None:

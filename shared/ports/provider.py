@@ -204,6 +204,13 @@ class MailSession(Protocol):
         """Yield the decoded bytes of one leaf in slices of about a megabyte."""
         ...
 
+    def read_raw(self, folder: Folder, provider_message_id: ProviderMessageId) -> Iterator[bytes]:
+        """Yield a message as it is at the provider, in slices; may be called as `read_part`.
+
+        Raises `UnreadableMessageError` too, where it is gone or the provider cannot read it.
+        """
+        ...
+
 
 class MailProvider(Protocol):
     """Opens sessions with mailboxes of one provider."""

@@ -14,6 +14,7 @@ from shared.domain.errors import (
     ErrorCode,
     ReconnectRequiredError,
     RetryLaterError,
+    UnreadableMessageError,
 )
 from shared.domain.folders import FolderRole
 from shared.domain.message import FetchedMessage, MissingMessage
@@ -454,9 +455,41 @@ def test_a_reading_that_is_left_early_disturbs_nothing(world):
     assert len(page.added) == 3
 
 
+def test_a_raw_message_is_had_whole_in_the_middle_of_a_reading(world):
+    world.theirs.deliver(1, 2, 3)
+    world.follow(None)
+    folder = world.folder()
+    by_number = {number: name for name, (number, _flags) in world.copies.items()}
+    with world.session() as session:
+        raws = {
+            number_of(one): b"".join(session.read_raw(folder, one.provider_message_id))
+            for one in session.fetch(folder, list(by_number.values()))
+        }
+    assert set(raws) == {1, 2, 3}
+    for number, raw in raws.items():
+        assert raw == raw_mail(number) or not world.theirs.keeps_bytes
+        assert f"Subject: {number}\r\n".encode() in raw
+
+
+def test_of_a_message_that_is_gone_no_raw_bytes_are_made_up(world):
+    world.theirs.deliver(1, 2)
+    world.follow(None)
+    by_number = {number: name for name, (number, _flags) in world.copies.items()}
+    world.theirs.delete(1)
+    folder = world.folder()
+    with world.session() as session:
+        with pytest.raises(UnreadableMessageError) as caught:
+            list(session.read_raw(folder, by_number[1]))
+        assert list(session.read_raw(folder, by_number[2]))
+    assert caught.value.code is ErrorCode.MESSAGE_GONE
+
+
 def test_reading_leaves_no_mark(world):
     world.theirs.deliver(1)
     world.follow(None)
+    folder = world.folder()
+    with world.session() as session:
+        assert list(session.read_raw(folder, *world.copies))
     told = world.follow(None)
     assert told.changed == {}
     assert [flags.seen for _number, flags in world.copies.values()] == [False]

@@ -14,18 +14,21 @@ from shared.aws.backfill_store import DynamoBackfillStore
 from shared.aws.chunk_slots import DynamoChunkSlots
 from shared.aws.clients import Clients
 from shared.aws.contact_store import DynamoContactStore
+from shared.aws.dead_letter_store import DynamoDeadLetterStore
 from shared.aws.mailbox_store import DynamoMailboxStore
 from shared.aws.message_store import DynamoMessageStore
 from shared.aws.run_store import DynamoRunStore
 from shared.aws.table import Raw, Table
 from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.contacts import ContactStore
+from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.stores import (
     AttachmentStore,
     MailboxStore,
     MessageStore,
     RunStore,
 )
+from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.moto_dynamodb import make_atomic
 from tests.fakes.slots import InMemoryChunkSlots
 from tests.fakes.stores import (
@@ -55,6 +58,7 @@ class Stores:
     attachments: AttachmentStore
     contacts: ContactStore
     slots: ChunkSlots
+    letters: DeadLetterStore
     table: Table | None = None
     clients: Clients | None = None
 
@@ -76,6 +80,7 @@ def in_memory() -> Stores:
         InMemoryAttachmentStore(world),
         InMemoryContactStore(world),
         InMemoryChunkSlots(),
+        InMemoryDeadLetterStore(world),
     )
 
 
@@ -95,6 +100,7 @@ def on_aws() -> Iterator[Stores]:
             S3AttachmentStore(BUCKET, clients),
             DynamoContactStore(table),
             DynamoChunkSlots(table),
+            DynamoDeadLetterStore(table, BUCKET, clients),
             table,
             clients,
         )

@@ -18,6 +18,7 @@ from shared.operations.connect_account import AccountPorts
 from shared.operations.connect_mailbox import ConnectPolicy
 from tests.fakes.attempts import InMemoryAttemptStore, InMemoryGrantHolders
 from tests.fakes.clock import FixedClock
+from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.queues import RecordingWorkQueues
 from tests.fakes.secrets import InMemorySecretStore
 from tests.fakes.sign_in import FakeAccounts, InMemoryOAuthClients
@@ -117,6 +118,7 @@ class Deployment:
         self.backfills = InMemoryBackfillStore(self.world)
         self.runs = InMemoryRunStore(self.world)
         self.attachments = InMemoryAttachmentStore(self.world)
+        self.letters = InMemoryDeadLetterStore(self.world)
         self.attempts = InMemoryAttemptStore()
         self.grant_holders = InMemoryGrantHolders()
         self.accounts = {one: FakeAccounts(one) for one in (Provider.GMAIL, Provider.OUTLOOK)}
@@ -128,7 +130,7 @@ class Deployment:
     def install(self, monkeypatch: Any) -> "Deployment":
         """Have `wiring` give out these."""
         for name in (
-            "mailboxes", "messages", "contacts", "backfills", "runs", "attachments",
+            "mailboxes", "messages", "contacts", "backfills", "runs", "attachments", "letters",
             "queues", "secrets", "clock", "attempts", "grant_holders", "oauth_clients",
         ):  # fmt: skip
             monkeypatch.setattr(wiring, name, lambda name=name: getattr(self, name))

@@ -15,12 +15,14 @@ from shared.domain.message import (
 
 
 class PlainParser:
-    """Reads ASCII messages; one with `X-Test: unreadable` is refused."""
+    """Reads ASCII messages; one with `X-Test: unreadable` is refused until the parser is mended."""
+
+    mended = False
 
     def parse(self, message: FetchedMessage) -> ParsedMessage:
         assert message.raw is not None
         mail = email.message_from_bytes(message.raw)
-        if mail["X-Test"] == "unreadable":
+        if mail["X-Test"] == "unreadable" and not self.mended:
             raise UnreadableMessageError(ErrorCode.MESSAGE_MALFORMED)
         participants = tuple(
             Participant(role, address, name)

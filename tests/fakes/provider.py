@@ -14,6 +14,7 @@ from shared.domain.errors import (
     MailroomError,
     ReconnectRequiredError,
     RetryLaterError,
+    UnreadableMessageError,
 )
 from shared.domain.folders import Folder, FolderRole
 from shared.domain.ids import FolderId, ProviderMessageId
@@ -273,6 +274,12 @@ class FakeSession:
 
     def read_part(self, folder, provider_message_id, section, encoding) -> Iterator[bytes]:
         raise NotImplementedError("messages come whole, so nothing is left at the provider")
+
+    def read_raw(self, folder, provider_message_id) -> Iterator[bytes]:
+        mail = self._mail(folder, provider_message_id)
+        if mail is None:
+            raise UnreadableMessageError(ErrorCode.MESSAGE_GONE)
+        yield mail.raw
 
     def _mail(self, folder: Folder, name: ProviderMessageId) -> FakeMail | None:
         listed = {fake.folder.id for fake in self.server.folders.values() if fake.selectable}

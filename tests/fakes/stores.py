@@ -11,14 +11,24 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
-from shared.domain.backfill import OPEN, RELEASING, Backfill, BackfillState, Chunk, ChunkState
+from shared.domain.backfill import (
+    OPEN,
+    RELEASING,
+    Backfill,
+    BackfillKind,
+    BackfillState,
+    Chunk,
+    ChunkState,
+)
 from shared.domain.contact import Contact
+from shared.domain.dead_letter import DeadLetter
 from shared.domain.errors import ConflictError, ErrorCode, UnreadableMessageError
 from shared.domain.ids import (
     Address,
     BackfillId,
     ContactId,
     FolderId,
+    LetterId,
     MailboxId,
     MessageId,
     ProviderMessageId,
@@ -88,6 +98,8 @@ class World:
     )
     contacts: dict[tuple[TenantId, ContactId], Contact] = field(default_factory=dict)
     attachments: dict[tuple[TenantId, str], bytes] = field(default_factory=dict)
+    letters: dict[Box, dict[LetterId, DeadLetter]] = field(default_factory=dict)
+    raw_messages: dict[tuple[TenantId, MailboxId, LetterId], bytes] = field(default_factory=dict)
     suspect_fences: dict[Box, int] = field(default_factory=dict)
     plan_leases: dict[BackfillId, datetime] = field(default_factory=dict)
     suspect_attempts: dict[tuple[TenantId, MailboxId, BackfillId, int], int] = field(
@@ -405,9 +417,23 @@ class InMemoryBackfillStore:
             stored = self.world.backfills.setdefault((backfill.tenant_id, backfill.mailbox_id), {})
             if backfill.id in stored:
                 return
-            if any(other.state in OPEN for other in stored.values()):
+            if self._another_is_open(backfill):
                 raise wrong_state("another backfill is open")
             stored[backfill.id] = backfill
+
+    def create_replay(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
+        with self.world.lock:
+            stored = self.world.backfills.setdefault((backfill.tenant_id, backfill.mailbox_id), {})
+            if backfill.id not in stored:
+                stored[backfill.id] = backfill
+                self._chunks(backfill).update({chunk.number: chunk for chunk in chunks})
+
+    def _another_is_open(self, backfill: Backfill) -> bool:
+        box = (backfill.tenant_id, backfill.mailbox_id)
+        return backfill.kind is BackfillKind.IMPORT and any(
+            other.state in OPEN and other.kind is BackfillKind.IMPORT and other.id != backfill.id
+            for other in self.world.backfills.get(box, {}).values()
+        )
 
     def get_backfill(
         self, tenant_id: TenantId, mailbox_id: MailboxId, backfill_id: BackfillId
@@ -476,8 +502,7 @@ class InMemoryBackfillStore:
             stored = self._stored(backfill)
             if stored.state is not backfill.state:
                 raise wrong_state(stored.state)
-            others = self.world.backfills[backfill.tenant_id, backfill.mailbox_id].values()
-            if state in OPEN and any(o.state in OPEN for o in others if o.id != backfill.id):
+            if state in OPEN and self._another_is_open(backfill):
                 raise wrong_state("another backfill is open")
             return self._keep(
                 replace(

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared.domain.backfill import Backfill, BackfillState, Chunk
 from shared.domain.contact import Contact
+from shared.domain.dead_letter import DeadLetter, LetterKind, message_letter_id
 from shared.domain.errors import ErrorCode
 from shared.domain.folders import Folder, FolderRole
 from shared.domain.identity import thread_and_message_id
@@ -154,6 +155,25 @@ def some_chunks(backfill: Backfill, count: int) -> list[Chunk]:
         Chunk(backfill.id, number, INBOX, (name(f"{number}a"), name(f"{number}b")))
         for number in range(count)
     ]
+
+
+def a_letter(text: str = "1", **changes) -> DeadLetter:
+    letter = DeadLetter(
+        tenant_id=TENANT,
+        mailbox_id=BOX,
+        id=message_letter_id(name(text)),
+        kind=LetterKind.MESSAGE,
+        code=ErrorCode.MESSAGE_MALFORMED,
+        generation=2,
+        first_seen_at=NOW,
+        last_seen_at=NOW,
+        run_id=RunId("R1"),
+        folder_id=INBOX,
+        provider_message_id=name(text),
+        received_at=later(-60),
+        size=1234,
+    )
+    return replace(letter, **changes)
 
 
 def name(text: str, folder_id: FolderId = INBOX) -> ProviderMessageId:

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from shared.api.schemas.fields import Given, Shown
-from shared.domain.backfill import MAX_DAYS, Backfill, BackfillState
+from shared.domain.backfill import MAX_DAYS, Backfill, BackfillKind, BackfillState
 from shared.domain.errors import Acts, ErrorCode
 from shared.domain.explanations import (
     Explanation,
@@ -26,10 +26,14 @@ class StartBackfill(Given):
 
 
 class BackfillShown(Shown):
-    """An import and how far it has come. `listed` is what its plan names."""
+    """An import, or a replay of dead letters, and how far it has come.
+
+    `listed` is what its plan names; a replay has 0 `days`.
+    """
 
     id: str
     mailbox_id: str
+    kind: BackfillKind
     days: int
     since: datetime
     state: BackfillState
@@ -61,6 +65,7 @@ class BackfillShown(Shown):
         return cls(
             id=backfill.id,
             mailbox_id=backfill.mailbox_id,
+            kind=backfill.kind,
             days=backfill.days,
             since=backfill.since,
             state=backfill.state,

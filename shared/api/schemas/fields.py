@@ -144,6 +144,7 @@ _OUR_ID = re.compile(r"[A-Za-z0-9]{1,64}")
 
 MailboxIdText = Annotated[str, _of_known_form(ErrorCode.MAILBOX_NOT_FOUND)]
 BackfillIdText = Annotated[str, _of_known_form(ErrorCode.BACKFILL_NOT_FOUND)]
+LetterIdText = Annotated[str, _of_known_form(ErrorCode.DEAD_LETTER_NOT_FOUND)]
 RunIdText = Annotated[str, _of_known_form(ErrorCode.RUN_NOT_FOUND)]
 MessageIdText = Annotated[str, _of_known_form(ErrorCode.MESSAGE_NOT_FOUND)]
 ThreadIdText = Annotated[str, _of_known_form(ErrorCode.THREAD_NOT_FOUND)]

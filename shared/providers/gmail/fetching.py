@@ -10,7 +10,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError
+from shared.domain.errors import (
+    ErrorCode,
+    MailroomError,
+    RetryLaterError,
+    UnreadableMessageError,
+)
 from shared.domain.ids import ProviderMessageId
 from shared.domain.message import FetchedMessage, MissingMessage
 from shared.providers.gmail import batch, errors, message
@@ -42,6 +47,16 @@ class Fetching:
         wanted = list(dict.fromkeys(ids))
         for at in range(0, len(wanted), batch.MOST_PARTS):
             yield from self._fetch_batch(wanted[at : at + batch.MOST_PARTS])
+
+    def raw_of(self, name: ProviderMessageId) -> bytes:
+        """Return a message as it is at Gmail; raises `UnreadableMessageError` where it is gone."""
+        with self.api.room:
+            outcome = self._ask_for(name)
+        if isinstance(outcome, MailroomError):
+            raise outcome
+        if isinstance(outcome, MissingMessage) or outcome.raw is None:
+            raise UnreadableMessageError(ErrorCode.MESSAGE_GONE, cause="no message is there")
+        return outcome.raw
 
     def _fetch_batch(
         self, ids: Sequence[ProviderMessageId]

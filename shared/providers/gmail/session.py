@@ -141,6 +141,11 @@ class GmailSession:
         del folder, provider_message_id, section, encoding
         raise UnreadableMessageError(ErrorCode.MESSAGE_GONE, cause="no part is left at Gmail")
 
+    def read_raw(self, folder: Folder, provider_message_id: ProviderMessageId) -> Iterator[bytes]:
+        """See `MailSession.read_raw`; it comes at once, as large as Gmail takes it."""
+        del folder
+        yield self._fetching.raw_of(provider_message_id)
+
     def address(self) -> str:
         """Return the mailbox's address."""
         found = self._api.get("profile", {}, cost=units.GET_PROFILE)

@@ -127,6 +127,10 @@ class ImapSession:
                 self._open_folders, folder, provider_message_id, section, encoding
             )
 
+    def read_raw(self, folder: Folder, provider_message_id: ProviderMessageId) -> Iterator[bytes]:
+        """See `MailSession.read_raw`; the whole of a message is a section without a name."""
+        yield from self.read_part(folder, provider_message_id, "", "")
+
 
 class ImapProvider:
     """The `MailProvider` and `ServerTester` for IMAP and SMTP. Thread-safe."""

@@ -122,6 +122,12 @@ class OutlookSession:
         with errors.where_there_is_no_cursor():
             yield from fetching.read_part(self._session, provider_message_id, section)
 
+    def read_raw(self, folder: Folder, provider_message_id: ProviderMessageId) -> Iterator[bytes]:
+        """See `MailSession.read_raw`; Exchange writes it for us, as for a mail program."""
+        del folder
+        with errors.where_there_is_no_cursor():
+            yield from fetching.read_raw(self._session, provider_message_id)
+
 
 class OutlookProvider:
     """The `MailProvider` and `AccountReader` for Microsoft 365 and Outlook.com. Thread-safe."""

@@ -164,11 +164,20 @@ def _is_about_it(reply: Reply) -> bool:
 def read_part(session: Session, message_id: ProviderMessageId, section: str) -> Iterator[bytes]:
     """Yield an attachment's bytes; `section` is its id. See `MailSession.read_part`."""
     where = f"{message_path(message_id)}/attachments/{quote(section, safe='')}/$value"
+    yield from _content(session, where)
+
+
+def read_raw(session: Session, message_id: ProviderMessageId) -> Iterator[bytes]:
+    """Yield a message as MIME, of any size. See `MailSession.read_raw`."""
+    yield from _content(session, content_path(message_id))
+
+
+def _content(session: Session, where: str) -> Iterator[bytes]:
     for piece in session.graph.slices(where):
         if isinstance(piece, bytes):
             yield piece
         elif is_gone(piece):
-            raise UnreadableMessageError(ErrorCode.MESSAGE_GONE, cause="an attachment is gone")
+            raise UnreadableMessageError(ErrorCode.MESSAGE_GONE, cause="what is read is gone")
         elif _is_about_it(piece) or piece.status in _NO_CONTENT:
             raise UnreadableMessageError(ErrorCode.MESSAGE_MALFORMED, cause="no content")
         else:

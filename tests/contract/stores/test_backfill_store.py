@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.backfill import BackfillState, ChunkState
+from shared.domain.backfill import BackfillKind, BackfillState, ChunkState
 from shared.domain.errors import ConflictError, ErrorCode
 from shared.domain.lease import Fence
 from shared.domain.ledger import Counts
@@ -81,6 +81,37 @@ def test_a_mailbox_has_one_open_backfill(stores):
     stores.backfills.set_backfill_state(first, BackfillState.CANCELLED, now=later(1))
     stores.backfills.create_backfill(second)
     assert [one.id for one in stores.backfills.list_backfills(TENANT, BOX)] == ["01B", "01A"]
+
+
+def test_replays_are_as_many_as_wanted_beside_an_open_import(stores):
+    imported = a_backfill("01A")
+    stores.backfills.create_backfill(imported)
+    replays = [
+        a_backfill(
+            f"01R{number}",
+            kind=BackfillKind.REPLAY,
+            state=BackfillState.RUNNING,
+            chunks=2,
+            planned=4,
+            started_at=later(0),
+            progressed_at=later(0),
+        )
+        for number in range(2)
+    ]
+    for replay in replays:
+        for _ in range(2):
+            stores.backfills.create_replay(replay, some_chunks(replay, 2))
+        assert read(stores, replay) == replay
+    # Its chunks are handed out, found and counted as any backfill's.
+    released = stores.backfills.raise_released(replays[0], 1)
+    assert [chunk.number for chunk in stores.backfills.open_chunks(released)] == [0]
+    # Its end opens nothing and closes nothing: the import is still the open one.
+    for state in (BackfillState.FAILED, BackfillState.RUNNING, BackfillState.CANCELLED):
+        replay = read(stores, replays[0])
+        stores.backfills.set_backfill_state(replay, state, now=later(1))
+    assert refusal(stores.backfills.create_backfill, a_backfill("01B")) is ErrorCode.WRONG_STATE
+    stores.backfills.set_backfill_state(imported, BackfillState.CANCELLED, now=later(2))
+    stores.backfills.create_backfill(a_backfill("01B"))
 
 
 def test_open_backfills_of_all_tenants_are_found_until_they_are_over(stores):

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.backfill import BackfillState
+from shared.domain.backfill import BackfillKind, BackfillState
 from shared.domain.errors import ConflictError, ErrorCode, StoreThrottledError
-from shared.domain.ids import RunId
+from shared.domain.ids import BackfillId, RunId
 from shared.domain.lease import Fence
 from shared.domain.mailbox import RunState
 from shared.domain.message import Body, Flags
@@ -33,6 +33,7 @@ from tests.fakes.values import (
     a_backfill,
     a_contact,
     a_folder,
+    a_letter,
     a_mailbox,
     a_new_copy,
     a_run,
@@ -163,6 +164,38 @@ def release(stores, record):
     return lambda: stores.backfills.raise_released(backfill, 2)
 
 
+def create_replay(stores, _):
+    replay = a_backfill(
+        kind=BackfillKind.REPLAY, state=BackfillState.RUNNING, days=0, chunks=60, planned=120
+    )
+    return lambda: stores.backfills.create_replay(replay, some_chunks(replay, 60))
+
+
+def note_raw(stores, record):
+    fence = Fence(TENANT, BOX, record.mailbox.generation)
+    letter = stores.letters.note(fence, a_letter())
+
+    def keep_and_note():
+        size = stores.letters.keep_raw(TENANT, BOX, letter.id, iter([b"abc"]), limit=9)
+        stores.letters.note_raw(fence, letter.id, size=size, missing=None)
+
+    return keep_and_note
+
+
+def note_replay(stores, record):
+    fence = Fence(TENANT, BOX, record.mailbox.generation)
+    letters = [stores.letters.note(fence, a_letter(str(number))) for number in range(3)]
+    replay_id = BackfillId("01RP")
+    return lambda: stores.letters.note_replay(letters, at=later(5), replay_id=replay_id)
+
+
+def remove_letters(stores, record):
+    note_raw(stores, record)()
+    fence = Fence(TENANT, BOX, record.mailbox.generation)
+    letters = [a_letter(), stores.letters.note(fence, a_letter("2"))]
+    return lambda: stores.letters.remove_letters(fence, [letter.id for letter in letters])
+
+
 def put_contact(stores, _):
     stores.contacts.put_contact(a_contact("c1", ADA), expected_version=0)
     changed = a_contact("c1", BOB, name="New")
@@ -188,6 +221,9 @@ FLOWS = [
     cancel,
     wait,
     release,
+    create_replay,
+    note_raw,
+    note_replay,
     put_contact,
 ]
 
@@ -212,6 +248,8 @@ def fresh(stores):
         stores.clients.s3.delete_object(Bucket=BUCKET, Key=one["Key"])
 
 
+# Of what is in two places the object is gone while the item waits to be written.
+@pytest.mark.parametrize("flow", [*FLOWS, remove_letters], ids=lambda flow: flow.__name__)
 def test_dying_or_losing_an_answer_at_any_write_leads_to_the_same_end(aws, flow):
     call = prepared(aws, flow)
     with failing(aws, lost, at=10_000) as effects:

@@ -21,6 +21,7 @@ from tests.fakes.values import (
     a_backfill,
     a_contact,
     a_folder,
+    a_letter,
     a_mailbox,
     a_new_copy,
     a_run,
@@ -55,6 +56,10 @@ def fill(stores, tenant, text) -> None:
         a_contact(text, BOB, f"{text}@x.example", tenant_id=tenant), expected_version=None
     )
     stores.attachments.put(tenant, iter([b"abc"]), limit=9)
+    letter = a_letter(text, tenant_id=tenant, folder_id=text)
+    stores.letters.note(lease.fence, letter)
+    stores.letters.keep_raw(tenant, BOX, letter.id, iter([b"raw"]), limit=9)
+    stores.letters.note_raw(lease.fence, letter.id, size=3, missing=None)
 
 
 def seen_by(stores, tenant, text):
@@ -77,6 +82,10 @@ def seen_by(stores, tenant, text):
         stores.messages.live_copies(tenant, BOX, ids_begin_with=text),
         stores.messages.by_address(tenant, ADA, before=None, limit=99),
         stores.messages.by_address(tenant, f"{text}@x.example", before=None, limit=99),
+        stores.letters.list_letters(tenant, BOX, before=None, limit=9),
+        list(stores.letters.all_letters(tenant, BOX)),
+        stores.letters.get_letter(tenant, BOX, a_letter(text).id),
+        stores.letters.read_raw(a_letter(text, tenant_id=tenant, raw_size=3)),
         stores.contacts.list_contacts(tenant, after=None, limit=99),
         stores.contacts.contacts_by_address(tenant, [ADA, BOB, f"{text}@x.example"]),
     ]

@@ -8,13 +8,16 @@ from hypothesis import strategies as st
 
 from infra.tasks.openapi import CALLBACK, contract
 from shared.domain.backfill import Backfill, BackfillState
-from shared.domain.ids import BackfillId, RunId
+from shared.domain.dead_letter import DeadLetter, LetterKind, message_letter_id
+from shared.domain.errors import ErrorCode
+from shared.domain.ids import BackfillId, ProviderMessageId, RunId
+from shared.domain.lease import Fence
 from shared.domain.ledger import Counts
 from shared.domain.mailbox import MailboxKind, Visibility
 from shared.domain.message import StoredAttachment
 from shared.domain.run import Run, RunReason
 from tests.fakes.deployment import Deployment
-from tests.fakes.mail import START, add_contact, add_mailbox, message_of, store
+from tests.fakes.mail import INBOX, START, add_contact, add_mailbox, message_of, store
 
 LOGIN = {"host": "imap.example.org", "username": "else", "password": "not-a-real-one"}
 BODIES = {
@@ -53,8 +56,15 @@ def fill(app):
     app.backfills.create_backfill(backfill)
     run = Run(box.tenant_id, box.id, RunId("RUN1"), RunReason.SCHEDULE, START, START, Counts())
     app.world.runs[box.tenant_id, box.id] = {run.id: run}
+    name = ProviderMessageId("INBOX.1.1")
+    letter = DeadLetter(
+        box.tenant_id, box.id, message_letter_id(name), LetterKind.MESSAGE,
+        ErrorCode.MESSAGE_MALFORMED, box.generation, START, START,
+        folder_id=INBOX, provider_message_id=name, raw_size=1,
+    )  # fmt: skip
+    app.letters.note(Fence(box.tenant_id, box.id, box.generation), letter)
     return {
-        "mailbox_id": box.id, "contact_id": "theirs", "message_id": message.id,
+        "letter_id": letter.id, "mailbox_id": box.id, "contact_id": "theirs", "message_id": message.id,
         "thread_id": message.thread_id, "backfill_id": "BF1", "run_id": "RUN1", "n": "0",
     }  # fmt: skip
 
@@ -75,6 +85,7 @@ def test_a_foreign_id_answers_as_an_unknown_one(app, method, path):
     assert foreign[0] == 404
     assert repr(app.world) == before
     assert not app.queues.syncs
+    assert not app.queues.chunks
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES, ids=lambda value: value)

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from email.utils import format_datetime
 
 from shared.domain.connecting import Wishes
-from shared.domain.ids import MailboxId, TenantId, UserId
+from shared.domain.dead_letter import DeadLetter
+from shared.domain.ids import LetterId, MailboxId, TenantId, UserId
 from shared.domain.mail_server import Security, ServerLogin, ServerSettings, Verdict
 from shared.domain.mailbox import Mailbox
 from shared.domain.secret import Secret
@@ -21,12 +22,19 @@ from shared.operations.disconnect_mailbox import disconnect_mailbox
 from shared.operations.maintain_mailboxes import release_lost_chunks
 from shared.operations.plan_backfill import plan_backfill
 from shared.operations.reconnect_mailbox import ReconnectRequest, reconnect_mailbox
+from shared.operations.replay_dead_letters import (
+    Replay,
+    ReplayPorts,
+    replay_dead_letter,
+    replay_dead_letters,
+)
 from shared.operations.run_backfill_chunk import ChunkPorts, run_backfill_chunk
 from shared.operations.schedule_sync import schedule_sync
 from shared.operations.sync_mailbox import sync_mailbox
 from shared.ports.queues import SyncRequest
 from tests.fakes.attempts import InMemoryGrantHolders
 from tests.fakes.clock import FixedClock
+from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.parser import PlainParser
 from tests.fakes.provider import FakeMailServer
 from tests.fakes.queues import RecordingTickRelay, RecordingWorkQueues
@@ -56,6 +64,8 @@ EFFECTS = [
     "fail_",
     "add_folders",
     "set_",
+    "note",
+    "keep_",
     "put",
     "start_",
     "raise_",
@@ -144,6 +154,7 @@ class Machine:
         self.queues = RecordingWorkQueues()
         self.secret_store = InMemorySecretStore()
         self.tester = AcceptingTester(server)
+        self.parser = PlainParser()
         self.rng = random.Random(1)
         self.seconds_left = 100.0
         self.gmail_units_per_minute = 6_000
@@ -155,6 +166,7 @@ class Machine:
         self.slots = guard(InMemoryChunkSlots())
         self.messages = guard(InMemoryMessageStore(self.world))
         self.attachments = guard(InMemoryAttachmentStore(self.world))
+        self.letters = guard(InMemoryDeadLetterStore(self.world))
         self.secrets = guard(self.secret_store)
         self.grants = Grants(self.secrets, no_sign_in, None, self.clock)
         self.holders = guard(InMemoryGrantHolders())
@@ -204,6 +216,20 @@ class Machine:
             clock=self.clock,
         )
 
+    def replay(
+        self, mailbox_id: MailboxId, letter_id: LetterId | None = None, viewer=ADA
+    ) -> Replay:
+        ports = ReplayPorts(
+            mailboxes=self.mailboxes,
+            backfills=self.backfills,
+            letters=self.letters,
+            queues=self.guarded_queues,
+            clock=self.clock,
+        )
+        if letter_id is None:
+            return replay_dead_letters(viewer, mailbox_id, ports=ports)
+        return replay_dead_letter(viewer, mailbox_id, letter_id, ports=ports)
+
     # what functions do
 
     def sync(self, request: SyncRequest, *, asked_at: datetime | None = None):
@@ -212,10 +238,11 @@ class Machine:
             mailboxes=self.mailboxes,
             messages=self.messages,
             attachments=self.attachments,
+            letters=self.letters,
             grants=self.grants,
             queues=self.guarded_queues,
             provider_of=lambda _provider: self.server,
-            parser=PlainParser(),
+            parser=self.parser,
             clock=self.clock,
             rng=self.rng,
             remaining_seconds=lambda: self.seconds_left,
@@ -245,10 +272,11 @@ class Machine:
             slots=self.slots,
             messages=self.messages,
             attachments=self.attachments,
+            letters=self.letters,
             grants=self.grants,
             queues=self.guarded_queues,
             provider_of=lambda _provider: self.server,
-            parser=PlainParser(),
+            parser=self.parser,
             clock=self.clock,
             rng=self.rng,
             remaining_seconds=lambda: self.seconds_left,
@@ -300,6 +328,11 @@ class Machine:
             self.drain()
 
     # what is seen
+
+    def letters_of(self, mailbox_id: MailboxId) -> list[DeadLetter]:
+        """Return what stands, oldest first."""
+        stored = self.world.letters.get((TENANT, mailbox_id), {}).values()
+        return sorted(stored, key=lambda letter: (letter.first_seen_at, letter.kind, letter.id))
 
     def live_copies(self, mailbox_id: MailboxId) -> dict:
         return {

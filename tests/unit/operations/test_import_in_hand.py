@@ -72,6 +72,7 @@ def bury(machine, request):
         sent_at=NOW,
         mailboxes=machine.mailboxes,
         backfills=machine.backfills,
+        letters=machine.letters,
         clock=machine.clock,
     )
 

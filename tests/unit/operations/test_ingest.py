@@ -8,7 +8,7 @@ import pytest
 
 from shared.domain.errors import ErrorCode, RetryLaterError
 from shared.domain.folders import Folder, FolderRole
-from shared.domain.ids import ProviderMessageId, TenantId, UserId
+from shared.domain.ids import ProviderMessageId, RunId, TenantId, UserId
 from shared.domain.lease import Fence
 from shared.domain.ledger import Counts, Ledger
 from shared.domain.message import FetchedMessage, FetchedPart, Flags, MissingMessage, RemotePart
@@ -16,7 +16,9 @@ from shared.domain.visibility import Access, Viewer
 from shared.mime.parse import MimeParser
 from shared.mime.sanitise import Sanitised
 from shared.operations.ingest import BATCH_BYTES, Ingest
+from shared.operations.note_dead_letters import DeadLetters
 from shared.operations.read_mail import read_message
+from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.mail import INBOX, START, add_contact, add_mailbox
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
@@ -79,6 +81,14 @@ def taking_in(world: World, box, session: Session, **changes) -> Ingest:
         "folders": {FOLDER.id: FOLDER},
         "since": None,
     }
+    parts["dead_letters"] = DeadLetters(
+        fence=parts["fence"],
+        run_id=RunId("R1"),
+        session=session,
+        letters=InMemoryDeadLetterStore(world),
+        now=lambda: START,
+        remaining_seconds=lambda: 100.0,
+    )
     return Ingest(**{**parts, **changes})
 
 

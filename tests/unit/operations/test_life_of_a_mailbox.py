@@ -51,17 +51,18 @@ def ports(machine, *names):
     every = {
         "mailboxes": machine.mailboxes,
         "backfills": machine.backfills,
+        "letters": machine.letters,
         "queues": machine.guarded_queues,
         "clock": machine.clock,
     }
-    return {name: every[name] for name in names or every}
+    return {name: every[name] for name in names or every.keys() - {"letters"}}
 
 
 def bury(machine, request, *, sent_at=None):
     record_dead_letter(
         request,
         sent_at=sent_at or machine.clock.now(),
-        **ports(machine, "mailboxes", "backfills", "clock"),
+        **ports(machine, "mailboxes", "backfills", "letters", "clock"),
     )
 
 

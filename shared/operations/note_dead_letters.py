@@ -1,0 +1,135 @@
+"""In which order a message that is given up becomes a dead letter, so that none is lost in silence.
+
+1. the letter, fenced: whoever dies from here on leaves it behind
+2. the raw message, as far as it can be had; why not is noted, and only our own store being busy
+   ends the run, which is tried again
+3. only then is the message settled by the caller: no cursor passes one that has no letter
+
+A run that dies in between meets the message again, and notes the same letter.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.domain.dead_letter import (
+    MOST_RAW_BYTES,
+    DeadLetter,
+    LetterKind,
+    message_letter_id,
+)
+from shared.domain.errors import (
+    ErrorCode,
+    MailroomError,
+    StoreThrottledError,
+    UnreadableMessageError,
+)
+from shared.domain.folders import Folder
+from shared.domain.ids import ProviderMessageId, RunId
+from shared.domain.lease import Fence
+from shared.domain.message import FetchedMessage
+from shared.ports.dead_letters import DeadLetterStore
+from shared.ports.provider import MailSession
+
+RAW_TRIES = 3
+"""So often a raw message is asked for that could not be had; one that killed its reader, once."""
+RAW_LASTS = timedelta(seconds=30)
+"""What reading one may take of a run."""
+LEAST_SECONDS = 30.0
+"""With less time left nothing is read that no run depends on."""
+_SLICE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetters:
+    """Notes what one run gives up."""
+
+    fence: Fence
+    run_id: RunId
+    session: MailSession
+    letters: DeadLetterStore
+    now: Callable[[], datetime]
+    remaining_seconds: Callable[[], float]
+
+    def give_up(
+        self,
+        folder: Folder,
+        name: ProviderMessageId,
+        code: ErrorCode,
+        fetched: FetchedMessage | None = None,
+    ) -> None:
+        """Note the letter of a message, and keep its raw bytes if that can be done.
+
+        Raises what a store raises of the letter itself; of the raw message only
+        `StoreThrottledError`: what is fetched now may not be had again.
+        """
+        now = self.now()
+        letter = DeadLetter(
+            tenant_id=self.fence.tenant_id,
+            mailbox_id=self.fence.mailbox_id,
+            id=message_letter_id(name),
+            kind=LetterKind.MESSAGE,
+            code=code,
+            generation=self.fence.generation,
+            first_seen_at=now,
+            last_seen_at=now,
+            run_id=self.run_id,
+            folder_id=folder.id,
+            provider_message_id=name,
+            received_at=fetched.received_at if fetched else None,
+            size=fetched.size if fetched else None,
+        )
+        stands = self.letters.note(self.fence, letter)
+        if stands.raw_size is not None:
+            return
+        if fetched is not None and fetched.raw is not None:
+            self._keep(stands, _slices(fetched.raw))
+        elif code is ErrorCode.NOT_HANDED_OVER:
+            self._note_missing(stands, code)
+        elif self._may_be_asked_for(stands):
+            # What is said if the process dies of it: then nobody tries again.
+            self._note_missing(stands, ErrorCode.KILLED_ITS_READER)
+            self._keep(stands, self._of_provider(folder, name))
+        elif stands.raw_missing is None:
+            self._note_missing(stands, ErrorCode.CONNECTION_TIMED_OUT)
+
+    def _may_be_asked_for(self, letter: DeadLetter) -> bool:
+        if self.remaining_seconds() < LEAST_SECONDS or letter.attempts > RAW_TRIES:
+            return False
+        return letter.raw_missing is not ErrorCode.KILLED_ITS_READER
+
+    def _keep(self, letter: DeadLetter, slices: Iterable[bytes]) -> None:
+        missing: ErrorCode | None = None
+        size: int | None = None
+        busy: StoreThrottledError | None = None
+        try:
+            size = self.letters.keep_raw(
+                letter.tenant_id, letter.mailbox_id, letter.id, slices, limit=MOST_RAW_BYTES
+            )
+        except StoreThrottledError as error:
+            missing, busy = error.code, error
+        except MailroomError as error:
+            missing = error.code
+        except Exception:  # boundary: the letter stands, and that is what the run owes
+            missing = ErrorCode.INTERNAL
+        self.letters.note_raw(self.fence, letter.id, size=size, missing=missing)
+        if busy is not None:
+            raise busy
+
+    def _note_missing(self, letter: DeadLetter, code: ErrorCode) -> None:
+        self.letters.note_raw(self.fence, letter.id, size=None, missing=code)
+
+    def _of_provider(self, folder: Folder, name: ProviderMessageId) -> Iterator[bytes]:
+        until = self.now() + RAW_LASTS
+        for piece in self.session.read_raw(folder, name):
+            yield piece
+            if self.now() > until or self.remaining_seconds() < LEAST_SECONDS:
+                raise UnreadableMessageError(
+                    ErrorCode.CONNECTION_TIMED_OUT, cause="raw message not read in time"
+                )
+
+
+def _slices(raw: bytes) -> Iterator[bytes]:
+    view = memoryview(raw)
+    for at in range(0, len(raw), _SLICE_BYTES):
+        yield bytes(view[at : at + _SLICE_BYTES])

@@ -1,0 +1,235 @@
+"""What is done when a person has dead letters replayed.
+
+Messages are read again by a backfill of their own, beside whatever goes on: it takes the path of
+every chunk (lease, strikes, fence, ledger, sweeper), and `replayed_chunk` decides what becomes of a
+letter then. Work is sent to its queue again and its letter goes after that: whoever dies between
+the two leaves a letter that can be replayed once more, and work that fails again leaves it anew.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from shared.domain.backfill import (
+    CHUNK_SIZE,
+    OPEN,
+    Backfill,
+    BackfillKind,
+    BackfillState,
+    plan_chunks,
+)
+from shared.domain.dead_letter import DeadLetter, LetterKind
+from shared.domain.errors import ConflictError, ErrorCode, RequestError
+from shared.domain.ids import BackfillId, FolderId, LetterId, MailboxId, ProviderMessageId, new_ulid
+from shared.domain.lease import Fence
+from shared.domain.mailbox import Mailbox, MailboxStatus
+from shared.domain.permissions import require_change
+from shared.domain.visibility import Viewer
+from shared.operations.release_chunks import release_chunks
+from shared.operations.request_sync import request_sync
+from shared.operations.start_backfill import BackfillAction, change_backfill
+from shared.ports.backfills import BackfillStore
+from shared.ports.clock import Clock
+from shared.ports.dead_letters import DeadLetterStore
+from shared.ports.queues import ChunkRequest, PlanRequest, WorkQueues
+from shared.ports.stores import MailboxStore
+
+MOST_AT_ONCE = 1_000
+"""Letters of one request; the answer says how many are left."""
+MOST_CHUNKS = 90
+"""They are written in one transaction with their backfill; a folder has at least one."""
+_ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayPorts:
+    """What replaying needs from the world."""
+
+    mailboxes: MailboxStore
+    backfills: BackfillStore
+    letters: DeadLetterStore
+    queues: WorkQueues
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a request had replayed."""
+
+    queued: tuple[LetterId, ...]
+    """Those of a replay that is under way already are among them, and are not queued twice."""
+    backfill_id: BackfillId | None
+    """The one that reads the messages; None where no message was to be read."""
+    left: int = 0
+    """Letters to be replayed by the same request again."""
+
+
+def replay_dead_letter(
+    viewer: Viewer, mailbox_id: MailboxId, letter_id: LetterId, *, ports: ReplayPorts
+) -> Replay:
+    """Have one letter replayed.
+
+    Raises `RequestError(DEAD_LETTER_NOT_FOUND)`, and `ConflictError(WRONG_STATE)` while the mailbox
+    is not active or another import is in the way of the one that failed.
+    """
+    mailbox = _changeable(viewer, mailbox_id, ports)
+    letter = ports.letters.get_letter(mailbox.tenant_id, mailbox.id, letter_id)
+    if letter is None:
+        raise RequestError(ErrorCode.DEAD_LETTER_NOT_FOUND)
+    _require_active(mailbox)
+    if letter.kind is LetterKind.MESSAGE:
+        return _replay_messages(mailbox, [letter], ports)
+    if not _replay_work(viewer, mailbox, letter, ports):
+        words = "Another import of this mailbox is not over yet; replay this one after it."
+        raise ConflictError(ErrorCode.WRONG_STATE, words=words)
+    return Replay((letter.id,), None)
+
+
+def replay_dead_letters(viewer: Viewer, mailbox_id: MailboxId, *, ports: ReplayPorts) -> Replay:
+    """Have all of a mailbox's letters replayed that something can be done about, oldest first.
+
+    Raises `ConflictError(WRONG_STATE)` while the mailbox is not active.
+    """
+    mailbox = _changeable(viewer, mailbox_id, ports)
+    _require_active(mailbox)
+    waiting = sorted(
+        (
+            letter
+            for letter in ports.letters.all_letters(mailbox.tenant_id, mailbox.id)
+            # The provider no longer has it and we kept nothing: only where it is asked for itself.
+            if letter.code is not ErrorCode.MESSAGE_GONE or letter.raw_size is not None
+        ),
+        key=lambda letter: (letter.first_seen_at, letter.id),
+    )
+    chosen = waiting[:MOST_AT_ONCE]
+    work = [letter for letter in chosen if letter.kind is not LetterKind.MESSAGE]
+    done = [letter.id for letter in work if _replay_work(viewer, mailbox, letter, ports)]
+    messages = [letter for letter in chosen if letter.kind is LetterKind.MESSAGE]
+    replay = _replay_messages(mailbox, messages, ports)
+    left = len(waiting) - len(done) - len(replay.queued)
+    return Replay((*done, *replay.queued), replay.backfill_id, left)
+
+
+def _changeable(viewer: Viewer, mailbox_id: MailboxId, ports: ReplayPorts) -> Mailbox:
+    record = ports.mailboxes.get(viewer.tenant_id, mailbox_id)
+    return require_change(viewer, record.mailbox if record else None)
+
+
+def _require_active(mailbox: Mailbox) -> None:
+    if mailbox.status is not MailboxStatus.ACTIVE:
+        words = f"Only an active mailbox reads its mail again, and this one is `{mailbox.status}`."
+        raise ConflictError(ErrorCode.WRONG_STATE, words=words)
+
+
+# ---- messages ----
+
+
+def _replay_messages(mailbox: Mailbox, letters: Sequence[DeadLetter], ports: ReplayPorts) -> Replay:
+    at_work = _at_work(letters, ports.backfills)
+    under_way = [letter for letter in letters if letter.replay_id in at_work]
+    by_folder: dict[FolderId, list[ProviderMessageId]] = {}
+    for letter in letters:
+        folder_id, name = letter.folder_id, letter.provider_message_id
+        if folder_id is not None and name is not None and letter.replay_id not in at_work:
+            by_folder.setdefault(folder_id, []).append(name)
+    if not by_folder:
+        replay_id = under_way[-1].replay_id if under_way else None
+        return Replay(tuple(letter.id for letter in under_way), replay_id)
+    backfill, names = _read_again(mailbox, by_folder, ports)
+    fresh = [letter for letter in letters if letter.provider_message_id in names]
+    ports.letters.note_replay(fresh, at=backfill.created_at, replay_id=backfill.id)
+    return Replay(tuple(letter.id for letter in (*under_way, *fresh)), backfill.id)
+
+
+def _at_work(letters: Sequence[DeadLetter], backfills: BackfillStore) -> set[BackfillId]:
+    named = {letter.replay_id: letter for letter in letters if letter.replay_id is not None}
+    found = (
+        backfills.get_backfill(letter.tenant_id, letter.mailbox_id, replay_id)
+        for replay_id, letter in named.items()
+    )
+    return {replay.id for replay in found if replay is not None and replay.state in OPEN}
+
+
+def _read_again(
+    mailbox: Mailbox,
+    ids_by_folder: Mapping[FolderId, Sequence[ProviderMessageId]],
+    ports: ReplayPorts,
+) -> tuple[Backfill, frozenset[ProviderMessageId]]:
+    """Begin the backfill that reads these; return it, and which of them it has room for.
+
+    It is written with its chunks before the queue is told: whoever dies between the two has the
+    sweeper tell it.
+    """
+    now = ports.clock.now()
+    backfill_id = BackfillId(new_ulid(now))
+    chunks = plan_chunks(backfill_id, ids_by_folder.items(), size=CHUNK_SIZE)[:MOST_CHUNKS]
+    backfill = Backfill(
+        tenant_id=mailbox.tenant_id,
+        mailbox_id=mailbox.id,
+        id=backfill_id,
+        days=0,
+        since=mailbox.history_from or _ALWAYS,
+        state=BackfillState.RUNNING,
+        created_at=now,
+        generation=mailbox.generation,
+        chunks=len(chunks),
+        planned=sum(len(chunk.ids) for chunk in chunks),
+        started_at=now,
+        progressed_at=now,
+        kind=BackfillKind.REPLAY,
+    )
+    ports.backfills.create_replay(backfill, chunks)
+    release_chunks(backfill, mailbox.provider, backfills=ports.backfills, queues=ports.queues)
+    return backfill, frozenset(name for chunk in chunks for name in chunk.ids)
+
+
+# ---- work ----
+
+
+def _replay_work(viewer: Viewer, mailbox: Mailbox, letter: DeadLetter, ports: ReplayPorts) -> bool:
+    """Queue the work again, if there is any left, and remove its letter; return whether."""
+    if letter.kind is LetterKind.SYNC:
+        # As a person's wish, which overrides the rest a mailbox was put to when its poll was lost.
+        request_sync(
+            viewer, mailbox.id, mailboxes=ports.mailboxes, queues=ports.queues, clock=ports.clock
+        )
+    elif letter.backfill_id is not None and not _go_on(
+        viewer, mailbox, letter.backfill_id, letter.chunk, ports
+    ):
+        return False
+    fence = Fence(mailbox.tenant_id, mailbox.id, mailbox.generation)
+    ports.letters.remove_letters(fence, [letter.id])
+    return True
+
+
+def _go_on(
+    viewer: Viewer,
+    mailbox: Mailbox,
+    backfill_id: BackfillId,
+    chunk: int | None,
+    ports: ReplayPorts,
+) -> bool:
+    """Go on with a backfill; of one that is over or cancelled nothing is left to be done."""
+    backfill = ports.backfills.get_backfill(mailbox.tenant_id, mailbox.id, backfill_id)
+    if backfill is None or backfill.state not in {*OPEN, BackfillState.FAILED}:
+        return True
+    if backfill.state is BackfillState.FAILED:
+        try:
+            change_backfill(
+                viewer,
+                mailbox.id,
+                backfill_id,
+                BackfillAction.RESUME,
+                mailboxes=ports.mailboxes,
+                backfills=ports.backfills,
+                queues=ports.queues,
+                clock=ports.clock,
+            )
+        except ConflictError:
+            return False
+    elif chunk is None:
+        ports.queues.send_plan(PlanRequest(mailbox.tenant_id, mailbox.id, backfill_id))
+    else:
+        request = ChunkRequest(mailbox.tenant_id, mailbox.id, backfill_id, chunk)
+        ports.queues.send_chunks([request])
+    return True
