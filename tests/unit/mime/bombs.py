@@ -87,6 +87,11 @@ BOMBS = {
         + (b"A" * 76 + b"\r\n") * 600_000
         + b"A\r\n--b--\r\n"
     ),
+    "broken base64 of one line": lambda: (
+        HEAD
+        + b"Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + b"\xc3" * (49 * MEGABYTE)
+    ),
     "base64 text of short lines": lambda: (
         HEAD
         + b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\nA\r\n"

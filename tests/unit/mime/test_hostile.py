@@ -12,42 +12,11 @@ from shared.domain.errors import UnreadableMessageError
 from shared.domain.message import ParsedMessage
 from shared.mime.parse import MimeParser
 from tests.unit.mime import bombs
-from tests.unit.mime.mail import PAYLOADS, in_parts, parse, whole
+from tests.unit.mime.hostile import TOKENS, mutated
+from tests.unit.mime.mail import in_parts, parse, whole
 
 MOST_SECONDS = 2
 """The worst known are 50 MB of broken UTF-8 and 50 MB without a line end: about a second each."""
-
-SEEDS = [path.read_bytes() for path in sorted(PAYLOADS.glob("*.eml"))]
-TOKENS = [
-    b"\r\n", b"\n", b"\r", b"\0", b"--", b"--=_b", b"--=_b--", b"\r\n\r\n", b":", b";", b'"', b"<",
-    b">", b"(", b"\\", b"=?utf-8?q?", b"?=", b"=?utf-8?b?////?=", b"=ED=A0=80", b"\xed\xa0\x80",
-    b"\xff\xfe", b"boundary=", b'boundary=""', b"charset=utf-16", b"charset=hex", b"charset=idna",
-    b"Content-Type: multipart/mixed", b"Content-Type: message/rfc822", b"Content-Type: text/html",
-    b"Content-Transfer-Encoding: base64", b"Content-Transfer-Encoding: x-uuencode",
-    b"Content-Type: text/plain; charset=utf-7", b"+2AA-", b"+ADw-", b"=", b"=\r\n", b"&#0;",
-    b"&#xD800;", b"From: ", b"References: ", b"Date: ", b"To: @", b"<div>", b"<!--", b"<pre>",
-]  # fmt: skip
-
-
-def mutated(random_: random.Random) -> bytes:
-    raw = bytearray(random_.choice(SEEDS))
-    for _ in range(random_.randint(1, 12)):
-        at = random_.randrange(len(raw) + 1)
-        upto = min(len(raw), at + random_.randint(0, 40))
-        match random_.randrange(5):
-            case 0:
-                raw[at:at] = random_.choice(TOKENS)
-            case 1:
-                del raw[at:upto]
-            case 2:
-                raw[at:at] = raw[at:upto] * random_.randint(1, 5)
-            case 3:
-                raw[at:upto] = random_.randbytes(upto - at)
-            case _:
-                other = random_.choice(SEEDS)
-                cut = random_.randrange(len(other) + 1)
-                raw[at:at] = other[cut : cut + 200]
-    return bytes(raw)
 
 
 def texts(message: ParsedMessage) -> list[str]:
