@@ -163,13 +163,13 @@ class MailSession(Protocol):
         ...
 
     def list_window(
-        self, folder: Folder, *, since: datetime, upto: Cursor
+        self, folder: Folder, *, since: datetime, upto: Cursor, before: datetime | None = None
     ) -> tuple[ProviderMessageId, ...]:
         """Return the ids of a window, newest first.
 
-        They were received at or after `since` and lie before the position `upto`; where positions
-        and listings cannot be compared, some later ones too. Raises `CursorExpiredError` where the
-        folder was renumbered since `upto`.
+        They were received at or after `since` and before `before`, to a few seconds, and lie before
+        the position `upto`; where positions and listings cannot be compared, some later ones too.
+        Raises `CursorExpiredError` where the folder was renumbered since `upto`.
         """
         ...
 

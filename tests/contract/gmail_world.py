@@ -150,9 +150,9 @@ class GmailWorld(MovingWorld):
     def followed(self, name="INBOX"):
         return labels.ALL
 
-    def window(self, *, since, upto, name="INBOX"):
+    def window(self, *, since, upto, before=None, name="INBOX"):
         with self.session() as session:
-            names = session.list_window(labels.ALL, since=since, upto=upto)
+            names = session.list_window(labels.ALL, since=since, upto=upto, before=before)
             found = {one.provider_message_id: one for one in session.fetch(labels.ALL, names)}
         return [number_of(found[name]) for name in names]
 

@@ -277,11 +277,18 @@ class ProviderWorld:
             (tallies,) = session.tallies([folder], instants).values()
         return list(tallies)
 
-    def window(self, *, since: datetime, upto: Cursor, name: str = "INBOX") -> list[int]:
+    def window(
+        self,
+        *,
+        since: datetime,
+        upto: Cursor,
+        before: datetime | None = None,
+        name: str = "INBOX",
+    ) -> list[int]:
         """The numbers of a window in the order it is listed."""
         folder = self.folder(name)
         with self.session() as session:
-            names = session.list_window(folder, since=since, upto=upto)
+            names = session.list_window(folder, since=since, upto=upto, before=before)
             found = {one.provider_message_id: one for one in session.fetch(folder, names)}
         return [number_of(found[name]) for name in names]
 

@@ -385,6 +385,19 @@ def test_a_folder_that_is_gone_is_left_out_of_the_tallies(world_by_folder):
     assert tallies == {folders[1].id: [Tally(1)]}
 
 
+def test_windows_that_follow_one_another_leave_nothing_out(world):
+    border = datetime(2026, 10, 20, 12, tzinfo=UTC)
+    hours = {1: -60, 2: -13, 3: -1, 4: 1, 5: 13, 6: 60}
+    for number, offset in hours.items():
+        world.theirs.deliver(number, received_at=border + timedelta(hours=offset))
+    at = world.position()
+    newer = world.window(since=border, upto=at)
+    older = world.window(since=border - timedelta(days=2), before=border, upto=at)
+    assert (newer, older) == ([6, 5, 4], [3, 2])
+    assert world.window(since=border - timedelta(hours=1), before=border, upto=at) == [3]
+    assert world.window(since=NOW, before=NOW + timedelta(days=1), upto=at) == []
+
+
 def test_the_window_leaves_nothing_to_sync_and_sync_nothing_to_the_window(world):
     world.theirs.deliver(1, 2, 3)
     position = world.position()

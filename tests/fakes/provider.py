@@ -236,14 +236,16 @@ class FakeSession:
         return ChangePage(added, flags, tuple(gone), reached, too_old=too_old)
 
     def list_window(
-        self, folder: Folder, *, since: datetime, upto: Cursor
+        self, folder: Folder, *, since: datetime, upto: Cursor, before: datetime | None = None
     ) -> tuple[ProviderMessageId, ...]:
         fake = self._open(folder)
         last = _Position.of(upto, fake).last_uid
         found = [
             (mail.received_at, uid)
             for uid, mail in fake.mails.items()
-            if uid <= last and mail.received_at >= since
+            if uid <= last
+            and since <= mail.received_at
+            and not (before and mail.received_at >= before)
         ]
         return tuple(name_of(fake, uid) for _at, uid in sorted(found, reverse=True))
 

@@ -112,12 +112,13 @@ class GmailSession:
         return history.apply(news, at, known, self._scope, limit=limit, now=now)
 
     def list_window(
-        self, folder: Folder, *, since: datetime, upto: Cursor
+        self, folder: Folder, *, since: datetime, upto: Cursor, before: datetime | None = None
     ) -> tuple[ProviderMessageId, ...]:
         """See `MailSession.list_window`; positions cannot be compared with listings here."""
         _require_whole(folder)
         position.read(upto)
-        return tuple(Listing(self._api, self._scope, Window(), since).wanted() or ())
+        window = Window(end=int(before.timestamp()) if before else 0)
+        return tuple(Listing(self._api, self._scope, window, since).wanted() or ())
 
     def tallies(
         self, folders: Sequence[Folder], instants: Sequence[datetime]

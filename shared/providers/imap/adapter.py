@@ -99,10 +99,12 @@ class ImapSession:
 
     @errors.unreadable_is_a_violation()
     def list_window(
-        self, folder: Folder, *, since: datetime, upto: Cursor
+        self, folder: Folder, *, since: datetime, upto: Cursor, before: datetime | None = None
     ) -> tuple[ProviderMessageId, ...]:
         """See `MailSession.list_window`."""
-        return listing.list_window(self._open_folders, folder, since=since, upto=upto)
+        return listing.list_window(
+            self._open_folders, folder, since=since, upto=upto, before=before
+        )
 
     @errors.unreadable_is_a_violation()
     def tallies(

@@ -48,6 +48,7 @@ class _Listing:
     knows_changes: bool
     """Whether the server was asked for flags (and deletions) since the position, and answered."""
     since: datetime | None
+    before: datetime | None = None
 
     @property
     def top(self) -> int:
@@ -90,21 +91,30 @@ def changes(
 
 
 def list_window(
-    open_folders: OpenFolders, folder: Folder, *, since: datetime, upto: Cursor
+    open_folders: OpenFolders,
+    folder: Folder,
+    *,
+    since: datetime,
+    upto: Cursor,
+    before: datetime | None = None,
 ) -> tuple[ProviderMessageId, ...]:
-    """Return what was received since `since` and lies before `upto`, newest first.
+    """Return what was received from `since` to `before` and lies before `upto`, newest first.
 
     Raises `CursorExpiredError` after a renumbering: the old position says nothing of what is there.
     """
     end = Position.of(upto)
     raw = open_folders.name_of(folder)
-    listing = _begin(open_folders, folder, raw, None, since)
+    listing = _begin(open_folders, folder, raw, None, since, before=before)
     if end.uidvalidity != listing.status.uidvalidity:
         raise CursorExpiredError(ErrorCode.UIDVALIDITY_CHANGED, cause="renumbered since")
     uids = _next_uids(listing, None)
     dated = _received(listing, [uid for uid in uids if uid <= end.last_uid])
     newest_first = sorted(
-        ((received or since, uid) for uid, received in dated if not received or received >= since),
+        (
+            (received or since, uid)
+            for uid, received in dated
+            if not received or (received >= since and (before is None or received < before))
+        ),
         reverse=True,
     )
     return tuple(
@@ -118,6 +128,8 @@ def _begin(
     raw: bytes,
     position: Position | None,
     since: datetime | None,
+    *,
+    before: datetime | None = None,
 ) -> _Listing:
     """Take the folder's status, select it and ask what is new and changed, in one round trip.
 
@@ -130,7 +142,7 @@ def _begin(
     # would do, but Dovecot carries it out after the SEARCH that follows it.
     select = open_folders.select_commands(raw, anew=True)
     window = (last_uid + 1, last_uid + FIRST_WINDOW)
-    search = search_command(open_folders, window, since if is_whole else None)
+    search = search_command(open_folders, window, since if is_whole else None, before)
     commands = [open_folders.status_command(raw), *select, search]
     if position and position.modseq and not is_whole and last_uid:
         modifier = b" VANISHED" if open_folders.has_qresync else b""
@@ -157,6 +169,7 @@ def _begin(
         answers=answers,
         knows_changes=asked_changes and answers[-1].ok,
         since=since,
+        before=before,
     )
 
 
@@ -168,14 +181,14 @@ def _next_uids(listing: _Listing, limit: int | None) -> list[int]:
     if not listing.top and listing.status.messages:
         # Without UIDNEXT nobody knows where to stop windowing.
         high = LARGEST_UID
-        command = search_command(listing.open_folders, (low, high), floor)
+        command = search_command(listing.open_folders, (low, high), floor, listing.before)
         answers = [listing.open_folders.wire.exchange([command])[0].require_ok()]
         return found_uids(answers, low, high)
     found = found_uids(listing.answers, low, min(high, listing.top))
     while high < listing.top and (limit is None or len(found) <= limit):
         span = span * 4 if len(found) < FIRST_WINDOW // 4 else FIRST_WINDOW
         low, high = high + 1, min(high + span, listing.top)
-        command = search_command(listing.open_folders, (low, high), floor)
+        command = search_command(listing.open_folders, (low, high), floor, listing.before)
         answers = listing.open_folders.wire.exchange([command])
         answers[0].require_ok()
         found += found_uids(answers, low, high)

@@ -18,11 +18,16 @@ _MOST_UIDS = 2_000_000
 
 
 def search_command(
-    open_folders: OpenFolders, window: tuple[int, int], since: datetime | None
+    open_folders: OpenFolders,
+    window: tuple[int, int],
+    since: datetime | None,
+    before: datetime | None = None,
 ) -> bytes:
-    """Return the SEARCH for the UIDs of a window, from the day of `since` on."""
-    # A day earlier: SEARCH knows days only, and in the server's own time zone.
+    """Return the SEARCH for the UIDs of a window, from the day of `since` to that of `before`."""
+    # A day more on either side: SEARCH knows days only, and in the server's own time zone.
     floor = b" SINCE " + grammar.search_date(since - timedelta(days=1)) if since else b""
+    if before:
+        floor += b" BEFORE " + grammar.search_date(before + timedelta(days=2))
     esearch = b" RETURN (ALL)" if open_folders.session.can(b"ESEARCH") else b""
     low, high = min(window[0], LARGEST_UID), min(window[1], LARGEST_UID)
     return b"UID SEARCH%s UID %d:%d%s" % (esearch, low, high, floor)

@@ -95,10 +95,10 @@ class OutlookSession:
         )
 
     def list_window(
-        self, folder: Folder, *, since: datetime, upto: Cursor
+        self, folder: Folder, *, since: datetime, upto: Cursor, before: datetime | None = None
     ) -> tuple[ProviderMessageId, ...]:
         """See `MailSession.list_window`. Positions and listings cannot be compared here."""
-        return window.list_window(self._session, folder, since=since, upto=upto)
+        return window.list_window(self._session, folder, since=since, upto=upto, before=before)
 
     @errors.where_there_is_no_cursor()
     def tallies(

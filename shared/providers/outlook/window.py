@@ -23,9 +23,14 @@ _LESS_THAN_A_SECOND = timedelta(microseconds=999_999)
 
 
 def list_window(
-    session: Session, folder: Folder, *, since: datetime, upto: Cursor
+    session: Session,
+    folder: Folder,
+    *,
+    since: datetime,
+    upto: Cursor,
+    before: datetime | None = None,
 ) -> tuple[ProviderMessageId, ...]:
-    """Return the ids received at or after `since`, newest first, those of drafts left out.
+    """Return the ids received from `since` to `before`, newest first, those of drafts left out.
 
     A link says nothing of which messages lie before it, so later ones are among them. Raises
     `CursorExpiredError` for a cursor that is not ours.
@@ -38,10 +43,12 @@ def list_window(
         return (window_url(folder, FIELDS, since=since, newest=oldest), link) if oldest else (link,)
 
     found: dict[ProviderMessageId, datetime] = {}
-    url = window_url(folder, FIELDS, since=since)
+    url = window_url(folder, FIELDS, since=since, newest=before)
     for items, _following in session.pages(url, go_on=from_the_last_date):
         page = [entry for one in items if not (entry := read_entry(one)).flags.draft]
         found |= {one.id: one.received_at for one in page if one.received_at >= since}
+    if before is not None:
+        found = {name: at for name, at in found.items() if at < before}
     return tuple(sorted(found, key=found.__getitem__, reverse=True))
 
 
