@@ -16,10 +16,11 @@ from typing import Any
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from shared.domain.audit import Audit
 from shared.domain.backfill import Backfill
 from shared.domain.errors import ErrorCode, MailroomError
 from shared.domain.ledger import Counts
-from shared.domain.run import Run
+from shared.domain.run import Run, RunReason
 
 MOST_OF_A_CAUSE = 500
 _DEEPEST = 12
@@ -51,6 +52,11 @@ class Metric(StrEnum):
     CHUNK_FINISHED = "ChunkFinished"
     CHUNK_RELEASED_AGAIN = "ChunkReleasedAgain"
     BACKFILL_PLANNED = "BackfillPlanned"
+    MAILBOX_AUDITED = "MailboxAudited"
+    AUDIT_PUT_OFF = "AuditPutOff"
+    MESSAGE_SUSPECTED = "MessageSuspected"
+    MESSAGE_MISSED = "MessageMissed"
+    MESSAGE_OUTLIVED = "MessageOutlived"
     DEAD_LETTER_RECORDED = "DeadLetterRecorded"
     REQUEST_FAILED = "RequestFailed"
     RECORD_FAILED = "RecordFailed"
@@ -107,6 +113,9 @@ def log_run(run: Run, *, provider: str) -> None:
     dimensions = {"provider": provider, "kind": str(run.reason)}
     count(counts, **dimensions, code=str(run.code) if run.code else "none")
     count_client_trouble(run.code, provider=provider)
+    if run.reason is RunReason.REPAIR:
+        # It was missing, as it could be stored. Without a provider: an alarm watches one metric.
+        count({Metric.MESSAGE_MISSED: run.counts.stored})
     record_duration(Metric.RUN_LASTED, seconds, **dimensions)
 
 
@@ -123,6 +132,28 @@ def log_backfill(event: str, backfill: Backfill) -> None:
         planned=backfill.planned,
         counts=backfill.counts,
     )
+
+
+def log_audit(audit: Audit, *, provider: str) -> None:
+    """Log what an audit found and count it: `MessageSuspected` is what its repair is to look at."""
+    log_event(
+        "audited",
+        tenant_id=audit.tenant_id,
+        mailbox_id=audit.mailbox_id,
+        provider=provider,
+        backfill_id=audit.repair_id,
+        since=min(window.since for window in audit.windows),
+        listed=audit.listed,
+        stored=audit.stored,
+        ledgered=audit.ledgered,
+        missing=audit.missing,
+        extra=audit.extra,
+        mended=audit.mended,
+        under_way=audit.under_way,
+        folders_left_out=audit.folders_left_out,
+    )
+    found = {Metric.MESSAGE_SUSPECTED: audit.missing, Metric.MESSAGE_OUTLIVED: audit.extra}
+    count({Metric.MAILBOX_AUDITED: 1, **found}, provider=provider)
 
 
 def count(

@@ -16,13 +16,21 @@ from shared.config import settings
 from shared.domain.mailbox import Provider
 from shared.domain.schedule import SlotRange
 from shared.ports.attempts import AttemptStore, GrantHolders
+from shared.ports.audits import AuditStore
 from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.clock import Clock
 from shared.ports.contacts import ContactStore
 from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.parser import MessageParser
 from shared.ports.provider import MailProvider, ServerTester
-from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest, TickRelay, WorkQueues
+from shared.ports.queues import (
+    AuditRequest,
+    ChunkRequest,
+    PlanRequest,
+    SyncRequest,
+    TickRelay,
+    WorkQueues,
+)
 from shared.ports.secrets import SecretStore
 from shared.ports.sign_in import AccountReader, OAuthClients, SignIn
 from shared.ports.stores import (
@@ -42,7 +50,7 @@ if TYPE_CHECKING:
     from shared.providers.network import Network
     from shared.providers.presets import Preset
 
-RequestT = TypeVar("RequestT", SyncRequest, PlanRequest, ChunkRequest)
+RequestT = TypeVar("RequestT", SyncRequest, PlanRequest, AuditRequest, ChunkRequest)
 
 
 class SystemClock:
@@ -98,6 +106,14 @@ def chunk_slots() -> ChunkSlots:
     from shared.aws.chunk_slots import DynamoChunkSlots
 
     return DynamoChunkSlots(_table())
+
+
+@functools.cache
+def audits() -> AuditStore:
+    """Return the store of audits."""
+    from shared.aws.audit_store import DynamoAuditStore
+
+    return DynamoAuditStore(_table())
 
 
 @functools.cache
@@ -171,7 +187,7 @@ def read_request(body: str, kind: type[RequestT]) -> RequestT:
     return request
 
 
-def read_any_request(body: str) -> SyncRequest | PlanRequest | ChunkRequest:
+def read_any_request(body: str) -> SyncRequest | PlanRequest | AuditRequest | ChunkRequest:
     """Return the request a queue's message holds; raises ValueError for what is none."""
     from shared.aws.queues import decode_request
 

@@ -91,7 +91,13 @@ def confirm_connection(body: CompleteConnection) -> Response[MailboxShown]:
         raise
     if done.is_news:
         count({Metric.MAILBOX_CONNECTED: 1}, provider=provider)
-    view = get_mailbox(who, done.mailbox_id, mailboxes=wiring.mailboxes(), clock=wiring.clock())
+    view = get_mailbox(
+        who,
+        done.mailbox_id,
+        mailboxes=wiring.mailboxes(),
+        audits=wiring.audits(),
+        clock=wiring.clock(),
+    )
     return Response(
         status_code=HTTPStatus.CREATED if done.is_new else HTTPStatus.OK,
         content_type="application/json",

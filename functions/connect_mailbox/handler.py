@@ -129,5 +129,11 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 def _shown(who: Viewer, mailbox: Mailbox) -> MailboxShown:
-    view = get_mailbox(who, mailbox.id, mailboxes=wiring.mailboxes(), clock=wiring.clock())
+    view = get_mailbox(
+        who,
+        mailbox.id,
+        mailboxes=wiring.mailboxes(),
+        audits=wiring.audits(),
+        clock=wiring.clock(),
+    )
     return MailboxShown.of(view)

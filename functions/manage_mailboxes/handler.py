@@ -233,7 +233,11 @@ def _replay_ports() -> ReplayPorts:
 
 def _shown(mailbox_id: str) -> MailboxShown:
     view = get_mailbox(
-        viewer(app), MailboxId(mailbox_id), mailboxes=wiring.mailboxes(), clock=wiring.clock()
+        viewer(app),
+        MailboxId(mailbox_id),
+        mailboxes=wiring.mailboxes(),
+        audits=wiring.audits(),
+        clock=wiring.clock(),
     )
     return MailboxShown.of(view)
 

@@ -1,5 +1,6 @@
-"""SQS, one request: divide a backfill's window into chunks and release the first."""
+"""SQS, one request: divide a backfill's window into chunks and release the first, or audit."""
 
+from dataclasses import asdict
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import (
@@ -12,37 +13,67 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import wiring
-from shared.observability import Metric, count, log_backfill, log_trouble
+from shared.observability import Metric, count, log_audit, log_backfill, log_trouble
+from shared.operations.audit_mailbox import AuditPorts, audit_mailbox
 from shared.operations.plan_backfill import plan_backfill
-from shared.ports.queues import PlanRequest
+from shared.ports.queues import AuditRequest, PlanRequest
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Plan each backfill; name the records to be delivered again."""
+    """Plan each backfill, audit each mailbox; name the records to be delivered again."""
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    return process_partial_response(event, _plan, processor, context)
+    return process_partial_response(event, _take, processor, context)
 
 
-def _plan(record: SQSRecord) -> None:
+def _take(record: SQSRecord) -> None:
     try:
-        report = plan_backfill(
-            wiring.read_request(record.body, PlanRequest),
-            mailboxes=wiring.mailboxes(),
-            messages=wiring.messages(),
-            backfills=wiring.backfills(),
-            grants=wiring.grants(),
-            queues=wiring.queues(),
-            provider_of=wiring.provider_of,
-            clock=wiring.clock(),
-            rng=wiring.rng(),
-        )
+        request = wiring.read_any_request(record.body)
+        if isinstance(request, AuditRequest):
+            _audit(request)
+        else:
+            _plan(wiring.read_request(record.body, PlanRequest))
     except Exception as error:  # boundary: logged here, then delivered again by itself
         ids = wiring.ids_in(record.body)
         log_trouble("plan_failed", error, message_id=record.message_id, **ids)
         count({Metric.RECORD_FAILED: 1}, kind="plan_backfill")
         raise
+
+
+def _audit(request: AuditRequest) -> None:
+    report = audit_mailbox(
+        request,
+        ports=AuditPorts(
+            mailboxes=wiring.mailboxes(),
+            messages=wiring.messages(),
+            audits=wiring.audits(),
+            backfills=wiring.backfills(),
+            grants=wiring.grants(),
+            queues=wiring.queues(),
+            provider_of=wiring.provider_of,
+            clock=wiring.clock(),
+        ),
+    )
     if report.error is not None:
-        log_trouble("plan_put_off", report.error, **wiring.ids_in(record.body))
+        log_trouble("audit_put_off", report.error, **asdict(request))
+        count({Metric.AUDIT_PUT_OFF: 1}, provider=report.provider or "", code=report.error.code)
+    if report.audit is not None and report.provider is not None:
+        log_audit(report.audit, provider=report.provider)
+
+
+def _plan(request: PlanRequest) -> None:
+    report = plan_backfill(
+        request,
+        mailboxes=wiring.mailboxes(),
+        messages=wiring.messages(),
+        backfills=wiring.backfills(),
+        grants=wiring.grants(),
+        queues=wiring.queues(),
+        provider_of=wiring.provider_of,
+        clock=wiring.clock(),
+        rng=wiring.rng(),
+    )
+    if report.error is not None:
+        log_trouble("plan_put_off", report.error, **asdict(request))
     elif report.backfill is not None:
         log_backfill("planned", report.backfill)
         count({Metric.BACKFILL_PLANNED: 1})

@@ -120,7 +120,10 @@ def find_preset(address: Annotated[AddressText, Query()]) -> PresetShown:
 def list_mailboxes() -> MailboxList:
     """List the caller's own and shared mailboxes; an administrator sees all."""
     views = read_mailboxes.list_mailboxes(
-        viewer(app), mailboxes=wiring.mailboxes(), clock=wiring.clock()
+        viewer(app),
+        mailboxes=wiring.mailboxes(),
+        audits=wiring.audits(),
+        clock=wiring.clock(),
     )
     return MailboxList(items=[MailboxShown.of(view) for view in views])
 
@@ -129,7 +132,11 @@ def list_mailboxes() -> MailboxList:
 def get_mailbox(mailbox_id: MailboxPath) -> MailboxShown:
     """Read a mailbox's settings and health."""
     view = read_mailboxes.get_mailbox(
-        viewer(app), MailboxId(mailbox_id), mailboxes=wiring.mailboxes(), clock=wiring.clock()
+        viewer(app),
+        MailboxId(mailbox_id),
+        mailboxes=wiring.mailboxes(),
+        audits=wiring.audits(),
+        clock=wiring.clock(),
     )
     return MailboxShown.of(view)
 

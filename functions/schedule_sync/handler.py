@@ -1,4 +1,4 @@
-"""EventBridge Scheduler, every minute: queue a sync for each mailbox that is due in this minute."""
+"""EventBridge Scheduler, every minute: queue what is due of syncs, and of each day's audits."""
 
 from datetime import datetime
 from typing import Any

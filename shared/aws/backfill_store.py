@@ -1,6 +1,6 @@
 """Which condition guards each change of a backfill and of its chunks.
 
-A mailbox has one open backfill: an item of its own says which. Whoever closes or reopens a backfill
+A mailbox has one open import: an item of its own says which. Whoever closes or reopens an import
 writes that item in the same transaction. Sums are written as read plus one chunk, on condition that
 nobody counted meanwhile, so that they are exact without a counter for each reason.
 """
@@ -17,7 +17,7 @@ from shared.aws.backfill_items import backfill_item, backfill_of, chunk_item, ch
 from shared.aws.chunk_changes import still_leased
 from shared.aws.fences import stale, still_holds
 from shared.aws.open_backfill import closes, opens
-from shared.aws.run_items import counts_document, run_item
+from shared.aws.run_items import counts_document, items_of_run
 from shared.aws.state_changes import set_or_remove
 from shared.aws.table import MOST_IN_TRANSACTION, Table
 from shared.aws.tables import (
@@ -75,6 +75,18 @@ class DynamoBackfillStore:
         is_new = BackfillItem.backfill_id.does_not_exist()
         puts = [put(chunk_item(backfill, chunk)) for chunk in chunks]
         self.table.transact([put(backfill_item(backfill), is_new), *puts])
+
+    def create_repair(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
+        """Write it with its chunks in one transaction."""
+        put = self.table.put_operation
+        fence = Fence(backfill.tenant_id, backfill.mailbox_id, backfill.generation)
+        lives = self.table.check_operation(
+            state_key(fence.tenant_id, fence.mailbox_id), still_holds(fence)
+        )
+        is_new = BackfillItem.backfill_id.does_not_exist()
+        puts = [put(chunk_item(backfill, chunk)) for chunk in chunks]
+        if 0 in self.table.transact([lives, put(backfill_item(backfill), is_new), *puts]):
+            raise stale("generation")
 
     def get_backfill(
         self, tenant_id: TenantId, mailbox_id: MailboxId, backfill_id: BackfillId
@@ -347,7 +359,7 @@ class DynamoBackfillStore:
                 _chunk_key(stands, chunk.number), chunk_changes.done(), still_leased(chunk)
             ),
             self.table.update_operation(_key(stands), sums, unchanged),
-            self.table.put_operation(run_item(run)),
+            *(self.table.put_operation(item) for item in items_of_run(run)),
             *(closes(self.table, stands) if is_over else []),
         ]
 

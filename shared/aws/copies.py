@@ -141,24 +141,19 @@ class CopyItems:
         self, tenant_id: TenantId, mailbox_id: MailboxId, ids_begin_with: str
     ) -> dict[ProviderMessageId, Copy]:
         """Return the live copies whose ids begin so, consistently read."""
-        start = copy_sk("")
         found: dict[ProviderMessageId, Copy] = {}
         prefix = copy_sk(ids_begin_with)
         for raw in self.table.query(mailbox_pk(tenant_id, mailbox_id), prefix=prefix):
             if "x" not in raw:
-                name = ProviderMessageId(unescape(raw["sk"]["S"].removeprefix(start)))
+                name = name_of_copy(raw["sk"]["S"])
                 found[name] = copy_of(mailbox_id, name, raw)
         return found
 
     def live_ids(self, tenant_id: TenantId, mailbox_id: MailboxId) -> frozenset[ProviderMessageId]:
         """Return the ids alone of all live copies, consistently read."""
-        start = copy_sk("")
-        found = self.table.query(mailbox_pk(tenant_id, mailbox_id), prefix=start, attributes="sk,x")
-        return frozenset(
-            ProviderMessageId(unescape(raw["sk"]["S"].removeprefix(start)))
-            for raw in found
-            if "x" not in raw
-        )
+        pk = mailbox_pk(tenant_id, mailbox_id)
+        found = self.table.query(pk, prefix=copy_sk(""), attributes="sk,x")
+        return frozenset(name_of_copy(raw["sk"]["S"]) for raw in found if "x" not in raw)
 
     def _write(self, fence: Fence, writes: Writes) -> frozenset[ProviderMessageId]:
         """Write in transactions that check the fence; return the ids whose condition failed."""
@@ -243,3 +238,8 @@ class CopyItems:
                 }
             },
         )
+
+
+def name_of_copy(sk: str) -> ProviderMessageId:
+    """Return whose sort key `sk` is."""
+    return ProviderMessageId(unescape(sk.removeprefix(copy_sk(""))))

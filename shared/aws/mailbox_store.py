@@ -23,7 +23,7 @@ from shared.aws.mailbox_items import (
     settings_item,
     state_item,
 )
-from shared.aws.run_items import run_item
+from shared.aws.run_items import items_of_run
 from shared.aws.table import MOST_IN_TRANSACTION, Raw, Table
 from shared.aws.tables import (
     DUE_INDEX,
@@ -53,7 +53,7 @@ from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, RunState
 from shared.ports.stores import DueMailbox, MailboxRecord, SyncOutcome
 
 _TRIES = 5
-_FOLDERS_IN_TRANSACTION = MOST_IN_TRANSACTION - 2
+_FOLDERS_IN_TRANSACTION = MOST_IN_TRANSACTION - 3
 """Beside the run and the state."""
 
 
@@ -290,7 +290,7 @@ class DynamoMailboxStore:
             first, folders = folders[:_FOLDERS_IN_TRANSACTION], folders[_FOLDERS_IN_TRANSACTION:]
             if self.table.transact([check, *first]):
                 raise stale("fence")
-        ran = [self.table.put_operation(run_item(outcome.run))] if outcome.run else []
+        ran = [self.table.put_operation(item) for item in items_of_run(outcome.run)]
         update = self.table.update_operation(
             key, state_changes.ended(fence.mailbox_id, outcome), still_holds(fence)
         )
@@ -304,7 +304,7 @@ class DynamoMailboxStore:
             state_changes.failed(record.mailbox.id, outcome),
             still_holds(_generation(record)),
         )
-        ran = [self.table.put_operation(run_item(outcome.run))] if outcome.run else []
+        ran = [self.table.put_operation(item) for item in items_of_run(outcome.run)]
         if self.table.transact([update, *ran]):
             raise stale("generation")
 

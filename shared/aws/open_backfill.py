@@ -1,4 +1,4 @@
-"""How the table keeps a mailbox to one open import: one item says which, and replays never do."""
+"""How the table keeps a mailbox to one open import: one item says which."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def opens(table: "Table", backfill: Backfill) -> "list[TransactWriteItemTypeDef]":
     """Return the part of a transaction that says it is the open one, and holds if none other is."""
-    if backfill.kind is BackfillKind.REPLAY:
+    if backfill.kind is not BackfillKind.IMPORT:
         return []
     key = open_backfill_key(backfill.tenant_id, backfill.mailbox_id)
     item = OpenBackfillItem(key.pk, key.sk, backfill_id=backfill.id)
@@ -24,7 +24,7 @@ def opens(table: "Table", backfill: Backfill) -> "list[TransactWriteItemTypeDef]
 
 def closes(table: "Table", backfill: Backfill) -> "list[TransactWriteItemTypeDef]":
     """Return the part of a transaction that says it is no longer the open one."""
-    if backfill.kind is BackfillKind.REPLAY:
+    if backfill.kind is not BackfillKind.IMPORT:
         return []
     key = open_backfill_key(backfill.tenant_id, backfill.mailbox_id)
     return [table.delete_operation(key, _none_but(backfill))]

@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.aws.clients import Clients, clients_of_process
@@ -17,7 +18,7 @@ from shared.aws.errors import our_errors
 from shared.domain.errors import ErrorCode, RetryLaterError
 from shared.domain.ids import BackfillId, MailboxId, RunId, TenantId
 from shared.domain.run import RunReason
-from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest
+from shared.ports.queues import AuditRequest, ChunkRequest, PlanRequest, SyncRequest
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
@@ -52,6 +53,10 @@ class SqsWorkQueues:
     def send_plan(self, request: PlanRequest) -> None:
         """Send one."""
         self._send("plan", [(request.tenant_id, encode_plan(request))])
+
+    def send_audits(self, requests: Sequence[AuditRequest]) -> None:
+        """Send in batches of ten, to the queue of plans."""
+        self._send("plan", [(request.tenant_id, encode_audit(request)) for request in requests])
 
     def send_chunks(self, requests: Sequence[ChunkRequest], *, delay_seconds: int = 0) -> None:
         """Send in batches of ten, to be handed out later."""
@@ -121,6 +126,16 @@ def encode_plan(request: PlanRequest) -> str:
     )
 
 
+def encode_audit(request: AuditRequest) -> str:
+    """Return the body of an audit request."""
+    return _encode(
+        "audit",
+        tenant_id=request.tenant_id,
+        mailbox_id=request.mailbox_id,
+        asked_at=request.asked_at.isoformat(),
+    )
+
+
 def encode_chunk(request: ChunkRequest) -> str:
     """Return the body of a chunk request."""
     return _encode(
@@ -160,6 +175,20 @@ def decode_plan(body: str) -> PlanRequest:
     )
 
 
+def decode_audit(body: str) -> AuditRequest:
+    """Read the body of an audit request; raises `UnknownMessageError`."""
+    fields = _decode(body, "audit")
+    try:
+        asked_at = datetime.fromisoformat(_text(fields, "asked_at"))
+    except ValueError as error:
+        raise UnknownMessageError("asked_at") from error
+    if asked_at.tzinfo is None:
+        raise UnknownMessageError("asked_at")
+    return AuditRequest(
+        TenantId(_text(fields, "tenant_id")), MailboxId(_text(fields, "mailbox_id")), asked_at
+    )
+
+
 def decode_chunk(body: str) -> ChunkRequest:
     """Read the body of a chunk request; raises `UnknownMessageError`."""
     fields = _decode(body, "backfill_chunk")
@@ -174,13 +203,15 @@ def decode_chunk(body: str) -> ChunkRequest:
     )
 
 
-def decode_request(body: str) -> SyncRequest | PlanRequest | ChunkRequest:
+def decode_request(body: str) -> SyncRequest | PlanRequest | AuditRequest | ChunkRequest:
     """Read a body of any of the queues, as dead letters are; raises `UnknownMessageError`."""
     match _parsed(body).get("kind"):
         case "sync":
             return decode_sync(body)
         case "plan_backfill":
             return decode_plan(body)
+        case "audit":
+            return decode_audit(body)
         case "backfill_chunk":
             return decode_chunk(body)
         case _:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.aws.packing import pack, unpack
-from shared.aws.tables import RunItem, run_key
+from shared.aws.tables import Item, RunItem, run_key
+from shared.aws.tables_of_audits import SettledItem, settled_key
 from shared.domain.errors import ErrorCode
 from shared.domain.ids import BackfillId, MailboxId, RunId, TenantId
 from shared.domain.ledger import Counts, Fate
@@ -41,6 +42,20 @@ def run_item(run: Run) -> RunItem:
         backfill_id=run.backfill_id,
         ledger=_packed_ledger(run.ledger) if run.ledger else None,
     )
+
+
+def items_of_run(run: Run | None) -> list[Item]:
+    """Return all that is written of a run: a second item where it settled messages without a copy.
+
+    An audit has to know those, and could not look for them in every run there ever was.
+    """
+    if run is None:
+        return []
+    items: list[Item] = [run_item(run)]
+    if ids := run.settled_without_copy:
+        key = settled_key(run.tenant_id, run.mailbox_id, run.id)
+        items.append(SettledItem(key.pk, key.sk, ids=pack(ids)))
+    return items
 
 
 def run_of(tenant_id: TenantId, mailbox_id: MailboxId, item: RunItem) -> Run:

@@ -2,7 +2,7 @@
 
 Each access pattern and the key that serves it; `t` is the tenant. The tenant leads every partition
 key and that of `mailbox_date`, but for what `tables_of_sign_ins` has. Whatever a caller or a mail
-server chose is escaped, so that no `#` can be smuggled into a key.
+server chose is escaped, so that no `#` can be smuggled into a key. Audits: `tables_of_audits`.
 
 | to …                                 | pk                       | sk |
 | ------------------------------------ | ------------------------ | --- |

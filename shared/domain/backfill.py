@@ -39,6 +39,8 @@ class BackfillKind(StrEnum):
     """History of the last days, which a person asked for: one at a time."""
     REPLAY = "replay"
     """Some messages that are named, to be read again beside whatever else goes on."""
+    REPAIR = "repair"
+    """Messages that an audit found missing, brought in beside whatever else goes on."""
 
 
 OPEN = frozenset(
@@ -56,7 +58,7 @@ class ChunkState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """An import of the last `days` of a mailbox, or a replay, which has no days."""
+    """An import of the last `days` of a mailbox; a replay or a repair has no days."""
 
     tenant_id: TenantId
     mailbox_id: MailboxId

@@ -1,5 +1,6 @@
 """What each kind of id is called, so that the type checker stops a swap."""
 
+import hashlib
 import secrets
 from datetime import datetime
 from typing import NewType
@@ -24,5 +25,15 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 def new_ulid(now: datetime) -> str:
     """Return a fresh ULID (26 characters, ordered by `now` to the millisecond, 80 random bits)."""
-    number = int(now.timestamp() * 1000) << 80 | secrets.randbits(80)
+    return _ulid(now, secrets.randbits(80))
+
+
+def named_ulid(at: datetime, name: str) -> str:
+    """Return the ULID that `name` has at an instant: work that is done again finds the first."""
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=10).digest()
+    return _ulid(at, int.from_bytes(digest, "big"))
+
+
+def _ulid(at: datetime, low: int) -> str:
+    number = int(at.timestamp() * 1000) << 80 | low
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))

@@ -6,6 +6,11 @@ from enum import StrEnum
 
 from shared.domain.ids import ProviderMessageId
 
+BEFORE_HISTORY = "before_history"
+"""Why a message that is new here and old by its date stays at the provider."""
+FOLDER_NOT_ACTIVE = "folder_not_active"
+"""Why a message stays at the provider that is in none of the folders that are synced."""
+
 
 class Fate(StrEnum):
     """What can become of a listed message."""

@@ -5,8 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.errors import ErrorCode
-from shared.domain.ids import BackfillId, MailboxId, RunId, TenantId
-from shared.domain.ledger import Counts
+from shared.domain.ids import BackfillId, MailboxId, ProviderMessageId, RunId, TenantId
+from shared.domain.ledger import BEFORE_HISTORY, FOLDER_NOT_ACTIVE, Counts, Fate
 
 
 class RunReason(StrEnum):
@@ -18,6 +18,7 @@ class RunReason(StrEnum):
     CONTINUED = "continued"
     BACKFILL = "backfill"
     REPLAY = "replay"
+    REPAIR = "repair"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +36,22 @@ class Run:
     backfill_id: BackfillId | None = None
     ledger: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The listed ids by fate, packed by the store."""
+
+    @property
+    def settled_without_copy(self) -> tuple[ProviderMessageId, ...]:
+        """The messages that no audit is to miss, although the provider lists them.
+
+        They cannot be read, or reading them told why they stay there. What is in no active folder
+        may be in one again; what is too old by a listing lies outside of what is audited, and may
+        come with a larger import: neither is settled. A repair asks only for what an audit listed:
+        too old is there what has no date but in its listing.
+        """
+        not_settled = {f"{Fate.SKIPPED}:{FOLDER_NOT_ACTIVE}"}
+        if self.reason is not RunReason.REPAIR:
+            not_settled.add(f"{Fate.SKIPPED}:{BEFORE_HISTORY}")
+        return tuple(
+            ProviderMessageId(name)
+            for fate, names in self.ledger.items()
+            if fate.partition(":")[0] in {Fate.UNREADABLE, Fate.SKIPPED} and fate not in not_settled
+            for name in names
+        )

@@ -90,6 +90,15 @@ def is_answered(asked_at: datetime, last_synced_at: datetime | None) -> bool:
     return last_synced_at is not None and last_synced_at > asked_at
 
 
+def is_audit_minute(mailbox_id: MailboxId, now: datetime) -> bool:
+    """Whether the mailbox is audited in the minute of `now`: one of each day.
+
+    Every cadence divides the day, so it is one of those in which the mailbox is due.
+    """
+    minutes_a_day = 24 * 60
+    return _spread(mailbox_id) % minutes_a_day == int(now.timestamp()) // 60 % minutes_a_day
+
+
 def _slot(every: int, phase: int, shard: int) -> str:
     return f"every-{every}#{phase}#{shard}"
 

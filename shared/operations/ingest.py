@@ -23,7 +23,7 @@ from shared.domain.folders import Folder, FolderRole, is_wanted
 from shared.domain.identity import thread_and_message_id
 from shared.domain.ids import Address, FolderId, ProviderMessageId
 from shared.domain.lease import Fence
-from shared.domain.ledger import Fate, Ledger
+from shared.domain.ledger import BEFORE_HISTORY, FOLDER_NOT_ACTIVE, Fate, Ledger
 from shared.domain.mailbox import Direction, Mailbox
 from shared.domain.message import (
     Body,
@@ -57,10 +57,6 @@ Enough to store a batch and end the run.
 """
 END_SECONDS = 8.0
 """What is left of the function's time when a session is cut off: enough to write how it ended."""
-BEFORE_HISTORY = "before_history"
-"""Why a message that is new here and old by its date stays at the provider."""
-FOLDER_NOT_ACTIVE = "folder_not_active"
-"""Why a message stays at the provider that is in none of the folders that are synced."""
 FAILING_ALONE = frozenset(
     {
         ErrorCode.PROVIDER_UNAVAILABLE,

@@ -18,6 +18,7 @@ from shared.domain.permissions import may_change, may_see, require_sight
 from shared.domain.run import Run
 from shared.domain.schedule import next_run_at
 from shared.domain.visibility import Viewer
+from shared.ports.audits import AuditStore, Completeness
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.stores import (
@@ -38,6 +39,8 @@ class MailboxView:
     next_run_at: datetime | None
     may_change: bool
     """Whether the viewer may change it; its logins' names are shown only then."""
+    completeness: Completeness | None = None
+    """None before its first audit has come to an end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +51,36 @@ class FolderView:
     active: bool
 
 
-def list_mailboxes(viewer: Viewer, *, mailboxes: MailboxStore, clock: Clock) -> list[MailboxView]:
+def list_mailboxes(
+    viewer: Viewer, *, mailboxes: MailboxStore, audits: AuditStore, clock: Clock
+) -> list[MailboxView]:
     """Return the mailboxes the viewer may see, oldest connection first."""
     primary = mailboxes.primary(viewer.tenant_id, viewer.user_id)
-    return [
-        _view(viewer, record, primary, clock.now())
+    seen = [
+        record
         for record in mailboxes.list_mailboxes(viewer.tenant_id)
         if may_see(viewer, record.mailbox)
+    ]
+    figures = audits.completeness(viewer.tenant_id, [record.mailbox.id for record in seen])
+    return [
+        _view(viewer, record, primary, clock.now(), figures.get(record.mailbox.id))
+        for record in seen
     ]
 
 
 def get_mailbox(
-    viewer: Viewer, mailbox_id: MailboxId, *, mailboxes: MailboxStore, clock: Clock
+    viewer: Viewer,
+    mailbox_id: MailboxId,
+    *,
+    mailboxes: MailboxStore,
+    audits: AuditStore,
+    clock: Clock,
 ) -> MailboxView:
     """Return one mailbox."""
     record = _seen(viewer, mailbox_id, mailboxes)
     primary = mailboxes.primary(viewer.tenant_id, viewer.user_id)
-    return _view(viewer, record, primary, clock.now())
+    figures = audits.completeness(viewer.tenant_id, [mailbox_id])
+    return _view(viewer, record, primary, clock.now(), figures.get(mailbox_id))
 
 
 def list_folders(
@@ -114,7 +130,7 @@ def get_run(
 def list_backfills(
     viewer: Viewer, mailbox_id: MailboxId, *, mailboxes: MailboxStore, backfills: BackfillStore
 ) -> list[Backfill]:
-    """Return the mailbox's imports, newest first; a replay is found by its id alone."""
+    """Return the mailbox's imports, newest first; all else is found by its id alone."""
     _seen(viewer, mailbox_id, mailboxes)
     found = backfills.list_backfills(viewer.tenant_id, mailbox_id)
     return [backfill for backfill in found if backfill.kind is BackfillKind.IMPORT]
@@ -145,7 +161,11 @@ def _seen(viewer: Viewer, mailbox_id: MailboxId, mailboxes: MailboxStore) -> Mai
 
 
 def _view(
-    viewer: Viewer, record: MailboxRecord, primary: MailboxId | None, now: datetime
+    viewer: Viewer,
+    record: MailboxRecord,
+    primary: MailboxId | None,
+    now: datetime,
+    completeness: Completeness | None,
 ) -> MailboxView:
     mailbox = record.mailbox
     return MailboxView(
@@ -154,6 +174,7 @@ def _view(
         is_primary=mailbox.id == primary and mailbox.status is not MailboxStatus.DISCONNECTED,
         next_run_at=_next_run_at(mailbox, record.run_state, now),
         may_change=may_change(viewer, mailbox),
+        completeness=completeness if completeness and completeness.audit.windows else None,
     )
 
 

@@ -15,7 +15,7 @@ from shared.domain.schedule import slot_of
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.dead_letters import DeadLetterStore
-from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest
+from shared.ports.queues import AuditRequest, ChunkRequest, PlanRequest, SyncRequest
 from shared.ports.stores import (
     MailboxRecord,
     MailboxStore,
@@ -26,7 +26,7 @@ RETRY_AFTER = timedelta(hours=1)
 
 
 def record_dead_letter(
-    request: SyncRequest | PlanRequest | ChunkRequest,
+    request: SyncRequest | PlanRequest | AuditRequest | ChunkRequest,
     *,
     sent_at: datetime,
     mailboxes: MailboxStore,
@@ -42,6 +42,9 @@ def record_dead_letter(
     """
     record = mailboxes.get(request.tenant_id, request.mailbox_id)
     if record is None or record.mailbox.status is MailboxStatus.DISCONNECTED:
+        return
+    if isinstance(request, AuditRequest):
+        # The next day's looks there again, and nobody has to act until then.
         return
     try:
         if isinstance(request, SyncRequest):

@@ -49,7 +49,11 @@ CLOCKS_DIFFER = timedelta(seconds=5)
 """A queue's and a worker's; a request that came in its time must not be taken for an early one."""
 
 
-REASONS = {BackfillKind.IMPORT: RunReason.BACKFILL, BackfillKind.REPLAY: RunReason.REPLAY}
+REASONS = {
+    BackfillKind.IMPORT: RunReason.BACKFILL,
+    BackfillKind.REPLAY: RunReason.REPLAY,
+    BackfillKind.REPAIR: RunReason.REPAIR,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Which mailboxes are asked to sync in a given minute, and how much of it one invocation does.
 
+Of those due in a minute, each once a day, some are to be audited too: their syncs are sent first.
+
 One invocation takes a bounded number of mailboxes. What a slot holds beyond, and the slots it has
 not come to, it hands on before it sends: a million mailboxes make a tree of invocations, and a few
 thousand never make a second one. What could not be read or sent, refused or too late, is handed on
@@ -13,8 +15,8 @@ from datetime import datetime
 
 from shared.domain.errors import RetryLaterError
 from shared.domain.run import RunReason
-from shared.domain.schedule import SlotRange, slots_at
-from shared.ports.queues import SyncRequest, TickRelay, WorkQueues
+from shared.domain.schedule import SlotRange, is_audit_minute, slots_at
+from shared.ports.queues import AuditRequest, SyncRequest, TickRelay, WorkQueues
 from shared.ports.stores import MailboxStore
 
 MOST_MAILBOXES = 5_000
@@ -38,8 +40,8 @@ def schedule_sync(
     """Queue a run for every mailbox due in the minute of `at`, or in `ranges`; return how many.
 
     Ticks may come twice, late or never: a run too many finds nothing, one too few is made up by the
-    next. Raises `RetryLaterError` for what could be neither queued nor handed on; doing all of it
-    again is harmless.
+    next; an audit that is lost costs its mailbox a day. Raises `RetryLaterError` for what could be
+    neither queued nor handed on; doing all of it again is harmless.
     """
     mine = list(ranges) if ranges is not None else [SlotRange(slot) for slot in slots_at(at)]
     share = _Share(at, most)
@@ -65,7 +67,9 @@ class _Share:
 
     at: datetime
     most: int
-    pieces: list[tuple[SlotRange, list[SyncRequest]]] = field(default_factory=list)
+    pieces: list[tuple[SlotRange, list[SyncRequest], list[AuditRequest]]] = field(
+        default_factory=list
+    )
     for_others: list[list[SlotRange]] = field(default_factory=list)
     """An invocation for each."""
     left: list[SlotRange] = field(default_factory=list)
@@ -90,36 +94,48 @@ class _Share:
                 return
 
     def _take_one(self, whole: SlotRange, mailboxes: MailboxStore) -> SlotRange | None:
-        start, requests = whole.start, list[SyncRequest]()
+        start, requests, audits = whole.start, list[SyncRequest](), list[AuditRequest]()
         for due in mailboxes.due(whole.slot, start=whole.start, end=whole.end):
             is_full = self.read == self.most
             if is_full or len(requests) == PIECE:
-                self._add(SlotRange(whole.slot, start, due.mailbox_id), requests)
-                start, requests = due.mailbox_id, []
+                self._add(SlotRange(whole.slot, start, due.mailbox_id), requests, audits)
+                start, requests, audits = due.mailbox_id, [], []
             if is_full:
                 return SlotRange(whole.slot, start, whole.end)
             self.read += 1
             if due.not_before is None or due.not_before <= self.at:
                 requests.append(SyncRequest(due.tenant_id, due.mailbox_id, RunReason.SCHEDULE))
-        self._add(SlotRange(whole.slot, start, whole.end), requests)
+            # Also of one that rests: a quiet mailbox may rest in this very minute every day.
+            if is_audit_minute(due.mailbox_id, self.at):
+                audits.append(AuditRequest(due.tenant_id, due.mailbox_id, self.at))
+        self._add(SlotRange(whole.slot, start, whole.end), requests, audits)
         return None
 
-    def _add(self, where: SlotRange, requests: list[SyncRequest]) -> None:
-        if requests:
-            self.pieces.append((where, requests))
+    def _add(
+        self, where: SlotRange, requests: list[SyncRequest], audits: list[AuditRequest]
+    ) -> None:
+        if requests or audits:
+            self.pieces.append((where, requests, audits))
 
     def send(self, queues: WorkQueues, remaining_seconds: Callable[[], float]) -> int:
         """Send piece by piece while there is time; what is refused holds up no other piece."""
         queued = 0
-        for number, (where, requests) in enumerate(self.pieces):
+        for number, (where, requests, audits) in enumerate(self.pieces):
             if number and remaining_seconds() < MARGIN_SECONDS:
                 self.left.append(where)
                 continue
             try:
-                queues.send_syncs(requests)
+                if requests:
+                    queues.send_syncs(requests)
             except RetryLaterError as error:
                 self.left.append(where)
                 self.refusal = error
-            else:
-                queued += len(requests)
+                continue
+            queued += len(requests)
+            try:
+                if audits:
+                    queues.send_audits(audits)
+            except RetryLaterError as error:
+                # Not handed on: its syncs would be sent with every hand-over.
+                self.lost = error
         return queued

@@ -13,9 +13,9 @@ is stored is recognised. A worker that lost its lease is refused at every write.
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from shared.domain.capabilities import CAPABILITIES
@@ -30,9 +30,8 @@ from shared.domain.failure import GIVEN_UP_AFTER
 from shared.domain.folders import Folder, is_active
 from shared.domain.ids import FolderId, ProviderMessageId, RunId, new_ulid
 from shared.domain.lease import Lease
-from shared.domain.ledger import Fate
+from shared.domain.ledger import BEFORE_HISTORY, Fate
 from shared.domain.mailbox import FolderState, MailboxStatus, Provider
-from shared.domain.message import Copy
 from shared.domain.pace import SYNC_SHARE, most_at_once
 from shared.domain.run import RunReason
 from shared.domain.schedule import is_answered, rest_until
@@ -44,8 +43,8 @@ from shared.operations.folder_positions import (
     listing_changed,
     reached,
 )
+from shared.operations.held_copies import HeldCopies
 from shared.operations.ingest import (
-    BEFORE_HISTORY,
     END_SECONDS,
     MARGIN_SECONDS,
     Ingest,
@@ -295,7 +294,7 @@ def _sync_folder(
             page = session.changes(
                 folder,
                 cursor,
-                _Known(run, folder),
+                HeldCopies(mailbox, folder, run.messages),
                 since=mailbox.history_from,
                 limit=min(PAGE_SIZE, left),
                 now=run.started_at,
@@ -345,7 +344,7 @@ def _forget_gone_folders(
         now = run.clock.now()
         if not CAPABILITIES[run.mailbox.provider].follows_whole_mailbox:
             # Else what it holds is told by the changes of the one that stands for all.
-            held = _Known(run, state.folder).in_folder()
+            held = HeldCopies(run.mailbox, state.folder, run.messages).in_folder()
             run.ledger.removed += run.messages.remove_copies(lease.fence, folder_id, held, now=now)
         run.cursors[folder_id] = (
             FolderState(folder) if folder else FolderState(state.folder, gone_at=now)
@@ -356,24 +355,3 @@ def _careful_marker(run: SyncRun, lease: Lease) -> Callable[[ProviderMessageId |
     if not lease.previous_run_died:
         return None
     return lambda name: run.mailboxes.mark_suspect(lease, name)
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """The port `KnownCopies` for one folder of the run's mailbox."""
-
-    run: SyncRun
-    folder: Folder
-
-    def in_folder(self) -> dict[ProviderMessageId, Copy]:
-        mailbox = self.run.mailbox
-        traits = CAPABILITIES[mailbox.provider]
-        prefix = f"{self.folder.id}." if traits.ids_begin_with_folder else ""
-        copies = self.run.messages.live_copies(mailbox.tenant_id, mailbox.id, ids_begin_with=prefix)
-        if traits.follows_whole_mailbox:
-            return copies
-        return {name: copy for name, copy in copies.items() if self.folder.id in copy.folder_ids}
-
-    def of(self, ids: Sequence[ProviderMessageId]) -> dict[ProviderMessageId, Copy]:
-        mailbox = self.run.mailbox
-        return self.run.messages.copies_by_id(mailbox.tenant_id, mailbox.id, ids)

@@ -28,6 +28,14 @@ class BackfillStore(Protocol):
         """
         ...
 
+    def create_repair(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
+        """Add a repair that runs from the start, with its chunks, 98 at most: all or nothing.
+
+        A mailbox may have any number of them, beside an open import. Where there is one of its id,
+        nothing changes. Fenced by its generation.
+        """
+        ...
+
     def get_backfill(
         self, tenant_id: TenantId, mailbox_id: MailboxId, backfill_id: BackfillId
     ) -> Backfill | None:

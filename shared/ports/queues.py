@@ -30,6 +30,15 @@ class PlanRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditRequest:
+    """Ask for a mailbox to be compared with its provider. `asked_at`: the tick that asks."""
+
+    tenant_id: TenantId
+    mailbox_id: MailboxId
+    asked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkRequest:
     """Ask for one chunk to be run."""
 
@@ -54,6 +63,10 @@ class WorkQueues(Protocol):
 
     def send_plan(self, request: PlanRequest) -> None:
         """Queue the planning of a backfill."""
+        ...
+
+    def send_audits(self, requests: Sequence[AuditRequest]) -> None:
+        """Queue audits, beside plans: they do the same with a mailbox, and are as little urgent."""
         ...
 
     def send_chunks(self, requests: Sequence[ChunkRequest], *, delay_seconds: int = 0) -> None:

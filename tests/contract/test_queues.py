@@ -1,6 +1,7 @@
 """The contract of `WorkQueues`, the spelling of bodies, and how refused entries are met."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
@@ -13,17 +14,19 @@ from shared.aws.clients import Clients
 from shared.aws.queues import (
     SqsWorkQueues,
     UnknownMessageError,
+    decode_audit,
     decode_chunk,
     decode_plan,
     decode_request,
     decode_sync,
+    encode_audit,
     encode_chunk,
     encode_plan,
     encode_sync,
 )
 from shared.domain.errors import ErrorCode, RetryLaterError
 from shared.domain.run import RunReason
-from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest
+from shared.ports.queues import AuditRequest, ChunkRequest, PlanRequest, SyncRequest
 from tests.fakes.queues import RecordingWorkQueues
 
 SYNCS = [
@@ -31,6 +34,9 @@ SYNCS = [
 ]
 CHUNKS = [ChunkRequest("acme", "M", "B", n) for n in range(12)]
 PLAN = PlanRequest("acme", "M", "B")
+AUDITS = [
+    AuditRequest(f"t{n % 3}", f"M{n}", datetime(2026, 3, 1, 12, n, tzinfo=UTC)) for n in range(12)
+]
 
 
 class Received:
@@ -55,6 +61,7 @@ class Received:
     syncs = property(lambda self: self.bodies("sync"))
     plans = property(lambda self: self.bodies("plan"))
     chunks = property(lambda self: self.bodies("chunk"))
+    audits = property(lambda self: self.bodies("plan"))
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +91,18 @@ def test_what_is_sent_arrives(sent):
     assert sorted(received.chunks, key=CHUNKS.index) == CHUNKS
 
 
+def test_audits_arrive_where_plans_do(sent):
+    queues, received = sent
+    queues.send_audits(AUDITS)
+    assert sorted(received.audits, key=AUDITS.index) == AUDITS
+
+
 def test_sending_nothing_is_nothing(sent):
     queues, received = sent
     queues.send_syncs([])
     queues.send_chunks([])
-    assert received.syncs == received.chunks == []
+    queues.send_audits([])
+    assert received.syncs == received.chunks == received.audits == []
 
 
 def test_a_delay_has_a_limit(sent):
@@ -117,6 +131,13 @@ def test_bodies_are_spelled_as_agreed():
         "mailbox_id": "M",
         "backfill_id": "B",
     }
+    assert json.loads(encode_audit(AUDITS[1])) == {
+        "v": 1,
+        "kind": "audit",
+        "tenant_id": "t1",
+        "mailbox_id": "M1",
+        "asked_at": "2026-03-01T12:01:00+00:00",
+    }
     assert json.loads(encode_chunk(CHUNKS[3])) == {
         "v": 1,
         "kind": "backfill_chunk",
@@ -131,6 +152,7 @@ def test_each_body_is_read_by_its_own_reader_and_by_that_of_dead_letters():
     pairs = [
         (SYNCS[0], encode_sync, decode_sync),
         (PLAN, encode_plan, decode_plan),
+        (AUDITS[0], encode_audit, decode_audit),
         (CHUNKS[0], encode_chunk, decode_chunk),
     ]
     for request, encode, decode in pairs:
@@ -168,6 +190,12 @@ def test_an_unknown_version_or_shape_is_kept_in_the_queue(changes):
 def test_a_sync_of_unknown_shape_is_kept_in_the_queue(changes):
     with pytest.raises(UnknownMessageError):
         decode_sync(json.dumps(json.loads(encode_sync(SYNCS[0])) | changes))
+
+
+@pytest.mark.parametrize("asked_at", [None, 5, "", "yesterday", "2026-03-01T12:00:00"])
+def test_an_audit_without_an_instant_is_kept_in_the_queue(asked_at):
+    with pytest.raises(UnknownMessageError):
+        decode_audit(json.dumps(json.loads(encode_audit(AUDITS[0])) | {"asked_at": asked_at}))
 
 
 @given(st.text() | st.builds(json.dumps, st.recursive(st.none() | st.text(), st.lists)))

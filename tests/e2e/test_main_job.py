@@ -9,6 +9,10 @@ from email.utils import format_datetime
 
 import pytest
 
+from shared.aws.queues import encode_audit
+from shared.aws.tables import unescape
+from shared.ports.queues import AuditRequest
+
 PASSWORD = "not-a-real-password"
 ADDRESS = "ada@mailroom.test"
 CUSTOMER = "kim@customer.example"
@@ -289,6 +293,43 @@ def test_a_wrong_password_is_named_nothing_is_stored_and_reconnect_heals_a_chang
     assert healed.body["latest_error"]["inbound"] is None
     until(lambda: life.mailbox()["status"] == "active", what="the healing")
     assert len(life.messages()) == 2
+
+
+def test_an_audit_brings_in_again_what_was_removed_behind_the_product_s_back(life, now):
+    fill(life, now, 4)
+    life.connect()
+    life.imported()
+    subjects = life.subjects()
+    assert life.mailbox()["completeness"] is None
+    table = life.stack.client("dynamodb")
+    name = life.stack.outputs["TableName"]
+    found = table.get_paginator("scan").paginate(
+        TableName=name,
+        FilterExpression="contains(pk, :mailbox) AND begins_with(sk, :copy)",
+        ExpressionAttributeValues={
+            ":mailbox": {"S": f"#mailbox#{life.mailbox_id}"},
+            ":copy": {"S": "copy#"},
+        },
+    )
+    newest = max(
+        (item for page in found for item in page["Items"]), key=lambda item: item["date_sk"]["S"]
+    )
+    table.delete_item(TableName=name, Key={"pk": newest["pk"], "sk": newest["sk"]})
+    assert len(life.subjects()) == 3
+    queues = life.stack.client("sqs")
+    url = queues.get_queue_url(QueueName="mailroom-local-plan")["QueueUrl"]
+    tenant = newest["pk"]["S"].partition("#")[0]
+    tick = AuditRequest(unescape(tenant), life.mailbox_id, datetime.now(UTC))
+    queues.send_message(QueueUrl=url, MessageBody=encode_audit(tick), MessageGroupId="audits")
+    completeness = until(
+        lambda: (found := life.mailbox()["completeness"]) and found["repaired"] and found,
+        what="the audit and its repair",
+    )
+    assert (completeness["missing"], completeness["repaired"], completeness["extra"]) == (1, 1, 0)
+    assert life.subjects() == subjects
+    path = f"/v1/mailboxes/{life.mailbox_id}/backfills/{completeness['repair_id']}"
+    repair = life.api("GET", path).body
+    assert (repair["kind"], repair["state"], repair["stored"]) == ("repair", "done", 1)
 
 
 def test_disconnecting_keeps_the_history_and_deletes_the_secret(life, now):

@@ -10,6 +10,7 @@ from moto import mock_aws
 
 from infra.local.expand import load
 from shared.aws.attachment_store import S3AttachmentStore
+from shared.aws.audit_store import DynamoAuditStore
 from shared.aws.backfill_store import DynamoBackfillStore
 from shared.aws.chunk_slots import DynamoChunkSlots
 from shared.aws.clients import Clients
@@ -19,6 +20,7 @@ from shared.aws.mailbox_store import DynamoMailboxStore
 from shared.aws.message_store import DynamoMessageStore
 from shared.aws.run_store import DynamoRunStore
 from shared.aws.table import Raw, Table
+from shared.ports.audits import AuditStore
 from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.contacts import ContactStore
 from shared.ports.dead_letters import DeadLetterStore
@@ -28,6 +30,7 @@ from shared.ports.stores import (
     MessageStore,
     RunStore,
 )
+from tests.fakes.audits import InMemoryAuditStore
 from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.moto_dynamodb import make_atomic
 from tests.fakes.slots import InMemoryChunkSlots
@@ -59,6 +62,7 @@ class Stores:
     contacts: ContactStore
     slots: ChunkSlots
     letters: DeadLetterStore
+    audits: AuditStore
     table: Table | None = None
     clients: Clients | None = None
 
@@ -81,6 +85,7 @@ def in_memory() -> Stores:
         InMemoryContactStore(world),
         InMemoryChunkSlots(),
         InMemoryDeadLetterStore(world),
+        InMemoryAuditStore(world),
     )
 
 
@@ -101,6 +106,7 @@ def on_aws() -> Iterator[Stores]:
             DynamoContactStore(table),
             DynamoChunkSlots(table),
             DynamoDeadLetterStore(table, BUCKET, clients),
+            DynamoAuditStore(table),
             table,
             clients,
         )

@@ -17,6 +17,7 @@ from shared.operations.complete_connection import CompletePorts
 from shared.operations.connect_account import AccountPorts
 from shared.operations.connect_mailbox import ConnectPolicy
 from tests.fakes.attempts import InMemoryAttemptStore, InMemoryGrantHolders
+from tests.fakes.audits import InMemoryAuditStore
 from tests.fakes.clock import FixedClock
 from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.queues import RecordingWorkQueues
@@ -116,6 +117,7 @@ class Deployment:
         self.messages = InMemoryMessageStore(self.world)
         self.contacts = InMemoryContactStore(self.world)
         self.backfills = InMemoryBackfillStore(self.world)
+        self.audits = InMemoryAuditStore(self.world)
         self.runs = InMemoryRunStore(self.world)
         self.attachments = InMemoryAttachmentStore(self.world)
         self.letters = InMemoryDeadLetterStore(self.world)
@@ -131,6 +133,7 @@ class Deployment:
         """Have `wiring` give out these."""
         for name in (
             "mailboxes", "messages", "contacts", "backfills", "runs", "attachments", "letters",
+            "audits",
             "queues", "secrets", "clock", "attempts", "grant_holders", "oauth_clients",
         ):  # fmt: skip
             monkeypatch.setattr(wiring, name, lambda name=name: getattr(self, name))

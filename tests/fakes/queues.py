@@ -6,7 +6,7 @@ from datetime import datetime
 
 from shared.domain.errors import MailroomError
 from shared.domain.schedule import SlotRange
-from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest
+from shared.ports.queues import AuditRequest, ChunkRequest, PlanRequest, SyncRequest
 
 
 @dataclass
@@ -15,6 +15,7 @@ class RecordingWorkQueues:
 
     syncs: list[SyncRequest] = field(default_factory=list)
     plans: list[PlanRequest] = field(default_factory=list)
+    audits: list[AuditRequest] = field(default_factory=list)
     chunks: list[ChunkRequest] = field(default_factory=list)
     delays: list[int] = field(default_factory=list)
     sync_delays: list[int] = field(default_factory=list)
@@ -31,6 +32,10 @@ class RecordingWorkQueues:
         self._fail()
         self.plans.append(request)
 
+    def send_audits(self, requests: Sequence[AuditRequest]) -> None:
+        self._fail()
+        self.audits.extend(requests)
+
     def send_chunks(self, requests: Sequence[ChunkRequest], *, delay_seconds: int = 0) -> None:
         self._fail()
         if not 0 <= delay_seconds <= 900:
@@ -45,6 +50,10 @@ class RecordingWorkQueues:
 
     def take_plans(self) -> list[PlanRequest]:
         taken, self.plans = self.plans, []
+        return taken
+
+    def take_audits(self) -> list[AuditRequest]:
+        taken, self.audits = self.audits, []
         return taken
 
     def take_chunks(self) -> list[ChunkRequest]:

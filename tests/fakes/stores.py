@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
+from shared.domain.audit import Audit
 from shared.domain.backfill import (
     OPEN,
     RELEASING,
@@ -86,6 +87,7 @@ class World:
     primaries: dict[tuple[TenantId, UserId], MailboxId] = field(default_factory=dict)
     folders: dict[Box, dict[FolderId, FolderState]] = field(default_factory=dict)
     runs: dict[Box, dict[RunId, Run]] = field(default_factory=dict)
+    audits: dict[Box, Audit] = field(default_factory=dict)
     backfills: dict[Box, dict[BackfillId, Backfill]] = field(default_factory=dict)
     chunks: dict[tuple[TenantId, MailboxId, BackfillId], dict[int, Chunk]] = field(
         default_factory=dict
@@ -422,6 +424,14 @@ class InMemoryBackfillStore:
             stored[backfill.id] = backfill
 
     def create_replay(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
+        self._create_running(backfill, chunks)
+
+    def create_repair(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
+        with self.world.lock:
+            self.world.check(Fence(backfill.tenant_id, backfill.mailbox_id, backfill.generation))
+            self._create_running(backfill, chunks)
+
+    def _create_running(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
         with self.world.lock:
             stored = self.world.backfills.setdefault((backfill.tenant_id, backfill.mailbox_id), {})
             if backfill.id not in stored:

@@ -1,14 +1,17 @@
 """Alarms watch what exists, and each has a line in the runbook."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from infra.lint_rules import of_type
 from infra.local.expand import load
 from shared.domain.errors import ErrorCode
+from shared.domain.ledger import Counts
 from shared.domain.mailbox import Provider
-from shared.observability import Metric, count_client_trouble
+from shared.domain.run import Run, RunReason
+from shared.observability import Metric, count_client_trouble, log_run
 from tests.infra.template_text import ROOT, translated
 
 ALARMS = dict(of_type(load(ROOT / "infra" / "alarms.yaml"), "AWS::CloudWatch::Alarm"))
@@ -34,14 +37,14 @@ def test_alarm_watches_something_of_the_template(name):
 
 def watches_a_metric_of_ours(alarm):
     """Whether code writes the metric, under just these dimensions."""
-    service, provider = alarm["Dimensions"]
+    service, *others = alarm["Dimensions"]
     functions = of_type(translated(), "AWS::Lambda::Function")
     services = {
         properties["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]["Fn::Sub"]
         for _, properties in functions
     }
     assert services == {service["Value"]["Fn::Sub"]}
-    assert provider["Value"] in set(Provider)
+    assert all((one["Name"], one["Value"] in set(Provider)) == ("provider", True) for one in others)
     return alarm["MetricName"] in set(Metric)
 
 
@@ -62,6 +65,18 @@ def test_a_client_that_is_refused_is_counted_under_the_alarm_s_dimensions(
     for line in lines:
         assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["provider", "service"]]
         assert (line["provider"], line["service"]) == (provider, "mailroom-dev")
+
+
+def test_what_a_repair_stored_is_counted_under_the_alarm_s_dimensions(capsys, monkeypatch):
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "mailroom-dev")
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    for reason, stored in ((RunReason.REPAIR, 0), (RunReason.REPAIR, 3), (RunReason.BACKFILL, 5)):
+        counts = Counts(listed=5, stored=stored)
+        log_run(Run("acme", "MB1", "R1", reason, now, now, counts), provider="imap")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (line,) = [line for line in lines if "MessageMissed" in line]
+    assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
+    assert (line["MessageMissed"], line["service"]) == ([3.0], "mailroom-dev")
 
 
 @pytest.mark.parametrize("name", ALARMS)

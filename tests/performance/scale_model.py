@@ -26,7 +26,7 @@ from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError
 from shared.domain.ids import MailboxId
 from shared.domain.schedule import SlotRange
 from shared.operations.schedule_sync import MOST_MAILBOXES, schedule_sync
-from shared.ports.queues import SyncRequest
+from shared.ports.queues import AuditRequest, SyncRequest
 from tests.performance.scale_fleet import BEGIN, BIG, Box, Fleet, Write
 from tests.performance.scale_seen import Seen
 
@@ -67,6 +67,9 @@ class Queue:
         self.sent += len(accepted)
         if refused:
             raise RetryLaterError(ErrorCode.STORE_THROTTLED)
+
+    def send_audits(self, requests: Sequence[AuditRequest]) -> None:
+        """Audits have another queue, and workers of their own: `infra/decisions/0014`."""
 
     def oldest_seconds(self) -> float:
         oldest = min((line[0][0] for line in self.groups.values() if line), default=self.now)

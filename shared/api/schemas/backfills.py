@@ -26,14 +26,15 @@ class StartBackfill(Given):
 
 
 class BackfillShown(Shown):
-    """An import, or a replay of dead letters, and how far it has come.
+    """An import, a replay of dead letters or a repair, and how far it has come.
 
-    `listed` is what its plan names; a replay has 0 `days`.
+    `listed` is what its plan names; only an import has `days`.
     """
 
     id: str
     mailbox_id: str
     kind: BackfillKind
+    """`repair`: an audit found messages missing."""
     days: int
     since: datetime
     state: BackfillState

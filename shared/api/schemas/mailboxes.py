@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from shared.api.schemas.completeness import CompletenessShown
 from shared.api.schemas.fields import (
     ActiveFolders,
     AddressText,
@@ -97,7 +98,8 @@ class MailboxShown(Shown):
     last_synced_at: datetime | None
     next_run_at: datetime | None
     latest_error: LatestErrors
-    completeness: None = None
+    completeness: CompletenessShown | None
+    """Null before the first daily audit."""
     sync_minutes: int
     recovery_note: str | None
     """Null, as `imap` and `smtp`, for those who may not change the mailbox."""
@@ -132,6 +134,7 @@ class MailboxShown(Shown):
                 inbound=_shown(box.inbound_error, box.status),
                 outbound=_shown(box.outbound_error, box.status),
             ),
+            completeness=CompletenessShown.of(view.completeness) if view.completeness else None,
             sync_minutes=box.sync_minutes,
             recovery_note=box.recovery_note if view.may_change else None,
             imap=ServerShown.of(box.imap) if box.imap and view.may_change else None,

@@ -7,6 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.aws.tables import escape
+from shared.domain.audit import Audit, Window
+from shared.domain.lease import Fence
 from shared.domain.mailbox import RunState
 from shared.ports.stores import SyncOutcome
 from tests.fakes.backends import BUCKET, on_aws
@@ -26,6 +28,7 @@ from tests.fakes.values import (
     a_new_copy,
     a_run,
     connected,
+    later,
     lease_of,
     some_chunks,
 )
@@ -45,13 +48,16 @@ def fill(stores, tenant, text) -> None:
         a_new_copy("2", tenant_id=tenant),
     ]
     stores.messages.save(lease.fence, copies)
-    outcome = SyncOutcome({text: a_folder(text)}, NOW, a_run(text, tenant_id=tenant), due_slot=SLOT)
+    run = a_run(text, tenant_id=tenant, ledger={"unreadable": (text,)})
+    outcome = SyncOutcome({text: a_folder(text)}, NOW, run, due_slot=SLOT)
     stores.mailboxes.finish_run(lease.fence, outcome)
     stores.mailboxes.set_primary(tenant, text, BOX)
     backfill = a_backfill(text, tenant_id=tenant)
     stores.backfills.create_backfill(backfill)
     stores.backfills.put_chunks(backfill, some_chunks(backfill, 2))
     assert stores.slots.take_slot(tenant, owner=text, most=1, now=NOW, seconds=60) == 0
+    audit = Audit(tenant, BOX, NOW, NOW, (Window(NOW),), repair_id=backfill.id)
+    stores.audits.save_audit(Fence(tenant, BOX, record.run_state.generation), audit)
     stores.contacts.put_contact(
         a_contact(text, BOB, f"{text}@x.example", tenant_id=tenant), expected_version=None
     )
@@ -76,6 +82,10 @@ def seen_by(stores, tenant, text):
         stores.runs.list_runs(tenant, BOX, limit=9, before=None),
         stores.backfills.list_backfills(tenant, BOX),
         stores.backfills.get_chunk(tenant, BOX, text, 0),
+        stores.audits.get_audit(tenant, BOX),
+        stores.audits.completeness(tenant, [BOX]),
+        stores.audits.live_ids(tenant, BOX, since=later(-99_999)),
+        stores.audits.settled(tenant, BOX),
         messages,
         found,
         stores.messages.copies_of(tenant, list(found.values())),

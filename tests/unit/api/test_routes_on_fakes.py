@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from shared.api.paging import ListOf
+from shared.domain.audit import Audit, Window
+from shared.domain.backfill import BackfillKind, BackfillState
 from shared.domain.errors import ErrorCode
 from shared.domain.ids import MessageId, RunId, TenantId
 from shared.domain.ledger import Counts
@@ -15,6 +17,7 @@ from shared.domain.run import Run, RunReason
 from shared.ports.stores import TimelineEntry
 from tests.fakes.deployment import http_event
 from tests.fakes.mail import SENT, START, add_contact, add_mailbox, message_of, store
+from tests.fakes.values import a_backfill
 
 
 def test_a_run_names_the_messages_that_could_not_be_read_and_why(app):
@@ -93,6 +96,59 @@ def test_a_mailbox_reads_as_the_contract_says(app):
     assert body["latest_error"] == {"inbound": None, "outbound": None, "push": None}
     assert body["connected_at"] == "2026-02-01T09:00:00Z"
     assert "password" not in answer.text
+
+
+def test_a_mailbox_says_how_complete_it_is(app):
+    add_mailbox(app.world, "MB1")
+    assert app.ask("GET", "/v1/mailboxes/MB1").json["completeness"] is None
+    app.world.audits["acme", "MB1"] = Audit("acme", "MB1", START, START)
+    assert app.ask("GET", "/v1/mailboxes/MB1").json["completeness"] is None
+    repair = a_backfill(
+        "01RE",
+        tenant_id="acme",
+        mailbox_id="MB1",
+        kind=BackfillKind.REPAIR,
+        state=BackfillState.RUNNING,
+        counts=Counts(listed=2, stored=1, gone=1),
+    )
+    app.world.backfills["acme", "MB1"] = {repair.id: repair}
+    app.world.audits["acme", "MB1"] = Audit(
+        tenant_id="acme",
+        mailbox_id="MB1",
+        asked_at=START,
+        checked_at=START,
+        windows=(Window(START), Window(START, START)),
+        listed=9,
+        stored=5,
+        ledgered=1,
+        missing=2,
+        under_way=1,
+        repair_id=repair.id,
+    )
+    shown = app.ask("GET", "/v1/mailboxes/MB1").json["completeness"]
+    assert shown == {
+        "checked_at": "2026-02-01T09:00:00Z",
+        "windows": [
+            {"since": "2026-02-01T09:00:00Z", "before": None},
+            {"since": "2026-02-01T09:00:00Z", "before": "2026-02-01T09:00:00Z"},
+        ],
+        "listed": 9,
+        "stored": 5,
+        "ledgered": 2,
+        "missing": 1,
+        "repaired": 1,
+        "under_way": 1,
+        "extra": 0,
+        "mended": 0,
+        "folders_left_out": 0,
+        "repair_id": "01RE",
+        "whole_mailbox_checked_at": None,
+    }
+    (listed,) = app.ask("GET", "/v1/mailboxes").json["items"]
+    assert listed["completeness"] == shown
+    assert app.ask("GET", "/v1/mailboxes/MB1/backfills").json["items"] == []
+    kept = app.ask("GET", "/v1/mailboxes/MB1/backfills/01RE").json
+    assert (kept["id"], kept["kind"]) == ("01RE", "repair")
 
 
 def test_a_latest_error_says_whose_move_it_is(app):

@@ -17,6 +17,7 @@ from shared.domain.mailbox import Mailbox
 from shared.domain.secret import Secret
 from shared.domain.visibility import Viewer
 from shared.operations.access import Grants
+from shared.operations.audit_mailbox import AuditPorts, AuditReport, audit_mailbox
 from shared.operations.connect_mailbox import ConnectPolicy, ConnectRequest, connect_mailbox
 from shared.operations.disconnect_mailbox import disconnect_mailbox
 from shared.operations.maintain_mailboxes import release_lost_chunks
@@ -31,8 +32,9 @@ from shared.operations.replay_dead_letters import (
 from shared.operations.run_backfill_chunk import ChunkPorts, run_backfill_chunk
 from shared.operations.schedule_sync import schedule_sync
 from shared.operations.sync_mailbox import sync_mailbox
-from shared.ports.queues import SyncRequest
+from shared.ports.queues import AuditRequest, SyncRequest
 from tests.fakes.attempts import InMemoryGrantHolders
+from tests.fakes.audits import InMemoryAuditStore
 from tests.fakes.clock import FixedClock
 from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.parser import PlainParser
@@ -54,6 +56,7 @@ OWN_ADDRESS = "ada@acme.example"
 
 EFFECTS = [
     "create",
+    "place_",
     "save_",
     "disconnect",
     "reconnect",
@@ -160,10 +163,12 @@ class Machine:
         self.gmail_units_per_minute = 6_000
         self.chunks_of_a_tenant = 10
         self.reports = []
+        self.audit_reports = []
         guard = lambda inner: Guarded(inner, self.killer)  # noqa: E731
         self.mailboxes = guard(InMemoryMailboxStore(self.world))
         self.backfills = guard(InMemoryBackfillStore(self.world))
         self.slots = guard(InMemoryChunkSlots())
+        self.audits = guard(InMemoryAuditStore(self.world))
         self.messages = guard(InMemoryMessageStore(self.world))
         self.attachments = guard(InMemoryAttachmentStore(self.world))
         self.letters = guard(InMemoryDeadLetterStore(self.world))
@@ -265,6 +270,23 @@ class Machine:
             rng=self.rng,
         )
 
+    def audit(self, request: AuditRequest) -> AuditReport:
+        report = audit_mailbox(
+            request,
+            ports=AuditPorts(
+                mailboxes=self.mailboxes,
+                messages=self.messages,
+                audits=self.audits,
+                backfills=self.backfills,
+                grants=self.grants,
+                queues=self.guarded_queues,
+                provider_of=lambda _provider: self.server,
+                clock=self.clock,
+            ),
+        )
+        self.audit_reports.append(report)
+        return report
+
     def run_chunk(self, request) -> None:
         ports = ChunkPorts(
             mailboxes=self.mailboxes,
@@ -290,6 +312,7 @@ class Machine:
         for _ in range(500):
             work = [(self.sync, request) for request in self.queues.take_syncs()]
             work += [(self.plan, request) for request in self.queues.take_plans()]
+            work += [(self.audit, request) for request in self.queues.take_audits()]
             work += [(self.run_chunk, request) for request in self.queues.take_chunks()]
             if not work:
                 return
@@ -325,6 +348,8 @@ class Machine:
                     job()
                 except Death:
                     job()
+            # They come in a minute that a mailbox's id gives; what they do is tested by itself.
+            self.queues.take_audits()
             self.drain()
 
     # what is seen

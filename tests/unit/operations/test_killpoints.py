@@ -6,10 +6,12 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.errors import ConflictError
+from shared.ports.queues import AuditRequest
 from tests.fakes.clock import FixedClock
 from tests.unit.operations.machine import TENANT, Death, Killer, Machine, busy_server, mail
 
 NOW = FixedClock().now()
+WEEK = timedelta(days=7)
 
 
 def connect_and_import(machine: Machine) -> None:
@@ -56,11 +58,27 @@ def connect_disconnect_reconnect(machine: Machine) -> None:
     machine.tick(8)
 
 
+def import_then_lose_copies(machine: Machine) -> None:
+    connect_and_import(machine)
+    (box,) = machine.world.mailboxes.values()
+    copies = machine.world.copies[box.tenant_id, box.id]
+    for name in [name for name, copy in copies.items() if NOW - copy.received_at < WEEK]:
+        del copies[name]
+    for _ in range(6):
+        machine.clock.advance(days=1)
+        at = machine.clock.now()
+        machine.queues.send_audits([AuditRequest(box.tenant_id, box.id, at)])
+        machine.drain()
+        machine.tick(5)
+    assert len(copies) == len(machine.server.ids("INBOX") | machine.server.ids("Sent")) - 2
+
+
 FLOWS = [
     connect_and_import,
     connect_then_mail_changes,
     connect_disconnect,
     connect_disconnect_reconnect,
+    import_then_lose_copies,
 ]
 
 

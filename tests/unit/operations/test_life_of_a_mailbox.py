@@ -52,10 +52,11 @@ def ports(machine, *names):
         "mailboxes": machine.mailboxes,
         "backfills": machine.backfills,
         "letters": machine.letters,
+        "audits": machine.audits,
         "queues": machine.guarded_queues,
         "clock": machine.clock,
     }
-    return {name: every[name] for name in names or every.keys() - {"letters"}}
+    return {name: every[name] for name in names or every.keys() - {"letters", "audits"}}
 
 
 def bury(machine, request, *, sent_at=None):
@@ -329,7 +330,7 @@ def test_the_preview_tells_what_disconnecting_touches(machine):
 
 def test_no_disconnected_mailbox_is_anybody_s_primary_until_it_comes_back(machine):
     def is_primary():
-        view = get_mailbox(ADA, mailbox.id, **ports(machine, "mailboxes", "clock"))
+        view = get_mailbox(ADA, mailbox.id, **ports(machine, "mailboxes", "audits", "clock"))
         preview = preview_disconnection(ADA, mailbox.id, **ports(machine, "mailboxes", "backfills"))
         assert view.is_primary is bool(preview.primary_of)
         return view.is_primary

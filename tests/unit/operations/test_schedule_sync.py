@@ -10,7 +10,14 @@ from shared.domain.errors import ErrorCode, RetryLaterError, StoreThrottledError
 from shared.domain.ids import MailboxId
 from shared.domain.mailbox import RunState
 from shared.domain.run import RunReason
-from shared.domain.schedule import CADENCES_MINUTES, SlotRange, next_run_at, slot_of, slots_at
+from shared.domain.schedule import (
+    CADENCES_MINUTES,
+    SlotRange,
+    is_audit_minute,
+    next_run_at,
+    slot_of,
+    slots_at,
+)
 from shared.operations.schedule_sync import PIECE, schedule_sync
 from tests.fakes.clock import FixedClock
 from tests.fakes.queues import RecordingTickRelay, RecordingWorkQueues
@@ -253,4 +260,38 @@ def test_a_minute_of_which_nothing_can_be_read_is_tried_again_as_a_whole(schedul
 
     with pytest.raises(StoreThrottledError):
         schedule.tick(mailboxes=Busy())
+    assert schedule.relay.handed_on == []
+
+
+# ---- audits ----
+
+
+class RefusingAudits(RecordingWorkQueues):
+    """Takes syncs and no audit."""
+
+    def send_audits(self, requests):
+        raise RetryLaterError(ErrorCode.STORE_THROTTLED)
+
+
+def test_each_mailbox_s_audit_is_asked_for_once_a_day_however_a_minute_is_divided(schedule):
+    names = {schedule.add(number) for number in range(100)}
+    asked, invocations = [], 0
+    for minute in range(24 * 60):
+        schedule.tick(NOW + minute * MINUTE, most=7)
+        invocations += schedule.finish_tick(most=7)
+        found = schedule.queues.take_audits()
+        assert {one.asked_at for one in found} <= {NOW + minute * MINUTE}
+        asked += found
+    assert sorted(one.mailbox_id for one in asked) == sorted(names)
+    assert invocations > 24 * 60
+
+
+def test_audits_that_are_refused_hold_up_no_sync_and_end_the_tick_as_failed(schedule):
+    names = {schedule.add(number) for number in range(3_000)}
+    due = {name for name in names if slot_of(name, 5) in set(slots_at(NOW))}
+    assert any(is_audit_minute(name, NOW) for name in due)
+    schedule.queues = RefusingAudits()
+    with pytest.raises(RetryLaterError):
+        schedule.tick()
+    assert set(schedule.asked()) == due
     assert schedule.relay.handed_on == []
