@@ -20,6 +20,7 @@ from shared.domain.folders import FolderRole
 from shared.domain.message import FetchedMessage, MissingMessage
 from shared.ports.provider import Tally
 from shared.providers.imap import login
+from tests.contract.lasting_worlds import with_folders, with_labels
 from tests.contract.provider_worlds import (
     NOW,
     ProviderWorld,
@@ -43,14 +44,15 @@ NUMBERED = ["the fake", *HIDDEN, "pymap"]
 """Those that number the messages of each folder anew, and can number it anew altogether."""
 
 
-BY_FOLDER = [*NUMBERED, "outlook"]
+LASTING = {"the fake with folders": with_folders, "the fake with labels": with_labels}
+BY_FOLDER = [*NUMBERED, "outlook", "the fake with folders"]
 """Those that tell the changes of each folder apart, and know of a folder that is not asked about.
 
 Gmail tells those of the whole mailbox, and a label that is gone leaves its messages where they are.
 """
 
 
-@pytest.fixture(params=[*BY_FOLDER, "gmail"])
+@pytest.fixture(params=[*BY_FOLDER, "gmail", "the fake with labels"])
 def world(request, monkeypatch) -> ProviderWorld:
     return _world(request, monkeypatch)
 
@@ -63,6 +65,8 @@ def world_by_folder(request, monkeypatch) -> ProviderWorld:
 def _world(request, monkeypatch) -> ProviderWorld:
     if request.param in {"outlook", "gmail"}:
         return request.getfixturevalue(request.param)
+    if request.param in LASTING:
+        return LASTING[request.param]()
     return _numbered(request, monkeypatch)
 
 

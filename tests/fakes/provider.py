@@ -67,6 +67,10 @@ class FakeMailServer:
     fetched: list[ProviderMessageId] = field(default_factory=list)
     unreadable: set[ProviderMessageId] = field(default_factory=set)
     """Messages it holds and cannot read."""
+    failing: set[ProviderMessageId] = field(default_factory=set)
+    """Messages it cannot read for now."""
+    compares_daily: bool = False
+    """Whether sessions compare a whole folder once a day, as the real adapter's do."""
 
     @classmethod
     def with_folders(cls, *names: str) -> "FakeMailServer":
@@ -109,10 +113,17 @@ class FakeMailServer:
     def delete_folder(self, name: str) -> None:
         del self.folders[name]
 
+    def rename_folder(self, name: str, to: str) -> None:
+        """Give a folder another name, and so another id; its numbering stays."""
+        folder = self.folders.pop(name)
+        folder.name = to
+        self.folders[to] = folder
+
     def renumber(self, name: str) -> None:
         folder = self.folders[name]
         mails = [folder.mails[uid] for uid in sorted(folder.mails)]
-        folder.uidvalidity += 1
+        self.numberings += 1
+        folder.uidvalidity = self.numberings
         folder.mails = dict(enumerate(mails, 1))
         folder.next_uid = len(mails) + 1
         folder.modseq += 1
@@ -151,10 +162,12 @@ class _Position:
     modseq: int
     whole: bool = False
     """The listing began without a cursor and is not at its end."""
+    day: int = 0
+    """When the folder was last compared, where that is done daily."""
 
     @classmethod
-    def now(cls, folder: FakeFolder) -> "_Position":
-        return cls(folder.uidvalidity, folder.next_uid - 1, folder.modseq)
+    def now(cls, folder: FakeFolder, day: int) -> "_Position":
+        return cls(folder.uidvalidity, folder.next_uid - 1, folder.modseq, day=day)
 
     @classmethod
     def of(cls, cursor: Cursor, folder: FakeFolder) -> "_Position":
@@ -188,25 +201,29 @@ class FakeSession:
         changed = frozenset(
             fake.folder.id
             for fake in active
-            if fake.folder.id not in silent and self._has_changed(fake, cursors.get(fake.folder.id))
+            if fake.folder.id not in silent
+            and self._has_changed(fake, cursors.get(fake.folder.id), now)
         )
         followed = frozenset(fake.folder.id for fake in active)
         return Look(tuple(fake.folder for fake in fakes), followed, changed, silent)
 
-    def _has_changed(self, fake: FakeFolder, cursor: Cursor | None) -> bool:
+    def _has_changed(self, fake: FakeFolder, cursor: Cursor | None, now: datetime) -> bool:
         try:
-            return cursor is None or _Position.of(cursor, fake) != _Position.now(fake)
+            here = _Position.now(fake, self._day(now))
+            return cursor is None or _Position.of(cursor, fake) != here
         except CursorExpiredError:
             return True
 
     def baseline(self, folder: Folder, *, now: datetime) -> Cursor:
-        return _Position.now(self._open(folder)).cursor()
+        return _Position.now(self._open(folder), self._day(now)).cursor()
 
     def changes(self, folder, cursor, known, *, since, limit, now) -> ChangePage:
         fake = self._open(folder)
+        day = self._day(now)
         start = _Position(fake.uidvalidity, 0, 0, whole=True)
         position = _Position.of(cursor, fake) if cursor else start
-        held = known.in_folder() if position.whole else {}
+        compares = position.whole or position.day != day
+        held = known.in_folder() if compares else {}
         found = [uid for uid in sorted(fake.mails) if uid > position.last_uid]
         page, more = found[:limit], len(found) > limit
         old = [uid for uid in page if since and fake.mails[uid].received_at < since]
@@ -218,7 +235,7 @@ class FakeSession:
             rest = replace(position, last_uid=page[-1])
             return ChangePage(added, {}, (), rest.cursor(), more=True, too_old=too_old)
         here = {name_of(fake, uid): mail.flags for uid, mail in fake.mails.items()}
-        if position.whole:
+        if compares:
             gone = [name for name in held if name not in here]
             flags = {
                 name: here[name]
@@ -232,8 +249,11 @@ class FakeSession:
                 for uid, mail in fake.mails.items()
                 if uid <= position.last_uid and mail.flags.version > position.modseq
             }
-        reached = _Position.now(fake).cursor()
+        reached = _Position.now(fake, day).cursor()
         return ChangePage(added, flags, tuple(gone), reached, too_old=too_old)
+
+    def _day(self, now: datetime) -> int:
+        return now.toordinal() if self.server.compares_daily else 0
 
     def list_window(
         self, folder: Folder, *, since: datetime, upto: Cursor, before: datetime | None = None
@@ -269,6 +289,8 @@ class FakeSession:
                 yield MissingMessage(name, "gone")
             elif name in self.server.unreadable:
                 yield MissingMessage(name, "unreadable")
+            elif name in self.server.failing:
+                yield MissingMessage(name, "failing")
             else:
                 yield FetchedMessage(
                     name, mail.received_at, len(mail.raw), mail.flags, raw=mail.raw
