@@ -165,13 +165,16 @@ def folder_item(tenant_id: TenantId, mailbox_id: MailboxId, state: FolderState) 
         cursor=state.cursor,
         gone_at=state.gone_at,
         scope=state.scope or None,
+        resets=state.resets or None,
+        reset_at=state.reset_at,
     )
 
 
 def folder_state(item: FolderItem) -> FolderState:
     """Return the folder state an item holds."""
     folder = Folder(FolderId(item.folder_id), item.name, FolderRole(item.role), item.selectable)
-    return FolderState(folder, item.cursor, item.gone_at, item.scope or "")
+    scope, resets = item.scope or "", int(item.resets or 0)
+    return FolderState(folder, item.cursor, item.gone_at, scope, resets, item.reset_at)
 
 
 def error_document(error: LatestError | None) -> dict[str, Any] | None:

@@ -26,8 +26,7 @@ server chose is escaped, so that no `#` can be smuggled into a key. Audits: `tab
 
 `due` is sparse: only a scheduled mailbox and an open backfill have a slot; it holds `tenant_id`,
 `mailbox_id` and `not_before` and nothing readable. `mailbox_date` holds live copies only: a removed
-copy loses both its attributes. Where a provider's ids begin with their folder's, a folder's copies
-are one query; where not, that query reads the mailbox's.
+copy has neither attribute. Where ids begin with their folder's, its copies are one query, else all.
 
 Items of which there are millions are written with short names, because a name is paid for in every
 item:
@@ -316,6 +315,8 @@ class FolderItem(Item):
     cursor = UnicodeAttribute(null=True)
     scope = UnicodeAttribute(null=True)
     gone_at = UTCDateTimeAttribute(null=True)
+    resets = NumberAttribute(null=True)
+    reset_at = UTCDateTimeAttribute(null=True)
 
 
 class RunItem(Item):

@@ -248,10 +248,14 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
     ),
     ErrorCode.STORE_THROTTLED: Explanation("Mailroom's own store is busy.", _T, _WAIT),
     ErrorCode.CURSOR_EXPIRED: Explanation(
-        "The provider forgot our place; the folder is being compared.", _T, _WAIT
+        "The provider keeps forgetting our place, and all has to be compared each time.",
+        _P,
+        "Nothing to do: it is compared every six hours until the provider keeps it for a day.",
     ),
     ErrorCode.UIDVALIDITY_CHANGED: Explanation(
-        "The server renumbered a folder; it is being compared.", _T, _WAIT
+        "The server keeps numbering a folder's messages anew, and all have to be read each time.",
+        _P,
+        "It is compared every six hours. Leave it out, or have your provider keep its UIDVALIDITY.",
     ),
     ErrorCode.MESSAGE_MALFORMED: Explanation(
         "A message could not be read.",

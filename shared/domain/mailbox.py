@@ -174,3 +174,7 @@ class FolderState:
     gone_at: datetime | None = None
     scope: str = ""
     """`scope_of` the folders that were chosen when the cursor was reached."""
+    resets: int = 0
+    """How often in a row, less than a day apart, its cursor was found expired."""
+    reset_at: datetime | None = None
+    """When it last was."""

@@ -1,4 +1,7 @@
-"""From where a sync run follows each folder, and when it lets go of a position."""
+"""From where a sync run follows each folder, when it lets go of a position, and how often."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from shared.domain.capabilities import CAPABILITIES
 from shared.domain.cursor import Cursor
@@ -6,6 +9,12 @@ from shared.domain.folders import Folder, scope_of
 from shared.domain.ids import FolderId
 from shared.domain.mailbox import FolderState, Mailbox
 from shared.ports.provider import Look
+
+MOST_RESETS = 3
+"""So often in a row an expired position is replaced by a comparison at once."""
+RESET_AGAIN_AFTER = timedelta(hours=6)
+RESETS_FORGOTTEN_AFTER = timedelta(days=1)
+"""A position that lasted so long had no part in a loop."""
 
 
 def left_alone(look: Look, states: dict[FolderId, FolderState]) -> list[Folder]:
@@ -44,9 +53,30 @@ def cursor_of(mailbox: Mailbox, state: FolderState) -> Cursor | None:
     return Cursor.decode(state.cursor)
 
 
-def reached(mailbox: Mailbox, folder: Folder, cursor: Cursor) -> FolderState:
-    """Return the state of a folder that is taken in up to `cursor`."""
-    return FolderState(folder, cursor.encode(), scope=scope_of(mailbox.active_folders))
+def reset(state: FolderState, now: datetime) -> FolderState | None:
+    """Return the state of a folder whose position has expired, to be compared; None: not yet.
+
+    A server that numbers its messages anew each time has us fetch all of them each time.
+    """
+    since = None if state.reset_at is None else now - state.reset_at
+    if since is None or since >= RESETS_FORGOTTEN_AFTER:
+        return replace(state, resets=1, reset_at=now)
+    if state.resets >= MOST_RESETS and since < RESET_AGAIN_AFTER:
+        return None
+    return replace(state, resets=state.resets + 1, reset_at=now)
+
+
+def reached(
+    mailbox: Mailbox, folder: Folder, cursor: Cursor, before: FolderState | None = None
+) -> FolderState:
+    """Return the state of a folder that is taken in up to `cursor`, and was as `before`."""
+    return replace(
+        before or FolderState(folder),
+        folder=folder,
+        cursor=cursor.encode(),
+        gone_at=None,
+        scope=scope_of(mailbox.active_folders),
+    )
 
 
 def listing_changed(look: Look, states: dict[FolderId, FolderState]) -> bool:

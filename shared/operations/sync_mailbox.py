@@ -42,6 +42,7 @@ from shared.operations.folder_positions import (
     left_alone,
     listing_changed,
     reached,
+    reset,
 )
 from shared.operations.held_copies import HeldCopies
 from shared.operations.ingest import (
@@ -70,6 +71,11 @@ LEASE_SECONDS = 180
 PAGE_SIZE = 250
 MESSAGES_PER_RUN = 1_000
 """What one run takes in at most; the rest follows at once in another run."""
+_OF_ONE_FOLDER = {
+    ErrorCode.FOLDER_UNAVAILABLE,
+    ErrorCode.CURSOR_EXPIRED,
+    ErrorCode.UIDVALIDITY_CHANGED,
+}
 
 
 def sync_mailbox(
@@ -238,7 +244,7 @@ def _only_this_folder(run: SyncRun) -> Iterator[None]:
     try:
         yield
     except RetryLaterError as error:
-        if error.code is not ErrorCode.FOLDER_UNAVAILABLE:
+        if error.code not in _OF_ONE_FOLDER:
             raise
         run.folder_error = error
 
@@ -302,9 +308,9 @@ def _sync_folder(
         except CursorExpiredError as error:
             if cursor is None:
                 raise
-            if compared:
-                cause = "a position that was just taken is refused"
-                raise RetryLaterError(ErrorCode.CURSOR_EXPIRED, cause=cause) from error
+            state = None if compared or state is None else reset(state, run.started_at)
+            if state is None:
+                raise RetryLaterError(error.code, cause="expires again and again") from error
             # One the provider no longer knows is replaced by a comparison of the folder.
             cursor, compared = None, True
             continue
@@ -323,7 +329,7 @@ def _sync_folder(
             now=run.clock.now(),
         )
         cursor = page.next_cursor
-        run.cursors[folder.id] = reached(mailbox, folder, cursor)
+        run.cursors[folder.id] = reached(mailbox, folder, cursor, state)
         more = page.more
 
 

@@ -407,7 +407,9 @@ def test_an_idle_poll_leaves_a_lease_alone(stores):
 def test_a_run_ends_with_cursors_record_and_lease_in_one_write(stores):
     record = connected(stores.mailboxes)
     lease = lease_of(stores.mailboxes, record)
-    gone = replace(a_folder(SENT, None), scope="0af3", gone_at=later(4))
+    gone = replace(
+        a_folder(SENT, None), scope="0af3", gone_at=later(4), resets=2, reset_at=later(3)
+    )
     stores.mailboxes.finish_run(
         lease.fence, outcome(cursors={INBOX: a_folder(), SENT: gone}, failures=0)
     )
