@@ -22,13 +22,15 @@ from shared.aws.message_items import pack_message
 from shared.domain.backfill import CHUNK_SIZE
 from shared.domain.cursor import Cursor
 from shared.domain.folders import Folder
-from shared.domain.ids import FolderId, MailboxId, ProviderMessageId, TenantId, UserId
+from shared.domain.ids import FolderId, MailboxId, ProviderMessageId, RunId, TenantId, UserId
 from shared.domain.lease import Fence
 from shared.domain.ledger import Ledger
 from shared.domain.mailbox import Mailbox, MailboxKind, MailboxStatus, Provider, Purpose
-from shared.domain.message import FetchedMessage
+from shared.domain.message import Copy, FetchedMessage
 from shared.mime.parse import MimeParser
 from shared.operations.ingest import Ingest
+from shared.operations.note_dead_letters import DeadLetters
+from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.stores import AttachmentStore, MessageStore, NewCopy
 from shared.providers.imap.adapter import ImapSession
 from tests.performance.memory import peak_megabytes
@@ -56,11 +58,11 @@ class PackAndDrop:
     def __init__(self) -> None:
         self.bytes = 0
 
-    def which_are_stored(
+    def copies_by_id(
         self, tenant_id: TenantId, mailbox_id: MailboxId, ids: Sequence[ProviderMessageId]
-    ) -> frozenset[ProviderMessageId]:
-        """Say that nothing is."""
-        return frozenset()
+    ) -> dict[ProviderMessageId, Copy]:
+        """Say that nothing is stored."""
+        return {}
 
     def save(self, fence: Fence, new: Sequence[NewCopy]) -> frozenset[ProviderMessageId]:
         """Pack each message and forget it."""
@@ -81,18 +83,31 @@ class LeftThere:
 def take_in(session: ImapSession, stage: str) -> dict[str, int]:
     """Import all folders up to a stage; return what was taken in."""
     store, ledger, parser = PackAndDrop(), Ledger(), MimeParser()
+    fence = Fence(MAILBOX.tenant_id, MAILBOX.id, 1)
+    folders = _folders(session)
+    letters = DeadLetters(
+        fence=fence,
+        run_id=RunId("measured"),
+        session=session,
+        letters=cast("DeadLetterStore", None),  # nothing here is given up
+        now=lambda: datetime.now(UTC),
+        remaining_seconds=lambda: 900.0,
+    )
     ingest = Ingest(
         mailbox=MAILBOX,
-        fence=Fence(MAILBOX.tenant_id, MAILBOX.id, 1),
+        fence=fence,
         session=session,
         parser=parser,
         messages=cast("MessageStore", store),
         attachments=cast("AttachmentStore", LeftThere()),
         ledger=ledger,
         remaining_seconds=lambda: 900.0,
+        folders={folder.id: folder for folder in folders},
+        since=_SINCE,
+        dead_letters=letters,
     )
     messages = 0
-    for folder, ids in _chunks(session):
+    for folder, ids in _chunks(session, folders):
         if stage == "pack":
             ingest.take_in(folder, ids)
             continue
@@ -105,10 +120,16 @@ def take_in(session: ImapSession, stage: str) -> dict[str, int]:
     return {"messages": messages, "packed_bytes": store.bytes}
 
 
-def _chunks(session: ImapSession) -> Iterator[tuple[Folder, Sequence[ProviderMessageId]]]:
-    now = datetime.now(UTC)
+def _folders(session: ImapSession) -> Sequence[Folder]:
     nothing: dict[FolderId, Cursor | None] = {}
-    for folder in session.look(nothing, lambda folder: folder.selectable, now=now).folders:
+    return session.look(nothing, lambda folder: folder.selectable, now=datetime.now(UTC)).folders
+
+
+def _chunks(
+    session: ImapSession, folders: Iterable[Folder]
+) -> Iterator[tuple[Folder, Sequence[ProviderMessageId]]]:
+    now = datetime.now(UTC)
+    for folder in folders:
         ids = session.list_window(folder, since=_SINCE, upto=session.baseline(folder, now=now))
         for start in range(0, len(ids), CHUNK_SIZE):
             yield folder, ids[start : start + CHUNK_SIZE]

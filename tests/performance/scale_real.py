@@ -76,6 +76,7 @@ class RealFleet(Fleet):
             mailboxes=store,
             messages=None,
             attachments=None,
+            letters=None,
             grants=_Grants(),
             queues=None,
             provider_of=lambda _: _Server(clock, ends_at, error),

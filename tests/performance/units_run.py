@@ -4,17 +4,18 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
-from shared.domain.ids import MailboxId, TenantId
+from shared.domain.ids import MailboxId, RunId, TenantId
 from shared.domain.ledger import Ledger
 from shared.domain.mail_server import ImapGrant, ServerLogin
-from shared.domain.mailbox import Mailbox
+from shared.domain.mailbox import Mailbox, Provider
 from shared.domain.run import RunReason
 from shared.domain.secret import Secret
 from shared.mime.parse import MimeParser
-from shared.operations.access import keep_grant
+from shared.operations.access import Grants, keep_grant
 from shared.operations.ingest import Ingest
+from shared.operations.note_dead_letters import DeadLetters
 from shared.operations.outcomes import SyncReport
 from shared.operations.sync_mailbox import sync_mailbox
 from shared.ports.queues import SyncRequest
@@ -82,7 +83,8 @@ class _Work:
         self.server = FakeMailServer.with_folders(*folders)
         self.clock = FixedClock(_NOW)
         self.queues = RecordingWorkQueues()
-        self.secrets = InMemorySecretStore()
+        secrets = InMemorySecretStore()
+        self.grants = Grants(secrets, _nobody_signs_in, None, self.clock)
         self.parser = MimeParser()
         record = connected(
             stores.mailboxes,
@@ -96,7 +98,7 @@ class _Work:
         if server is None:
             raise NotAsExpectedError("no server")
         login = ServerLogin(server, Secret("not-a-real-password"))
-        keep_grant(self.mailbox, ImapGrant(login, login), secrets=self.secrets)
+        keep_grant(self.mailbox, ImapGrant(login, login), secrets=secrets)
 
     def sync(self) -> SyncReport:
         """Run once, as the function does for one request."""
@@ -107,9 +109,10 @@ class _Work:
             mailboxes=self.stores.mailboxes,
             messages=self.stores.messages,
             attachments=self.stores.attachments,
-            secrets=self.secrets,
+            letters=self.stores.letters,
+            grants=self.grants,
             queues=self.queues,
-            provider=self.server,
+            provider_of=lambda _: self.server,
             parser=self.parser,
             clock=self.clock,
             rng=random.Random(1),
@@ -118,11 +121,7 @@ class _Work:
 
     def live_copies(self) -> int:
         """Return how many copies are stored."""
-        box = self.mailbox
-        return sum(
-            len(self.stores.messages.copies(box.tenant_id, box.id, fake.folder.id))
-            for fake in self.server.folders.values()
-        )
+        return len(self.stores.messages.live_ids(self.mailbox.tenant_id, self.mailbox.id))
 
     def take_in_again(self) -> int:
         """Have every message listed once more, as a chunk delivered twice; return how many."""
@@ -132,15 +131,27 @@ class _Work:
         self.clock.advance(minutes=10)
         ledger = Ledger()
         lease = lease_of(self.stores.mailboxes, record, at=self.clock.now())
+        session = _session(self.server)
+        letters = DeadLetters(
+            fence=lease.fence,
+            run_id=RunId("again"),
+            session=session,
+            letters=self.stores.letters,
+            now=self.clock.now,
+            remaining_seconds=lambda: 900.0,
+        )
         ingest = Ingest(
             mailbox=record.mailbox,
             fence=lease.fence,
-            session=_session(self.server),
+            session=session,
             parser=self.parser,
             messages=self.stores.messages,
             attachments=self.stores.attachments,
             ledger=ledger,
             remaining_seconds=lambda: 900.0,
+            folders={fake.folder.id: fake.folder for fake in self.server.folders.values()},
+            since=datetime(2000, 1, 1, tzinfo=UTC),
+            dead_letters=letters,
         )
         for name, fake in self.server.folders.items():
             ids = sorted(self.server.ids(name, since=datetime(2000, 1, 1, tzinfo=UTC)))
@@ -151,6 +162,10 @@ class _Work:
             raise NotAsExpectedError("something was stored twice")
         self.clock.advance(minutes=10)
         return counts.already_stored
+
+
+def _nobody_signs_in(provider: Provider) -> NoReturn:
+    raise NotAsExpectedError(f"a sign-in at {provider}")
 
 
 def _session(server: FakeMailServer) -> Any:
