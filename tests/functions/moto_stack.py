@@ -134,7 +134,7 @@ class Stack(Deployment):
     def bury(self, *bodies: str) -> Any:
         return record_dead_letter(sqs_event(*bodies, sent_at=self.clock.at), context())
 
-    def deliver(self, number: int, *, folder: str = "INBOX", **headers: str) -> int:
+    def deliver(self, number: int, *, folder: str = "INBOX", **headers: str) -> Any:
         """Have a mail arrive at the provider."""
         at = self.clock.at
         lines = {
@@ -145,7 +145,11 @@ class Stack(Deployment):
             "Message-ID": f"<{number}@client.example>",
         } | headers
         text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        return self.server.deliver(folder, f"{text}\r\nText {number}\r\n".encode(), at)
+        return self.deliver_raw(f"{text}\r\nText {number}\r\n".encode(), folder)
+
+    def deliver_raw(self, raw: bytes, folder: str = "INBOX") -> Any:
+        """Have a mail arrive as it is; return its id at the provider."""
+        return self.server.deliver(folder, raw, self.clock.at)
 
     def connect(self, **changes: Any) -> str:
         """Connect Ann's mailbox and return its id."""

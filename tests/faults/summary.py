@@ -1,0 +1,21 @@
+"""The line a run ends with: how many interruptions were tried, and how many ended differently."""
+
+TRIED, DIFFERENCES = "interruptions", "differences"
+
+
+def pytest_addoption(parser) -> None:
+    parser.addoption("--at", type=int, help="interrupt a flow at the call of this number alone")
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    totals = {TRIED: 0, DIFFERENCES: 0}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", "") == "call":
+                for name, value in report.user_properties:
+                    if name in totals:
+                        totals[name] += value
+    if totals[TRIED]:
+        terminalreporter.write_line(
+            f"faults: {totals[TRIED]} interruptions tried, {totals[DIFFERENCES]} differences"
+        )

@@ -1,0 +1,70 @@
+"""The harness finds what is wrong: with a defect planted in the product, it reports differences.
+
+Each is a mistake a person could make in that place, and is found at the interruption it fears.
+"""
+
+import pytest
+
+from shared.aws.message_store import DynamoMessageStore
+from shared.domain.errors import StoreThrottledError
+from shared.domain.mailbox import identity_of
+from shared.domain.schedule import slot_of
+from shared.operations import access, begin_mailbox, sync_mailbox
+from tests.faults import driver
+from tests.faults.driver import interrupted, repeated
+from tests.faults.flows import FLOWS
+from tests.faults.killpoints import Kind
+from tests.faults.world import a_world
+
+
+@pytest.fixture
+def world(monkeypatch):
+    # What runs undisturbed with a defect is nothing to compare others with.
+    monkeypatch.setattr(driver, "_undisturbed", {})
+    monkeypatch.setattr(driver, "_starts", {})
+    # What a defect has broken stays broken; there is no need to wait for the hourly retry.
+    monkeypatch.setattr(driver, "LONGEST_MINUTES", 10)
+    with a_world(monkeypatch) as world:
+        yield world
+
+
+def the_flow(name):
+    return next(flow for flow in FLOWS if flow.name == name)
+
+
+def active_before_its_secret(mailbox, grant, *, mailboxes, secrets):
+    mailboxes.reconnect(mailbox, identity_of(mailbox), slot_of(mailbox.id, mailbox.sync_minutes))
+    access.keep_grant(mailbox, grant, secrets=secrets)
+
+
+def test_a_wrong_order_is_found_where_it_dies_between(world, monkeypatch):
+    monkeypatch.setattr(begin_mailbox, "begin_life", active_before_its_secret)
+    times, found = interrupted(the_flow("connect"), world, Kind.AFTER)
+    assert times > len(found) > 0
+    assert any("dies after" in one and "secrets: " in one for one in found)
+
+
+def test_a_write_taken_for_done_is_found_where_it_was_throttled(world, monkeypatch):
+    set_flags = DynamoMessageStore.set_flags
+
+    def hopeful(self, fence, flags):
+        try:
+            return set_flags(self, fence, flags)
+        except StoreThrottledError:
+            return len(flags)
+
+    monkeypatch.setattr(DynamoMessageStore, "set_flags", hopeful)
+    times, found = interrupted(the_flow("flags_change"), world, Kind.THROTTLED)
+    assert times > len(found) > 0
+    assert all("is throttled" in one and "copy: missing" in one for one in found)
+
+
+def test_a_run_that_writes_without_news_is_found_where_a_request_comes_again(world, monkeypatch):
+    look_and_sync = sync_mailbox._look_and_sync
+    monkeypatch.setattr(
+        sync_mailbox,
+        "_look_and_sync",
+        lambda run, session, **_: look_and_sync(run, session, somebody_waits=True),
+    )
+    _, found = repeated(the_flow("incremental_sync"), world)
+    assert any("wrote TransactWriteItems" in one for one in found)
