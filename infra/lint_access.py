@@ -59,12 +59,16 @@ LOGINS: Final[dict[str, frozenset[str]]] = {
     # a provider is asked with before an import begins.
     "disconnect_mailbox": frozenset({"GetSecretValue", "DeleteSecret"}),
     "preview_backfill": _RENEW,
+    # Deletes one that is left over, and reads none.
+    "erase_mail": frozenset({"DeleteSecret"}),
     "sync_mailbox": _RENEW,
     "plan_backfill": _RENEW,
     "run_backfill_chunk": _RENEW,
 }
 """Who may do what to stored logins."""
-CLIENTS: Final[dict[str, frozenset[str]]] = {name: frozenset({"GetSecretValue"}) for name in LOGINS}
+CLIENTS: Final[dict[str, frozenset[str]]] = {
+    name: frozenset({"GetSecretValue"}) for name in LOGINS if name != "erase_mail"
+}
 """Who may read this product's registrations at providers; nothing deployed may write one."""
 
 READ_ONLY: Final = frozenset({"read_mail"})

@@ -62,8 +62,9 @@ class Settings:
 
     @property
     def queue_urls(self) -> dict[str, str]:
-        """The queues this function was given, by kind (`sync`, `plan`, `chunk`)."""
-        names = {kind: f"MAILROOM_{kind.upper()}_QUEUE_URL" for kind in ("sync", "plan", "chunk")}
+        """The queues this function was given, by kind (`sync`, `plan`, `chunk`, `erase`)."""
+        kinds = ("sync", "plan", "chunk", "erase")
+        names = {kind: f"MAILROOM_{kind.upper()}_QUEUE_URL" for kind in kinds}
         return {kind: self._environ[name] for kind, name in names.items() if self._text(name)}
 
     @property

@@ -9,6 +9,7 @@ dimension with a mailbox id would be a metric, and a bill, per mailbox.
 import functools
 import traceback
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -18,6 +19,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from shared.domain.audit import Audit
 from shared.domain.backfill import Backfill
+from shared.domain.erasure import Erasure
 from shared.domain.errors import ErrorCode, MailroomError
 from shared.domain.ledger import Counts
 from shared.domain.run import Run, RunReason
@@ -45,6 +47,9 @@ class Metric(StrEnum):
     MAILBOX_CONNECTED = "MailboxConnected"
     MAILBOX_DISCONNECTED = "MailboxDisconnected"
     SIGN_IN_FAILED = "SignInFailed"
+    ERASURE_REQUESTED = "ErasureRequested"
+    ERASURE_DONE = "ErasureDone"
+    MESSAGE_ERASED = "MessageErased"
     GRANT_NOT_REVOKED = "GrantNotRevoked"
     CLIENT_REJECTED = "ClientRejected"
     MESSAGE_STORED = "MessageStored"
@@ -117,6 +122,19 @@ def log_run(run: Run, *, provider: str) -> None:
         # It was missing, as it could be stored. Without a provider: an alarm watches one metric.
         count({Metric.MESSAGE_MISSED: run.counts.stored})
     record_duration(Metric.RUN_LASTED, seconds, **dimensions)
+
+
+def log_erasure(event: str, erasure: Erasure) -> None:
+    """Log where an erasure is: ids and counts, and not even the hash of an address."""
+    log_event(
+        event,
+        tenant_id=erasure.tenant_id,
+        mailbox_id=erasure.mailbox_id,
+        erasure_id=erasure.id,
+        kind=erasure.kind,
+        state=erasure.state,
+        counts=asdict(erasure.erased),
+    )
 
 
 def log_backfill(event: str, backfill: Backfill) -> None:

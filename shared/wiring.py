@@ -8,7 +8,6 @@ parser's fallback.
 import functools
 import random
 import time
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,11 +20,13 @@ from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.clock import Clock
 from shared.ports.contacts import ContactStore
 from shared.ports.dead_letters import DeadLetterStore
+from shared.ports.erasures import ErasureStore, MailEraser
 from shared.ports.parser import MessageParser
 from shared.ports.provider import MailProvider, ServerTester
 from shared.ports.queues import (
     AuditRequest,
     ChunkRequest,
+    EraseRequest,
     PlanRequest,
     SyncRequest,
     TickRelay,
@@ -33,12 +34,7 @@ from shared.ports.queues import (
 )
 from shared.ports.secrets import SecretStore
 from shared.ports.sign_in import AccountReader, OAuthClients, SignIn
-from shared.ports.stores import (
-    AttachmentStore,
-    MailboxStore,
-    MessageStore,
-    RunStore,
-)
+from shared.ports.stores import AttachmentStore, MailboxStore, MessageStore, RunStore
 
 if TYPE_CHECKING:
     from shared.aws.table import Table
@@ -149,6 +145,22 @@ def contacts() -> ContactStore:
 
 
 @functools.cache
+def erasures() -> ErasureStore:
+    """Return the store of erasures."""
+    from shared.aws.erasure_store import DynamoErasureStore
+
+    return DynamoErasureStore(_table())
+
+
+@functools.cache
+def mail_eraser() -> MailEraser:
+    """Return what finds and deletes mail."""
+    from shared.aws.mail_eraser import DynamoMailEraser
+
+    return DynamoMailEraser(_table(), settings().bucket, mailboxes())
+
+
+@functools.cache
 def secrets() -> SecretStore:
     """Return the store of secrets."""
     from shared.aws.secret_store import SecretsManagerStore
@@ -194,12 +206,18 @@ def read_any_request(body: str) -> SyncRequest | PlanRequest | AuditRequest | Ch
     return decode_request(body)
 
 
+def read_erase_request(body: str) -> EraseRequest:
+    """Return the request to erase a message holds; raises ValueError for anything else."""
+    from shared.aws.queues import decode_erasure
+
+    return decode_erasure(body)
+
+
 def ids_in(body: str) -> dict[str, Any]:
     """Return what a queue's message asks for, as facts for the log; nothing for what is none."""
-    try:
-        return asdict(read_any_request(body))
-    except ValueError:
-        return {}
+    from shared.aws.queues import ids_in as read
+
+    return read(body)
 
 
 # ---- mail ----
@@ -378,6 +396,5 @@ def sign_in_policy(api_id: str) -> "SignInPolicy":
 def forget() -> None:
     """Build everything again on next use; for tests, each of which is a deployment of its own."""
     for value in list(globals().values()):
-        clear = getattr(value, "cache_clear", None)
-        if clear is not None:
+        if clear := getattr(value, "cache_clear", None):
             clear()

@@ -17,6 +17,7 @@ from shared import wiring
 from shared.api import docs
 from shared.api.app import make_app, respond, viewer
 from shared.api.dead_letter_routes import add_dead_letter_routes
+from shared.api.erasure_routes import add_erasure_routes
 from shared.api.paging import ListOf
 from shared.api.schemas.backfills import BackfillList, BackfillShown
 from shared.api.schemas.contacts import ContactList, ContactShown
@@ -64,6 +65,8 @@ from shared.operations.read_dead_letters import LetterPorts
 from shared.operations.search_mail import Search, search_mail
 
 app = make_app()
+# Not `wiring.erasures` itself: what stands there is looked up with each request.
+add_erasure_routes(app, erasures=lambda: wiring.erasures())  # noqa: PLW0108
 
 MailboxPath = Annotated[MailboxIdText, Path()]
 Limit = Annotated[int, Query(ge=1, le=100)]

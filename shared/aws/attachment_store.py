@@ -1,8 +1,8 @@
 """How attachments become objects without ever being whole in memory, and how they are served.
 
 The digest is known only at the end, so what is large goes to a name of its own first and is copied
-to its digest's name, inside S3; what is small is kept until it is known. The same content is stored
-once for each tenant.
+to its digest's name, inside S3; what is small is kept until it is known. Each copy of a message has
+its own: who deletes one need not know who else holds the same.
 """
 
 import hashlib
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from shared.aws.bodies import object_part
 from shared.aws.clients import Clients, clients_of_process
 from shared.aws.errors import our_errors
+from shared.aws.stored_objects import ATTACHMENTS, UPLOADS, of_copy
 from shared.domain.errors import ErrorCode, UnreadableMessageError
 from shared.domain.ids import TenantId
 
@@ -42,7 +42,9 @@ class S3AttachmentStore:
     bucket: str
     clients: Clients = field(default_factory=clients_of_process)
 
-    def put(self, tenant_id: TenantId, slices: Iterable[bytes], *, limit: int) -> tuple[str, int]:
+    def put(
+        self, tenant_id: TenantId, slices: Iterable[bytes], *, holder: str, limit: int
+    ) -> tuple[str, int]:
         """Store the slices; nothing is left behind when they fail or are too many."""
         hasher = hashlib.sha256()
         size = 0
@@ -62,11 +64,11 @@ class S3AttachmentStore:
         first = next(parts)
         second = next(parts, None)
         if second is None:
-            self._keep(_key(tenant_id, hasher.hexdigest()), first)
+            self._keep(_key(tenant_id, holder, hasher.hexdigest()), first)
         else:
-            temporary = _temporary_key(tenant_id)
+            temporary = of_copy(UPLOADS, tenant_id, holder) + secrets.token_hex(16)
             self._upload(temporary, first, second, parts)
-            self._copy(temporary, _key(tenant_id, hasher.hexdigest()))
+            self._copy(temporary, _key(tenant_id, holder, hasher.hexdigest()))
         return hasher.hexdigest(), size
 
     def stream_to(self, key: str, slices: Iterable[bytes]) -> None:
@@ -80,7 +82,14 @@ class S3AttachmentStore:
             self._upload(key, first, second, parts)
 
     def link(
-        self, tenant_id: TenantId, digest: str, *, filename: str, content_type: str, seconds: int
+        self,
+        tenant_id: TenantId,
+        digest: str,
+        *,
+        holder: str,
+        filename: str,
+        content_type: str,
+        seconds: int,
     ) -> str:
         """Sign a link to the one object; name and type are what we say, not what the mail said."""
         kind = content_type.strip().lower()
@@ -89,7 +98,7 @@ class S3AttachmentStore:
                 "get_object",
                 Params={
                     "Bucket": self.bucket,
-                    "Key": _key(tenant_id, digest),
+                    "Key": _key(tenant_id, holder, digest),
                     "ResponseContentDisposition": _disposition(filename),
                     "ResponseContentType": (
                         kind if kind in _SHOWN_TYPES else "application/octet-stream"
@@ -165,15 +174,10 @@ def _chain(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes
     yield from rest
 
 
-def _temporary_key(tenant_id: TenantId) -> str:
-    # No tenant's folder is called so: `object_part` leaves no dot.
-    return f"attachments/.uploads/{object_part(tenant_id)}/{secrets.token_hex(16)}"
-
-
-def _key(tenant_id: TenantId, digest: str) -> str:
+def _key(tenant_id: TenantId, holder: str, digest: str) -> str:
     if not _DIGEST.fullmatch(digest):
         raise ValueError("not a digest")
-    return f"attachments/{object_part(tenant_id)}/{digest}"
+    return of_copy(ATTACHMENTS, tenant_id, holder) + digest
 
 
 def _disposition(filename: str) -> str:

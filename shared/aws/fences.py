@@ -2,7 +2,8 @@
 
 from pynamodb.expressions.condition import Condition
 
-from shared.aws.tables import StateItem
+from shared.aws.table import Table
+from shared.aws.tables import StateItem, state_key
 from shared.domain.errors import ConflictError, ErrorCode
 from shared.domain.lease import Fence
 
@@ -13,6 +14,18 @@ def still_holds(fence: Fence) -> Condition:
     if fence.fence is not None:
         condition &= StateItem.fence == fence.fence
     return condition
+
+
+def require(table: Table, fence: Fence) -> None:
+    """Refuse a worker that was overtaken before it writes anything: one read of the state.
+
+    It may be overtaken in the next moment; what is shown is written beside a condition.
+    """
+    item = table.get(StateItem, state_key(fence.tenant_id, fence.mailbox_id))
+    if item is None or item.generation != fence.generation:
+        raise stale("generation")
+    if fence.fence is not None and item.fence != fence.fence:
+        raise stale("fence")
 
 
 def stale(cause: str) -> ConflictError:

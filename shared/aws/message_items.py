@@ -4,13 +4,14 @@ A message's item holds its metadata and, while that stays small, its body, packe
 stranger sends, the item stays far below the 400 KB that DynamoDB takes.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.aws.instants import from_microseconds, microseconds
 from shared.aws.packing import pack, unpack, unpacked_size
 from shared.aws.table import Raw
-from shared.aws.tables import copy_key, date_sk, mailbox_pk
+from shared.aws.tables import copy_key, date_sk, escape, mailbox_pk, unescape
 from shared.domain.ids import (
     Address,
     FolderId,
@@ -39,6 +40,8 @@ LARGEST_CONTENT_BYTES = 200_000
 MOST_PARTICIPANTS = 1_000
 MOST_COPIES = 2_000
 """Copies one message remembers; each is listed by its own mailbox all the same."""
+MOST_UNNAMED = 100
+"""Addresses of later copies, blind ones above all, under which a message is found as well."""
 _MOST_REFERENCES = 200
 _MOST_ATTACHMENTS = 500
 _MOST_HEADERS = 50
@@ -54,21 +57,39 @@ class PackedMessage:
 
     content: bytes
     body: bytes | None
+    named: frozenset[Address]
+    """Who takes part, as far as the content says so."""
 
 
 def pack_message(message: Message, body: Body) -> PackedMessage:
     """Pack a message, its body inline while both are small."""
     document = _fitted(message)
+    named = _named(document)
     texts = [body.text, body.html]
     # Packing is most of what storing costs the processor, so what is tried first is what will do.
     if len(body.text) + len(body.html or "") <= _LIKELY_INLINE_CHARACTERS:
         together = pack({**document, "b": texts})
         if len(together) <= LARGEST_INLINE_BYTES:
-            return PackedMessage(together, None)
+            return PackedMessage(together, None, named)
     packed_body = pack(texts)
     if len(packed_body) <= LARGEST_INLINE_BYTES:
-        return PackedMessage(pack({**document, "b": texts}), None)
-    return PackedMessage(pack(document), packed_body)
+        return PackedMessage(pack({**document, "b": texts}), None, named)
+    return PackedMessage(pack(document), packed_body, named)
+
+
+def addresses_of(raw: Raw) -> frozenset[Address]:
+    """Return all addresses whose index may lead to the message an item holds."""
+    also = frozenset(Address(unescape(one)) for one in raw.get("a", {}).get("SS", ()))
+    return _named(unpack(raw["d"]["B"])) | also
+
+
+def also_value(addresses: Iterable[Address]) -> dict[str, Any]:
+    """Return the attribute of those its content does not name."""
+    return {"SS": sorted(map(escape, addresses))}
+
+
+def _named(document: Mapping[str, Any]) -> frozenset[Address]:
+    return frozenset(Address(address) for _, address, _ in document.get("p", ()))
 
 
 def message_of(raw: Raw) -> Message:

@@ -1,16 +1,19 @@
 """In which order a message becomes visible, and which writes each step costs.
 
-1. its content: one `UpdateItem` each, the first writer's content stays (an object first where it is
+1. a note of the messages that are about to be written, by a worker whose fence still holds
+2. its content: one `UpdateItem` each, the first writer's content stays (an object first where it is
    large), side by side
-2. its index entries: keys alone, in batches
-3. its copies: last, in transactions that also check the fence, so that a worker that was overtaken
-   shows nothing; a message is shown only where a copy of it exists
+3. its index entries: keys alone, in batches
+4. its copies: in transactions that also check the fence, so that a worker that was overtaken shows
+   nothing; a message is shown only where a copy of it exists
+5. the note goes: by it alone what a worker that died left half written can be found
 
-The index entry bears the time the message was first received at, read back in step 1, so that a
+The index entry bears the time the message was first received at, read back in step 2, so that a
 second copy received later makes no second entry.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,11 +23,16 @@ from typing import TYPE_CHECKING, cast
 from shared.aws.bodies import BodyObjects
 from shared.aws.clients import Clients, clients_of_process
 from shared.aws.copies import CopyItems
+from shared.aws.fences import require
 from shared.aws.instants import from_microseconds, instant, microseconds
+from shared.aws.kept_out import read_kept_out
 from shared.aws.message_items import (
     MOST_COPIES,
     MOST_PARTICIPANTS,
+    MOST_UNNAMED,
     PackedMessage,
+    addresses_of,
+    also_value,
     body_of,
     copy_of,
     inline_body,
@@ -32,7 +40,7 @@ from shared.aws.message_items import (
     pack_message,
 )
 from shared.aws.side_by_side import side_by_side
-from shared.aws.table import Table
+from shared.aws.table import Table, raw_key
 from shared.aws.tables import (
     AT_PREFIX,
     MAILBOX_DATE_INDEX,
@@ -47,6 +55,9 @@ from shared.aws.tables import (
     thread_pk,
     unescape,
 )
+from shared.aws.tables_of_erasures import packed_ids, writing_key
+from shared.domain.erasure import KeptOut
+from shared.domain.errors import StoreThrottledError
 from shared.domain.ids import (
     Address,
     FolderId,
@@ -68,6 +79,10 @@ _MOST_MESSAGES_AT_ONCE = 100
 _FIRST, _LAST = " ", "\U0010ffff"
 
 
+_Written = tuple[datetime, Sequence[Address]]
+"""When a message was first received, and the addresses it is found under."""
+
+
 @dataclass(frozen=True, slots=True)
 class DynamoMessageStore:
     """The port `MessageStore`."""
@@ -75,6 +90,7 @@ class DynamoMessageStore:
     table: Table
     bucket: str
     clients: Clients = field(default_factory=clients_of_process)
+    seconds_now: Callable[[], float] = time.time
     _writers: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(_WRITERS, thread_name_prefix="messages")
     )
@@ -82,24 +98,41 @@ class DynamoMessageStore:
     # ---- storing ----
 
     def save(self, fence: Fence, new: Sequence[NewCopy]) -> frozenset[ProviderMessageId]:
-        """Write contents, then index entries, then copies."""
+        """Write a note, contents, index entries, then copies."""
         if not new:
             return frozenset()
+        require(self.table, fence)
+        note = self._note(fence, [item.message.id for item in new])
         # Packing holds the interpreter, sending does not: only the latter gains by threads.
         packed = [pack_message(item.message, item.body) for item in new]
-        received = side_by_side(
+        written = side_by_side(
             self._writers,
             lambda pair: self._write_content(fence.tenant_id, *pair),
             zip(new, packed, strict=True),
         )
-        self._write_index(fence.tenant_id, zip(new, received, strict=True))
-        return self._copies.add(fence, [item.copy for item in new])
+        self._write_index(fence.tenant_id, zip(new, written, strict=True))
+        added = self._copies.add(fence, [item.copy for item in new])
+        self.table.write_many([{"DeleteRequest": {"Key": raw_key(note)}}])
+        return added
 
-    def _write_content(self, tenant_id: TenantId, new: NewCopy, packed: PackedMessage) -> datetime:
-        """Write what is not there yet; return when the message was first received."""
+    def _note(self, fence: Fence, ids: Sequence[MessageId]) -> Key:
+        key = writing_key(fence.tenant_id, fence.mailbox_id, ids)
+        note = {**raw_key(key), "i": {"B": packed_ids(ids)}}
+        self.table.write_many([{"PutRequest": {"Item": note}}])
+        return key
+
+    def _write_content(self, tenant_id: TenantId, new: NewCopy, packed: PackedMessage) -> _Written:
+        """Write what is not there yet.
+
+        Return when the message was first received, and the addresses to find it under.
+        """
         message = new.message
         key = _key(tenant_id, message.id)
-        digest = self._bodies.put(tenant_id, packed.body) if packed.body is not None else None
+        digest = (
+            self._bodies.put(tenant_id, message.id, packed.body)
+            if packed.body is not None
+            else None
+        )
         ref = copy_ref(new.copy.mailbox_id, new.copy.provider_message_id)
         received = microseconds(message.received_at)
         before = self.table.update_raw(
@@ -108,14 +141,18 @@ class DynamoMessageStore:
                 "UpdateExpression": (
                     "SET d = if_not_exists(d, :d), r = if_not_exists(r, :r)"
                     + (", o = if_not_exists(o, :o)" if digest is not None else "")
-                    + " ADD c :c"
+                    + " ADD c :c REMOVE z, expires_at"
                 ),
-                "ConditionExpression": "attribute_not_exists(c) OR size(c) < :most",
+                "ConditionExpression": (
+                    "(attribute_not_exists(c) OR size(c) < :most)"
+                    " AND (attribute_not_exists(z) OR z < :now)"
+                ),
                 "ExpressionAttributeValues": {
                     ":d": {"B": packed.content},
                     ":r": {"N": str(received)},
                     ":c": {"SS": [ref]},
                     ":most": {"N": str(MOST_COPIES)},
+                    ":now": {"N": str(self._now())},
                     **({":o": {"B": digest}} if digest is not None else {}),
                 },
                 "ReturnValues": "ALL_OLD",
@@ -123,13 +160,39 @@ class DynamoMessageStore:
         )
         if before is None:
             before = self.table.get_raw(key) or {}
-        return from_microseconds(int(before["r"]["N"])) if "r" in before else message.received_at
+            if int(before.get("z", {"N": "0"})["N"]) >= self._now():
+                raise StoreThrottledError(cause="this message is being erased")
+        named = addresses_of(before) if "d" in before else packed.named
+        wanted = new.index_addresses[:MOST_PARTICIPANTS]
+        unnamed = [one for one in wanted if one not in named][:MOST_UNNAMED]
+        if unnamed:
+            self._name(key, unnamed)
+        received = int(before["r"]["N"]) if "r" in before else received
+        indexed = [one for one in wanted if one in named or one in unnamed]
+        return from_microseconds(received), indexed
 
-    def _write_index(self, tenant_id: TenantId, new: Iterable[tuple[NewCopy, datetime]]) -> None:
+    def _name(self, key: Key, unnamed: Sequence[Address]) -> None:
+        """Have the item say under which addresses its content does not name it is found.
+
+        A blind copy is named in its sender's own copy alone, and the content is the first's. What
+        the item does not say, nobody who erases it would find.
+        """
+        named = self.table.update_raw(
+            {
+                "Key": raw_key(key),
+                "UpdateExpression": "ADD a :a",
+                "ConditionExpression": "attribute_exists(d)",
+                "ExpressionAttributeValues": {":a": also_value(unnamed)},
+            }
+        )
+        if named is None:
+            raise StoreThrottledError(cause="this message was erased meanwhile")
+
+    def _write_index(self, tenant_id: TenantId, new: Iterable[tuple[NewCopy, _Written]]) -> None:
         keys = {
             Key(address_pk(tenant_id, address), at_sk(received, item.message.id))
-            for item, received in new
-            for address in item.index_addresses[:MOST_PARTICIPANTS]
+            for item, (received, addresses) in new
+            for address in addresses
         }
         requests: list[WriteRequestTypeDef] = [
             {"PutRequest": {"Item": {"pk": {"S": key.pk}, "sk": {"S": key.sk}}}}
@@ -137,6 +200,9 @@ class DynamoMessageStore:
         ]
         batches = [requests[start : start + 25] for start in range(0, len(requests), 25)]
         side_by_side(self._writers, self.table.write_many, batches)
+
+    def _now(self) -> int:
+        return int(self.seconds_now() * 1_000_000)
 
     # ---- copies ----
 
@@ -147,6 +213,10 @@ class DynamoMessageStore:
     @property
     def _copies(self) -> CopyItems:
         return CopyItems(self.table)
+
+    def kept_out(self, tenant_id: TenantId) -> KeptOut:
+        """Read the one item."""
+        return read_kept_out(self.table, tenant_id)
 
     def live_copies(
         self, tenant_id: TenantId, mailbox_id: MailboxId, *, ids_begin_with: str = ""
@@ -193,18 +263,19 @@ class DynamoMessageStore:
         if len(ids) > _MOST_MESSAGES_AT_ONCE:
             raise ValueError(f"at most {_MOST_MESSAGES_AT_ONCE} messages at once")
         keys = [key for name in ids if (key := message_key(tenant_id, name))]
-        found = (message_of(raw) for raw in self.table.get_many(keys, consistent=False))
+        items = self.table.get_many(keys, consistent=False)
+        found = (message_of(raw) for raw in items if "d" in raw)
         return {message.id: message for message in found}
 
     def get_body(self, tenant_id: TenantId, message_id: MessageId) -> Body | None:
         """Read the item, then the object where the body is one."""
         key = message_key(tenant_id, message_id)
         raw = self.table.get_raw(key, consistent=False) if key else None
-        if raw is None:
+        if raw is None or "d" not in raw:
             return None
         body = inline_body(raw)
         if body is None:
-            body = body_of(self._bodies.get(tenant_id, raw["o"]["B"]))
+            body = body_of(self._bodies.get(tenant_id, message_id, raw["o"]["B"]))
         return body
 
     def copies_of(
@@ -240,6 +311,7 @@ class DynamoMessageStore:
                 MessageId(raw["sk"]["S"].removeprefix(MESSAGE_PREFIX)),
             )
             for raw in found
+            if "r" in raw
         ]
         return sorted(entries, key=lambda entry: (entry.at, entry.message_id))
 

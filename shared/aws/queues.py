@@ -9,16 +9,16 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.aws.clients import Clients, clients_of_process
 from shared.aws.errors import our_errors
 from shared.domain.errors import ErrorCode, RetryLaterError
-from shared.domain.ids import BackfillId, MailboxId, RunId, TenantId
+from shared.domain.ids import BackfillId, ErasureId, MailboxId, RunId, TenantId
 from shared.domain.run import RunReason
-from shared.ports.queues import AuditRequest, ChunkRequest, PlanRequest, SyncRequest
+from shared.ports.queues import AuditRequest, ChunkRequest, EraseRequest, PlanRequest, SyncRequest
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
@@ -38,7 +38,7 @@ class UnknownMessageError(ValueError):
 class SqsWorkQueues:
     """The port `WorkQueues`.
 
-    `urls` names the queues this function may send to: `sync`, `plan`, `chunk`.
+    `urls` names the queues this function may send to: `sync`, `plan`, `chunk`, `erase`.
     """
 
     urls: Mapping[str, str]
@@ -62,6 +62,10 @@ class SqsWorkQueues:
         """Send in batches of ten, to be handed out later."""
         messages = [(request.tenant_id, encode_chunk(request)) for request in requests]
         self._send("chunk", messages, delay_seconds)
+
+    def send_erasure(self, request: EraseRequest, *, delay_seconds: int = 0) -> None:
+        """Send one, to be handed out later."""
+        self._send("erase", [(request.tenant_id, encode_erasure(request))], delay_seconds)
 
     def _send(
         self, queue: str, messages: Sequence[tuple[TenantId, str]], delay_seconds: int = 0
@@ -147,6 +151,11 @@ def encode_chunk(request: ChunkRequest) -> str:
     )
 
 
+def encode_erasure(request: EraseRequest) -> str:
+    """Return the body of a request to erase."""
+    return _encode("erase", tenant_id=request.tenant_id, erasure_id=request.erasure_id)
+
+
 def decode_sync(body: str) -> SyncRequest:
     """Read the body of a sync request; raises `UnknownMessageError`."""
     fields = _decode(body, "sync")
@@ -203,6 +212,14 @@ def decode_chunk(body: str) -> ChunkRequest:
     )
 
 
+def decode_erasure(body: str) -> EraseRequest:
+    """Read the body of a request to erase; raises `UnknownMessageError`."""
+    fields = _decode(body, "erase")
+    return EraseRequest(
+        TenantId(_text(fields, "tenant_id")), ErasureId(_text(fields, "erasure_id"))
+    )
+
+
 def decode_request(body: str) -> SyncRequest | PlanRequest | AuditRequest | ChunkRequest:
     """Read a body of any of the queues, as dead letters are; raises `UnknownMessageError`."""
     match _parsed(body).get("kind"):
@@ -216,6 +233,14 @@ def decode_request(body: str) -> SyncRequest | PlanRequest | AuditRequest | Chun
             return decode_chunk(body)
         case _:
             raise UnknownMessageError("kind")
+
+
+def ids_in(body: str) -> dict[str, Any]:
+    """Return what a body asks for, as facts for the log; nothing for what is none."""
+    try:
+        return asdict(decode_request(body))
+    except UnknownMessageError:
+        return {}
 
 
 def _encode(kind: str, **fields: object) -> str:

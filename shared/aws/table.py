@@ -109,7 +109,7 @@ class Table:
         """Return one item as it stands."""
         with our_errors():
             answer = self.client.get_item(
-                TableName=self.name, Key=_raw_key(key), ConsistentRead=consistent
+                TableName=self.name, Key=raw_key(key), ConsistentRead=consistent
             )
         return cast("Raw | None", answer.get("Item"))
 
@@ -120,7 +120,7 @@ class Table:
         unique = list(dict.fromkeys(keys))
         for start in range(0, len(unique), _MOST_IN_BATCH_READ):
             asked: KeysAndAttributesTypeDef = {
-                "Keys": [_raw_key(key) for key in unique[start : start + _MOST_IN_BATCH_READ]],
+                "Keys": [raw_key(key) for key in unique[start : start + _MOST_IN_BATCH_READ]],
                 "ConsistentRead": consistent,
             }
             if attributes:
@@ -317,5 +317,6 @@ class Table:
         self._sleep(random.uniform(0.0, _FIRST_DELAY_SECONDS * 2**tried))  # noqa: S311 - jitter
 
 
-def _raw_key(key: Key) -> Raw:
+def raw_key(key: Key) -> Raw:
+    """Return a key as the service writes it."""
     return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}

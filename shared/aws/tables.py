@@ -33,7 +33,7 @@ item:
 
 | item | attributes |
 | --- | --- |
-| message | `d` packed content, `r` received (µs), `c` set of copies, `o` digest of a body in S3 |
+| message | `d` content, `r` received (µs), `c` copies, `o` digest of a body in S3, `a` addresses |
 | copy | `m` message id, `f` folders, `r` received, `g` flag bits, `n` flags version, `x` removed |
 | at | its keys alone |
 """

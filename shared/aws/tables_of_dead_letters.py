@@ -11,11 +11,12 @@ with the mailbox.
 """
 
 from datetime import datetime
+from urllib.parse import unquote
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UTCDateTimeAttribute
 
-from shared.aws.bodies import object_part
 from shared.aws.instants import instant
+from shared.aws.stored_objects import LETTERS, object_part, of_mailbox
 from shared.aws.tables import Item, Key, escape, mailbox_pk
 from shared.domain.ids import LetterId, MailboxId, TenantId
 
@@ -39,8 +40,13 @@ def letter_date_sk(first_seen_at: datetime, letter_id: LetterId) -> str:
 
 def raw_object_key(tenant_id: TenantId, mailbox_id: MailboxId, letter_id: LetterId) -> str:
     """Key of the object that a letter's raw message is."""
-    parts = (object_part(part) for part in (tenant_id, mailbox_id, letter_id))
-    return "letters/" + "/".join(parts)
+    return of_mailbox(LETTERS, tenant_id, mailbox_id) + object_part(letter_id)
+
+
+def letter_of_raw_object(tenant_id: TenantId, key: str) -> Key:
+    """Key of the dead letter whose raw message is the object `key`."""
+    mailbox_id, letter_id = (unquote(part) for part in key.split("/")[2:])
+    return letter_key(tenant_id, MailboxId(mailbox_id), LetterId(letter_id))
 
 
 class DeadLetterItem(Item):

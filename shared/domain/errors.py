@@ -106,6 +106,7 @@ class ErrorCode(StrEnum):
     CONTACT_NOT_FOUND = "contact_not_found"
     BACKFILL_NOT_FOUND = "backfill_not_found"
     RUN_NOT_FOUND = "run_not_found"
+    ERASURE_NOT_FOUND = "erasure_not_found"
     ATTACHMENT_NOT_FOUND = "attachment_not_found"
     DEAD_LETTER_NOT_FOUND = "dead_letter_not_found"
     RAW_MESSAGE_NOT_FOUND = "raw_message_not_found"

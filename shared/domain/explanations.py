@@ -329,6 +329,7 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
     ErrorCode.RUN_NOT_FOUND: Explanation(
         "There is no such run.", _U, "A run appears once it has ended; try again shortly."
     ),
+    ErrorCode.ERASURE_NOT_FOUND: Explanation("There is no such erasure.", _U, _CHECK_ID),
     ErrorCode.ATTACHMENT_NOT_FOUND: Explanation("There is no such attachment.", _U, _CHECK_ID),
     ErrorCode.DEAD_LETTER_NOT_FOUND: Explanation(
         "There is no such dead letter.",

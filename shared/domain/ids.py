@@ -17,6 +17,7 @@ ContactId = NewType("ContactId", str)
 RunId = NewType("RunId", str)
 BackfillId = NewType("BackfillId", str)
 LetterId = NewType("LetterId", str)
+ErasureId = NewType("ErasureId", str)
 Address = NewType("Address", str)
 """A canonical e-mail address, as `addresses.canonical_address` returns it."""
 

@@ -10,6 +10,8 @@ BEFORE_HISTORY = "before_history"
 """Why a message that is new here and old by its date stays at the provider."""
 FOLDER_NOT_ACTIVE = "folder_not_active"
 """Why a message stays at the provider that is in none of the folders that are synced."""
+ERASED = "erased"
+"""Why a message stays at the provider in which somebody takes part whose mail was erased."""
 
 
 class Fate(StrEnum):

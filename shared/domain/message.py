@@ -155,6 +155,14 @@ class ParsedMessage:
     """Which fallbacks were needed, as short codes; empty for a well-formed message."""
     truncated: bool = False
 
+    def taking_part(self) -> tuple[Address, ...]:
+        """Return whom it is from and to, each once; a Reply-To alone is nobody's part in it."""
+        return tuple(
+            dict.fromkeys(
+                one.address for one in self.participants if one.role is not ParticipantRole.REPLY_TO
+            )
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class StoredAttachment:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.domain.addresses import canonical_address
+from shared.domain.erasure import KeptOut
 from shared.domain.errors import (
     ErrorCode,
     MailroomError,
@@ -23,7 +24,7 @@ from shared.domain.folders import Folder, FolderRole, is_wanted
 from shared.domain.identity import thread_and_message_id
 from shared.domain.ids import Address, FolderId, ProviderMessageId
 from shared.domain.lease import Fence
-from shared.domain.ledger import BEFORE_HISTORY, FOLDER_NOT_ACTIVE, Fate, Ledger
+from shared.domain.ledger import BEFORE_HISTORY, ERASED, FOLDER_NOT_ACTIVE, Fate, Ledger
 from shared.domain.mailbox import Direction, Mailbox
 from shared.domain.message import (
     Body,
@@ -114,6 +115,8 @@ class Ingest:
     """Set after a run that died: note every id before it is parsed."""
     _pending: list[NewCopy] = field(default_factory=list)
     _failing: list[ProviderMessageId] = field(default_factory=list)
+    _kept_out: list[KeptOut] = field(default_factory=list)
+    """Read once, and only where there is something to store."""
 
     def take_in(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
         """Fetch and store `ids`, settling each in the ledger.
@@ -247,6 +250,9 @@ class Ingest:
         except UnreadableMessageError as error:
             self._give_up(folder, fetched.provider_message_id, error.code, fetched)
             return 0
+        if self._is_kept_out(parsed, fetched.received_at):
+            self.ledger.settle(fetched.provider_message_id, Fate.SKIPPED, ERASED)
+            return 0
         kept = tuple(
             self._keep_attachment(folder, fetched.provider_message_id, attachment)
             for attachment in parsed.attachments
@@ -257,12 +263,15 @@ class Ingest:
         # However it was fetched: attachments are stored already and the bytes are let go.
         return len(parsed.text) + len(parsed.html or "")
 
+    def _is_kept_out(self, parsed: ParsedMessage, received_at: datetime) -> bool:
+        if not self._kept_out:
+            self._kept_out.append(self.messages.kept_out(self.mailbox.tenant_id))
+        return self._kept_out[0].covers(parsed.taking_part(), received_at)
+
     def _flush(self) -> None:
         if not self._pending:
             return
-        if self.remaining_seconds() <= 0:
-            # Frozen past its function's end: the chunk may be another's, what was fetched be old.
-            raise RetryLaterError(ErrorCode.CONNECTION_TIMED_OUT, cause="woken after its time")
+        self._require_time()
         new = self.messages.save(self.fence, self._pending)
         for saved in self._pending:
             name = saved.copy.provider_message_id
@@ -275,10 +284,12 @@ class Ingest:
         digest: str | None = None
         missing: str | None = None
         size = attachment.size
+        self._require_time()
         try:
             digest, size = self.attachments.put(
                 self.mailbox.tenant_id,
                 self._slices(folder, name, attachment),
+                holder=copy_ref(self.mailbox.id, name),
                 limit=ATTACHMENT_LIMIT_BYTES,
             )
         except UnreadableMessageError as error:
@@ -292,6 +303,12 @@ class Ingest:
             digest,
             missing,
         )
+
+    def _require_time(self) -> None:
+        """Write nothing past the function's own end: who erases counts on it."""
+        if self.remaining_seconds() <= 0:
+            # Frozen past it: the chunk may be another's, what was fetched be old.
+            raise RetryLaterError(ErrorCode.CONNECTION_TIMED_OUT, cause="woken after its time")
 
     def _slices(
         self, folder: Folder, name: ProviderMessageId, attachment: ParsedAttachment
@@ -358,12 +375,7 @@ class Ingest:
 
 def _index_addresses(parsed: ParsedMessage, own: Address | None) -> tuple[Address, ...]:
     """Return every address the message is found under: all who take part but the mailbox itself."""
-    found = dict.fromkeys(
-        participant.address
-        for participant in parsed.participants
-        if participant.role is not ParticipantRole.REPLY_TO and participant.address != own
-    )
-    return tuple(found)
+    return tuple(one for one in parsed.taking_part() if one != own)
 
 
 def _sane(sent_at: datetime | None, received_at: datetime) -> datetime:

@@ -217,7 +217,9 @@ def link_attachment(
     view = _view(viewer, message_id, mailboxes=mailboxes, messages=messages, contacts=contacts)
     # Without full access `redact` has left no attachment to find.
     parts = view.message.attachments if view else ()
-    if not 0 <= number < len(parts):
+    # Every copy has them all: they are stored before it is noted on the message.
+    holders = sorted(view.message.copies) if view else []
+    if not (holders and 0 <= number < len(parts)):
         raise RequestError(ErrorCode.ATTACHMENT_NOT_FOUND)
     part = parts[number]
     if part.digest is None:
@@ -225,6 +227,7 @@ def link_attachment(
     url = attachments.link(
         viewer.tenant_id,
         part.digest,
+        holder=holders[0],
         filename=part.filename,
         content_type=part.content_type,
         seconds=LINK_SECONDS,

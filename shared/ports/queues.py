@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.domain.ids import BackfillId, MailboxId, RunId, TenantId
+from shared.domain.ids import BackfillId, ErasureId, MailboxId, RunId, TenantId
 from shared.domain.run import RunReason
 from shared.domain.schedule import SlotRange
 
@@ -48,8 +48,16 @@ class ChunkRequest:
     chunk: int
 
 
+@dataclass(frozen=True, slots=True)
+class EraseRequest:
+    """Ask for an erasure to go on."""
+
+    tenant_id: TenantId
+    erasure_id: ErasureId
+
+
 class WorkQueues(Protocol):
-    """The three queues. At least once, any order.
+    """The work queues. At least once, any order.
 
     Raises `RetryLaterError` when anything was not accepted.
     """
@@ -71,6 +79,10 @@ class WorkQueues(Protocol):
 
     def send_chunks(self, requests: Sequence[ChunkRequest], *, delay_seconds: int = 0) -> None:
         """Queue chunks, to be handed out after `delay_seconds` (at most 900)."""
+        ...
+
+    def send_erasure(self, request: EraseRequest, *, delay_seconds: int = 0) -> None:
+        """Queue the next step of an erasure, handed out after `delay_seconds` (at most 900)."""
         ...
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from shared.domain.erasure import KeptOut
 from shared.domain.ids import (
     Address,
     FolderId,
@@ -236,6 +237,15 @@ class MessageStore(Protocol):
 
         Repeating it changes nothing. Returns the ids that had no live copy before. A copy that has
         a newer flags version keeps it; one that was marked as removed lives again.
+
+        Raises `StoreThrottledError` also for a message that is just being erased elsewhere.
+        """
+        ...
+
+    def kept_out(self, tenant_id: TenantId) -> KeptOut:
+        """Return whose mail was erased and is not to be stored again, consistently read.
+
+        Nothing of theirs is deleted before every worker is over that may have read an older list.
         """
         ...
 
@@ -336,9 +346,11 @@ class MessageStore(Protocol):
 
 
 class AttachmentStore(Protocol):
-    """Attachments by digest, apart from messages."""
+    """Attachments by copy and digest, apart from messages; `holder` is a copy's `copy_ref`."""
 
-    def put(self, tenant_id: TenantId, slices: Iterable[bytes], *, limit: int) -> tuple[str, int]:
+    def put(
+        self, tenant_id: TenantId, slices: Iterable[bytes], *, holder: str, limit: int
+    ) -> tuple[str, int]:
         """Store the concatenation of `slices`, streamed; return (digest, size in bytes).
 
         Raises `UnreadableMessageError(MESSAGE_TOO_LARGE)` past `limit` bytes, storing nothing.
@@ -346,7 +358,14 @@ class AttachmentStore(Protocol):
         ...
 
     def link(
-        self, tenant_id: TenantId, digest: str, *, filename: str, content_type: str, seconds: int
+        self,
+        tenant_id: TenantId,
+        digest: str,
+        *,
+        holder: str,
+        filename: str,
+        content_type: str,
+        seconds: int,
     ) -> str:
         """Return a link to one object for `seconds`.
 

@@ -16,17 +16,19 @@ from shared.aws.queues import (
     UnknownMessageError,
     decode_audit,
     decode_chunk,
+    decode_erasure,
     decode_plan,
     decode_request,
     decode_sync,
     encode_audit,
     encode_chunk,
+    encode_erasure,
     encode_plan,
     encode_sync,
 )
 from shared.domain.errors import ErrorCode, RetryLaterError
 from shared.domain.run import RunReason
-from shared.ports.queues import AuditRequest, ChunkRequest, PlanRequest, SyncRequest
+from shared.ports.queues import AuditRequest, ChunkRequest, EraseRequest, PlanRequest, SyncRequest
 from tests.fakes.queues import RecordingWorkQueues
 
 SYNCS = [
@@ -37,6 +39,7 @@ PLAN = PlanRequest("acme", "M", "B")
 AUDITS = [
     AuditRequest(f"t{n % 3}", f"M{n}", datetime(2026, 3, 1, 12, n, tzinfo=UTC)) for n in range(12)
 ]
+ERASURE = EraseRequest("acme", "E")
 
 
 class Received:
@@ -46,7 +49,7 @@ class Received:
         self.sqs = clients.sqs
         self.urls = {
             kind: self.sqs.create_queue(QueueName=kind)["QueueUrl"]
-            for kind in ("sync", "plan", "chunk")
+            for kind in ("sync", "plan", "chunk", "erase")
         }
         self.queues = SqsWorkQueues(self.urls, clients, lambda _: None)
 
@@ -55,13 +58,17 @@ class Received:
         while got := self.sqs.receive_message(QueueUrl=self.urls[kind], MaxNumberOfMessages=10).get(
             "Messages"
         ):
-            found += [decode_request(message["Body"]) for message in got]
+            found += [message["Body"] for message in got]
         return found
 
-    syncs = property(lambda self: self.bodies("sync"))
-    plans = property(lambda self: self.bodies("plan"))
-    chunks = property(lambda self: self.bodies("chunk"))
-    audits = property(lambda self: self.bodies("plan"))
+    def requests(self, kind: str) -> list:
+        return [decode_request(body) for body in self.bodies(kind)]
+
+    syncs = property(lambda self: self.requests("sync"))
+    plans = property(lambda self: self.requests("plan"))
+    chunks = property(lambda self: self.requests("chunk"))
+    erasures = property(lambda self: [(decode_erasure(one), 0) for one in self.bodies("erase")])
+    audits = property(lambda self: self.requests("plan"))
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +93,8 @@ def test_what_is_sent_arrives(sent):
     queues.send_syncs(SYNCS)
     queues.send_plan(PLAN)
     queues.send_chunks(CHUNKS)
+    queues.send_erasure(ERASURE)
+    assert received.erasures == [(ERASURE, 0)]
     assert sorted(received.syncs, key=SYNCS.index) == SYNCS
     assert received.plans == [PLAN]
     assert sorted(received.chunks, key=CHUNKS.index) == CHUNKS
@@ -110,6 +119,8 @@ def test_a_delay_has_a_limit(sent):
     for delay in (-1, 901):
         with pytest.raises(ValueError, match=r"\d"):
             queues.send_chunks(CHUNKS, delay_seconds=delay)
+        with pytest.raises(ValueError, match=r"\d"):
+            queues.send_erasure(ERASURE, delay_seconds=delay)
 
 
 # ---- bodies ----
@@ -162,6 +173,17 @@ def test_each_body_is_read_by_its_own_reader_and_by_that_of_dead_letters():
             if other is not decode:
                 with pytest.raises(UnknownMessageError, match="kind"):
                     other(body)
+
+
+def test_a_request_to_erase_is_read_by_its_own_reader_alone():
+    body = encode_erasure(ERASURE)
+    assert json.loads(body) == {"v": 1, "kind": "erase", "tenant_id": "acme", "erasure_id": "E"}
+    assert decode_erasure(body) == ERASURE
+    with pytest.raises(UnknownMessageError):
+        decode_request(body)
+    for changes in ({"v": 2}, {"kind": "sync"}, {"tenant_id": ""}, {"erasure_id": None}):
+        with pytest.raises(UnknownMessageError):
+            decode_erasure(json.dumps(json.loads(body) | changes))
 
 
 GOOD = json.loads(encode_chunk(CHUNKS[0]))

@@ -16,6 +16,8 @@ from shared.aws.chunk_slots import DynamoChunkSlots
 from shared.aws.clients import Clients
 from shared.aws.contact_store import DynamoContactStore
 from shared.aws.dead_letter_store import DynamoDeadLetterStore
+from shared.aws.erasure_store import DynamoErasureStore
+from shared.aws.mail_eraser import DynamoMailEraser
 from shared.aws.mailbox_store import DynamoMailboxStore
 from shared.aws.message_store import DynamoMessageStore
 from shared.aws.run_store import DynamoRunStore
@@ -24,6 +26,7 @@ from shared.ports.audits import AuditStore
 from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.contacts import ContactStore
 from shared.ports.dead_letters import DeadLetterStore
+from shared.ports.erasures import ErasureStore, MailEraser
 from shared.ports.stores import (
     AttachmentStore,
     MailboxStore,
@@ -31,6 +34,7 @@ from shared.ports.stores import (
     RunStore,
 )
 from tests.fakes.audits import InMemoryAuditStore
+from tests.fakes.erasures import InMemoryErasureStore, InMemoryMailEraser
 from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.moto_dynamodb import make_atomic
 from tests.fakes.slots import InMemoryChunkSlots
@@ -63,6 +67,8 @@ class Stores:
     slots: ChunkSlots
     letters: DeadLetterStore
     audits: AuditStore
+    erasures: ErasureStore
+    eraser: MailEraser
     table: Table | None = None
     clients: Clients | None = None
 
@@ -86,6 +92,8 @@ def in_memory() -> Stores:
         InMemoryChunkSlots(),
         InMemoryDeadLetterStore(world),
         InMemoryAuditStore(world),
+        InMemoryErasureStore(world),
+        InMemoryMailEraser(world),
     )
 
 
@@ -107,6 +115,8 @@ def on_aws() -> Iterator[Stores]:
             DynamoChunkSlots(table),
             DynamoDeadLetterStore(table, BUCKET, clients),
             DynamoAuditStore(table),
+            DynamoErasureStore(table),
+            DynamoMailEraser(table, BUCKET, DynamoMailboxStore(table), clients),
             table,
             clients,
         )

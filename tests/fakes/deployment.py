@@ -19,6 +19,7 @@ from shared.operations.connect_mailbox import ConnectPolicy
 from tests.fakes.attempts import InMemoryAttemptStore, InMemoryGrantHolders
 from tests.fakes.audits import InMemoryAuditStore
 from tests.fakes.clock import FixedClock
+from tests.fakes.erasures import InMemoryErasureStore
 from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.queues import RecordingWorkQueues
 from tests.fakes.secrets import InMemorySecretStore
@@ -121,6 +122,7 @@ class Deployment:
         self.runs = InMemoryRunStore(self.world)
         self.attachments = InMemoryAttachmentStore(self.world)
         self.letters = InMemoryDeadLetterStore(self.world)
+        self.erasures = InMemoryErasureStore(self.world)
         self.attempts = InMemoryAttemptStore()
         self.grant_holders = InMemoryGrantHolders()
         self.accounts = {one: FakeAccounts(one) for one in (Provider.GMAIL, Provider.OUTLOOK)}
@@ -133,7 +135,7 @@ class Deployment:
         """Have `wiring` give out these."""
         for name in (
             "mailboxes", "messages", "contacts", "backfills", "runs", "attachments", "letters",
-            "audits",
+            "audits", "erasures",
             "queues", "secrets", "clock", "attempts", "grant_holders", "oauth_clients",
         ):  # fmt: skip
             monkeypatch.setattr(wiring, name, lambda name=name: getattr(self, name))

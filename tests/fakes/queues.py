@@ -6,7 +6,7 @@ from datetime import datetime
 
 from shared.domain.errors import MailroomError
 from shared.domain.schedule import SlotRange
-from shared.ports.queues import AuditRequest, ChunkRequest, PlanRequest, SyncRequest
+from shared.ports.queues import AuditRequest, ChunkRequest, EraseRequest, PlanRequest, SyncRequest
 
 
 @dataclass
@@ -19,6 +19,8 @@ class RecordingWorkQueues:
     chunks: list[ChunkRequest] = field(default_factory=list)
     delays: list[int] = field(default_factory=list)
     sync_delays: list[int] = field(default_factory=list)
+    erasures: list[tuple[EraseRequest, int]] = field(default_factory=list)
+    """Each with its delay."""
     failure: MailroomError | None = None
 
     def send_syncs(self, requests: Sequence[SyncRequest], *, delay_seconds: int = 0) -> None:
@@ -42,6 +44,16 @@ class RecordingWorkQueues:
             raise ValueError(delay_seconds)
         self.chunks.extend(requests)
         self.delays.extend([delay_seconds] * len(requests))
+
+    def send_erasure(self, request: EraseRequest, *, delay_seconds: int = 0) -> None:
+        self._fail()
+        if not 0 <= delay_seconds <= 900:
+            raise ValueError(delay_seconds)
+        self.erasures.append((request, delay_seconds))
+
+    def take_erasures(self) -> list[tuple[EraseRequest, int]]:
+        taken, self.erasures = self.erasures, []
+        return taken
 
     def take_syncs(self) -> list[SyncRequest]:
         """Hand out what waits and forget it, as a consumer would."""

@@ -23,11 +23,13 @@ from shared.domain.backfill import (
 )
 from shared.domain.contact import Contact
 from shared.domain.dead_letter import DeadLetter
+from shared.domain.erasure import Erasure, KeptOut
 from shared.domain.errors import ConflictError, ErrorCode, UnreadableMessageError
 from shared.domain.ids import (
     Address,
     BackfillId,
     ContactId,
+    ErasureId,
     FolderId,
     LetterId,
     MailboxId,
@@ -99,9 +101,13 @@ class World:
         default_factory=dict
     )
     contacts: dict[tuple[TenantId, ContactId], Contact] = field(default_factory=dict)
-    attachments: dict[tuple[TenantId, str], bytes] = field(default_factory=dict)
+    attachments: dict[tuple[TenantId, str, str], bytes] = field(default_factory=dict)
+    """By tenant, holder and digest."""
     letters: dict[Box, dict[LetterId, DeadLetter]] = field(default_factory=dict)
     raw_messages: dict[tuple[TenantId, MailboxId, LetterId], bytes] = field(default_factory=dict)
+    erasures: dict[tuple[TenantId, ErasureId], Erasure] = field(default_factory=dict)
+    erasure_leases: dict[ErasureId, tuple[str, datetime]] = field(default_factory=dict)
+    kept_out: dict[TenantId, KeptOut] = field(default_factory=dict)
     suspect_fences: dict[Box, int] = field(default_factory=dict)
     plan_leases: dict[BackfillId, datetime] = field(default_factory=dict)
     suspect_attempts: dict[tuple[TenantId, MailboxId, BackfillId, int], int] = field(
@@ -739,6 +745,9 @@ class InMemoryMessageStore:
             entries = self.world.index.setdefault((tenant_id, address), set())
             entries.add((stored.received_at, stored.id))
 
+    def kept_out(self, tenant_id: TenantId) -> KeptOut:
+        return self.world.kept_out.get(tenant_id, KeptOut())
+
     def live_copies(
         self, tenant_id: TenantId, mailbox_id: MailboxId, *, ids_begin_with: str = ""
     ) -> dict[ProviderMessageId, Copy]:
@@ -912,21 +921,30 @@ class InMemoryAttachmentStore:
 
     world: World = field(default_factory=World)
 
-    def put(self, tenant_id: TenantId, slices: Iterable[bytes], *, limit: int) -> tuple[str, int]:
+    def put(
+        self, tenant_id: TenantId, slices: Iterable[bytes], *, holder: str, limit: int
+    ) -> tuple[str, int]:
         content = b""
         for piece in slices:
             content += piece
             if len(content) > limit:
                 raise UnreadableMessageError(ErrorCode.MESSAGE_TOO_LARGE)
         digest = hashlib.sha256(content).hexdigest()
-        self.world.attachments[tenant_id, digest] = content
+        self.world.attachments[tenant_id, holder, digest] = content
         return digest, len(content)
 
     def link(
-        self, tenant_id: TenantId, digest: str, *, filename: str, content_type: str, seconds: int
+        self,
+        tenant_id: TenantId,
+        digest: str,
+        *,
+        holder: str,
+        filename: str,
+        content_type: str,
+        seconds: int,
     ) -> str:
         return (
-            f"https://objects.invalid/{quote(tenant_id, safe='')}/{digest}"
+            f"https://objects.invalid/{quote(tenant_id, safe='')}/{quote(holder, safe='')}/{digest}"
             f"?filename={quote(filename, safe='')}&expires={seconds}"
         )
 

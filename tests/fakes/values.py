@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from shared.domain.backfill import Backfill, BackfillState, Chunk
 from shared.domain.contact import Contact
 from shared.domain.dead_letter import DeadLetter, LetterKind, message_letter_id
+from shared.domain.erasure import SETTLE_SECONDS, Erasure, ErasureKind, KeepsOut, hash_of
 from shared.domain.errors import ErrorCode
 from shared.domain.folders import Folder, FolderRole
 from shared.domain.identity import thread_and_message_id
@@ -13,6 +14,7 @@ from shared.domain.ids import (
     Address,
     BackfillId,
     ContactId,
+    ErasureId,
     FolderId,
     MailboxId,
     ProviderMessageId,
@@ -249,3 +251,29 @@ def a_contact(contact_id: str = "c1", *addresses: str, **changes) -> Contact:
         version=0,
     )
     return replace(contact, **changes)
+
+
+def an_erasure(**changes) -> Erasure:
+    erasure = Erasure(
+        tenant_id=TENANT,
+        id=ErasureId("01ERASED1"),
+        kind=ErasureKind.MAILBOX,
+        requested_by=UserId("u1"),
+        requested_at=NOW,
+        settles_at=later(SETTLE_SECONDS),
+        mailbox_id=BOX,
+        address_hashes=("a" * 32,),
+    )
+    return replace(erasure, **changes)
+
+
+def a_person(*addresses: Address, **changes) -> Erasure:
+    person = an_erasure(
+        id=ErasureId("01ERASED2"),
+        kind=ErasureKind.PERSON,
+        mailbox_id=None,
+        addresses=addresses or (ADA,),
+        address_hashes=tuple(hash_of(b"key", one) for one in addresses or (ADA,)),
+        keeps_out=KeepsOut.STORED_MAIL,
+    )
+    return replace(person, **changes)

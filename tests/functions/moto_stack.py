@@ -7,7 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import boto3
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.sqs.models import sqs_backends
 
+from functions.erase_mail.handler import lambda_handler as erase_mail
 from functions.maintain_mailboxes.handler import lambda_handler as maintain_mailboxes
 from functions.plan_backfill.handler import lambda_handler as plan_backfill
 from functions.record_dead_letter.handler import lambda_handler as record_dead_letter
@@ -16,6 +19,7 @@ from functions.schedule_sync.handler import lambda_handler as schedule_sync
 from functions.sync_mailbox.handler import lambda_handler as sync_mailbox
 from shared import config, wiring
 from shared.aws import clients
+from shared.domain.erasure import SETTLE_SECONDS
 from shared.domain.mail_server import Verdict
 from tests.fakes.deployment import Deployment, context
 from tests.fakes.mail import FOLDERS
@@ -26,6 +30,7 @@ from tests.infra.template_text import translated
 make_atomic()
 
 WORKERS = {"sync": sync_mailbox, "plan": plan_backfill, "chunk": run_backfill_chunk}
+QUEUES = (*WORKERS, "erase")
 
 
 def sqs_event(*bodies: str, sent_at: datetime | None = None) -> dict[str, Any]:
@@ -78,8 +83,7 @@ class Stack(Deployment):
         )
         sqs = boto3.client("sqs")
         self.queue_urls = {
-            name: sqs.create_queue(QueueName=f"mailroom-test-{name}")["QueueUrl"]
-            for name in WORKERS
+            name: sqs.create_queue(QueueName=f"mailroom-test-{name}")["QueueUrl"] for name in QUEUES
         }
         settings = {
             "MAILROOM_TABLE": "mailroom-test",
@@ -122,6 +126,22 @@ class Stack(Deployment):
                     assert answer == {"batchItemFailures": []}, name
                     done += len(bodies)
         return done
+
+    def erase(self) -> int:
+        """Let every erasure come due and be carried out; return how many requests there were."""
+        self.clock.advance(SETTLE_SECONDS)
+        (queue,) = (
+            queue
+            for backend in sqs_backends[DEFAULT_ACCOUNT_ID].values()
+            for queue in backend.queues.values()
+            if queue.name == "mailroom-test-erase"
+        )
+        # They are delayed, and moto's clock is not ours.
+        bodies = [message.body for message in queue._messages]
+        queue._messages.clear()
+        for body in bodies:
+            assert erase_mail(sqs_event(body), context()) == {"batchItemFailures": []}
+        return len(bodies)
 
     def tick(self) -> Any:
         """Let a minute pass."""

@@ -26,6 +26,7 @@ AT_IMPORT = {
     "sync_mailbox": HTTP,
     "plan_backfill": PARSING | HTTP,
     "run_backfill_chunk": HTTP,
+    "erase_mail": MAIL | PARSING | HTTP,
     "maintain_mailboxes": MAIL | PARSING | HTTP,
     "record_dead_letter": MAIL | PARSING | HTTP,
 }
@@ -40,6 +41,7 @@ WITH_ADAPTERS = {
     "sync_mailbox": HTTP,
     "plan_backfill": PARSING | HTTP,
     "run_backfill_chunk": HTTP,
+    "erase_mail": MAIL | PARSING | HTTP,
     "maintain_mailboxes": MAIL | PARSING | HTTP,
     "record_dead_letter": MAIL | PARSING | HTTP,
 }

@@ -6,7 +6,10 @@ import pytest
 
 from infra.lint_access import api_routes
 from infra.lint_rules import folder_of, of_type
+from infra.local.expand import load
 from shared.aws import tables
+from shared.aws.stored_objects import ATTACHMENTS, BODIES, LETTERS
+from shared.domain.erasure import BACKUP_DAYS, SETTLE_SECONDS
 from tests.infra.template_text import ROOT, translated
 
 KEYS = {
@@ -89,3 +92,44 @@ def test_handler_answers_exactly_the_routes_it_is_given(folder):
         if folder_of(route.function) == folder
     }
     assert handler_routes(folder) == given
+
+
+def test_nobody_works_longer_than_an_erasure_waits():
+    longest = max(
+        resource["Properties"]["Timeout"]
+        if isinstance(resource["Properties"]["Timeout"], int)
+        else load(ROOT / "template.yaml")["Parameters"]["ChunkSeconds"]["MaxValue"]
+        for resource in load(ROOT / "template.yaml")["Resources"].values()
+        if resource["Type"] == "AWS::Serverless::Function" and "Timeout" in resource["Properties"]
+    )
+    assert longest == 300
+    assert longest < SETTLE_SECONDS
+
+
+def test_what_is_deleted_is_in_no_version_and_in_backups_as_long_as_the_receipt_says():
+    ((_, bucket),) = of_type(translated(), "AWS::S3::Bucket")
+    assert not {"VersioningConfiguration", "ReplicationConfiguration"} & bucket.keys()
+    assert table()["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    # What AWS keeps where no `RecoveryPeriodInDays` says less.
+    assert BACKUP_DAYS == 35
+    assert "StreamSpecification" not in table()
+
+
+def test_what_erases_may_delete_and_opens_no_body_attachment_or_login():
+    ((_, role),) = (
+        (name, role)
+        for name, role in of_type(translated(), "AWS::IAM::Role")
+        if name == "EraseMailRole"
+    )
+    text = str(role)
+    (opens,) = (
+        statement["Resource"]
+        for policy in role["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "s3:GetObject" in str(statement["Action"])
+    )
+    assert opens == {"Fn::Sub": f"${{Bucket.Arn}}/{LETTERS}/*"}
+    assert "s3:PutObject" not in text
+    assert "secretsmanager:GetSecretValue" not in text
+    for kind in (ATTACHMENTS, BODIES, LETTERS):
+        assert f"${{Bucket.Arn}}/{kind}/*" in text

@@ -21,6 +21,7 @@ from typing import cast
 from shared.aws.message_items import pack_message
 from shared.domain.backfill import CHUNK_SIZE
 from shared.domain.cursor import Cursor
+from shared.domain.erasure import KeptOut
 from shared.domain.folders import Folder
 from shared.domain.ids import FolderId, MailboxId, ProviderMessageId, RunId, TenantId, UserId
 from shared.domain.lease import Fence
@@ -64,6 +65,10 @@ class PackAndDrop:
         """Say that nothing is stored."""
         return {}
 
+    def kept_out(self, tenant_id: TenantId) -> KeptOut:
+        """Say that nobody is."""
+        return KeptOut()
+
     def save(self, fence: Fence, new: Sequence[NewCopy]) -> frozenset[ProviderMessageId]:
         """Pack each message and forget it."""
         for item in new:
@@ -75,7 +80,9 @@ class PackAndDrop:
 class LeftThere:
     """An `AttachmentStore` that reads no attachment, so that none is fetched."""
 
-    def put(self, tenant_id: TenantId, slices: Iterable[bytes], *, limit: int) -> tuple[str, int]:
+    def put(
+        self, tenant_id: TenantId, slices: Iterable[bytes], *, holder: str, limit: int
+    ) -> tuple[str, int]:
         """Name it by nothing."""
         return "digest", 0
 

@@ -45,6 +45,7 @@ ENVIRONMENT = {
     "MAILROOM_SYNC_QUEUE_URL": "https://sqs.invalid/1/sync",
     "MAILROOM_PLAN_QUEUE_URL": "https://sqs.invalid/1/plan",
     "MAILROOM_CHUNK_QUEUE_URL": "https://sqs.invalid/1/chunk",
+    "MAILROOM_ERASE_QUEUE_URL": "https://sqs.invalid/1/erase",
     "MAILROOM_REDIRECT_URL": "https://api.invalid",
     "POWERTOOLS_SERVICE_NAME": "mailroom",
     "POWERTOOLS_METRICS_NAMESPACE": "Mailroom",

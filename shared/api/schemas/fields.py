@@ -142,10 +142,19 @@ def _of_known_form(not_found: ErrorCode) -> AfterValidator:
 
 _OUR_ID = re.compile(r"[A-Za-z0-9]{1,64}")
 
+
+def known_mailbox_id(text: str) -> str:
+    """Return a mailbox's id that came in a body; raises `RequestError(MAILBOX_NOT_FOUND)`."""
+    if not _OUR_ID.fullmatch(text):
+        raise RequestError(ErrorCode.MAILBOX_NOT_FOUND)
+    return text
+
+
 MailboxIdText = Annotated[str, _of_known_form(ErrorCode.MAILBOX_NOT_FOUND)]
 BackfillIdText = Annotated[str, _of_known_form(ErrorCode.BACKFILL_NOT_FOUND)]
 LetterIdText = Annotated[str, _of_known_form(ErrorCode.DEAD_LETTER_NOT_FOUND)]
 RunIdText = Annotated[str, _of_known_form(ErrorCode.RUN_NOT_FOUND)]
+ErasureIdText = Annotated[str, _of_known_form(ErrorCode.ERASURE_NOT_FOUND)]
 MessageIdText = Annotated[str, _of_known_form(ErrorCode.MESSAGE_NOT_FOUND)]
 ThreadIdText = Annotated[str, _of_known_form(ErrorCode.THREAD_NOT_FOUND)]
 

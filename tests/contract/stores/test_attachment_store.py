@@ -11,6 +11,8 @@ from tests.fakes.backends import BUCKET
 from tests.fakes.values import OTHER_TENANT, TENANT
 
 LIMIT = 5 * PART_BYTES
+HOLDER = "BOX/INBOX.1"
+COPY = hashlib.blake2b(b"INBOX.1", digest_size=15).hexdigest()
 
 
 def objects(stores) -> dict[str, bytes]:
@@ -23,7 +25,7 @@ def objects(stores) -> dict[str, bytes]:
 
 def link(stores, **changes) -> dict[str, str]:
     asked = {"filename": "a.pdf", "content_type": "application/pdf", "seconds": 60} | changes
-    url = stores.attachments.link(TENANT, "0" * 64, **asked)
+    url = stores.attachments.link(TENANT, "0" * 64, holder=HOLDER, **asked)
     parts = urllib.parse.urlsplit(url)
     query = dict(urllib.parse.parse_qsl(parts.query))
     return query | {"path": urllib.parse.unquote(parts.path)}
@@ -32,26 +34,40 @@ def link(stores, **changes) -> dict[str, str]:
 @pytest.mark.parametrize("slices", [[], [b""], [b"abc", b"def"], [b"x" * 700_000] * 3])
 def test_slices_are_stored_as_one_under_their_digest(stores, slices):
     content = b"".join(slices)
-    stored = stores.attachments.put(TENANT, iter(slices), limit=LIMIT)
+    stored = stores.attachments.put(TENANT, iter(slices), holder=HOLDER, limit=LIMIT)
     assert stored == (hashlib.sha256(content).hexdigest(), len(content))
-    assert stores.attachments.put(TENANT, iter(slices), limit=LIMIT) == stored
+    assert stores.attachments.put(TENANT, iter(slices), holder=HOLDER, limit=LIMIT) == stored
 
 
 def test_what_is_past_the_limit_is_refused(stores):
     with pytest.raises(UnreadableMessageError) as caught:
-        stores.attachments.put(TENANT, iter([b"abc", b"d"]), limit=3)
+        stores.attachments.put(TENANT, iter([b"abc", b"d"]), holder=HOLDER, limit=3)
     assert caught.value.code is ErrorCode.MESSAGE_TOO_LARGE
-    assert stores.attachments.put(TENANT, iter([b"abc"]), limit=3)[1] == 3
+    assert stores.attachments.put(TENANT, iter([b"abc"]), holder=HOLDER, limit=3)[1] == 3
 
 
 def test_a_small_one_is_one_object_of_its_tenant(aws):
-    digest, _ = aws.attachments.put(TENANT, iter([b"abc"]), limit=LIMIT)
-    aws.attachments.put(TENANT, iter([b"a", b"bc"]), limit=LIMIT)
-    aws.attachments.put(OTHER_TENANT, iter([b"abc"]), limit=LIMIT)
+    digest, _ = aws.attachments.put(TENANT, iter([b"abc"]), holder=HOLDER, limit=LIMIT)
+    aws.attachments.put(TENANT, iter([b"a", b"bc"]), holder=HOLDER, limit=LIMIT)
+    aws.attachments.put(OTHER_TENANT, iter([b"abc"]), holder=HOLDER, limit=LIMIT)
     assert objects(aws) == {
-        f"attachments/acme/{digest}": b"abc",
-        f"attachments/acme2/{digest}": b"abc",
+        f"attachments/acme/BOX/{COPY}/{digest}": b"abc",
+        f"attachments/acme2/BOX/{COPY}/{digest}": b"abc",
     }
+
+
+def test_each_copy_has_its_own(aws):
+    first, _ = aws.attachments.put(TENANT, iter([b"abc"]), holder="BOX/1", limit=LIMIT)
+    second, _ = aws.attachments.put(TENANT, iter([b"abc"]), holder="BOX/2", limit=LIMIT)
+    aws.attachments.put(TENANT, iter([b"abc"]), holder="OTHER/1", limit=LIMIT)
+    assert first == second
+    assert len(objects(aws)) == 3
+
+
+@pytest.mark.parametrize("holder", ["", "BOX", "BOX/", "/1"])
+def test_a_holder_is_a_copy(aws, holder):
+    with pytest.raises(ValueError, match="copy"):
+        aws.attachments.put(TENANT, iter([b"abc"]), holder=holder, limit=LIMIT)
 
 
 def test_a_large_one_travels_in_parts_and_ends_under_its_digest(aws):
@@ -63,12 +79,12 @@ def test_a_large_one_travels_in_parts_and_ends_under_its_digest(aws):
             held.append(number)
             yield piece
 
-    digest, size = aws.attachments.put(TENANT, slices(), limit=LIMIT)
+    digest, size = aws.attachments.put(TENANT, slices(), holder=HOLDER, limit=LIMIT)
     assert (size, digest) == (len(piece) * 17, hashlib.sha256(piece * 17).hexdigest())
     stored = objects(aws)
-    assert stored[f"attachments/acme/{digest}"] == piece * 17
+    assert stored[f"attachments/acme/BOX/{COPY}/{digest}"] == piece * 17
     others = [key for key in stored if not key.endswith(digest)]
-    assert all(key.startswith("attachments/.uploads/acme/") for key in others)
+    assert all(key.startswith(f"attachments/.uploads/acme/BOX/{COPY}/") for key in others)
 
 
 @pytest.mark.parametrize("fails_at", [1, 12])
@@ -80,19 +96,21 @@ def test_a_source_that_fails_or_is_too_long_leaves_nothing_behind(aws, fails_at)
             yield b"x" * (1024 * 1024)
 
     with pytest.raises(ConnectionError):
-        aws.attachments.put(TENANT, slices(), limit=LIMIT)
+        aws.attachments.put(TENANT, slices(), holder=HOLDER, limit=LIMIT)
     with pytest.raises(UnreadableMessageError):
-        aws.attachments.put(TENANT, [b"x" * PART_BYTES] * 3, limit=2 * PART_BYTES + 1)
+        aws.attachments.put(
+            TENANT, [b"x" * PART_BYTES] * 3, holder=HOLDER, limit=2 * PART_BYTES + 1
+        )
     assert objects(aws) == {}
     assert "Uploads" not in aws.clients.s3.list_multipart_uploads(Bucket=BUCKET)
 
 
 @pytest.mark.parametrize("tenant", ["..", ".", "a/b", "../acme", "a#b", "ä %2E"])
 def test_no_tenant_reaches_out_of_its_folder(aws, tenant):
-    digest, _ = aws.attachments.put(tenant, iter([b"abc"]), limit=LIMIT)
+    digest, _ = aws.attachments.put(tenant, iter([b"abc"]), holder=HOLDER, limit=LIMIT)
     (key,) = objects(aws)
-    folder, own, last = key.split("/")
-    assert (folder, last) == ("attachments", digest)
+    folder, own, *copy, last = key.split("/")
+    assert (folder, copy, last) == ("attachments", ["BOX", COPY], digest)
     assert "." not in own
     assert own not in {"acme", "a"}
 
@@ -102,10 +120,12 @@ def test_no_tenant_reaches_out_of_its_folder(aws, tenant):
 
 def test_a_link_is_to_one_object_for_the_time_asked_for(aws):
     asked = link(aws, seconds=60)
-    assert asked["path"].endswith("/attachments/acme/" + "0" * 64)
+    assert asked["path"].endswith(f"/attachments/acme/BOX/{COPY}/" + "0" * 64)
     assert asked["X-Amz-Expires"] == "60"
     with pytest.raises(ValueError, match="digest"):
-        aws.attachments.link(TENANT, "../x", filename="a", content_type="b", seconds=1)
+        aws.attachments.link(
+            TENANT, "../x", holder=HOLDER, filename="a", content_type="b", seconds=1
+        )
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def fill(stores, tenant, text) -> None:
     stores.contacts.put_contact(
         a_contact(text, BOB, f"{text}@x.example", tenant_id=tenant), expected_version=None
     )
-    stores.attachments.put(tenant, iter([b"abc"]), limit=9)
+    stores.attachments.put(tenant, iter([b"abc"]), holder="BOX/1", limit=9)
     letter = a_letter(text, tenant_id=tenant, folder_id=text)
     stores.letters.note(lease.fence, letter)
     stores.letters.keep_raw(tenant, BOX, letter.id, iter([b"raw"]), limit=9)

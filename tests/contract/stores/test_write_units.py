@@ -67,10 +67,16 @@ class Meter:
     def cost(self, call) -> float:
         before = self.by_key()
         writes: list[tuple[int, tuple]] = []
+        passing: dict[tuple, dict] = {}
 
         def heard(params, model, **_):
             if model.name in WRITES:
                 writes.extend(written(model.name, params))
+            if model.name == "BatchWriteItem":
+                # What is put and deleted again within the call is seen neither before nor after.
+                for (request,) in map(dict.values, *params["RequestItems"].values()):
+                    if item := request.get("Item"):
+                        passing[item["pk"]["S"], item["sk"]["S"]] = item
 
         events = self.stores.table.client.meta.events
         events.register_first("provide-client-params.dynamodb", heard)
@@ -82,7 +88,7 @@ class Meter:
         total = 0
         for factor, key in writes:
             old, new = before.get(key, {}), after.get(key, {})
-            total += factor * units(max(size_of(old), size_of(new)))
+            total += factor * units(max(map(size_of, (old, new, passing.get(key, {})))))
         for key in {key for _, key in writes}:
             old, new = before.get(key, {}), after.get(key, {})
             total += index_units(old, new, DUE, "due_slot")
@@ -103,7 +109,8 @@ def written(operation: str, params: dict) -> list[tuple[int, tuple]]:
             return [(1, key(params["Item"]))]
         case "BatchWriteItem":
             (requests,) = params["RequestItems"].values()
-            return [(1, key(request["PutRequest"]["Item"])) for request in requests]
+            parts = [part for request in requests for part in request.values()]
+            return [(1, key(part.get("Item") or part["Key"])) for part in parts]
         case _:
             parts = [part for item in params["TransactItems"] for part in item.values()]
             return [(2, key(part.get("Item") or part["Key"])) for part in parts]

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from infra.tasks.openapi import CALLBACK, contract
 from shared.domain.backfill import Backfill, BackfillState
 from shared.domain.dead_letter import DeadLetter, LetterKind, message_letter_id
+from shared.domain.erasure import ErasureState
 from shared.domain.errors import ErrorCode
-from shared.domain.ids import BackfillId, ProviderMessageId, RunId
+from shared.domain.ids import BackfillId, ErasureId, ProviderMessageId, RunId
 from shared.domain.lease import Fence
 from shared.domain.ledger import Counts
 from shared.domain.mailbox import MailboxKind, Visibility
@@ -18,6 +19,7 @@ from shared.domain.message import StoredAttachment
 from shared.domain.run import Run, RunReason
 from tests.fakes.deployment import Deployment
 from tests.fakes.mail import INBOX, START, add_contact, add_mailbox, message_of, store
+from tests.fakes.values import an_erasure
 
 LOGIN = {"host": "imap.example.org", "username": "else", "password": "not-a-real-one"}
 BODIES = {
@@ -56,6 +58,9 @@ def fill(app):
     app.backfills.create_backfill(backfill)
     run = Run(box.tenant_id, box.id, RunId("RUN1"), RunReason.SCHEDULE, START, START, Counts())
     app.world.runs[box.tenant_id, box.id] = {run.id: run}
+    app.world.erasures[box.tenant_id, ErasureId("ERASED1")] = an_erasure(
+        tenant_id=box.tenant_id, id=ErasureId("ERASED1"), state=ErasureState.DONE
+    )
     name = ProviderMessageId("INBOX.1.1")
     letter = DeadLetter(
         box.tenant_id, box.id, message_letter_id(name), LetterKind.MESSAGE,
@@ -65,7 +70,8 @@ def fill(app):
     app.letters.note(Fence(box.tenant_id, box.id, box.generation), letter)
     return {
         "letter_id": letter.id, "mailbox_id": box.id, "contact_id": "theirs", "message_id": message.id,
-        "thread_id": message.thread_id, "backfill_id": "BF1", "run_id": "RUN1", "n": "0",
+        "thread_id": message.thread_id, "backfill_id": "BF1", "run_id": "RUN1",
+        "erasure_id": "ERASED1", "n": "0",
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from shared.aws.bodies import BodyObjects
 from shared.domain.errors import StoreThrottledError
-from shared.domain.ids import TenantId
+from shared.domain.ids import MessageId, TenantId
 
 
 def bodies_answering(code, status):
@@ -22,10 +22,10 @@ def bodies_answering(code, status):
 @pytest.mark.parametrize(("code", "status"), [("NoSuchKey", 404), ("AccessDenied", 403)])
 def test_a_body_that_is_not_there_is_asked_for_again(code, status):
     with pytest.raises(StoreThrottledError) as raised:
-        bodies_answering(code, status).get(TenantId("acme"), b"\0" * 32)
+        bodies_answering(code, status).get(TenantId("acme"), MessageId("m1"), b"\0" * 32)
     assert code in raised.value.cause
 
 
 def test_any_other_refusal_stays_what_it_is():
     with pytest.raises(ClientError):
-        bodies_answering("NoSuchBucket", 404).get(TenantId("acme"), b"\0" * 32)
+        bodies_answering("NoSuchBucket", 404).get(TenantId("acme"), MessageId("m1"), b"\0" * 32)

@@ -1,0 +1,191 @@
+"""In which order a message goes, so that dying anywhere leaves what finds the rest of it.
+
+1. claimed, on condition that the same copies hold it still: nobody adds one any more, and so nobody
+   points to what goes now
+2. its objects, then its index entries, then its copies
+3. its content: what all these were known by. Its keys stay for a while (see `tables_of_erasures`)
+
+A message that another mailbox holds is not claimed: it loses the names of this one's copies, on
+condition that the other still holds it. Who finds that something has changed leaves the message to
+the next look.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from shared.aws.instants import microseconds
+from shared.aws.message_items import addresses_of, message_of
+from shared.aws.side_by_side import side_by_side
+from shared.aws.stored_objects import ATTACHMENTS, UPLOADS, StoredObjects, of_copy, of_message
+from shared.aws.table import Raw, Table, raw_key
+from shared.aws.tables import Key, address_pk, at_sk, copy_key, message_key
+from shared.aws.tables_of_erasures import BEYOND_ALL_TIME
+from shared.domain.erasure import SETTLE_SECONDS
+from shared.domain.ids import Address, MailboxId, MessageId, ProviderMessageId, TenantId
+from shared.domain.message import Message
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
+
+_IN_BATCH = 25
+_NOBODY: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """A message as it was read, and what is to become of it."""
+
+    id: MessageId
+    refs: frozenset[str] = _NOBODY
+    """The copies that hold it."""
+    leaving: frozenset[str] = _NOBODY
+    """Those of them that are erased."""
+    message: Message | None = None
+    """What it says, for a message that goes whole."""
+    addresses: frozenset[Address] = frozenset()
+    """All under which it is found."""
+    objects: tuple[str, ...] = ()
+    """Keys of what is stored for it beside the table, as far as a mailbox's own do not show it."""
+    bodies: int = 0
+    """How many of them are bodies."""
+
+    @property
+    def goes_whole(self) -> bool:
+        """Whether nobody is left who holds it."""
+        return self.refs == self.leaving
+
+
+@dataclass(frozen=True, slots=True)
+class MessageErasure:
+    """Messages of one erasure. `mailbox_id`: whose copies leave; None: all do."""
+
+    table: Table
+    objects: StoredObjects
+    tenant_id: TenantId
+    mailbox_id: MailboxId | None
+    workers: ThreadPoolExecutor
+
+    def read(
+        self, ids: Iterable[MessageId], *, noted: frozenset[MessageId] = frozenset()
+    ) -> dict[MessageId, Doomed]:
+        """Return those of `ids` of which something is stored.
+
+        `noted`: those a worker may have left half written, a body without content among it.
+        """
+        keys = {key: one for one in ids if (key := message_key(self.tenant_id, one))}
+        items = {
+            keys[Key(raw["pk"]["S"], raw["sk"]["S"])]: raw
+            for raw in self.table.get_many(list(keys))
+        }
+        found = side_by_side(
+            self.workers,
+            lambda one: self._doomed(one, items.get(one), has_note=one in noted),
+            list(keys.values()),
+        )
+        return {one.id: one for one in found if one is not None}
+
+    def _doomed(self, message_id: MessageId, raw: Raw | None, *, has_note: bool) -> Doomed | None:
+        if raw is None or "d" not in raw:
+            left = self._bodies(message_id) if has_note else ()
+            return Doomed(message_id, objects=left, bodies=len(left)) if left else None
+        message = message_of(raw)
+        refs = message.copies
+        start = f"{self.mailbox_id}/"
+        leaving = frozenset(one for one in refs if self.mailbox_id is None or one.startswith(start))
+        if leaving != refs:
+            return Doomed(message_id, refs, leaving) if leaving else None
+        bodies = self._bodies(message_id) if has_note or "o" in raw else ()
+        # Those of a mailbox that is erased are found by the mailbox.
+        by_message = message.attachments and self.mailbox_id is None
+        parts = tuple(
+            key
+            for kind in (ATTACHMENTS, UPLOADS)
+            for ref in (sorted(refs) if by_message else ())
+            for key in self.objects.keys(of_copy(kind, self.tenant_id, ref))
+        )
+        objects = (*bodies, *parts)
+        return Doomed(message_id, refs, refs, message, addresses_of(raw), objects, len(bodies))
+
+    def _bodies(self, message_id: MessageId) -> tuple[str, ...]:
+        return tuple(self.objects.keys(of_message(self.tenant_id, message_id)))
+
+    def erase(
+        self, doomed: Sequence[Doomed], *, found_by: frozenset[Key], now: datetime
+    ) -> frozenset[MessageId]:
+        """Erase them, but for the items they were `found_by`.
+
+        Return those that changed meanwhile, of which everything is left for the next look.
+        """
+        held = side_by_side(self.workers, self._claim, doomed)
+        changed = {one.id for one, is_ours in zip(doomed, held, strict=True) if not is_ours}
+        going = [one for one in doomed if one.goes_whole and one.id not in changed]
+        self.objects.delete([key for one in going for key in one.objects])
+        self.delete_items(key for one in going for key in self._keys_of(one) if key not in found_by)
+        side_by_side(self.workers, lambda one: self._empty(one, now), going)
+        return frozenset(changed)
+
+    def _claim(self, one: Doomed) -> bool:
+        values: Raw = {":z": {"N": str(BEYOND_ALL_TIME)}}
+        update = "SET z = :z"
+        if not one.refs:
+            condition = "attribute_not_exists(c)"
+        elif one.goes_whole:
+            condition = "c = :c"
+            values[":c"] = {"SS": sorted(one.refs)}
+        else:
+            update, condition = "DELETE c :c", "contains(c, :stays)"
+            stays = min(one.refs - one.leaving)
+            values = {":c": {"SS": sorted(one.leaving)}, ":stays": {"S": stays}}
+        return self._update(one, update, condition, values)
+
+    def _keys_of(self, one: Doomed) -> Iterator[Key]:
+        """Yield index entries and, where nothing else finds them, copies: content names them."""
+        if one.message is None:
+            return
+        for address in one.addresses:
+            yield index_key(self.tenant_id, address, one.message)
+        for ref in sorted(one.refs) if self.mailbox_id is None else ():
+            mailbox_id, _, name = ref.partition("/")
+            yield copy_key(self.tenant_id, MailboxId(mailbox_id), ProviderMessageId(name))
+
+    def _empty(self, one: Doomed, now: datetime) -> None:
+        until = microseconds(now) + SETTLE_SECONDS * 1_000_000
+        values = {
+            ":z": {"N": str(until)},
+            ":e": {"N": str(until // 1_000_000 + 1)},
+            ":claimed": {"N": str(BEYOND_ALL_TIME)},
+        }
+        # Another worker may have emptied it, and the message have come again since.
+        self._update(
+            one, "SET z = :z, expires_at = :e REMOVE d, r, o, c, a", "z = :claimed", values
+        )
+
+    def _update(self, one: Doomed, update: str, condition: str, values: Raw) -> bool:
+        key = message_key(self.tenant_id, one.id)
+        if key is None:
+            return True
+        asked = {
+            "Key": raw_key(key),
+            "UpdateExpression": update,
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+        }
+        return self.table.update_raw(asked) is not None
+
+    def delete_items(self, keys: Iterable[Key]) -> None:
+        """Delete items, in batches side by side."""
+        requests: list[WriteRequestTypeDef] = [
+            {"DeleteRequest": {"Key": raw_key(key)}} for key in sorted(set(keys))
+        ]
+        batches = [
+            requests[start : start + _IN_BATCH] for start in range(0, len(requests), _IN_BATCH)
+        ]
+        side_by_side(self.workers, self.table.write_many, batches)
+
+
+def index_key(tenant_id: TenantId, address: Address, message: Message) -> Key:
+    """Key of a message's entry in the index of an address."""
+    return Key(address_pk(tenant_id, address), at_sk(message.received_at, message.id))

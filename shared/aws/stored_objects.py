@@ -1,0 +1,149 @@
+"""Which objects belong to a mailbox, a copy or a message, by the beginnings of their keys.
+
+Every object has one owner, named in its key: an attachment a copy, a body a message. So deleting is
+deleting a beginning, and nobody has to know who else might still point there.
+
+| object | key |
+| --- | --- |
+| attachment | `attachments/{tenant}/{mailbox}/{digest of provider id}/{digest}` |
+| large attachment on its way | `attachments/.uploads/{tenant}/{mailbox}/{digest of …}/{random}` |
+| body | `bodies/{tenant}/{message}/{digest}` |
+| raw message of a dead letter | `letters/{tenant}/{mailbox}/{letter}` |
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
+
+from botocore.exceptions import ClientError
+
+from shared.aws.clients import Clients, clients_of_process
+from shared.aws.errors import code_of, is_missing, our_errors
+from shared.domain.errors import StoreThrottledError
+from shared.domain.ids import MailboxId, MessageId, TenantId
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
+
+ATTACHMENTS, BODIES, LETTERS = "attachments", "bodies", "letters"
+# No tenant's folder is called so: `object_part` leaves no dot.
+UPLOADS = f"{ATTACHMENTS}/.uploads"
+_MOST_AT_ONCE = 1_000
+_PIECE_BYTES = 1 << 20
+
+
+def object_part(text: str) -> str:
+    """Return `text` as one part of an object's key: no slash, and never `.` or `..`."""
+    return quote(text, safe="", errors="surrogatepass").replace(".", "%2E")
+
+
+def of_mailbox(kind: str, tenant_id: TenantId, mailbox_id: MailboxId) -> str:
+    """Return how the keys of a mailbox's objects of a kind begin."""
+    return of_tenant(kind, tenant_id) + f"{object_part(mailbox_id)}/"
+
+
+def of_tenant(kind: str, tenant_id: TenantId) -> str:
+    """Return how the keys of all of a tenant's objects of a kind begin."""
+    return f"{kind}/{object_part(tenant_id)}/"
+
+
+def of_copy(kind: str, tenant_id: TenantId, holder: str) -> str:
+    """Return how the keys of a copy's objects begin; `holder` is its `copy_ref`."""
+    mailbox_id, _, name = holder.partition("/")
+    if not (mailbox_id and name):
+        raise ValueError("not a copy")
+    # A digest, because a provider's id may be longer than a key.
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=15).hexdigest()
+    return of_mailbox(kind, tenant_id, MailboxId(mailbox_id)) + f"{digest}/"
+
+
+def of_message(tenant_id: TenantId, message_id: MessageId) -> str:
+    """Return how the keys of a message's bodies begin."""
+    return f"{BODIES}/{object_part(tenant_id)}/{object_part(message_id)}/"
+
+
+class Upload(NamedTuple):
+    """A large object on its way."""
+
+    key: str
+    upload_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObjects:
+    """The bucket's objects, found and deleted by how their keys begin."""
+
+    bucket: str
+    clients: Clients = field(default_factory=clients_of_process)
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield the keys that begin so, in order; a thousand are read at a time."""
+        after = ""
+        while True:
+            with our_errors():
+                answer = self.clients.s3.list_objects_v2(
+                    Bucket=self.bucket, Prefix=prefix, StartAfter=after, MaxKeys=_MOST_AT_ONCE
+                )
+            found = [one["Key"] for one in answer.get("Contents", [])]
+            yield from found
+            if not answer.get("IsTruncated"):
+                return
+            after = found[-1]
+
+    def mentions(self, key: str, words: Iterable[bytes]) -> bool:
+        """Whether an object holds one of the words, in small letters; it is read in pieces.
+
+        False too for one that is gone.
+        """
+        wanted = [word.lower() for word in words]
+        overlap = max(map(len, wanted), default=1) - 1
+        try:
+            with our_errors():
+                answer = self.clients.s3.get_object(Bucket=self.bucket, Key=key)
+                end = b""
+                for piece in answer["Body"].iter_chunks(_PIECE_BYTES):
+                    text = end + piece.lower()
+                    if any(word in text for word in wanted):
+                        return True
+                    end = text[len(text) - overlap :] if overlap else b""
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+        return False
+
+    def unfinished(self, prefix: str) -> list[Upload]:
+        """Return up to a thousand uploads to such keys that were begun and not ended.
+
+        Their parts are kept, and are in no list of objects.
+        """
+        with our_errors():
+            answer = self.clients.s3.list_multipart_uploads(Bucket=self.bucket, Prefix=prefix)
+        return [Upload(one["Key"], one["UploadId"]) for one in answer.get("Uploads", [])]
+
+    def abort(self, uploads: Iterable[Upload]) -> None:
+        """Let go of what was uploaded; one that is over already is over."""
+        for one in uploads:
+            try:
+                with our_errors():
+                    self.clients.s3.abort_multipart_upload(
+                        Bucket=self.bucket, Key=one.key, UploadId=one.upload_id
+                    )
+            except ClientError as error:
+                if code_of(error) != "NoSuchUpload":
+                    raise
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete them; one that is gone already is gone."""
+        for start in range(0, len(keys), _MOST_AT_ONCE):
+            named: list[ObjectIdentifierTypeDef] = [
+                {"Key": key} for key in keys[start : start + _MOST_AT_ONCE]
+            ]
+            with our_errors():
+                answer = self.clients.s3.delete_objects(
+                    Bucket=self.bucket, Delete={"Objects": named, "Quiet": True}
+                )
+            refused = answer.get("Errors", [])
+            if refused:
+                raise StoreThrottledError(cause=f"objects kept: {refused[0].get('Code', '')}")

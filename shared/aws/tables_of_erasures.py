@@ -1,0 +1,104 @@
+"""Under which keys erasures are found, and what stays of a message that was erased.
+
+| to …                              | pk                 | sk |
+| --------------------------------- | ------------------ | --- |
+| get a receipt, list newest first  | `{t}#erasures`     | `erasure#{erasure}` |
+| find the erasure of a mailbox     | `{t}#erasures`     | `mailbox#{mailbox}` |
+| know whose mail is kept out       | `{t}#erasures`     | `kept-out` |
+| find messages left half written   | `{t}#mailbox#{id}` | `writing#{digest}` |
+
+Of an erased message its keys stay, which say nothing, and `z`: until then (µs) nobody writes it
+again, so that a worker that has put its body there before cannot point to it afterwards. While it
+is being erased `z` lies beyond all time. The table's time to live takes it away.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable
+
+from pynamodb.attributes import (
+    BinaryAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+    UTCDateTimeAttribute,
+)
+
+from shared.aws.tables import Item, JsonAttribute, Key, escape, mailbox_pk
+from shared.domain.ids import ErasureId, MailboxId, MessageId, TenantId
+
+ERASURE_PREFIX = "erasure#"
+WRITING_PREFIX = "writing#"
+BEYOND_ALL_TIME = 10**16
+"""In microseconds: the year 2286."""
+_ID_BYTES = 30
+
+
+def erasures_pk(tenant_id: TenantId) -> str:
+    """Where a tenant's erasures are."""
+    return f"{escape(tenant_id)}#erasures"
+
+
+def erasure_key(tenant_id: TenantId, erasure_id: ErasureId) -> Key:
+    """Key of an erasure; they sort by time."""
+    return Key(erasures_pk(tenant_id), ERASURE_PREFIX + escape(erasure_id))
+
+
+def erasure_of_key(tenant_id: TenantId, mailbox_id: MailboxId) -> Key:
+    """Key that says which erasure a mailbox has; a mailbox has one."""
+    return Key(erasures_pk(tenant_id), f"mailbox#{escape(mailbox_id)}")
+
+
+def kept_out_key(tenant_id: TenantId) -> Key:
+    """Key of the list of hashes, with the key they are made with."""
+    return Key(erasures_pk(tenant_id), "kept-out")
+
+
+def writing_key(tenant_id: TenantId, mailbox_id: MailboxId, ids: Iterable[MessageId]) -> Key:
+    """Key of the note of what is about to be written; the same messages have the same."""
+    digest = hashlib.blake2b("".join(sorted(ids)).encode(), digest_size=12).hexdigest()
+    return Key(mailbox_pk(tenant_id, mailbox_id), WRITING_PREFIX + digest)
+
+
+def packed_ids(ids: Iterable[MessageId]) -> bytes:
+    """Return message ids as the bytes their letters stand for: a note is paid for by its size."""
+    return b"".join(base64.b32decode(one[1:].upper()) for one in ids)
+
+
+def unpacked_ids(packed: bytes) -> list[MessageId]:
+    """Return the ids `packed_ids` was given."""
+    names = (packed[start : start + _ID_BYTES] for start in range(0, len(packed), _ID_BYTES))
+    return [MessageId("m" + base64.b32encode(one).decode("ascii").lower()) for one in names]
+
+
+class ErasureItem(Item):
+    """An erasure; `addresses` are there while it runs alone."""
+
+    erasure_id = UnicodeAttribute()
+    kind = UnicodeAttribute()
+    state = UnicodeAttribute()
+    requested_by = UnicodeAttribute()
+    requested_at = UTCDateTimeAttribute()
+    settles_at = UTCDateTimeAttribute()
+    mailbox_id = UnicodeAttribute(null=True)
+    address_hashes = JsonAttribute()
+    addresses = JsonAttribute(null=True)
+    keeps_out = UnicodeAttribute(null=True)
+    erased = JsonAttribute()
+    counted_to = UnicodeAttribute(null=True)
+    done_at = UTCDateTimeAttribute(null=True)
+    lease_owner = UnicodeAttribute(null=True)
+    lease_expires_at = UTCDateTimeAttribute(null=True)
+
+
+class ErasureOfItem(Item):
+    """Names the erasure of a mailbox."""
+
+    erasure_id = UnicodeAttribute()
+
+
+class KeptOutItem(Item):
+    """Whose mail is kept out: hash → until when it was received (µs), 0 for ever."""
+
+    key = BinaryAttribute(legacy_encoding=False)
+    until = JsonAttribute()
+    version = NumberAttribute()

@@ -1,0 +1,423 @@
+"""The contract of `MailEraser`: what goes, what stays, what is counted, and when nothing is left."""
+
+from dataclasses import replace
+from itertools import count
+
+import pytest
+
+from shared.domain.erasure import SETTLE_SECONDS, Erased
+from shared.domain.errors import StoreThrottledError
+from shared.domain.ids import Address, FolderId, RunId, UserId
+from shared.domain.lease import Fence
+from shared.domain.message import Body, Participant, ParticipantRole, StoredAttachment, copy_ref
+from shared.ports.stores import SyncOutcome
+from tests.fakes.values import (
+    ADA,
+    BOB,
+    BOX,
+    NOW,
+    OTHER_BOX,
+    OTHER_TENANT,
+    SLOT,
+    TENANT,
+    a_backfill,
+    a_contact,
+    a_folder,
+    a_letter,
+    a_new_copy,
+    a_person,
+    a_run,
+    an_erasure,
+    connected,
+    identity_of,
+    later,
+    lease_of,
+    name,
+    some_chunks,
+    stands,
+)
+
+LARGE = "".join(chr(33 + n * n % 89) + chr(65 + n * 7 % 57) for n in range(30_000))
+EVE = Address("eve@example.org")
+
+
+@pytest.fixture
+def box(stores):
+    """A mailbox with everything one can have."""
+    record = connected(stores.mailboxes)
+    stores.mailboxes.set_primary(TENANT, UserId("u1"), BOX)
+    stores.mailboxes.set_primary(TENANT, UserId("u2"), BOX)
+    lease = lease_of(stores.mailboxes, record)
+    outcome = SyncOutcome({FolderId("f1"): a_folder("f1")}, later(5), a_run("01R"), due_slot=SLOT)
+    stores.mailboxes.finish_run(lease.fence, outcome)
+    backfill = a_backfill(generation=record.mailbox.generation)
+    stores.backfills.create_backfill(backfill)
+    stores.backfills.put_chunks(backfill, some_chunks(backfill, 3))
+    return record
+
+
+def other_box(stores, **changes):
+    changes = {"address": "else@acme.example"} | changes
+    return connected(stores.mailboxes, id=OTHER_BOX, **changes)
+
+
+def save(stores, record, *new):
+    box = record.mailbox
+    stores.messages.save(Fence(box.tenant_id, box.id, box.generation), new)
+    return [one.message.id for one in new]
+
+
+def with_attachment(stores, new):
+    """The same copy, its message with an attachment that is stored."""
+    holder = copy_ref(new.copy.mailbox_id, new.copy.provider_message_id)
+    digest, size = stores.attachments.put(TENANT, iter([b"abc"]), holder=holder, limit=9)
+    kept = (StoredAttachment("a.txt", "text/plain", size, digest=digest),)
+    return replace(new, message=replace(new.message, attachments=kept))
+
+
+def erased_all(stores, erasure) -> Erased:
+    """Look and delete until nothing is left; return what was counted."""
+    sums, pages = Erased(), count()
+    while (page := stores.eraser.next_page(erasure)) is not None:
+        assert next(pages) < 99, "no end"
+        sums += page.erased
+        erasure = replace(erasure, counted_to=page.position)
+        stores.eraser.erase(erasure, page, now=NOW)
+    return sums
+
+
+def erase_box(stores, record, **changes) -> Erased:
+    erasure = an_erasure(**changes)
+    box = record.mailbox
+    stores.mailboxes.disconnect(box.tenant_id, box.id, identity_of(box))
+    stores.erasures.begin_mailbox(erasure, stands(stores.mailboxes, box))
+    return erased_all(stores, erasure)
+
+
+def seen(stores, *ids, tenant=TENANT):
+    return set(stores.messages.get_messages(tenant, ids))
+
+
+def found(stores, address=ADA, tenant=TENANT):
+    return {
+        entry.message_id
+        for entry in stores.messages.by_address(tenant, address, before=None, limit=99)
+    }
+
+
+# ---- a mailbox ----
+
+
+def test_everything_of_a_mailbox_goes_and_is_counted(stores, box):
+    new = [with_attachment(stores, a_new_copy(f"{number}")) for number in range(7)]
+    ids = save(stores, box, *new)
+    sums = erase_box(stores, box)
+    assert seen(stores, *ids) == found(stores) == set()
+    assert stores.messages.live_ids(TENANT, BOX) == frozenset()
+    assert stores.messages.by_mailbox(TENANT, BOX, before=None, limit=9) == []
+    assert all(stores.messages.get_body(TENANT, one) is None for one in ids)
+    assert stores.runs.get_run(TENANT, BOX, RunId("01R")) is None
+    assert stores.backfills.list_backfills(TENANT, BOX) == []
+    assert list(stores.backfills.open_backfills()) == []
+    assert stores.mailboxes.folders(TENANT, BOX) == []
+    assert stores.mailboxes.primary_of(TENANT, BOX) == []
+    assert (sums.messages, sums.copies, sums.attachments, sums.runs) == (7, 7, 7, 1)
+    assert sums.other >= 4, "a folder, a backfill, its chunks"
+
+
+def test_of_a_mailbox_in_many_pages_everything_goes_and_is_counted_once(stores, box):
+    new = [a_new_copy(f"{number:03}", received_at=later(number)) for number in range(130)]
+    ids = save(stores, box, *new)
+    sums = erase_box(stores, box)
+    assert seen(stores, *ids[:80]) == found(stores) == set()
+    assert (sums.messages, sums.copies) == (130, 130)
+
+
+def test_what_another_mailbox_holds_stays_whole(stores, box):
+    theirs = other_box(stores)
+    both = with_attachment(stores, a_new_copy("1", mail="both"))
+    (in_both,) = save(stores, box, both)
+    same = with_attachment(
+        stores, a_new_copy("9", mailbox_id=OTHER_BOX, mail="both", addresses=(ADA, BOB))
+    )
+    save(stores, theirs, same)
+    (alone,) = save(stores, box, a_new_copy("2"))
+    sums = erase_box(stores, box)
+    assert seen(stores, in_both, alone) == {in_both}
+    assert found(stores) == found(stores, BOB) == {in_both}
+    assert stores.messages.get_body(TENANT, in_both) == Body("Hello both", None)
+    left = stores.messages.get_messages(TENANT, [in_both])[in_both]
+    assert left.copies == {copy_ref(OTHER_BOX, name("9"))}
+    assert set(stores.messages.live_ids(TENANT, OTHER_BOX)) == {name("9")}
+    part = left.attachments[0]
+    url = stores.attachments.link(
+        TENANT,
+        part.digest,
+        holder=min(left.copies),
+        filename="a",
+        content_type="text/plain",
+        seconds=9,
+    )
+    assert url
+    if stores.clients is not None:
+        assert [key.split("/")[2] for key in objects_of(stores)] == [OTHER_BOX]
+    assert (sums.messages, sums.kept_for_others, sums.copies) == (1, 1, 2)
+    assert sums.attachments == 1
+
+
+def test_the_last_to_go_takes_the_message_with_it(stores, box):
+    theirs = other_box(stores)
+    (shared,) = save(stores, box, a_new_copy("1", mail="both"))
+    save(stores, theirs, a_new_copy("9", mailbox_id=OTHER_BOX, mail="both"))
+    erase_box(stores, box)
+    sums = erase_box(stores, theirs, id="01LAST", mailbox_id=OTHER_BOX)
+    assert seen(stores, shared) == found(stores) == set()
+    assert (sums.messages, sums.kept_for_others) == (1, 0)
+
+
+def test_removed_copies_go_too(stores, box):
+    (removed,) = save(stores, box, a_new_copy("1"))
+    fence = Fence(TENANT, BOX, box.mailbox.generation)
+    stores.messages.remove_copies(fence, name("1").split(".")[0], [name("1")], now=NOW)
+    erase_box(stores, box)
+    assert seen(stores, removed) == found(stores) == set()
+
+
+def test_a_copy_that_comes_while_the_message_goes_keeps_it(stores, box):
+    theirs = other_box(stores)
+    (shared,) = save(stores, box, a_new_copy("1", mail="both"))
+    stores.mailboxes.disconnect(TENANT, BOX, identity_of(box.mailbox))
+    erasure = an_erasure()
+    stores.erasures.begin_mailbox(erasure, stands(stores.mailboxes, box.mailbox))
+    page = stores.eraser.next_page(erasure)
+    assert page is not None
+    save(stores, theirs, a_new_copy("9", mailbox_id=OTHER_BOX, mail="both"))
+    stores.eraser.erase(erasure, page, now=NOW)
+    erased_all(stores, replace(erasure, counted_to=page.position))
+    assert seen(stores, shared) == found(stores) == {shared}
+    left = stores.messages.get_messages(TENANT, [shared])[shared]
+    assert left.copies == {copy_ref(OTHER_BOX, name("9"))}
+
+
+def test_other_tenants_keep_the_same_mail(stores, box):
+    record = connected(stores.mailboxes, tenant_id=OTHER_TENANT)
+    (theirs,) = save(stores, record, a_new_copy("1", tenant_id=OTHER_TENANT))
+    save(stores, box, a_new_copy("1"))
+    erase_box(stores, box)
+    assert seen(stores, theirs, tenant=OTHER_TENANT) == {theirs}
+    assert found(stores, tenant=OTHER_TENANT) == {theirs}
+
+
+def test_a_blind_copy_that_only_a_later_copy_names_goes_too(stores, box):
+    theirs = other_box(stores)
+    (first,) = save(stores, box, a_new_copy("1", mail="both"))
+    sent = with_eve(a_new_copy("9", mailbox_id=OTHER_BOX, mail="both"))
+    save(stores, theirs, sent)
+    assert found(stores, EVE) == {first}
+    erase_box(stores, box)
+    assert found(stores, EVE) == {first}
+    erase_box(stores, theirs, id="01LAST", mailbox_id=OTHER_BOX)
+    assert found(stores, EVE) == found(stores) == set()
+    assert EVE not in repr(stores.items())
+
+
+def test_an_empty_mailbox_has_nothing_left_at_once(stores):
+    record = connected(stores.mailboxes)
+    assert erase_box(stores, record) == Erased()
+
+
+# ---- a person ----
+
+
+def with_eve(new):
+    eve = Participant(ParticipantRole.CC, EVE, "Eve")
+    message = replace(new.message, participants=(*new.message.participants, eve))
+    return replace(new, message=message, index_addresses=(*new.index_addresses, EVE))
+
+
+def test_a_persons_mail_goes_from_every_mailbox(stores, box):
+    theirs = other_box(stores)
+    mine = [with_attachment(stores, with_eve(a_new_copy(f"{number}"))) for number in range(5)]
+    ids = save(stores, box, *mine)
+    save(stores, theirs, with_eve(a_new_copy("9", mailbox_id=OTHER_BOX, mail="mail-1")))
+    (stays,) = save(stores, box, a_new_copy("7"))
+    sums = erased_all(stores, a_person(EVE))
+    assert seen(stores, *ids, stays) == found(stores) == {stays}
+    assert found(stores, EVE) == set()
+    assert set(stores.messages.live_ids(TENANT, BOX)) == {name("7")}
+    assert not stores.messages.live_ids(TENANT, OTHER_BOX)
+    assert stores.mailboxes.get(TENANT, BOX) is not None
+    assert (sums.messages, sums.copies, sums.attachments) == (5, 6, 5)
+    assert stores.eraser.next_page(a_person(EVE)) is None
+
+
+def test_a_persons_addresses_are_one_person(stores, box):
+    (first,) = save(stores, box, with_eve(a_new_copy("1")))
+    (second,) = save(stores, box, a_new_copy("2", addresses=(ADA, BOB)))
+    (third,) = save(stores, box, a_new_copy("3", participants=(), addresses=()))
+    sums = erased_all(stores, a_person(EVE, ADA))
+    assert seen(stores, first, second, third) == {third}
+    assert sums.messages == 2
+
+
+def test_a_persons_contact_goes_and_another_keeps_its_other_addresses(stores, box):
+    put = stores.contacts.put_contact
+    put(a_contact("alone", EVE), expected_version=None)
+    put(a_contact("both", EVE, BOB), expected_version=None)
+    put(a_contact("other", BOB), expected_version=None)
+    sums = erased_all(stores, a_person(EVE))
+    get = stores.contacts.get_contact
+    assert get(TENANT, "alone") is None
+    assert get(TENANT, "both").addresses == (BOB,)
+    assert get(TENANT, "other").addresses == (BOB,)
+    assert sums.contacts == 2
+
+
+def test_large_bodies_go_and_are_counted(aws):
+    record = connected(aws.mailboxes)
+    save(aws, record, with_eve(a_new_copy("1", body=Body(LARGE, None))), a_new_copy("2"))
+    assert erased_all(aws, a_person(EVE)).bodies == 1
+    assert objects_of(aws) == []
+
+
+def give_up(stores, record, text, raw):
+    """A message that could not be read, kept as it came."""
+    box = record.mailbox
+    letter = a_letter(text, mailbox_id=box.id, generation=box.generation)
+    fence = Fence(TENANT, box.id, box.generation)
+    stores.letters.note(fence, letter)
+    size = stores.letters.keep_raw(TENANT, box.id, letter.id, iter([raw]), limit=9_000_000)
+    stores.letters.note_raw(fence, letter.id, size=size, missing=None)
+    return stores.letters.get_letter(TENANT, box.id, letter.id)
+
+
+def test_dead_letters_go_with_their_mailbox(stores, box):
+    letter = give_up(stores, box, "1", b"From: somebody")
+    theirs = give_up(stores, other_box(stores), "2", b"From: somebody")
+    sums = erase_box(stores, box)
+    assert (sums.dead_letters, sums.raw_messages) == (1, 1)
+    assert stores.letters.get_letter(TENANT, BOX, letter.id) is None
+    assert stores.letters.read_raw(letter) is None
+    assert stores.letters.read_raw(theirs) == b"From: somebody"
+
+
+def test_of_what_nobody_could_read_a_persons_goes(stores, box):
+    raw = b"x" * ((1 << 20) - 7) + b"EVE@example.org and the rest"
+    hers = give_up(stores, box, "1", raw)
+    also = give_up(stores, other_box(stores), "2", b"\xff\nTo: <eve@example.org>")
+    stays = give_up(stores, box, "3", b"From: steve@example.com")
+    sums = erased_all(stores, a_person(EVE))
+    assert (sums.dead_letters, sums.raw_messages) == (2, 2)
+    for one in (hers, also):
+        assert stores.letters.get_letter(TENANT, one.mailbox_id, one.id) is None
+        assert stores.letters.read_raw(one) is None
+    assert stores.letters.get_letter(TENANT, BOX, stays.id) == stays
+    assert stores.letters.read_raw(stays) == b"From: steve@example.com"
+
+
+# ---- counted once, whatever happens between ----
+
+
+@pytest.mark.parametrize("whose", ["mailbox", "person"])
+def test_a_page_that_is_repeated_is_counted_once(stores, box, whose):
+    save(stores, box, *(with_eve(a_new_copy(f"{number}")) for number in range(7)))
+    erasure = a_person(EVE)
+    if whose == "mailbox":
+        erasure = an_erasure()
+        stores.mailboxes.disconnect(TENANT, BOX, identity_of(box.mailbox))
+        stores.erasures.begin_mailbox(erasure, stands(stores.mailboxes, box.mailbox))
+    sums = Erased()
+    while (page := stores.eraser.next_page(erasure)) is not None:
+        sums += page.erased
+        erasure = replace(erasure, counted_to=page.position)
+        again = stores.eraser.next_page(erasure)
+        assert again is not None
+        assert again.erased == Erased(), "counted, and not yet deleted: its worker died"
+        for _ in range(2):
+            stores.eraser.erase(erasure, again, now=NOW)
+    assert (sums.messages, sums.copies) == (7, 7)
+
+
+# ---- what a worker that died has left half written ----
+
+
+class DiedError(Exception):
+    """Here a worker's time is over."""
+
+
+def dying(*_args, **_kwargs):
+    raise DiedError
+
+
+def objects_of(aws):
+    contents = aws.clients.s3.list_objects_v2(Bucket=aws.eraser.bucket).get("Contents", [])
+    return [one["Key"] for one in contents]
+
+
+@pytest.mark.parametrize("whose", ["mailbox", "person"])
+@pytest.mark.parametrize(
+    "dies_at",
+    [
+        "shared.aws.table.Table.update_raw",  # the body is an object, and no item names it
+        "shared.aws.message_store.DynamoMessageStore._write_index",
+        "shared.aws.copies.CopyItems.add",
+    ],
+)
+def test_what_a_worker_left_half_written_is_found(aws, monkeypatch, dies_at, whose):
+    record = connected(aws.mailboxes)
+    with monkeypatch.context() as patched:
+        patched.setattr(dies_at, dying)
+        with pytest.raises(DiedError):
+            save(aws, record, with_eve(a_new_copy("1", body=Body(LARGE, None))))
+    assert objects_of(aws)
+    if whose == "mailbox":
+        erase_box(aws, record)
+    else:
+        erased_all(aws, a_person(EVE))
+    assert objects_of(aws) == []
+    assert EVE not in repr(aws.items())
+
+
+def test_what_is_on_its_way_of_another_message_is_left_alone(aws, monkeypatch):
+    record = connected(aws.mailboxes)
+    with monkeypatch.context() as patched:
+        patched.setattr("shared.aws.copies.CopyItems.add", dying)
+        with pytest.raises(DiedError):
+            save(aws, record, a_new_copy("1", body=Body(LARGE, None)))
+    erased_all(aws, a_person(EVE))
+    assert len(objects_of(aws)) == 1
+    (stored,) = save(aws, record, a_new_copy("1", body=Body(LARGE, None)))
+    assert aws.messages.get_body(TENANT, stored) == Body(LARGE, None)
+
+
+def test_an_upload_that_never_ended_goes_with_its_mailbox(aws):
+    record = connected(aws.mailboxes)
+    bucket, s3 = aws.eraser.bucket, aws.clients.s3
+    key = f"attachments/.uploads/{TENANT}/{BOX}/digest/random"
+    begun = s3.create_multipart_upload(Bucket=bucket, Key=key)
+    s3.upload_part(
+        Bucket=bucket, Key=key, PartNumber=1, UploadId=begun["UploadId"], Body=b"a secret"
+    )
+    s3.create_multipart_upload(Bucket=bucket, Key=key.replace(BOX, OTHER_BOX))
+    erase_box(aws, record)
+    left = s3.list_multipart_uploads(Bucket=bucket)["Uploads"]
+    assert [one["Key"] for one in left] == [key.replace(BOX, OTHER_BOX)]
+
+
+def test_an_erased_message_is_written_again_only_when_its_late_workers_are_over(aws):
+    record = connected(aws.mailboxes)
+    save(aws, record, with_eve(a_new_copy("1")))
+    erased_all(aws, a_person(EVE))
+    for seconds in (0, SETTLE_SECONDS):
+        early = replace(aws, messages=replace(aws.messages, seconds_now=at(seconds)))
+        with pytest.raises(StoreThrottledError):
+            save(early, record, with_eve(a_new_copy("1")))
+    assert found(aws) == set()
+    then = replace(aws, messages=replace(aws.messages, seconds_now=at(SETTLE_SECONDS + 1)))
+    (back,) = save(then, record, with_eve(a_new_copy("1")))
+    assert found(aws) == found(aws, EVE) == {back}
+    assert aws.messages.get_body(TENANT, back) == Body("Hello mail-1", None)
+
+
+def at(seconds):
+    return lambda: later(seconds).timestamp()

@@ -1,0 +1,279 @@
+"""Erasing in memory: the ports `ErasureStore` and `MailEraser` over the world of the other fakes."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared.domain.erasure import (
+    MOST_KEPT_OUT,
+    Erased,
+    Erasure,
+    ErasureState,
+    KeepsOut,
+    KeptOut,
+)
+from shared.domain.errors import ConflictError, ErrorCode, RequestError
+from shared.domain.ids import ErasureId, MailboxId, MessageId, ProviderMessageId, TenantId
+from shared.domain.mailbox import MailboxStatus
+from shared.domain.message import Message, ParticipantRole
+from shared.ports.erasures import ErasePage
+from shared.ports.stores import MailboxRecord
+from tests.fakes.stores import World, stale
+
+IN_PAGE = 3
+"""Small, so that everything takes several."""
+
+
+@dataclass
+class InMemoryErasureStore:
+    """The port `ErasureStore`."""
+
+    world: World = field(default_factory=World)
+
+    def hash_key(self, tenant_id: TenantId) -> bytes:
+        if tenant_id not in self.world.kept_out:
+            self.world.kept_out[tenant_id] = KeptOut(f"key of {tenant_id}".encode()[:64])
+        return self.world.kept_out[tenant_id].key
+
+    def begin_mailbox(self, erasure: Erasure, closed: MailboxRecord) -> None:
+        box = (erasure.tenant_id, closed.mailbox.id)
+        with self.world.lock:
+            stands = self.world.run_states.get(box)
+            if (
+                stands is None
+                or stands.generation != closed.run_state.generation
+                or self.world.mailboxes[box].status is not MailboxStatus.DISCONNECTED
+            ):
+                raise stale("mailbox")
+            del self.world.mailboxes[box], self.world.run_states[box]
+            self.world.erasures[erasure.tenant_id, erasure.id] = erasure
+
+    def begin_person(self, erasure: Erasure, keeps_out: KeepsOut) -> None:
+        wanted = None if keeps_out is KeepsOut.ALL_MAIL else erasure.requested_at
+        with self.world.lock:
+            self.hash_key(erasure.tenant_id)
+            stands = self.world.kept_out[erasure.tenant_id]
+            until = dict(stands.until)
+            for one in erasure.address_hashes:
+                before = until.get(one, wanted)
+                until[one] = None if None in {before, wanted} else max(before, wanted)
+            if len(until) > MOST_KEPT_OUT:
+                raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("addresses", "full")])
+            self.world.kept_out[erasure.tenant_id] = replace(stands, until=until)
+            self.world.erasures[erasure.tenant_id, erasure.id] = erasure
+
+    def get_erasure(self, tenant_id: TenantId, erasure_id: ErasureId) -> Erasure | None:
+        return self.world.erasures.get((tenant_id, erasure_id))
+
+    def erasure_of(self, tenant_id: TenantId, mailbox_id: MailboxId) -> Erasure | None:
+        found = (one for (tenant, _), one in self.world.erasures.items() if tenant == tenant_id)
+        return next((one for one in found if one.mailbox_id == mailbox_id), None)
+
+    def list_erasures(
+        self, tenant_id: TenantId, *, before: ErasureId | None, limit: int
+    ) -> list[Erasure]:
+        ids = [one for tenant, one in self.world.erasures if tenant == tenant_id]
+        newest = sorted((one for one in ids if before is None or one < before), reverse=True)
+        return [self.world.erasures[tenant_id, one] for one in newest[:limit]]
+
+    def take_erasure(self, erasure: Erasure, *, owner: str, now: datetime, seconds: int) -> Erasure:
+        with self.world.lock:
+            stands = self.get_erasure(erasure.tenant_id, erasure.id)
+            if stands is None or stands.state is ErasureState.DONE:
+                raise ConflictError(ErrorCode.WRONG_STATE)
+            holder = self.world.erasure_leases.get(erasure.id)
+            if holder is not None and holder[0] != owner and holder[1] > now:
+                raise ConflictError(ErrorCode.LEASE_HELD)
+            self.world.erasure_leases[erasure.id] = owner, now + timedelta(seconds=seconds)
+            return stands
+
+    def count_erased(self, erasure: Erasure, owner: str, page: ErasePage) -> Erasure:
+        after = replace(erasure, erased=erasure.erased + page.erased, counted_to=page.position)
+        return self._as_owner(after, owner)
+
+    def leave_erasure(self, erasure: Erasure, owner: str) -> None:
+        if self.world.erasure_leases.get(erasure.id, ("",))[0] == owner:
+            del self.world.erasure_leases[erasure.id]
+
+    def finish_erasure(self, erasure: Erasure, owner: str, *, now: datetime) -> Erasure:
+        after = replace(erasure, state=ErasureState.DONE, done_at=now, addresses=(), counted_to="")
+        self._as_owner(after, owner)
+        del self.world.erasure_leases[erasure.id]
+        return after
+
+    def _as_owner(self, after: Erasure, owner: str) -> Erasure:
+        with self.world.lock:
+            if self.world.erasure_leases.get(after.id, ("",))[0] != owner:
+                raise stale("erasure")
+            self.world.erasures[after.tenant_id, after.id] = after
+            return after
+
+    def let_in(self, erasure: Erasure) -> Erasure:
+        with self.world.lock:
+            stands = self.world.kept_out[erasure.tenant_id]
+            gone = set(erasure.address_hashes)
+            until = {one: end for one, end in stands.until.items() if one not in gone}
+            self.world.kept_out[erasure.tenant_id] = replace(stands, until=until)
+            key = (erasure.tenant_id, erasure.id)
+            self.world.erasures[key] = replace(self.world.erasures[key], keeps_out=None)
+            return self.world.erasures[key]
+
+
+@dataclass
+class InMemoryMailEraser:
+    """The port `MailEraser`: a page is a few messages, or all that remains of one kind."""
+
+    world: World = field(default_factory=World)
+
+    def next_page(self, erasure: Erasure) -> ErasePage | None:
+        if erasure.mailbox_id is not None:
+            return self._of_mailbox(erasure, erasure.mailbox_id)
+        return self._of_person(erasure)
+
+    def erase(self, erasure: Erasure, page: ErasePage, *, now: datetime) -> None:
+        with self.world.lock:
+            for message_id in page.work:
+                self._erase_message(erasure, MessageId(message_id))
+            if not page.work:
+                self._erase_rest(erasure)
+
+    # ---- a mailbox ----
+
+    def _of_mailbox(self, erasure: Erasure, mailbox_id: MailboxId) -> ErasePage | None:
+        ours = f"{mailbox_id}/"
+        held = [
+            message
+            for (tenant, _), message in sorted(self.world.messages.items())
+            if tenant == erasure.tenant_id and any(ref.startswith(ours) for ref in message.copies)
+        ][:IN_PAGE]
+        if held:
+            return self._page("1", erasure, held, ours)
+        box = (erasure.tenant_id, mailbox_id)
+        whole = (self.world.folders, self.world.backfills, self.world.runs, self.world.copies)
+        parts = [kept.get(box, {}) for kept in whole]
+        objects = self._objects(erasure.tenant_id, ours)
+        chunks = [one for one in self.world.chunks if one[:2] == box]
+        users = self._primaries(box)
+        letters, raw = self.world.letters.get(box, {}), self._raw(box)
+        if not (any(parts) or objects or chunks or users or letters or raw):
+            return None
+        erased = Erased(
+            attachments=len(objects),
+            runs=len(parts[2]),
+            raw_messages=len(raw),
+            dead_letters=len(letters),
+            other=len(parts[0]) + len(parts[1]) + sum(len(self.world.chunks[c]) for c in chunks),
+        )
+        is_new = not erasure.counted_to.startswith("2|")
+        return ErasePage("2|", erased if is_new else Erased(), ())
+
+    def _page(self, place: str, erasure: Erasure, held: list[Message], ours: str) -> ErasePage:
+        new = [one for one in held if f"{place}|{one.id}" > erasure.counted_to]
+        whole = [one for one in new if all(ref.startswith(ours) for ref in one.copies)]
+        copies = sum(ref.startswith(ours) for one in new for ref in one.copies)
+        erased = Erased(messages=len(whole), kept_for_others=len(new) - len(whole), copies=copies)
+        if not ours:
+            objects = [self._objects(erasure.tenant_id, ref) for m in new for ref in m.copies]
+            erased += Erased(attachments=sum(map(len, objects)))
+        return ErasePage(f"{place}|{held[-1].id}", erased, tuple(one.id for one in held))
+
+    def _objects(self, tenant_id: TenantId, start: str) -> list[tuple[TenantId, str, str]]:
+        return [
+            key
+            for key in self.world.attachments
+            if key[0] == tenant_id and key[1].startswith(start)
+        ]
+
+    def _raw(self, box: tuple[TenantId, MailboxId]) -> list:
+        return [key for key in self.world.raw_messages if key[:2] == box]
+
+    def _raw_naming(self, erasure: Erasure) -> list:
+        words = [one.encode() for one in erasure.addresses]
+        return [
+            key
+            for key, raw in self.world.raw_messages.items()
+            if key[0] == erasure.tenant_id and any(word in raw.lower() for word in words)
+        ]
+
+    def _primaries(self, box: tuple[TenantId, MailboxId]) -> list:
+        return [key for key, one in self.world.primaries.items() if (key[0], one) == box]
+
+    def _erase_message(self, erasure: Erasure, message_id: MessageId) -> None:
+        key = (erasure.tenant_id, message_id)
+        message = self.world.messages.get(key)
+        if message is None:
+            return
+        ours = f"{erasure.mailbox_id}/" if erasure.mailbox_id else ""
+        leaving = frozenset(ref for ref in message.copies if ref.startswith(ours))
+        for ref in leaving:
+            mailbox_id, _, name = ref.partition("/")
+            copies = self.world.copies.get((erasure.tenant_id, MailboxId(mailbox_id)), {})
+            copies.pop(ProviderMessageId(name), None)
+            for one in self._objects(erasure.tenant_id, ref):
+                if not ours:
+                    del self.world.attachments[one]
+        if leaving != message.copies:
+            self.world.messages[key] = replace(message, copies=message.copies - leaving)
+            return
+        for entries in self.world.index.values():
+            entries.discard((message.received_at, message_id))
+        del self.world.messages[key]
+        self.world.bodies.pop(key, None)
+
+    def _erase_rest(self, erasure: Erasure) -> None:
+        if erasure.mailbox_id is None:
+            self._erase_contacts(erasure)
+            return
+        box = (erasure.tenant_id, erasure.mailbox_id)
+        for kept in (self.world.folders, self.world.backfills, self.world.runs, self.world.copies):
+            kept.pop(box, None)
+        for key in [one for one in self.world.chunks if one[:2] == box]:
+            del self.world.chunks[key]
+        for one in self._objects(erasure.tenant_id, f"{erasure.mailbox_id}/"):
+            del self.world.attachments[one]
+        for user in self._primaries(box):
+            del self.world.primaries[user]
+        self.world.letters.pop(box, None)
+        for key in self._raw(box):
+            del self.world.raw_messages[key]
+
+    # ---- a person ----
+
+    def _of_person(self, erasure: Erasure) -> ErasePage | None:
+        wanted = set(erasure.addresses)
+        held = [
+            message
+            for (tenant, _), message in sorted(self.world.messages.items())
+            if tenant == erasure.tenant_id
+            and any(
+                one.address in wanted and one.role is not ParticipantRole.REPLY_TO
+                for one in message.participants
+            )
+        ][:IN_PAGE]
+        if held:
+            return self._page("1", erasure, held, "")
+        contacts = [
+            one
+            for (tenant, _), one in self.world.contacts.items()
+            if tenant == erasure.tenant_id and wanted & set(one.addresses)
+        ]
+        raw = self._raw_naming(erasure)
+        if not contacts and not raw:
+            return None
+        is_new = not erasure.counted_to.startswith("2|")
+        erased = Erased(contacts=len(contacts), raw_messages=len(raw), dead_letters=len(raw))
+        return ErasePage("2|", erased if is_new else Erased(), ())
+
+    def _erase_contacts(self, erasure: Erasure) -> None:
+        for tenant_id, mailbox_id, letter_id in self._raw_naming(erasure):
+            del self.world.raw_messages[tenant_id, mailbox_id, letter_id]
+            self.world.letters.get((tenant_id, mailbox_id), {}).pop(letter_id, None)
+        wanted = set(erasure.addresses)
+        for key, contact in list(self.world.contacts.items()):
+            if key[0] != erasure.tenant_id or not wanted & set(contact.addresses):
+                continue
+            left = tuple(one for one in contact.addresses if one not in wanted)
+            if left:
+                changed = replace(contact, addresses=left, version=contact.version + 1)
+                self.world.contacts[key] = changed
+            else:
+                del self.world.contacts[key]
