@@ -12,6 +12,7 @@ What is taken out, and why; whatever is not named here is compared as it stands.
 - a slot of the tenant's that nobody holds, and which of them one held: they are drawn by lot
 - a lease whose time is over: it is nobody's, and the next run with something to do takes it
 - sign-ins that were broken off: they end by themselves, and a person begins a new one
+- notes of what is about to be written: a worker that died leaves its own, and erasing reads them
 - objects under `.uploads/`: parts of an upload that died, which the bucket's lifecycle deletes
 - an account's grant, text for text: each sign-in and renewal makes another; whether the one we keep
   opens the account must agree, and whether any is left alive where it can be withdrawn
@@ -44,8 +45,8 @@ from tests.faults.world import World, objects
 _ULID = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{26}\b")
 KEPT = {"stored", "already_stored"}
 SETTINGS_TIMES = {"connected_at", "history_from"}
-FLEETING = {"attempt"}
-"""Items that end by themselves: a sign-in that was broken off is begun anew."""
+FLEETING = {"attempt", "writing"}
+"""Items that are a life's own: a sign-in broken off, a note of what was about to be written."""
 
 Fingerprint = dict[str, Any]
 
