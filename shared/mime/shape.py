@@ -15,7 +15,8 @@ MAX_ATTRIBUTES = 500
 _MAX_UNTRUSTED_OPEN = 2_000
 _MAX_REOPENED = 500_000
 _MAX_ESCAPED = 50_000
-"""`&` and no-break spaces: writing them costs the square of how many one text holds."""
+"""`&`, and what UTF-8 begins with 0xC2 as it does the no-break space, which nh3's writer looks for:
+writing them costs the square of how many one text holds."""
 _SHORT = 32 * 1024
 """Characters within which a few hundred tags do no harm, whatever they are."""
 
@@ -56,8 +57,7 @@ _CLOSE, _NAME, _ATTRIBUTE_TEXT = 1, 2, 3
 
 def is_harmless(html: str) -> bool:
     """Return whether `html` can be parsed as a tree at a cost in proportion to its length."""
-    escaped = html.count("&") + html.count("\xa0")
-    if len(html) > MAX_HTML_CHARACTERS or escaped > _MAX_ESCAPED:
+    if len(html) > MAX_HTML_CHARACTERS or _escaped(html) > _MAX_ESCAPED:
         return False
     if len(html) <= _SHORT and html.count("<") <= MAX_HTML_DEPTH:
         return True
@@ -85,6 +85,10 @@ def is_harmless(html: str) -> bool:
     if most_formatting * tags > _MAX_REOPENED:
         return False
     return deepest <= (MAX_HTML_DEPTH if believed else _MAX_UNTRUSTED_OPEN)
+
+
+def _escaped(html: str) -> int:
+    return html.count("&") + html.encode("utf-8", "surrogatepass").count(b"\xc2")
 
 
 def _has_many_attributes(text: str) -> bool:

@@ -175,9 +175,10 @@ def test_remote_images_are_taken_out_and_counted():
         "x" * (1024 * 1024 + 1),
         "x" + "&" * (1024 * 1024 - 1),
         "x" + "\xa0" * (1024 * 1024 - 1),
+        "x" + "i\xa6\u0161" * 300_000,
         "x" + "<b>&amp;</b>" * 60_000,
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_what_is_dear_to_parse_becomes_plain_text(html):
     assert not is_harmless(html)
