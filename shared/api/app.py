@@ -43,7 +43,8 @@ from shared.domain.errors import (
     RetryLaterError,
     UnreadableMessageError,
 )
-from shared.domain.explanations import Explanation, explain, explain_in_attempt, explain_in_preview
+from shared.domain.explanation_words import Explanation
+from shared.domain.explanations import explain, explain_in_attempt, explain_in_preview
 from shared.domain.visibility import Viewer
 from shared.observability import Metric, count, log_trouble
 

@@ -10,8 +10,8 @@ from pydantic import Field
 from shared.api.schemas.fields import Given, Shown
 from shared.domain.backfill import MAX_DAYS, Backfill, BackfillKind, BackfillState
 from shared.domain.errors import Acts, ErrorCode
+from shared.domain.explanation_words import Explanation
 from shared.domain.explanations import (
-    Explanation,
     explain,
     explain_failed_import,
     explain_while_retried,
