@@ -12,6 +12,7 @@ deleting a beginning, and nobody has to know who else might still point there.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,6 +33,9 @@ ATTACHMENTS, BODIES, LETTERS = "attachments", "bodies", "letters"
 UPLOADS = f"{ATTACHMENTS}/.uploads"
 _MOST_AT_ONCE = 1_000
 _PIECE_BYTES = 1 << 20
+_BEFORE, _AFTER = rb"(?<![a-z0-9._+\x80-\xff-])", rb"(?![a-z0-9\x80-\xff-]|\.[a-z0-9\x80-\xff])"
+"""Where an address begins and ends: eve@example.org is not in steve@example.org."""
+_LOOKS_AHEAD = 2
 
 
 def object_part(text: str) -> str:
@@ -92,22 +96,26 @@ class StoredObjects:
                 return
             after = found[-1]
 
-    def mentions(self, key: str, words: Iterable[bytes]) -> bool:
-        """Whether an object holds one of the words, in small letters; it is read in pieces.
+    def mentions(self, key: str, addresses: Iterable[bytes]) -> bool:
+        """Whether an object holds one of the addresses, in small letters; it is read in pieces.
 
-        False too for one that is gone.
+        False too for one that is gone, and for an address that is only a part of a longer one.
         """
-        wanted = [word.lower() for word in words]
-        overlap = max(map(len, wanted), default=1) - 1
+        wanted = [address.lower() for address in addresses]
+        named = re.compile(_BEFORE + b"(?:" + b"|".join(map(re.escape, wanted)) + b")" + _AFTER)
+        overlap = max(map(len, wanted)) + 1 + _LOOKS_AHEAD
         try:
             with our_errors():
                 answer = self.clients.s3.get_object(Bucket=self.bucket, Key=key)
-                end = b""
+                text, begin = b"", 0
                 for piece in answer["Body"].iter_chunks(_PIECE_BYTES):
-                    text = end + piece.lower()
-                    if any(word in text for word in wanted):
+                    text = text[-overlap:] + piece.lower()
+                    # What follows the last bytes is not known before the next piece.
+                    settled = len(text) - _LOOKS_AHEAD
+                    if any(found.end() <= settled for found in named.finditer(text, begin)):
                         return True
-                    end = text[len(text) - overlap :] if overlap else b""
+                    begin = 1  # the first byte of what is kept is there to be looked back at
+                return named.search(text[-overlap:], min(begin, len(text))) is not None
         except ClientError as error:
             if not is_missing(error):
                 raise

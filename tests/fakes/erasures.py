@@ -1,5 +1,6 @@
 """Erasing in memory: the ports `ErasureStore` and `MailEraser` over the world of the other fakes."""
 
+import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -187,11 +188,13 @@ class InMemoryMailEraser:
         return [key for key in self.world.raw_messages if key[:2] == box]
 
     def _raw_naming(self, erasure: Erasure) -> list:
-        words = [one.encode() for one in erasure.addresses]
+        words = "|".join(re.escape(one) for one in erasure.addresses)
+        part = r"a-z0-9\x80-\xff"
+        named = re.compile(rf"(?<![{part}._+-])(?:{words})(?![{part}-]|\.[{part}])")
         return [
             key
             for key, raw in self.world.raw_messages.items()
-            if key[0] == erasure.tenant_id and any(word in raw.lower() for word in words)
+            if key[0] == erasure.tenant_id and named.search(raw.decode("latin-1").lower())
         ]
 
     def _primaries(self, box: tuple[TenantId, MailboxId]) -> list:

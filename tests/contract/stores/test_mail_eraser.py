@@ -301,18 +301,34 @@ def test_dead_letters_go_with_their_mailbox(stores, box):
     assert stores.letters.read_raw(theirs) == b"From: somebody"
 
 
+STRANGERS = (
+    b"From: steve@example.org, eve@example.org.uk, eve@example.org-unit.com, 1eve@example.org"
+)
+
+
 def test_of_what_nobody_could_read_a_persons_goes(stores, box):
-    raw = b"x" * ((1 << 20) - 7) + b"EVE@example.org and the rest"
+    raw = b"x" * ((1 << 20) - 8) + b" EVE@example.org and the rest"
     hers = give_up(stores, box, "1", raw)
     also = give_up(stores, other_box(stores), "2", b"\xff\nTo: <eve@example.org>")
-    stays = give_up(stores, box, "3", b"From: steve@example.com")
+    ends = give_up(stores, box, "4", b"mailto:eve@example.org")
+    stays = give_up(stores, box, "3", STRANGERS)
     sums = erased_all(stores, a_person(EVE))
-    assert (sums.dead_letters, sums.raw_messages) == (2, 2)
+    assert (sums.dead_letters, sums.raw_messages) == (3, 3)
+    assert stores.letters.read_raw(ends) is None
     for one in (hers, also):
         assert stores.letters.get_letter(TENANT, one.mailbox_id, one.id) is None
         assert stores.letters.read_raw(one) is None
     assert stores.letters.get_letter(TENANT, BOX, stays.id) == stays
-    assert stores.letters.read_raw(stays) == b"From: steve@example.com"
+    assert stores.letters.read_raw(stays) == STRANGERS
+
+
+@pytest.mark.parametrize("stranger", [b"steve@example.org", b"eve@example.organic"])
+@pytest.mark.parametrize("before_the_border", range(20))
+def test_a_strangers_stays_wherever_it_is_cut_in_reading(stores, box, stranger, before_the_border):
+    raw = b" " * ((1 << 20) - before_the_border) + stranger + b" and the rest"
+    letter = give_up(stores, box, "1", raw)
+    assert erased_all(stores, a_person(EVE)).raw_messages == 0
+    assert stores.letters.read_raw(letter) == raw
 
 
 # ---- counted once, whatever happens between ----
