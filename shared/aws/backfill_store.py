@@ -69,14 +69,7 @@ class DynamoBackfillStore:
         if failed and self._read(backfill) is None:
             raise _wrong_state("another backfill is open")
 
-    def create_replay(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
-        """Write it with its chunks in one transaction."""
-        put = self.table.put_operation
-        is_new = BackfillItem.backfill_id.does_not_exist()
-        puts = [put(chunk_item(backfill, chunk)) for chunk in chunks]
-        self.table.transact([put(backfill_item(backfill), is_new), *puts])
-
-    def create_repair(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
+    def create_running(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
         """Write it with its chunks in one transaction."""
         put = self.table.put_operation
         fence = Fence(backfill.tenant_id, backfill.mailbox_id, backfill.generation)

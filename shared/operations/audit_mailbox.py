@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.audit import Audit, Walk, Window, audited_from, narrower, walk_on, windows_of
-from shared.domain.backfill import OPEN, Backfill, BackfillState
+from shared.domain.backfill import OPEN, Backfill, BackfillKind, BackfillState
 from shared.domain.errors import ConflictError, MailroomError, StoreThrottledError
 from shared.domain.ids import BackfillId, named_ulid
 from shared.domain.lease import Fence
 from shared.domain.mailbox import Mailbox, MailboxStatus, Provider
 from shared.operations.access import Grants
+from shared.operations.bring_in import bring_in
 from shared.operations.compare_windows import Compared, Comparison
-from shared.operations.repair import start_repair
 from shared.ports.audits import AuditStore
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
@@ -142,9 +142,10 @@ def _audit(begun: _Begun, ports: AuditPorts) -> AuditReport:
             ports.audits.save_audit(fence, _cut_smaller(begun))
         return AuditReport("put_off", mailbox.provider, error=error)
     if compared.missing:
-        repair = start_repair(
+        repair, _ = bring_in(
             mailbox,
             _repair_id(begun.request),
+            BackfillKind.REPAIR,
             compared.missing,
             backfills=ports.backfills,
             queues=ports.queues,

@@ -6,18 +6,10 @@ letter then. Work is sent to its queue again and its letter goes after that: who
 the two leaves a letter that can be replayed once more, and work that fails again leaves it anew.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from shared.domain.backfill import (
-    CHUNK_SIZE,
-    OPEN,
-    Backfill,
-    BackfillKind,
-    BackfillState,
-    plan_chunks,
-)
+from shared.domain.backfill import OPEN, BackfillKind, BackfillState
 from shared.domain.dead_letter import DeadLetter, LetterKind
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
 from shared.domain.ids import BackfillId, FolderId, LetterId, MailboxId, ProviderMessageId, new_ulid
@@ -25,7 +17,7 @@ from shared.domain.lease import Fence
 from shared.domain.mailbox import Mailbox, MailboxStatus
 from shared.domain.permissions import require_change
 from shared.domain.visibility import Viewer
-from shared.operations.release_chunks import release_chunks
+from shared.operations.bring_in import bring_in
 from shared.operations.request_sync import request_sync
 from shared.operations.start_backfill import BackfillAction, change_backfill
 from shared.ports.backfills import BackfillStore
@@ -36,9 +28,6 @@ from shared.ports.stores import MailboxStore
 
 MOST_AT_ONCE = 1_000
 """Letters of one request; the answer says how many are left."""
-MOST_CHUNKS = 90
-"""They are written in one transaction with their backfill; a folder has at least one."""
-_ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +58,9 @@ def replay_dead_letter(
 ) -> Replay:
     """Have one letter replayed.
 
-    Raises `RequestError(DEAD_LETTER_NOT_FOUND)`, and `ConflictError(WRONG_STATE)` while the mailbox
-    is not active or another import is in the way of the one that failed.
+    Raises `RequestError(DEAD_LETTER_NOT_FOUND)`, `ConflictError(WRONG_STATE)` while the mailbox is
+    not active or another import is in the way of the one that failed, and
+    `ConflictError(STALE_WRITE)` where it is disconnected or reconnected just now.
     """
     mailbox = _changeable(viewer, mailbox_id, ports)
     letter = ports.letters.get_letter(mailbox.tenant_id, mailbox.id, letter_id)
@@ -88,7 +78,8 @@ def replay_dead_letter(
 def replay_dead_letters(viewer: Viewer, mailbox_id: MailboxId, *, ports: ReplayPorts) -> Replay:
     """Have all of a mailbox's letters replayed that something can be done about, oldest first.
 
-    Raises `ConflictError(WRONG_STATE)` while the mailbox is not active.
+    Raises `ConflictError(WRONG_STATE)` while the mailbox is not active, and
+    `ConflictError(STALE_WRITE)` where it is disconnected or reconnected just now.
     """
     mailbox = _changeable(viewer, mailbox_id, ports)
     _require_active(mailbox)
@@ -135,7 +126,16 @@ def _replay_messages(mailbox: Mailbox, letters: Sequence[DeadLetter], ports: Rep
     if not by_folder:
         replay_id = under_way[-1].replay_id if under_way else None
         return Replay(tuple(letter.id for letter in under_way), replay_id)
-    backfill, names = _read_again(mailbox, by_folder, ports)
+    now = ports.clock.now()
+    backfill, names = bring_in(
+        mailbox,
+        BackfillId(new_ulid(now)),
+        BackfillKind.REPLAY,
+        by_folder,
+        backfills=ports.backfills,
+        queues=ports.queues,
+        now=now,
+    )
     fresh = [letter for letter in letters if letter.provider_message_id in names]
     ports.letters.note_replay(fresh, at=backfill.created_at, replay_id=backfill.id)
     return Replay(tuple(letter.id for letter in (*under_way, *fresh)), backfill.id)
@@ -148,39 +148,6 @@ def _at_work(letters: Sequence[DeadLetter], backfills: BackfillStore) -> set[Bac
         for replay_id, letter in named.items()
     )
     return {replay.id for replay in found if replay is not None and replay.state in OPEN}
-
-
-def _read_again(
-    mailbox: Mailbox,
-    ids_by_folder: Mapping[FolderId, Sequence[ProviderMessageId]],
-    ports: ReplayPorts,
-) -> tuple[Backfill, frozenset[ProviderMessageId]]:
-    """Begin the backfill that reads these; return it, and which of them it has room for.
-
-    It is written with its chunks before the queue is told: whoever dies between the two has the
-    sweeper tell it.
-    """
-    now = ports.clock.now()
-    backfill_id = BackfillId(new_ulid(now))
-    chunks = plan_chunks(backfill_id, ids_by_folder.items(), size=CHUNK_SIZE)[:MOST_CHUNKS]
-    backfill = Backfill(
-        tenant_id=mailbox.tenant_id,
-        mailbox_id=mailbox.id,
-        id=backfill_id,
-        days=0,
-        since=mailbox.history_from or _ALWAYS,
-        state=BackfillState.RUNNING,
-        created_at=now,
-        generation=mailbox.generation,
-        chunks=len(chunks),
-        planned=sum(len(chunk.ids) for chunk in chunks),
-        started_at=now,
-        progressed_at=now,
-        kind=BackfillKind.REPLAY,
-    )
-    ports.backfills.create_replay(backfill, chunks)
-    release_chunks(backfill, mailbox.provider, backfills=ports.backfills, queues=ports.queues)
-    return backfill, frozenset(name for chunk in chunks for name in chunk.ids)
 
 
 # ---- work ----

@@ -21,15 +21,8 @@ class BackfillStore(Protocol):
         """
         ...
 
-    def create_replay(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
-        """Add a replay that runs from the start, with its chunks, 99 at most: all or nothing.
-
-        A mailbox may have any number of them, beside an open import. Repeating it changes nothing.
-        """
-        ...
-
-    def create_repair(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
-        """Add a repair that runs from the start, with its chunks, 98 at most: all or nothing.
+    def create_running(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
+        """Add a replay or repair that runs at once, with its chunks, 98 at most: all or nothing.
 
         A mailbox may have any number of them, beside an open import. Where there is one of its id,
         nothing changes. Fenced by its generation.

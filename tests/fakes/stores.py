@@ -429,16 +429,9 @@ class InMemoryBackfillStore:
                 raise wrong_state("another backfill is open")
             stored[backfill.id] = backfill
 
-    def create_replay(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
-        self._create_running(backfill, chunks)
-
-    def create_repair(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
+    def create_running(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
         with self.world.lock:
             self.world.check(Fence(backfill.tenant_id, backfill.mailbox_id, backfill.generation))
-            self._create_running(backfill, chunks)
-
-    def _create_running(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
-        with self.world.lock:
             stored = self.world.backfills.setdefault((backfill.tenant_id, backfill.mailbox_id), {})
             if backfill.id not in stored:
                 stored[backfill.id] = backfill

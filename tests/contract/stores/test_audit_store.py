@@ -209,7 +209,7 @@ def a_repair(name: str, **changes):
 
 
 def created(stores, repair):
-    stores.backfills.create_repair(repair, some_chunks(repair, repair.chunks))
+    stores.backfills.create_running(repair, some_chunks(repair, repair.chunks))
     return repair
 
 
@@ -251,11 +251,12 @@ def test_a_repair_that_exists_stays_as_it_is(stores):
     assert stores.backfills.get_chunk(TENANT, BOX, repair.id, 2) is None
 
 
+@pytest.mark.parametrize("kind", [BackfillKind.REPAIR, BackfillKind.REPLAY])
 @pytest.mark.parametrize("generation", [1, 3])
-def test_nobody_of_another_generation_begins_a_repair(stores, generation):
+def test_nobody_of_another_generation_begins_a_repair_or_a_replay(stores, generation, kind):
     connected(stores.mailboxes)
     with pytest.raises(ConflictError) as caught:
-        created(stores, a_repair("01B", generation=generation))
+        created(stores, replace(a_repair("01B", generation=generation), kind=kind))
     assert caught.value.code is ErrorCode.STALE_WRITE
     assert stores.backfills.list_backfills(TENANT, BOX) == []
 

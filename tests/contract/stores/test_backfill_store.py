@@ -84,6 +84,7 @@ def test_a_mailbox_has_one_open_backfill(stores):
 
 
 def test_replays_are_as_many_as_wanted_beside_an_open_import(stores):
+    connected(stores.mailboxes)
     imported = a_backfill("01A")
     stores.backfills.create_backfill(imported)
     replays = [
@@ -100,7 +101,7 @@ def test_replays_are_as_many_as_wanted_beside_an_open_import(stores):
     ]
     for replay in replays:
         for _ in range(2):
-            stores.backfills.create_replay(replay, some_chunks(replay, 2))
+            stores.backfills.create_running(replay, some_chunks(replay, 2))
         assert read(stores, replay) == replay
     # Its chunks are handed out, found and counted as any backfill's.
     released = stores.backfills.raise_released(replays[0], 1)

@@ -168,7 +168,7 @@ def create_replay(stores, _):
     replay = a_backfill(
         kind=BackfillKind.REPLAY, state=BackfillState.RUNNING, days=0, chunks=60, planned=120
     )
-    return lambda: stores.backfills.create_replay(replay, some_chunks(replay, 60))
+    return lambda: stores.backfills.create_running(replay, some_chunks(replay, 60))
 
 
 def note_raw(stores, record):

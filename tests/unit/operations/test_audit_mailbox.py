@@ -154,6 +154,15 @@ def test_the_repair_fetches_what_is_missing_and_nothing_else(audited):
     assert audited.machine.server.fetched == [lost]
 
 
+def test_a_repair_has_a_pace_from_its_first_chunk_on(audited):
+    audited.lose(audited.newest())
+    audited.days(1, work=False)
+    audited.machine.clock.advance(seconds=30)
+    audited.machine.drain()
+    (repair,) = audited.repairs
+    assert repair.seconds_a_message == 30.0
+
+
 def test_whatever_was_lost_is_found_within_a_month(audited):
     for name in sorted(audited.copies):
         audited.lose(name)
@@ -420,7 +429,7 @@ def test_a_repair_whose_audit_never_came_back_is_carried_out_all_the_same(audite
     audited.machine.killer.after = True
     with pytest.raises(Death):
         audited.audit()
-    assert audited.machine.killer.seen[-1] == "InMemoryBackfillStore.create_repair"
+    assert audited.machine.killer.seen[-1] == "InMemoryBackfillStore.create_running"
     assert audited.place not in audited.machine.world.audits
     audited.machine.tick(8)
     assert audited.live == audited.theirs

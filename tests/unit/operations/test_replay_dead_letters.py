@@ -16,6 +16,7 @@ from shared.operations.record_dead_letter import record_dead_letter
 from shared.operations.start_backfill import BackfillAction, change_backfill, start_backfill
 from shared.ports.queues import SyncRequest
 from tests.fakes.clock import FixedClock
+from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.parser import PlainParser
 from tests.fakes.provider import FakeMailServer
 from tests.unit.operations.machine import ADA, TENANT, Death, Machine, mail
@@ -125,7 +126,7 @@ def test_replaying_twice_reads_once():
 
 
 def test_delivered_twice_and_in_reverse_it_ends_the_same(monkeypatch):
-    monkeypatch.setattr("shared.operations.replay_dead_letters.CHUNK_SIZE", 1)
+    monkeypatch.setattr("shared.operations.bring_in.CHUNK_SIZE", 1)
     monkeypatch.setattr(
         "shared.operations.release_chunks.release_up_to", lambda backfill, _limit: backfill.chunks
     )
@@ -174,6 +175,24 @@ def test_a_replay_that_a_disconnect_and_a_reconnect_overtake_removes_no_letter_u
     machine.run_chunk(request)
     assert machine.reports[-1].kind == "dropped"
     assert len(machine.letters_of(box.id)) == 1
+
+
+def test_a_replay_asked_for_just_as_the_mailbox_is_disconnected_is_refused(monkeypatch):
+    machine, box = with_letters(2)
+    (letter,) = machine.letters_of(box.id)
+    find = InMemoryDeadLetterStore.get_letter
+
+    def disconnect_first(*given):
+        machine.disconnect(box.id)
+        return find(*given)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(InMemoryDeadLetterStore, "get_letter", disconnect_first)
+        refusal = refused(ConflictError, machine.replay, box.id, letter.id)
+    assert refusal is ErrorCode.STALE_WRITE
+    assert replays(machine, box) == []
+    machine.reconnect(box.id)
+    assert machine.replay(box.id, letter.id).queued == (letter.id,)
 
 
 def test_what_the_provider_no_longer_has_is_read_from_what_was_kept():
@@ -507,7 +526,7 @@ def replay_all(*, mended, gone, **death):
 @pytest.mark.parametrize("gone", [False, True], ids=["there", "gone"])
 @pytest.mark.parametrize("mended", [False, True], ids=["unreadable", "readable"])
 def test_dying_at_any_side_effect_loses_and_doubles_nothing(mended, gone, after, monkeypatch):
-    monkeypatch.setattr("shared.operations.replay_dead_letters.CHUNK_SIZE", 2)
+    monkeypatch.setattr("shared.operations.bring_in.CHUNK_SIZE", 2)
     machine, box = replay_all(mended=mended, gone=gone)
     expected = everything_left(machine, box)
     assert len(expected["letters"]) == (0 if mended else 3)

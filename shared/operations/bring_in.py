@@ -1,4 +1,4 @@
-"""How messages that are missing are brought in: a backfill of their own, beside whatever goes on.
+"""How messages that are named are brought in: a backfill of their own, beside whatever goes on.
 
 It goes the path of every chunk (lease, strikes, fence, ledger, sweeper), and is written with its
 chunks at once: whoever dies before the queue is told has the sweeper tell it.
@@ -21,29 +21,31 @@ from shared.ports.backfills import BackfillStore
 from shared.ports.queues import WorkQueues
 
 MOST_CHUNKS = 90
-"""They are written in one transaction with their backfill."""
+"""They are written in one transaction with their backfill; a folder has at least one."""
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def start_repair(
+def bring_in(
     mailbox: Mailbox,
-    repair_id: BackfillId,
+    backfill_id: BackfillId,
+    kind: BackfillKind,
     ids_by_folder: Mapping[FolderId, Sequence[ProviderMessageId]],
     *,
     backfills: BackfillStore,
     queues: WorkQueues,
     now: datetime,
-) -> Backfill:
-    """Have these messages of an active mailbox brought in; return the repair as it stands.
+) -> tuple[Backfill, frozenset[ProviderMessageId]]:
+    """Have these messages of an active mailbox brought in.
 
-    One that was begun under this id before goes on as it is. What does not fit into `MOST_CHUNKS`
-    is left out: the repair's `planned` says how many it takes.
+    Return the backfill as it stands, and which of the messages `MOST_CHUNKS` have room for. One
+    that was begun under this id before goes on as it is. Raises `ConflictError(STALE_WRITE)` where
+    the mailbox was disconnected or reconnected meanwhile.
     """
-    chunks = plan_chunks(repair_id, ids_by_folder.items(), size=CHUNK_SIZE)[:MOST_CHUNKS]
-    repair = Backfill(
+    chunks = plan_chunks(backfill_id, ids_by_folder.items(), size=CHUNK_SIZE)[:MOST_CHUNKS]
+    fresh = Backfill(
         tenant_id=mailbox.tenant_id,
         mailbox_id=mailbox.id,
-        id=repair_id,
+        id=backfill_id,
         days=0,
         since=mailbox.history_from or _ALWAYS,
         state=BackfillState.RUNNING,
@@ -52,8 +54,10 @@ def start_repair(
         chunks=len(chunks),
         planned=sum(len(chunk.ids) for chunk in chunks),
         started_at=now,
-        kind=BackfillKind.REPAIR,
+        progressed_at=now,
+        kind=kind,
     )
-    backfills.create_repair(repair, chunks)
-    stands = backfills.get_backfill(repair.tenant_id, repair.mailbox_id, repair.id) or repair
-    return release_chunks(stands, mailbox.provider, backfills=backfills, queues=queues)
+    backfills.create_running(fresh, chunks)
+    stands = backfills.get_backfill(fresh.tenant_id, fresh.mailbox_id, fresh.id) or fresh
+    stands = release_chunks(stands, mailbox.provider, backfills=backfills, queues=queues)
+    return stands, frozenset(name for chunk in chunks for name in chunk.ids)
