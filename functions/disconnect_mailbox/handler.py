@@ -101,7 +101,10 @@ def request_erasure(body: RequestErasure) -> ErasureShown:
     tags=["Erase"],
 )
 def let_person_in_again(erasure_id: Annotated[ErasureIdText, Path()]) -> ErasureShown:
-    """Keep the erased person's mail out no longer; a later import may bring it back."""
+    """Keep the erased person's mail out no longer; a later import may bring it back.
+
+    An address that another erasure keeps out too stays out until that one lets it in.
+    """
     after = let_in_again(viewer(app), ErasureId(erasure_id), erasures=wiring.erasures())
     log_erasure("let_in_again", after)
     return ErasureShown.of(after)

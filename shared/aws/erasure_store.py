@@ -5,7 +5,6 @@ reads it whole.
 """
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -15,8 +14,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from shared.aws.fences import stale
-from shared.aws.instants import microseconds
-from shared.aws.kept_out import FOR_EVER
+from shared.aws.kept_out import kept_out_of, until_value
 from shared.aws.table import Table
 from shared.aws.tables import Key, SettingsItem, StateItem, settings_key, state_key
 from shared.aws.tables_of_erasures import (
@@ -36,6 +34,7 @@ from shared.domain.erasure import (
     ErasureKind,
     ErasureState,
     KeepsOut,
+    KeptOut,
 )
 from shared.domain.errors import ConflictError, ErrorCode, RequestError, StoreThrottledError
 from shared.domain.ids import Address, ErasureId, MailboxId, TenantId, UserId
@@ -87,18 +86,14 @@ class DynamoErasureStore:
 
     def begin_person(self, erasure: Erasure, keeps_out: KeepsOut) -> None:
         """Write the erasure and the list, together."""
-        wanted = FOR_EVER if keeps_out is KeepsOut.ALL_MAIL else microseconds(erasure.requested_at)
         for _ in range(_TRIES):
             stands = self._list(erasure.tenant_id)
-            before: Mapping[str, int] = stands.until
-            until = dict(before) | {
-                one: _wider(before.get(one), wanted) for one in erasure.address_hashes
-            }
-            if len(until) > MOST_KEPT_OUT:
+            after = kept_out_of(stands).after(replace(erasure, keeps_out=keeps_out))
+            if len(after.until) > MOST_KEPT_OUT:
                 words = f"At most {MOST_KEPT_OUT} addresses are kept out: let some in again."
                 raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("addresses", words)])
             put = self.table.put_operation(_item(erasure), _new())
-            if not self.table.transact([put, self._rewrite(erasure.tenant_id, stands, until)]):
+            if not self.table.transact([put, self._rewrite(erasure.tenant_id, stands, after)]):
                 return
             if self.get_erasure(erasure.tenant_id, erasure.id) is not None:
                 return
@@ -187,15 +182,22 @@ class DynamoErasureStore:
         return replace(erasure, state=ErasureState.DONE, done_at=now, addresses=(), counted_to="")
 
     def let_in(self, erasure: Erasure) -> Erasure:
-        """Rewrite the list without them, and say so in the receipt, together."""
+        """Make the list of all others' receipts, and say so in this one's, together.
+
+        They are read after the list: what is added meanwhile changes its version.
+        """
         for _ in range(_TRIES):
             stands = self._list(erasure.tenant_id)
-            gone = set(erasure.address_hashes)
-            until = {one: end for one, end in stands.until.items() if one not in gone}
+            found = self.table.query(erasures_pk(erasure.tenant_id), prefix=ERASURE_PREFIX)
+            all_of_them = (
+                _erasure(erasure.tenant_id, ErasureItem.from_raw_data(raw)) for raw in found
+            )
+            others = (one for one in all_of_them if one.id != erasure.id)
+            after = kept_out_of(stands).only(others)
             said = self.table.update_operation(
                 _key(erasure), [ErasureItem.keeps_out.remove()], ErasureItem.erasure_id.exists()
             )
-            if not self.table.transact([said, self._rewrite(erasure.tenant_id, stands, until)]):
+            if not self.table.transact([said, self._rewrite(erasure.tenant_id, stands, after)]):
                 return replace(erasure, keeps_out=None)
         raise StoreThrottledError(cause="the list changes too fast to be written")
 
@@ -212,12 +214,12 @@ class DynamoErasureStore:
         raise StoreThrottledError(cause="no key for hashes could be made")
 
     def _rewrite(
-        self, tenant_id: TenantId, stands: KeptOutItem, until: Mapping[str, int]
+        self, tenant_id: TenantId, stands: KeptOutItem, after: KeptOut
     ) -> "TransactWriteItemTypeDef":
         return self.table.update_operation(
             kept_out_key(tenant_id),
             [
-                KeptOutItem.until.set(dict(until)),
+                KeptOutItem.until.set(until_value(after)),
                 KeptOutItem.version.set(int(stands.version) + 1),
             ],
             KeptOutItem.version == stands.version,
@@ -226,13 +228,6 @@ class DynamoErasureStore:
     def _as_owner(self, erasure: Erasure, owner: str, actions: list[Action]) -> None:
         if self.table.update(_key(erasure), actions, ErasureItem.lease_owner == owner) is None:
             raise stale("erasure")
-
-
-def _wider(stands: int | None, wanted: int) -> int:
-    """Return the end that keeps out more."""
-    if stands is None:
-        return wanted
-    return FOR_EVER if FOR_EVER in {stands, wanted} else max(stands, wanted)
 
 
 def _new() -> Condition:

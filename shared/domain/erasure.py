@@ -11,9 +11,10 @@ who reads a receipt can find out an address by trying.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import reduce
 
 from shared.domain.ids import Address, ErasureId, MailboxId, TenantId, UserId
 
@@ -116,6 +117,21 @@ class KeptOut:
 
     key: bytes = b""
     until: Mapping[str, datetime | None] = field(default_factory=dict)
+
+    def after(self, erasure: Erasure) -> "KeptOut":
+        """Return the list once an erasure is on it; who is kept out further stays so."""
+        if erasure.keeps_out is None:
+            return self
+        wanted = None if erasure.keeps_out is KeepsOut.ALL_MAIL else erasure.requested_at
+        until = dict(self.until)
+        for one in erasure.address_hashes:
+            before = until.get(one, wanted)
+            until[one] = None if before is None or wanted is None else max(before, wanted)
+        return replace(self, until=until)
+
+    def only(self, erasures: Iterable[Erasure]) -> "KeptOut":
+        """Return the list as these erasures alone make it."""
+        return reduce(KeptOut.after, erasures, replace(self, until={}))
 
     def covers(self, addresses: Iterable[Address], received_at: datetime) -> bool:
         """Whether a message in which these take part stays at the provider."""

@@ -166,6 +166,7 @@ def list_erasures(
 def let_in_again(viewer: Viewer, erasure_id: ErasureId, *, erasures: ErasureStore) -> Erasure:
     """Have a person's mail no longer kept out; what is erased comes back only by a new import.
 
+    By this erasure: an address that another one keeps out stays out until that one lets it in.
     Raises `RequestError(ERASURE_NOT_FOUND | ADMIN_REQUIRED)`.
     """
     found = get_erasure(viewer, erasure_id, erasures=erasures)

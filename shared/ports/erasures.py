@@ -82,7 +82,10 @@ class ErasureStore(Protocol):
         ...
 
     def let_in(self, erasure: Erasure) -> Erasure:
-        """Keep an erasure's addresses out no longer; repeating it changes nothing."""
+        """Keep an erasure's addresses out no longer; repeating it changes nothing.
+
+        One that another erasure keeps out, running or done, stays out as that one has it.
+        """
         ...
 
 

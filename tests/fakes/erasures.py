@@ -49,17 +49,14 @@ class InMemoryErasureStore:
             self.world.erasures[erasure.tenant_id, erasure.id] = erasure
 
     def begin_person(self, erasure: Erasure, keeps_out: KeepsOut) -> None:
-        wanted = None if keeps_out is KeepsOut.ALL_MAIL else erasure.requested_at
         with self.world.lock:
             self.hash_key(erasure.tenant_id)
-            stands = self.world.kept_out[erasure.tenant_id]
-            until = dict(stands.until)
-            for one in erasure.address_hashes:
-                before = until.get(one, wanted)
-                until[one] = None if None in {before, wanted} else max(before, wanted)
-            if len(until) > MOST_KEPT_OUT:
+            after = self.world.kept_out[erasure.tenant_id].after(
+                replace(erasure, keeps_out=keeps_out)
+            )
+            if len(after.until) > MOST_KEPT_OUT:
                 raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("addresses", "full")])
-            self.world.kept_out[erasure.tenant_id] = replace(stands, until=until)
+            self.world.kept_out[erasure.tenant_id] = after
             self.world.erasures[erasure.tenant_id, erasure.id] = erasure
 
     def get_erasure(self, tenant_id: TenantId, erasure_id: ErasureId) -> Erasure | None:
@@ -110,10 +107,13 @@ class InMemoryErasureStore:
 
     def let_in(self, erasure: Erasure) -> Erasure:
         with self.world.lock:
+            others = (
+                one
+                for (tenant_id, name), one in self.world.erasures.items()
+                if tenant_id == erasure.tenant_id and name != erasure.id
+            )
             stands = self.world.kept_out[erasure.tenant_id]
-            gone = set(erasure.address_hashes)
-            until = {one: end for one, end in stands.until.items() if one not in gone}
-            self.world.kept_out[erasure.tenant_id] = replace(stands, until=until)
+            self.world.kept_out[erasure.tenant_id] = stands.only(others)
             key = (erasure.tenant_id, erasure.id)
             self.world.erasures[key] = replace(self.world.erasures[key], keeps_out=None)
             return self.world.erasures[key]

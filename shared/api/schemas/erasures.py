@@ -75,7 +75,8 @@ class ErasureShown(Shown):
     address_hashes: list[str]
     """Of the mailbox's address or the person's, under a key of the tenant's own."""
     keeps_out: KeepsOut | None
-    """Which mail of the person is not stored again; null also when it was let in again."""
+    """Which mail of the person this erasure keeps from being stored again; null also when it lets
+    them in. Another erasure of the same address may keep them out still."""
     requested_by: str
     requested_at: datetime
     starts_at: datetime

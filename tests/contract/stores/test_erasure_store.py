@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from shared.aws.table import Table
 from shared.domain.erasure import MOST_KEPT_OUT, Erased, ErasureState, KeepsOut, hash_of
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
 from shared.domain.ids import ErasureId
@@ -215,3 +216,52 @@ def test_who_is_let_in_is_kept_out_no_longer(stores):
     assert not out.covers([ADA, BOB], NOW)
     assert out.covers(["eve@example.org"], NOW)
     assert stores.erasures.get_erasure(TENANT, erasure.id) == replace(receipt, keeps_out=None)
+
+
+def done(stores, erasure):
+    take(stores, erasure)
+    return stores.erasures.finish_erasure(erasure, "me", now=NOW)
+
+
+ALL, STORED = KeepsOut.ALL_MAIL, KeepsOut.STORED_MAIL
+
+
+@pytest.mark.parametrize("first_to_end", [True, False])
+@pytest.mark.parametrize(("left", "stays"), [(ALL, later(10**9)), (STORED, later(60))])
+def test_who_is_let_in_by_one_erasure_stays_out_by_another(stores, left, stays, first_to_end):
+    """Two receipts for one address; the other may be deleting this moment."""
+    gone = begun(stores, ADA, BOB, keeps_out=ALL if left is STORED else STORED)
+    other = begun(stores, ADA, id=ErasureId("01OTHER"), requested_at=later(60), keeps_out=left)
+    if first_to_end:
+        done(stores, other)
+    stores.erasures.let_in(done(stores, gone))
+    out = stores.messages.kept_out(TENANT)
+    assert out.covers([ADA], stays)
+    assert out.covers([ADA], later(10**10)) is (left is ALL)
+    assert not out.covers([BOB], NOW), "nobody else keeps them out"
+    stores.erasures.let_in(other if first_to_end else done(stores, other))
+    assert not stores.messages.kept_out(TENANT).covers([ADA], NOW)
+
+
+def test_letting_in_one_of_many_reads_them_all(stores):
+    """More receipts than one page of a query's answer, the one that counts among the oldest."""
+    begun(stores, id=ErasureId("00FIRST"), keeps_out=ALL)
+    for number in range(60):
+        begun(stores, BOB, id=ErasureId(f"01E{number:02}"))
+    gone = done(stores, begun(stores, id=ErasureId("02LAST")))
+    stores.erasures.let_in(gone)
+    assert stores.messages.kept_out(TENANT).covers([ADA], later(10**9))
+
+
+def test_a_person_erased_while_another_is_let_in_is_kept_out(aws, monkeypatch):
+    gone = done(aws, begun(aws))
+    real = Table.transact
+
+    def met(self, items):
+        monkeypatch.setattr(Table, "transact", real)
+        begun(aws, id=ErasureId("01MEETS"), keeps_out=ALL)
+        return real(self, items)
+
+    monkeypatch.setattr(Table, "transact", met)
+    aws.erasures.let_in(gone)
+    assert aws.messages.kept_out(TENANT).covers([ADA], later(10**9))
