@@ -8,7 +8,7 @@ unreadable. What is given up has its dead letter before the ledger knows of it.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.domain.addresses import canonical_address
@@ -82,14 +82,6 @@ def our_time_is_up(error: MailroomError, remaining_seconds: float) -> bool:
 MarkSuspect = Callable[[ProviderMessageId | None], int]
 
 
-@dataclass(frozen=True, slots=True)
-class KeptMessage:
-    """A message of which we kept the raw bytes, as it was found gone from its provider."""
-
-    fetched: FetchedMessage
-    gone_at: datetime
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingest:
     """Stores messages of one mailbox during one run."""
@@ -107,8 +99,11 @@ class Ingest:
     since: datetime | None
     """The date floor; None for none."""
     dead_letters: DeadLetters
-    kept: Callable[[ProviderMessageId], KeptMessage | None] | None = None
-    """Set where what is gone from the provider may still be had from us."""
+    kept: Callable[[ProviderMessageId], FetchedMessage | None] | None = None
+    """Set where what is gone from the provider may still be had from us: it is in no folder."""
+    removed_at: datetime | None = None
+    """Set where what was in an active folder once is stored: as removed then, if it no longer is.
+    """
     gives_up: bool = False
     """What fails alone has been tried often enough: it is settled as unreadable."""
     mark_suspect: MarkSuspect | None = None
@@ -215,10 +210,14 @@ class Ingest:
         """Return why a message is not ours to keep, or None."""
         if self.since is not None and fetched.received_at < self.since:
             return BEFORE_HISTORY
-        places = fetched.folder_ids
-        if places is None or is_wanted(places, self.folders, self.mailbox.active_folders):
+        if self.removed_at is not None or self._is_in_active_folder(fetched):
             return None
         return FOLDER_NOT_ACTIVE
+
+    def _is_in_active_folder(self, fetched: FetchedMessage) -> bool:
+        places = fetched.folder_ids
+        # Where the provider does not say, it is in the folder it was asked from.
+        return places is None or is_wanted(places, self.folders, self.mailbox.active_folders)
 
     def _settle_missing(self, folder: Folder, missing: MissingMessage) -> None:
         name = missing.provider_message_id
@@ -227,7 +226,7 @@ class Ingest:
         elif missing.reason in {"unreadable", "failing"}:
             self._give_up(folder, name, ErrorCode.NOT_HANDED_OVER)
         elif self.kept is not None and (kept := self.kept(name)) is not None:
-            self._read(folder, kept.fetched, gone_at=kept.gone_at)
+            self._read(folder, kept)
         else:
             self.ledger.settle(name, Fate.GONE)
 
@@ -241,9 +240,7 @@ class Ingest:
         self.dead_letters.give_up(folder, name, code, fetched)
         self.ledger.settle(name, Fate.UNREADABLE, code)
 
-    def _read(
-        self, folder: Folder, fetched: FetchedMessage, *, gone_at: datetime | None = None
-    ) -> int:
+    def _read(self, folder: Folder, fetched: FetchedMessage) -> int:
         """Add what is to be stored of a message; return how many characters of it are held."""
         try:
             parsed = self.parser.parse(fetched)
@@ -257,9 +254,7 @@ class Ingest:
             self._keep_attachment(folder, fetched.provider_message_id, attachment)
             for attachment in parsed.attachments
         )
-        new = self._new_copy(folder, fetched, parsed, kept)
-        # Of one that is gone the copy is stored as removed: at the provider it is in no folder.
-        self._pending.append(replace(new, copy=replace(new.copy, removed_at=gone_at)))
+        self._pending.append(self._new_copy(folder, fetched, parsed, kept))
         # However it was fetched: attachments are stored already and the bytes are let go.
         return len(parsed.text) + len(parsed.html or "")
 
@@ -359,6 +354,7 @@ class Ingest:
             message_id=message_id,
             received_at=fetched.received_at,
             flags=fetched.flags,
+            removed_at=None if self._is_in_active_folder(fetched) else self.removed_at,
         )
         return NewCopy(message, Body(parsed.text, parsed.html), copy, _index_addresses(parsed, own))
 

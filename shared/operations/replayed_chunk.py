@@ -1,8 +1,9 @@
 """What becomes of a letter whose message was read again.
 
 It goes when the message is stored or no longer ours to keep, and stays when it is given up again.
-Where the provider no longer has the message, what was kept of it is read instead, and stored as a
-message that was removed there; where nothing was kept, the letter says that it is gone.
+What its owner put in the trash meanwhile, or another folder that is not synced, is stored as a
+message that was removed there. Where the provider no longer has it, what was kept of it is read
+instead and stored likewise; where nothing was kept, the letter says that it is gone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,6 @@ from shared.domain.lease import Fence
 from shared.domain.ledger import Fate, Ledger
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import FetchedMessage, Flags
-from shared.operations.ingest import KeptMessage
 from shared.ports.dead_letters import DeadLetterStore
 
 
@@ -48,20 +48,20 @@ class ReplayedChunk:
         letter = self.found.get(name)
         return letter is not None and letter.code is ErrorCode.KILLED_ITS_READER
 
-    def kept(self, name: ProviderMessageId) -> KeptMessage | None:
-        """Return what we kept of a message that its provider no longer has."""
+    def kept(self, name: ProviderMessageId) -> FetchedMessage | None:
+        """Return what we kept of a message that its provider no longer has, as in no folder."""
         letter = self.found.get(name)
         raw = self.letters.read_raw(letter) if letter is not None else None
         if letter is None or raw is None:
             return None
-        fetched = FetchedMessage(
+        return FetchedMessage(
             provider_message_id=name,
             received_at=letter.received_at or letter.first_seen_at,
             size=len(raw),
             flags=Flags(),
             raw=raw,
+            folder_ids=frozenset(),
         )
-        return KeptMessage(fetched, self.now)
 
     def settle(self, fence: Fence, ledger: Ledger, run_id: RunId) -> None:
         """Remove the letters of what was read; before the chunk is done, so that it is repeated."""

@@ -247,6 +247,7 @@ def _work(
             since=backfill.since,
             dead_letters=dead_letters,
             kept=replayed.kept if replayed else None,
+            removed_at=replayed.now if replayed else None,
             gives_up=chunk.attempts > GIVEN_UP_AFTER
             and backfill.code is ErrorCode.MESSAGE_UNAVAILABLE,
         )

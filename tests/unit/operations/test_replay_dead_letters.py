@@ -8,20 +8,22 @@ import pytest
 from shared.domain.backfill import BackfillKind, BackfillState
 from shared.domain.dead_letter import LetterKind
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
-from shared.domain.ids import LetterId, UserId
-from shared.domain.mailbox import MailboxKind
+from shared.domain.ids import FolderId, LetterId, UserId
+from shared.domain.mailbox import MailboxKind, Provider
 from shared.domain.run import RunReason
 from shared.domain.visibility import Viewer
 from shared.operations.record_dead_letter import record_dead_letter
 from shared.operations.start_backfill import BackfillAction, change_backfill, start_backfill
 from shared.ports.queues import SyncRequest
 from tests.fakes.clock import FixedClock
+from tests.fakes.lasting_provider import LastingMailServer, LastingMailSession
 from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.parser import PlainParser
 from tests.fakes.provider import FakeMailServer
 from tests.unit.operations.machine import ADA, TENANT, Death, Machine, mail
 
 NOW = FixedClock().now()
+INBOX, TRASH = FolderId("INBOX"), FolderId("TRASH")
 UNREADABLE = "X-Test: unreadable\r\n"
 
 
@@ -206,6 +208,79 @@ def test_what_the_provider_no_longer_has_is_read_from_what_was_kept():
     (copy,) = machine.world.copies[TENANT, box.id].values()
     assert copy.removed_at is not None
     assert machine.world.messages[TENANT, copy.message_id].subject == "Message 2"
+
+
+def in_lasting(provider):
+    """Return a machine of a provider whose ids survive a move, with a message it cannot read."""
+    machine = Machine(FakeMailServer.with_folders("INBOX"))
+    box = machine.connect(days=0)
+    place = (TENANT, box.id)
+    machine.world.mailboxes[place] = replace(machine.world.mailboxes[place], provider=provider)
+    server = machine.server = LastingMailServer(labels=provider is Provider.GMAIL)
+    machine.drain()
+    machine.clock.advance(minutes=1)
+    now = machine.clock.now()
+    name = server.deliver(INBOX, mail(2, now, extra=UNREADABLE), now)
+    machine.tick()
+    machine.parser.mended = True
+    return machine, box, name
+
+
+@pytest.mark.parametrize("provider", [Provider.GMAIL, Provider.OUTLOOK])
+def test_what_its_owner_put_in_the_trash_is_read_and_stored_as_removed(provider):
+    machine, box, name = in_lasting(provider)
+    machine.server.move(name, TRASH)
+    machine.replay(box.id)
+    machine.drain()
+    assert machine.letters_of(box.id) == []
+    assert machine.live_copies(box.id) == {}
+    copy = machine.world.copies[TENANT, box.id][name]
+    assert copy.removed_at is not None
+    assert machine.world.messages[TENANT, copy.message_id].subject == "Message 2"
+    (run,) = [
+        run for run in machine.world.runs[TENANT, box.id].values() if run.reason is RunReason.REPLAY
+    ]
+    assert dict(run.ledger) == {"stored": (name,)}
+    # Whoever takes it out of the trash has it back.
+    machine.server.move(name, INBOX)
+    machine.tick()
+    assert subjects(machine, box) == ["Message 2"]
+
+
+@pytest.mark.parametrize("provider", [Provider.GMAIL, Provider.OUTLOOK])
+def test_what_is_taken_out_of_the_trash_while_it_is_read_again_is_there(provider, monkeypatch):
+    machine, box, name = in_lasting(provider)
+    machine.server.move(name, TRASH)
+    machine.tick()
+    machine.replay(box.id)
+    fetch = LastingMailSession.fetch
+
+    def taken_out(session, folder, ids):
+        found = list(fetch(session, folder, ids))
+        monkeypatch.setattr(LastingMailSession, "fetch", fetch)
+        machine.server.move(name, INBOX)
+        machine.clock.advance(minutes=1)
+        machine.sync(SyncRequest(TENANT, box.id, RunReason.SCHEDULE))
+        return iter(found)
+
+    monkeypatch.setattr(LastingMailSession, "fetch", taken_out)
+    machine.drain()
+    machine.tick()
+    assert subjects(machine, box) == ["Message 2"]
+    assert machine.letters_of(box.id) == []
+
+
+def test_what_lies_before_the_history_that_is_kept_stays_at_the_provider_in_the_trash_too():
+    machine, box, name = in_lasting(Provider.GMAIL)
+    place = (TENANT, box.id)
+    machine.world.mailboxes[place] = replace(
+        machine.world.mailboxes[place], history_from=machine.clock.now()
+    )
+    machine.server.move(name, TRASH)
+    machine.replay(box.id)
+    machine.drain()
+    assert machine.letters_of(box.id) == []
+    assert machine.world.copies.get(place, {}) == {}
 
 
 def test_what_is_gone_and_was_not_kept_says_so_and_is_replayed_only_when_named():
