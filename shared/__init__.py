@@ -9,4 +9,6 @@
 `api`         the only code that knows HTTP.
 
 functions -> wiring -> { api | aws | providers | mime } -> operations -> ports -> domain
+
+`wiring_of_sign_ins` is more of `wiring`, and stands on it.
 """

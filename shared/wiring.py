@@ -1,4 +1,4 @@
-"""Which adapter stands behind each port: the only module that knows them all.
+"""Which adapter stands behind each port, but for what sign-ins need: `wiring_of_sign_ins`.
 
 Everything is built on first use and once per process, and is imported only then: a function loads
 what it needs, so that reading a timeline never imports a mail provider and a poll never imports the
@@ -7,14 +7,12 @@ parser's fallback.
 
 import functools
 import random
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.config import settings
 from shared.domain.mailbox import Provider
 from shared.domain.schedule import SlotRange
-from shared.ports.attempts import AttemptStore, GrantHolders
 from shared.ports.audits import AuditStore
 from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.clock import Clock
@@ -33,14 +31,10 @@ from shared.ports.queues import (
     WorkQueues,
 )
 from shared.ports.secrets import SecretStore
-from shared.ports.sign_in import AccountReader, OAuthClients, SignIn
 from shared.ports.stores import AttachmentStore, MailboxStore, MessageStore, RunStore
 
 if TYPE_CHECKING:
     from shared.aws.table import Table
-    from shared.operations.access import Grants
-    from shared.operations.authorize_connection import AuthorizePorts, SignInPolicy
-    from shared.operations.complete_connection import CompletePorts
     from shared.operations.connect_mailbox import ConnectPolicy
     from shared.operations.read_mail import Sanitise
     from shared.providers.network import Network
@@ -73,11 +67,20 @@ def rng() -> random.Random:
 
 
 @functools.cache
+def table() -> "Table":
+    """Return the table, with the connections of this process."""
+    from shared.aws.clients import clients_of_process
+    from shared.aws.table import Table
+
+    return Table(settings().table, clients=clients_of_process())
+
+
+@functools.cache
 def mailboxes() -> MailboxStore:
     """Return the store of mailboxes."""
     from shared.aws.mailbox_store import DynamoMailboxStore
 
-    return DynamoMailboxStore(_table())
+    return DynamoMailboxStore(table())
 
 
 @functools.cache
@@ -85,7 +88,7 @@ def runs() -> RunStore:
     """Return the store of runs."""
     from shared.aws.run_store import DynamoRunStore
 
-    return DynamoRunStore(_table())
+    return DynamoRunStore(table())
 
 
 @functools.cache
@@ -93,7 +96,7 @@ def backfills() -> BackfillStore:
     """Return the store of backfills."""
     from shared.aws.backfill_store import DynamoBackfillStore
 
-    return DynamoBackfillStore(_table())
+    return DynamoBackfillStore(table())
 
 
 @functools.cache
@@ -101,7 +104,7 @@ def chunk_slots() -> ChunkSlots:
     """Return the slots that a tenant's chunks at work hold."""
     from shared.aws.chunk_slots import DynamoChunkSlots
 
-    return DynamoChunkSlots(_table())
+    return DynamoChunkSlots(table())
 
 
 @functools.cache
@@ -109,7 +112,7 @@ def audits() -> AuditStore:
     """Return the store of audits."""
     from shared.aws.audit_store import DynamoAuditStore
 
-    return DynamoAuditStore(_table())
+    return DynamoAuditStore(table())
 
 
 @functools.cache
@@ -117,7 +120,7 @@ def messages() -> MessageStore:
     """Return the store of messages."""
     from shared.aws.message_store import DynamoMessageStore
 
-    return DynamoMessageStore(_table(), settings().bucket)
+    return DynamoMessageStore(table(), settings().bucket)
 
 
 @functools.cache
@@ -133,7 +136,7 @@ def letters() -> DeadLetterStore:
     """Return the store of dead letters."""
     from shared.aws.dead_letter_store import DynamoDeadLetterStore
 
-    return DynamoDeadLetterStore(_table(), settings().bucket)
+    return DynamoDeadLetterStore(table(), settings().bucket)
 
 
 @functools.cache
@@ -141,7 +144,7 @@ def contacts() -> ContactStore:
     """Return the store of contacts."""
     from shared.aws.contact_store import DynamoContactStore
 
-    return DynamoContactStore(_table())
+    return DynamoContactStore(table())
 
 
 @functools.cache
@@ -149,7 +152,7 @@ def erasures() -> ErasureStore:
     """Return the store of erasures."""
     from shared.aws.erasure_store import DynamoErasureStore
 
-    return DynamoErasureStore(_table())
+    return DynamoErasureStore(table())
 
 
 @functools.cache
@@ -157,7 +160,7 @@ def mail_eraser() -> MailEraser:
     """Return what finds and deletes mail."""
     from shared.aws.mail_eraser import DynamoMailEraser
 
-    return DynamoMailEraser(_table(), settings().bucket, mailboxes())
+    return DynamoMailEraser(table(), settings().bucket, mailboxes())
 
 
 @functools.cache
@@ -237,14 +240,6 @@ def provider_of(provider: Provider) -> MailProvider:
             return registry.outlook(settings())
 
 
-@functools.cache
-def grants() -> "Grants":
-    """Return the grants of mailboxes, fit for use."""
-    from shared.operations.access import Grants
-
-    return Grants(secrets(), sign_in, oauth_clients(), clock())
-
-
 def gmail_units_per_minute() -> int:
     """Return what the project's quota lets us spend on one Gmail mailbox."""
     return settings().gmail_units_per_minute
@@ -311,90 +306,3 @@ def _network() -> "Network":
             refused_networks=settings().refused_networks,
         )
     )
-
-
-@functools.cache
-def _table() -> "Table":
-    from shared.aws.clients import clients_of_process
-    from shared.aws.table import Table
-
-    return Table(settings().table, clients=clients_of_process())
-
-
-# ---- sign-ins ----
-
-
-@functools.cache
-def attempts() -> AttemptStore:
-    """Return the store of sign-ins under way."""
-    from shared.aws.attempt_store import DynamoAttemptStore
-
-    return DynamoAttemptStore(_table())
-
-
-@functools.cache
-def grant_holders() -> GrantHolders:
-    """Return who lives on which grant."""
-    from shared.aws.grant_holders import DynamoGrantHolders
-
-    return DynamoGrantHolders(_table())
-
-
-@functools.cache
-def oauth_clients() -> OAuthClients:
-    """Return this deployment's registrations at providers."""
-    from shared.aws.oauth_clients import SecretsManagerOAuthClients
-
-    return SecretsManagerOAuthClients(settings().secret_prefix)
-
-
-@functools.cache
-def sign_in(provider: Provider) -> SignIn:
-    """Return a provider's own sign-in; raises ValueError for IMAP, which has none."""
-    from shared.providers import registry
-
-    return registry.sign_in(provider, settings())
-
-
-@functools.cache
-def account_reader(provider: Provider) -> AccountReader:
-    """Return what tells whose mailbox a grant opens."""
-    from shared.providers import registry
-
-    return registry.account_reader(provider, settings())
-
-
-def authorize_ports() -> "AuthorizePorts":
-    """Return what it takes to send somebody to a provider's sign-in."""
-    from shared.operations.authorize_connection import AuthorizePorts
-
-    return AuthorizePorts(sign_in, oauth_clients(), attempts(), mailboxes(), clock())
-
-
-def complete_ports() -> "CompletePorts":
-    """Return what it takes to finish a sign-in."""
-    from shared.operations.begin_mailbox import BeginPorts
-    from shared.operations.complete_connection import CompletePorts
-    from shared.operations.connect_account import AccountPorts
-
-    begin = BeginPorts(mailboxes(), backfills(), secrets(), queues(), clock())
-    account = AccountPorts(sign_in, account_reader, oauth_clients(), grant_holders(), begin)
-    return CompletePorts(attempts(), account, time.sleep, settings().sync_minutes)
-
-
-def sign_in_policy(api_id: str) -> "SignInPolicy":
-    """Return where people come back to. `api_id` is API Gateway's word, not the caller's."""
-    from shared.operations.authorize_connection import SignInPolicy
-
-    return SignInPolicy(
-        redirect_url=settings().redirect_url.replace("{api_id}", api_id),
-        return_origins=settings().return_origins,
-        allow_loopback=settings().allow_private_hosts,
-    )
-
-
-def forget() -> None:
-    """Build everything again on next use; for tests, each of which is a deployment of its own."""
-    for value in list(globals().values()):
-        if clear := getattr(value, "cache_clear", None):
-            clear()

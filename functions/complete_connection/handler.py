@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import wiring
+from shared import wiring, wiring_of_sign_ins
 from shared.api.app import (
     RETRY_AFTER_SECONDS,
     cookies_named,
@@ -52,7 +52,7 @@ def return_from_provider(provider: Annotated[SignInProvider, Path()]) -> Respons
             answer,
             cookies,
             request_id=request_id(app),
-            ports=wiring.complete_ports(),
+            ports=wiring_of_sign_ins.complete_ports(),
         )
     except RetryLaterError as error:
         log_trouble("callback_failed", error, provider=provider, request_id=request_id(app))
@@ -83,7 +83,9 @@ def confirm_connection(body: CompleteConnection) -> Response[MailboxShown]:
     who = viewer(app)
     provider = Provider(body.provider)
     try:
-        done = complete_attempt(who, provider, body.to_answer(), ports=wiring.complete_ports())
+        done = complete_attempt(
+            who, provider, body.to_answer(), ports=wiring_of_sign_ins.complete_ports()
+        )
     except MailroomError as error:
         facts = {"tenant_id": who.tenant_id, "request_id": request_id(app)}
         log_trouble("sign_in_failed", error, provider=provider, **facts)

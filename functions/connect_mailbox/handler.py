@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.shared.cookies import Cookie, SameSite
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import wiring
+from shared import wiring, wiring_of_sign_ins
 from shared.api.app import make_app, respond, viewer
 from shared.api.schemas.connecting import (
     ConnectMailbox,
@@ -102,8 +102,8 @@ def begin_sign_in(body: AuthorizeConnection) -> Response[Authorization]:
     begun = authorize_connection(
         viewer(app),
         body.to_request(),
-        ports=wiring.authorize_ports(),
-        policy=wiring.sign_in_policy(str(app.current_event.request_context.api_id)),
+        ports=wiring_of_sign_ins.authorize_ports(),
+        policy=wiring_of_sign_ins.sign_in_policy(str(app.current_event.request_context.api_id)),
     )
     return Response(
         status_code=HTTPStatus.OK,

@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import wiring
+from shared import wiring, wiring_of_sign_ins
 from shared.api.app import make_app, respond, viewer
 from shared.api.schemas.connecting import Disconnection
 from shared.api.schemas.erasures import ErasureShown, RequestErasure
@@ -63,8 +63,8 @@ def disconnect_known_mailbox(mailbox_id: Annotated[MailboxIdText, Path()]) -> Re
         MailboxId(mailbox_id),
         mailboxes=wiring.mailboxes(),
         backfills=wiring.backfills(),
-        grants=wiring.grants(),
-        holders=wiring.grant_holders(),
+        grants=wiring_of_sign_ins.grants(),
+        holders=wiring_of_sign_ins.grant_holders(),
         clock=wiring.clock(),
     )
     _tell(who, mailbox_id, ended)
@@ -123,8 +123,8 @@ def _erasure_ports() -> ErasurePorts:
         erasures=wiring.erasures(),
         mailboxes=wiring.mailboxes(),
         backfills=wiring.backfills(),
-        grants=wiring.grants(),
-        holders=wiring.grant_holders(),
+        grants=wiring_of_sign_ins.grants(),
+        holders=wiring_of_sign_ins.grant_holders(),
         queues=wiring.queues(),
         clock=wiring.clock(),
     )

@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import wiring
+from shared import wiring, wiring_of_sign_ins
 from shared.observability import Metric, count, log_audit, log_backfill, log_trouble
 from shared.operations.audit_mailbox import AuditPorts, audit_mailbox
 from shared.operations.plan_backfill import plan_backfill
@@ -47,7 +47,7 @@ def _audit(request: AuditRequest) -> None:
             messages=wiring.messages(),
             audits=wiring.audits(),
             backfills=wiring.backfills(),
-            grants=wiring.grants(),
+            grants=wiring_of_sign_ins.grants(),
             queues=wiring.queues(),
             provider_of=wiring.provider_of,
             clock=wiring.clock(),
@@ -66,7 +66,7 @@ def _plan(request: PlanRequest) -> None:
         mailboxes=wiring.mailboxes(),
         messages=wiring.messages(),
         backfills=wiring.backfills(),
-        grants=wiring.grants(),
+        grants=wiring_of_sign_ins.grants(),
         queues=wiring.queues(),
         provider_of=wiring.provider_of,
         clock=wiring.clock(),

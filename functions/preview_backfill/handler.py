@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import wiring
+from shared import wiring, wiring_of_sign_ins
 from shared.api.app import make_app, respond, viewer
 from shared.api.schemas.backfills import BackfillPreview
 from shared.api.schemas.fields import MailboxIdText
@@ -33,7 +33,7 @@ def preview_import(mailbox_id: Annotated[MailboxIdText, Path()]) -> BackfillPrev
         MailboxId(mailbox_id),
         mailboxes=wiring.mailboxes(),
         backfills=wiring.backfills(),
-        grants=wiring.grants(),
+        grants=wiring_of_sign_ins.grants(),
         provider_of=wiring.provider_of,
         clock=wiring.clock(),
         gmail_units_per_minute=wiring.gmail_units_per_minute(),

@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import wiring
+from shared import wiring, wiring_of_sign_ins
 from shared.observability import Metric, count, log_event, log_run, log_trouble
 from shared.operations.run_backfill_chunk import ChunkPorts, run_backfill_chunk
 from shared.ports.queues import ChunkRequest
@@ -52,7 +52,7 @@ def _ports(context: LambdaContext) -> ChunkPorts:
         messages=wiring.messages(),
         attachments=wiring.attachments(),
         letters=wiring.letters(),
-        grants=wiring.grants(),
+        grants=wiring_of_sign_ins.grants(),
         queues=wiring.queues(),
         provider_of=wiring.provider_of,
         parser=wiring.parser(),

@@ -11,14 +11,9 @@ from shared.aws.fences import stale, still_holds
 from shared.aws.instants import instant
 from shared.aws.packing import unpack
 from shared.aws.table import Table
-from shared.aws.tables import (
-    MAILBOX_DATE_INDEX,
-    BackfillItem,
-    backfill_key,
-    mailbox_pk,
-    state_key,
-)
+from shared.aws.tables import MAILBOX_DATE_INDEX, mailbox_pk, state_key
 from shared.aws.tables_of_audits import SETTLED_PREFIX, AuditItem, SettledItem, audit_key
+from shared.aws.tables_of_backfills import BackfillItem, backfill_key
 from shared.domain.audit import Audit, Walk, Window
 from shared.domain.ids import BackfillId, MailboxId, ProviderMessageId, TenantId
 from shared.domain.lease import Fence

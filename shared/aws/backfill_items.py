@@ -2,13 +2,13 @@
 
 from shared.aws.packing import pack, unpack
 from shared.aws.run_items import counts_document, counts_of
-from shared.aws.tables import (
+from shared.aws.tables import escape
+from shared.aws.tables_of_backfills import (
     BackfillItem,
     ChunkItem,
     backfill_key,
     backfill_slot,
     chunk_key,
-    escape,
 )
 from shared.domain.backfill import OPEN, Backfill, BackfillKind, BackfillState, Chunk, ChunkState
 from shared.domain.errors import ErrorCode

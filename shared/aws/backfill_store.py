@@ -20,19 +20,15 @@ from shared.aws.open_backfill import closes, opens
 from shared.aws.run_items import counts_document, items_of_run
 from shared.aws.state_changes import set_or_remove
 from shared.aws.table import MOST_IN_TRANSACTION, Table
-from shared.aws.tables import (
+from shared.aws.tables import DUE_INDEX, Key, escape, mailbox_pk, state_key
+from shared.aws.tables_of_backfills import (
     BACKFILL_PREFIX,
-    DUE_INDEX,
     BackfillItem,
     ChunkItem,
-    Key,
     backfill_key,
     backfill_slot,
     backfill_slots,
     chunk_key,
-    escape,
-    mailbox_pk,
-    state_key,
 )
 from shared.domain.backfill import OPEN, RELEASING, Backfill, BackfillState, Chunk, ChunkState
 from shared.domain.errors import ConflictError, ErrorCode, StoreThrottledError

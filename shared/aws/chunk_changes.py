@@ -6,7 +6,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from shared.aws.state_changes import set_or_remove, strike
-from shared.aws.tables import ChunkItem
+from shared.aws.tables_of_backfills import ChunkItem
 from shared.domain.backfill import Chunk, ChunkState
 from shared.domain.ids import ProviderMessageId
 

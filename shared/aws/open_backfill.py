@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from pynamodb.expressions.condition import Condition
 
-from shared.aws.tables import OpenBackfillItem, open_backfill_key
+from shared.aws.tables_of_backfills import OpenBackfillItem, open_backfill_key
 from shared.domain.backfill import Backfill, BackfillKind
 
 if TYPE_CHECKING:

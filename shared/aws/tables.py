@@ -1,8 +1,9 @@
-"""Under which keys everything is found: one table, every key string and every item's shape.
+"""Under which keys mailboxes, mail and contacts are found, and the shapes of their items.
 
-Each access pattern and the key that serves it; `t` is the tenant. The tenant leads every partition
-key and that of `mailbox_date`, but for what `tables_of_sign_ins` has. Whatever a caller or a mail
-server chose is escaped, so that no `#` can be smuggled into a key. Audits: `tables_of_audits`.
+One table has everything; what is not here has a `tables_of_…` of its own, and keys are spelled
+nowhere else. Each access pattern and the key that serves it; `t` is the tenant, which leads every
+partition key and that of `mailbox_date`, but for what `tables_of_sign_ins` has. Whatever a caller
+or a mail server chose is escaped, so that no `#` can be smuggled into a key.
 
 | to …                                 | pk                       | sk |
 | ------------------------------------ | ------------------------ | --- |
@@ -12,16 +13,11 @@ server chose is escaped, so that no `#` can be smuggled into a key. Audits: `tab
 | list the folders of a mailbox        | `{t}#mailbox#{id}`       | `folder#{folder}` |
 | recognise copies, compare a folder   | `{t}#mailbox#{id}`       | `copy#{provider message id}` |
 | read runs, newest first              | `{t}#mailbox#{id}`       | `run#{run}` |
-| read backfills, newest first         | `{t}#mailbox#{id}`       | `backfill#{backfill}` |
-| allow one open backfill              | `{t}#mailbox#{id}`       | `open-backfill` |
-| take a chunk, list released ones     | `{t}#mailbox#{id}`       | `chunk#{backfill}#{number:06}` |
-| get a dead letter (`tables_of_…`)    | `{t}#mailbox#{id}`       | `letter#{letter}` |
 | read a message, its whole thread     | `{t}#thread#{thread}`    | `message#{message}` |
 | read an address's mail, newest first | `{t}#address#{address}`  | `at#{instant}#{message}` |
 | find the contacts of an address      | `{t}#address#{address}`  | `contact#{contact}` |
 | get a contact, list them             | `{t}#contacts`           | `{contact}` |
 | `due`: mailboxes of a minute         | `due_slot`: the slot     | `due_key`: the mailbox |
-| `due`: open backfills                | `open-backfills#{shard}` | `due_key`: the backfill |
 | `mailbox_date`: live copies by date  | `{t}#mailbox#{id}`       | `{instant}#{message}#{folder}` |
 
 `due` is sparse: only a scheduled mailbox and an open backfill have a slot; it holds `tenant_id`,
@@ -49,7 +45,6 @@ from pynamodb.attributes import (
     BinaryAttribute,
     BooleanAttribute,
     NumberAttribute,
-    NumberSetAttribute,
     UnicodeAttribute,
     UnicodeSetAttribute,
     UTCDateTimeAttribute,
@@ -61,7 +56,6 @@ from shared.aws.instants import instant
 from shared.domain.identity import thread_of
 from shared.domain.ids import (
     Address,
-    BackfillId,
     ContactId,
     FolderId,
     MailboxId,
@@ -75,14 +69,12 @@ from shared.domain.ids import (
 
 DUE_INDEX = "due"
 MAILBOX_DATE_INDEX = "mailbox_date"
-BACKFILL_SHARDS = 4
 
 MAILBOX_PREFIX = "mailbox#"
 SETTINGS_SUFFIX = "#settings"
 PRIMARY_PREFIX = "primary#"
 FOLDER_PREFIX = "folder#"
 RUN_PREFIX = "run#"
-BACKFILL_PREFIX = "backfill#"
 MESSAGE_PREFIX = "message#"
 AT_PREFIX = "at#"
 CONTACT_PREFIX = "contact#"
@@ -173,23 +165,6 @@ def run_key(tenant_id: TenantId, mailbox_id: MailboxId, run_id: RunId) -> Key:
     return Key(mailbox_pk(tenant_id, mailbox_id), RUN_PREFIX + escape(run_id))
 
 
-def backfill_key(tenant_id: TenantId, mailbox_id: MailboxId, backfill_id: BackfillId) -> Key:
-    """Key of a backfill."""
-    return Key(mailbox_pk(tenant_id, mailbox_id), BACKFILL_PREFIX + escape(backfill_id))
-
-
-def open_backfill_key(tenant_id: TenantId, mailbox_id: MailboxId) -> Key:
-    """Key of the one item that says which backfill is open."""
-    return Key(mailbox_pk(tenant_id, mailbox_id), "open-backfill")
-
-
-def chunk_key(
-    tenant_id: TenantId, mailbox_id: MailboxId, backfill_id: BackfillId, number: int
-) -> Key:
-    """Key of a chunk; sorts by number."""
-    return Key(mailbox_pk(tenant_id, mailbox_id), f"chunk#{escape(backfill_id)}#{number:06}")
-
-
 def thread_pk(tenant_id: TenantId, thread_id: ThreadId) -> str:
     """Where a thread's messages are."""
     return f"{escape(tenant_id)}#thread#{escape(thread_id)}"
@@ -229,17 +204,6 @@ def contacts_pk(tenant_id: TenantId) -> str:
 def contact_key(tenant_id: TenantId, contact_id: ContactId) -> Key:
     """Key of a contact."""
     return Key(contacts_pk(tenant_id), escape(contact_id))
-
-
-def backfill_slots() -> list[str]:
-    """Return the slots of `due` under which open backfills stand."""
-    return [f"open-backfills#{shard}" for shard in range(BACKFILL_SHARDS)]
-
-
-def backfill_slot(backfill_id: BackfillId) -> str:
-    """Return the slot of one backfill."""
-    digest = hashlib.blake2b(backfill_id.encode("utf-8", "surrogatepass"), digest_size=2).digest()
-    return backfill_slots()[int.from_bytes(digest, "big") % BACKFILL_SHARDS]
 
 
 # ---- items ----
@@ -330,63 +294,6 @@ class RunItem(Item):
     code = UnicodeAttribute(null=True)
     backfill_id = UnicodeAttribute(null=True)
     ledger = BinaryAttribute(legacy_encoding=False, null=True)
-
-
-class BackfillItem(Item):
-    """A backfill. `changed_at` tells our own repeated change of state from somebody else's.
-
-    `in_flight` holds the numbers of released chunks that are not done.
-    """
-
-    tenant_id = UnicodeAttribute()
-    mailbox_id = UnicodeAttribute()
-    backfill_id = UnicodeAttribute()
-    days = NumberAttribute()
-    since = UTCDateTimeAttribute()
-    state = UnicodeAttribute()
-    created_at = UTCDateTimeAttribute()
-    generation = NumberAttribute()
-    chunks = NumberAttribute()
-    released = NumberAttribute()
-    done = NumberAttribute()
-    planned = NumberAttribute()
-    counts = JsonAttribute()
-    started_at = UTCDateTimeAttribute(null=True)
-    ended_at = UTCDateTimeAttribute(null=True)
-    waiting_until = UTCDateTimeAttribute(null=True)
-    paced_until = UTCDateTimeAttribute(null=True)
-    plan_lease_expires_at = UTCDateTimeAttribute(null=True)
-    progressed_at = UTCDateTimeAttribute(null=True)
-    seconds_a_message = NumberAttribute(null=True)
-    in_flight = NumberSetAttribute(null=True)
-    changed_at = UTCDateTimeAttribute(null=True)
-    kind = UnicodeAttribute(null=True)
-    code = UnicodeAttribute(null=True)
-    due_slot = UnicodeAttribute(null=True)
-    due_key = UnicodeAttribute(null=True)
-
-
-class OpenBackfillItem(Item):
-    """Says which backfill of a mailbox is open."""
-
-    backfill_id = UnicodeAttribute()
-
-
-class ChunkItem(Item):
-    """A chunk; `ids` is packed."""
-
-    number = NumberAttribute()
-    folder_id = UnicodeAttribute()
-    ids = BinaryAttribute(legacy_encoding=False)
-    state = UnicodeAttribute()
-    attempts = NumberAttribute()
-    lease_owner = UnicodeAttribute(null=True)
-    lease_expires_at = UTCDateTimeAttribute(null=True)
-    not_before = UTCDateTimeAttribute(null=True)
-    suspect = UnicodeAttribute(null=True)
-    suspect_attempt = NumberAttribute(null=True)
-    position = UnicodeAttribute(null=True)
-    strikes = JsonAttribute(null=True)
 
 
 class ContactItem(Item):

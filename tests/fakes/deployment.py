@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from shared import wiring
+from shared import wiring, wiring_of_sign_ins
 from shared.domain.mailbox import Provider
 from shared.operations.access import Grants
 from shared.operations.authorize_connection import SignInPolicy
@@ -133,28 +133,35 @@ class Deployment:
 
     def install(self, monkeypatch: Any) -> "Deployment":
         """Have `wiring` give out these."""
-        for name in (
-            "mailboxes", "messages", "contacts", "backfills", "runs", "attachments", "letters",
-            "audits", "erasures",
-            "queues", "secrets", "clock", "attempts", "grant_holders", "oauth_clients",
-        ):  # fmt: skip
-            monkeypatch.setattr(wiring, name, lambda name=name: getattr(self, name))
+        ours = {
+            wiring: (
+                "mailboxes", "messages", "contacts", "backfills", "runs", "attachments", "letters",
+                "audits", "erasures", "queues", "secrets", "clock",
+            ),
+            wiring_of_sign_ins: ("attempts", "grant_holders", "oauth_clients"),
+        }  # fmt: skip
+        for module, names in ours.items():
+            for name in names:
+                monkeypatch.setattr(module, name, lambda name=name: getattr(self, name))
         self.install_sign_ins(monkeypatch)
         monkeypatch.setattr(wiring, "server_tester", lambda: self.tester)
         monkeypatch.setattr(wiring, "connect_policy", lambda: self.policy)
         return self
 
     def install_sign_ins(self, monkeypatch: Any) -> None:
-        """Have `wiring` give out the fakes of providers' sign-ins, and time that need not pass."""
-        monkeypatch.setattr(wiring, "sign_in", self.accounts.__getitem__)
-        monkeypatch.setattr(wiring, "account_reader", self.accounts.__getitem__)
-        monkeypatch.setattr(wiring, "sign_in_policy", lambda _api_id: self.sign_ins)
-        monkeypatch.setattr(wiring, "grants", self.grants)
-        monkeypatch.setattr(wiring, "complete_ports", self.complete_ports)
+        """Give out the fakes of providers' sign-ins, and time that need not pass."""
+        monkeypatch.setattr(wiring_of_sign_ins, "sign_in", self.accounts.__getitem__)
+        monkeypatch.setattr(wiring_of_sign_ins, "account_reader", self.accounts.__getitem__)
+        monkeypatch.setattr(wiring_of_sign_ins, "sign_in_policy", lambda _api_id: self.sign_ins)
+        monkeypatch.setattr(wiring_of_sign_ins, "grants", self.grants)
+        monkeypatch.setattr(wiring_of_sign_ins, "complete_ports", self.complete_ports)
 
     def grants(self) -> Grants:
         return Grants(
-            wiring.secrets(), self.accounts.__getitem__, wiring.oauth_clients(), self.clock
+            wiring.secrets(),
+            self.accounts.__getitem__,
+            wiring_of_sign_ins.oauth_clients(),
+            self.clock,
         )
 
     def complete_ports(self) -> CompletePorts:
@@ -162,8 +169,10 @@ class Deployment:
             wiring.mailboxes(), wiring.backfills(), wiring.secrets(), wiring.queues(), self.clock
         )
         of = self.accounts.__getitem__
-        account = AccountPorts(of, of, wiring.oauth_clients(), wiring.grant_holders(), begin)
-        return CompletePorts(wiring.attempts(), account, self.clock.advance)
+        account = AccountPorts(
+            of, of, wiring_of_sign_ins.oauth_clients(), wiring_of_sign_ins.grant_holders(), begin
+        )
+        return CompletePorts(wiring_of_sign_ins.attempts(), account, self.clock.advance)
 
     def handle(self, event: dict[str, Any]) -> Answer:
         """Answer as the function does that has the route."""

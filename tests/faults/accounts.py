@@ -19,7 +19,7 @@ import boto3
 
 from infra.simulators.google import GoogleSimulator
 from infra.simulators.microsoft import MicrosoftSimulator
-from shared import wiring
+from shared import wiring, wiring_of_sign_ins
 from shared.aws.oauth_clients import client_secret_name, written_client
 from shared.domain.errors import ReconnectRequiredError
 from shared.domain.mailbox import Provider
@@ -162,10 +162,10 @@ class AtProvider(World):
         reader = Watched(place.mail, self.interrupter, CALLS)
         mail = WatchedMail(place.mail, self.interrupter)
         monkeypatch.setattr(wiring, "provider_of", lambda _provider: mail)
-        monkeypatch.setattr(wiring, "sign_in", lambda _provider: sign_in)
-        monkeypatch.setattr(wiring, "account_reader", lambda _provider: reader)
-        monkeypatch.setattr(wiring, "sign_in_policy", lambda _api_id: self.sign_ins)
-        monkeypatch.setattr(wiring, "time", SimpleNamespace(sleep=self.clock.advance))
+        monkeypatch.setattr(wiring_of_sign_ins, "sign_in", lambda _provider: sign_in)
+        monkeypatch.setattr(wiring_of_sign_ins, "account_reader", lambda _provider: reader)
+        monkeypatch.setattr(wiring_of_sign_ins, "sign_in_policy", lambda _api_id: self.sign_ins)
+        monkeypatch.setattr(wiring_of_sign_ins, "time", SimpleNamespace(sleep=self.clock.advance))
         boto3.client("secretsmanager").create_secret(
             Name=client_secret_name(NAME, place.provider),
             SecretString=written_client(place.client).reveal(),

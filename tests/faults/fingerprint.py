@@ -27,16 +27,9 @@ from datetime import datetime
 from typing import Any
 
 from shared.aws.packing import unpack
-from shared.aws.tables import (
-    BackfillItem,
-    ChunkItem,
-    ContactItem,
-    FolderItem,
-    RunItem,
-    SettingsItem,
-    StateItem,
-)
+from shared.aws.tables import ContactItem, FolderItem, RunItem, SettingsItem, StateItem
 from shared.aws.tables_of_audits import AuditItem, SettledItem
+from shared.aws.tables_of_backfills import BackfillItem, ChunkItem
 from shared.aws.tables_of_sign_ins import HoldersItem
 from shared.aws.tables_of_slots import SlotItem
 from tests.faults.killpoints import kind_of

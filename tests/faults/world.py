@@ -34,7 +34,7 @@ from shared.aws.clients import Clients
 from tests.fakes.clock import FixedClock
 from tests.fakes.deployment import Answer, context
 from tests.faults.killpoints import Death, Interrupter, Watched, WatchedMail
-from tests.functions.moto_stack import WORKERS, Stack, forget, sqs_event
+from tests.functions.moto_stack import WORKERS, Stack, forget, forget_adapters, sqs_event
 from tests.infra.template_text import translated
 
 REGION = "eu-central-1"
@@ -120,7 +120,7 @@ class World(Stack):
         monkeypatch.setattr("shared.operations.plan_backfill.CHUNK_SIZE", 2)
         # A tick asks every shard; one mailbox is in one of them.
         monkeypatch.setattr("shared.domain.schedule.SHARDS", 1)
-        monkeypatch.setattr("shared.aws.tables.BACKFILL_SHARDS", 1)
+        monkeypatch.setattr("shared.aws.tables_of_backfills.BACKFILL_SHARDS", 1)
         # A day's minute is drawn with the id. A flow that wants audits has one an hour, which is
         # once in twelve of its polls; the others have none.
         monkeypatch.setattr(
@@ -148,7 +148,7 @@ class World(Stack):
 
     def new_process(self) -> None:
         """Begin a process without memory."""
-        wiring.forget()
+        forget_adapters()
         self.interrupter.revive()
 
     def invoke(self, handler: Callable[..., Any], event: dict[str, Any]) -> Any:

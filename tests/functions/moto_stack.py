@@ -17,7 +17,7 @@ from functions.record_dead_letter.handler import lambda_handler as record_dead_l
 from functions.run_backfill_chunk.handler import lambda_handler as run_backfill_chunk
 from functions.schedule_sync.handler import lambda_handler as schedule_sync
 from functions.sync_mailbox.handler import lambda_handler as sync_mailbox
-from shared import config, wiring
+from shared import config, wiring, wiring_of_sign_ins
 from shared.aws import clients
 from shared.domain.erasure import SETTLE_SECONDS
 from shared.domain.mail_server import Verdict
@@ -181,7 +181,15 @@ class Stack(Deployment):
         return mailbox_id
 
 
+def forget_adapters() -> None:
+    """Have every adapter built again on next use: each test is a deployment of its own."""
+    for module in (wiring, wiring_of_sign_ins):
+        for value in vars(module).values():
+            if clear := getattr(value, "cache_clear", None):
+                clear()
+
+
 def forget() -> None:
-    wiring.forget()
+    forget_adapters()
     config.settings.cache_clear()
     clients.clients_of_process.cache_clear()

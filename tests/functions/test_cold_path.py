@@ -95,12 +95,12 @@ NO_PRODUCT_NEEDS = {"googleapiclient", "msgraph", "httplib2", "httpx"}
 def test_one_providers_mailboxes_load_no_library_of_another(provider):
     others = set().union(*(OF_A_PROVIDER[other] for other in OF_A_PROVIDER if other != provider))
     modules = loaded(
-        "from shared import wiring\n"
+        "from shared import wiring, wiring_of_sign_ins\n"
         "from shared.domain.mailbox import Provider\n"
         f"provider = Provider('{provider}')\n"
         "wiring.provider_of(provider)\n"
         "if provider is not Provider.IMAP:\n"
-        "    wiring.sign_in(provider), wiring.account_reader(provider)"
+        "    wiring_of_sign_ins.sign_in(provider), wiring_of_sign_ins.account_reader(provider)"
     )
     assert sorted(modules & (others | NO_PRODUCT_NEEDS)) == []
 
@@ -109,9 +109,9 @@ def test_one_providers_mailboxes_load_no_library_of_another(provider):
 def test_a_poll_with_a_token_that_lasts_loads_no_library_of_the_sign_in(provider):
     # The library is for signing in and renewing: once an hour, not once a poll.
     modules = loaded(
-        "from shared import wiring\n"
+        "from shared import wiring, wiring_of_sign_ins\n"
         "from shared.domain.mailbox import Provider\n"
         f"wiring.provider_of(Provider('{provider}'))\n"
-        f"wiring.sign_in(Provider('{provider}'))"
+        f"wiring_of_sign_ins.sign_in(Provider('{provider}'))"
     )
     assert sorted(modules & {"google.auth", "google.oauth2", "msal", "jwt", "requests"}) == []

@@ -7,7 +7,7 @@ import pytest
 from infra.lint_access import api_routes
 from infra.lint_rules import folder_of, of_type
 from infra.local.expand import load
-from shared.aws import tables
+from shared.aws import tables, tables_of_backfills
 from shared.aws.stored_objects import ATTACHMENTS, BODIES, LETTERS
 from shared.domain.erasure import BACKUP_DAYS, SETTLE_SECONDS
 from tests.infra.template_text import ROOT, translated
@@ -59,7 +59,7 @@ def test_code_writes_the_attribute_of_the_index(name):
     assert name in attributes or any(f'"{name}"' in source for source in sources)
 
 
-@pytest.mark.parametrize("item", [tables.StateItem, tables.BackfillItem])
+@pytest.mark.parametrize("item", [tables.StateItem, tables_of_backfills.BackfillItem])
 def test_what_stands_in_the_due_index_carries_what_it_projects(item):
     (due,) = (
         index
@@ -70,7 +70,7 @@ def test_what_stands_in_the_due_index_carries_what_it_projects(item):
     projected = {*due["Projection"]["NonKeyAttributes"], *KEYS[tables.DUE_INDEX]}
     # A backfill is never held back; all else must be there, or the index answers with gaps.
     missing = projected - set(item.get_attributes())
-    assert missing <= ({"not_before"} if item is tables.BackfillItem else set())
+    assert missing <= ({"not_before"} if item is tables_of_backfills.BackfillItem else set())
 
 
 def handler_routes(folder: str) -> set[str]:

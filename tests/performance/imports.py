@@ -31,6 +31,7 @@ API = (
 )
 AIM_API_MS, AIM_WORKER_MS = 300, 400
 HEAVY_MS = 20
+WIRING = {"wiring", "wiring_of_sign_ins"}
 # Whatever the deployment gives them; nothing here is asked for over the network.
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "none",
@@ -111,20 +112,20 @@ def _code(name: str) -> str:
 
 
 def adapters(name: str) -> str:
-    """Return code that has `wiring` build what the handler asks it for without arguments."""
+    """Return code that builds what the handler asks of `wiring` without arguments."""
     tree = ast.parse((REPOSITORY / "functions" / name / "handler.py").read_text())
     asked = {
-        node.func.attr
+        f"{node.func.value.id}.{node.func.attr}()"
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and not node.args
         and not node.keywords
         and isinstance(node.func, ast.Attribute)
         and isinstance(node.func.value, ast.Name)
-        and node.func.value.id == "wiring"
+        and node.func.value.id in WIRING
     }
-    calls = "\n".join(f"wiring.{one}()" for one in sorted(asked))
-    return f"from shared import wiring\n{calls}"
+    modules = sorted({one.partition(".")[0] for one in asked})
+    return "\n".join([*(f"from shared import {one}" for one in modules), *sorted(asked)])
 
 
 def _milliseconds(bundle: Path, code: str) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.aws import instants, tables, tables_of_sign_ins
+from shared.aws import instants, tables, tables_of_backfills, tables_of_sign_ins
 from shared.domain.ids import MessageId
 from shared.domain.mailbox import Provider
 from shared.ports.attempts import AccountGrant
@@ -28,9 +28,9 @@ KEYS = [
     lambda t, a: tables.folder_key(t, a, a),
     lambda t, a: tables.copy_key(t, a, a),
     lambda t, a: tables.run_key(t, a, a),
-    lambda t, a: tables.backfill_key(t, a, a),
-    tables.open_backfill_key,
-    lambda t, a: tables.chunk_key(t, a, a, 7),
+    lambda t, a: tables_of_backfills.backfill_key(t, a, a),
+    tables_of_backfills.open_backfill_key,
+    lambda t, a: tables_of_backfills.chunk_key(t, a, a, 7),
     lambda t, _: tables.message_key(t, MESSAGE_ID),
     lambda t, a: tables.contact_link_key(t, a, a),
     tables.contact_key,
@@ -112,7 +112,9 @@ def test_the_template_has_the_indexes_and_keys_the_stores_use():
         tables.DUE_INDEX: (["due_slot", "due_key"], ["mailbox_id", "not_before", "tenant_id"]),
         tables.MAILBOX_DATE_INDEX: (["mailbox_pk", "date_sk"], []),
     }
-    items = set(tables.StateItem.get_attributes()) & set(tables.BackfillItem.get_attributes())
+    items = set(tables.StateItem.get_attributes()) & set(
+        tables_of_backfills.BackfillItem.get_attributes()
+    )
     assert {"due_slot", "due_key", "mailbox_id", "tenant_id"} <= items
 
 
