@@ -1,6 +1,8 @@
 """The one canonical form of an e-mail address, by which participants and contacts meet."""
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from shared.domain.ids import Address
 
@@ -8,6 +10,10 @@ MAX_ADDRESS_LENGTH = 320
 """64 for the local part, `@`, 255 for the domain (RFC 5321, 4.5.3.1)."""
 
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>,;:\\\"\s]")
+_WRITTEN_LOCAL = re.compile(r"[^\x00-\x20\x7f<>,;:\\\"\s@]*")
+_WRITTEN_DOMAIN = re.compile(r"[a-zA-Z0-9._\x80-\U0010ffff-]*")
+_BEFORE_LOCAL = re.compile(r"(?<![a-zA-Z0-9._+\x80-\U0010ffff-])")
+"""Where an address may begin in what stands before its `@`: eve@ is not in steve@, but in 'eve@."""
 
 
 def canonical_address(text: str) -> Address | None:
@@ -36,3 +42,51 @@ def canonical_address(text: str) -> Address | None:
 def domain_of(address: Address) -> str:
     """Return the part after the last `@`."""
     return address.rpartition("@")[2]
+
+
+@dataclass(slots=True)
+class WrittenAddresses:
+    """Finds what may be an address in bytes that nobody can read as a message.
+
+    They come in pieces, and an address may lie across two: the last of each waits for the next.
+    """
+
+    _text: bytes = b""
+    _begin: int = 0
+    """What lies before it was looked at, and is kept to be looked back at."""
+
+    def feed(self, piece: bytes) -> set[Address]:
+        """Return the addresses in what has come so far, but for its last bytes."""
+        self._text += piece
+        return self._look(max(len(self._text) - MAX_ADDRESS_LENGTH, self._begin))
+
+    def end(self) -> set[Address]:
+        """Return the addresses in the last bytes: nothing comes after them."""
+        return self._look(len(self._text))
+
+    def _look(self, end: int) -> set[Address]:
+        found: set[Address] = set()
+        at = self._text.find(b"@", self._begin, end)
+        while at >= 0:
+            found.update(_around(self._text, at))
+            at = self._text.find(b"@", at + 1, end)
+        kept_from = max(end - MAX_ADDRESS_LENGTH, 0)
+        self._text, self._begin = self._text[kept_from:], end - kept_from
+        return found
+
+
+def _around(text: bytes, at: int) -> Iterator[Address]:
+    """Yield what may be the address whose `@` is there: where it begins is not always plain."""
+    before = text[max(at - MAX_ADDRESS_LENGTH, 0) : at].decode("utf-8", "replace")
+    after = text[at + 1 : at + 1 + MAX_ADDRESS_LENGTH].decode("utf-8", "replace")
+    local = _matched(_WRITTEN_LOCAL, before[::-1])[::-1]
+    domain = _matched(_WRITTEN_DOMAIN, after)
+    for begin in _BEFORE_LOCAL.finditer(local):
+        address = canonical_address(f"{local[begin.start() :]}@{domain}")
+        if address is not None:
+            yield address
+
+
+def _matched(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.match(text)
+    return found.group() if found else ""

@@ -133,10 +133,13 @@ class KeptOut:
         """Return the list as these erasures alone make it."""
         return reduce(KeptOut.after, erasures, replace(self, until={}))
 
-    def covers(self, addresses: Iterable[Address], received_at: datetime) -> bool:
-        """Whether a message in which these take part stays at the provider."""
+    def covers(self, addresses: Iterable[Address], received_at: datetime | None) -> bool:
+        """Whether a message in which these take part stays at the provider.
+
+        One of which nobody knows when it was received may be of the time before: it stays there.
+        """
         if not self.until:
             return False
         hashes = {hash_of(self.key, address) for address in addresses}
         ends = [self.until[one] for one in hashes if one in self.until]
-        return any(end is None or received_at <= end for end in ends)
+        return any(end is None or received_at is None or received_at <= end for end in ends)

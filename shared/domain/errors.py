@@ -84,6 +84,7 @@ class ErrorCode(StrEnum):
     MESSAGE_GONE = "message_gone"
     NOT_HANDED_OVER = "not_handed_over"
     KILLED_ITS_READER = "killed_its_reader"
+    KEPT_OUT = "kept_out"
     # Conflict
     LEASE_HELD = "lease_held"
     STALE_WRITE = "stale_write"

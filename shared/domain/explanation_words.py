@@ -233,6 +233,11 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
         _O,
         "Mend the reader with the raw message, then replay it; it stays at the provider.",
     ),
+    ErrorCode.KEPT_OUT: Explanation(
+        "Not kept, because it names somebody whose mail was erased and is kept out.",
+        _A,
+        "Open it in a mail program: it stays at the provider. Or let them in, then replay it.",
+    ),
     ErrorCode.LEASE_HELD: Explanation("Another run is at work on this mailbox.", _T, WAIT),
     ErrorCode.STALE_WRITE: Explanation("Something newer was already written.", _T, WAIT),
     ErrorCode.ALREADY_CONNECTED: Explanation(

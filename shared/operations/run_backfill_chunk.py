@@ -233,6 +233,7 @@ def _work(
             letters=ports.letters,
             now=ports.clock.now,
             remaining_seconds=ports.remaining_seconds,
+            kept_out=lambda: ports.messages.kept_out(mailbox.tenant_id),
         )
         ingest = Ingest(
             mailbox=mailbox,

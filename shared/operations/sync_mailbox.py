@@ -282,6 +282,7 @@ def _sync_folder(
             letters=run.letters,
             now=run.clock.now,
             remaining_seconds=run.remaining_seconds,
+            kept_out=lambda: run.messages.kept_out(mailbox.tenant_id),
         ),
         gives_up=same_before(mailbox, ErrorCode.MESSAGE_UNAVAILABLE) >= GIVEN_UP_AFTER,
         mark_suspect=_careful_marker(run, lease),

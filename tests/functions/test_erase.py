@@ -12,8 +12,11 @@ import pytest
 
 from shared.aws.message_store import DynamoMessageStore
 from shared.aws.queues import encode_chunk, encode_plan, encode_sync
+from shared.domain.errors import ErrorCode, UnreadableMessageError
+from shared.domain.explanations import explain
 from shared.domain.ids import BackfillId, MailboxId, TenantId
 from shared.domain.run import RunReason
+from shared.mime.parse import MimeParser
 from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest
 from tests.fakes.deployment import context
 from tests.functions.everything import everything, places_of
@@ -258,6 +261,30 @@ def test_an_erased_person_is_not_imported_again(stack, planted, keeps_out):
     assert bool(places_of("zebra-id-10")["zebra-id-10"]) is (keeps_out == "stored_mail")
     assert places_of("zebra-large")["zebra-large"] == []
     assert receipt_of(stack, erasure_id)["keeps_out"] == keeps_out
+
+
+def test_of_what_nobody_can_read_nothing_of_an_erased_person_is_kept_again(
+    stack, planted, monkeypatch
+):
+    """It has its letters, by sync and by import; that is all there is of it."""
+    ask_for_eve(stack, "all_mail")
+    stack.erase()
+    monkeypatch.setattr(MimeParser, "parse", refuse)
+    stack.server.renumber("INBOX")
+    stack.deliver(50)
+    stack.ask("POST", f"/v1/mailboxes/{planted}/sync")
+    stack.ask("POST", f"/v1/mailboxes/{planted}/backfills", body={"days": 365})
+    stack.work()
+    assert places_of(*WORDS) == {word: [] for word in WORDS}
+    letters = stack.ask("GET", f"/v1/mailboxes/{planted}/dead-letters").json["items"]
+    missing = sorted(str(letter["raw_missing"]) for letter in letters)
+    assert missing == ["None", "kept_out", "kept_out", "kept_out"], "another's is kept"
+    told = {letter["raw_missing_message"] for letter in letters if not letter["raw_size"]}
+    assert told == {explain(ErrorCode.KEPT_OUT).message}
+
+
+def refuse(_parser, _message):
+    raise UnreadableMessageError(ErrorCode.MESSAGE_MALFORMED)
 
 
 def test_who_is_let_in_again_is_imported_again(stack, planted):

@@ -99,6 +99,7 @@ def take_in(session: ImapSession, stage: str) -> dict[str, int]:
         letters=cast("DeadLetterStore", None),  # nothing here is given up
         now=lambda: datetime.now(UTC),
         remaining_seconds=lambda: 900.0,
+        kept_out=KeptOut,
     )
     ingest = Ingest(
         mailbox=MAILBOX,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
+from shared.domain.erasure import KeptOut
 from shared.domain.ids import MailboxId, RunId, TenantId
 from shared.domain.ledger import Ledger
 from shared.domain.mail_server import ImapGrant, ServerLogin
@@ -139,6 +140,7 @@ class _Work:
             letters=self.stores.letters,
             now=self.clock.now,
             remaining_seconds=lambda: 900.0,
+            kept_out=KeptOut,
         )
         ingest = Ingest(
             mailbox=record.mailbox,

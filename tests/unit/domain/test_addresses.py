@@ -1,10 +1,11 @@
 import string
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.addresses import canonical_address, domain_of
+from shared.domain.addresses import WrittenAddresses, canonical_address, domain_of
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,44 @@ def test_the_canonical_form_is_stable_and_carries_no_separator(local, domain):
         assert canonical_address(address) == address
         assert not set(address) & set("\r\n\0 ,;<>")
         assert domain_of(address) == address.rpartition("@")[2]
+
+
+# ---- in what nobody could read ----
+
+
+def written_in(text, *cuts):
+    """The addresses found in `text` that comes in pieces."""
+    reader = WrittenAddresses()
+    found = set()
+    for start, end in pairwise([0, *sorted(cuts), len(text)]):
+        found |= reader.feed(text[start:end])
+    return found | reader.end()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (b"", set()),
+        (b"nobody @ home", set()),
+        (b"To: <Kim@Example.COM>", {"kim@example.com"}),
+        (b"mailto:kim@example.com.", {"kim@example.com"}),
+        (b"a@b.example,c@d.example", {"a@b.example", "c@d.example"}),
+        (b"kim@example.com-", {"kim@example.com-"}),
+        (b"'kim@example.com'", {"'kim@example.com", "kim@example.com"}),
+        ("jörg@bücher.example".encode(), {"jörg@xn--bcher-kva.example"}),
+        (b"a@b@c.example", {"a@b", "b@c.example"}),
+        (b"x" * 999 + b"@example.com", set()),
+        (b"x" * 999 + b"/kim@example.com", {"kim@example.com"}),
+        (b"\xff\xfe <kim@example.com>\xff", {"kim@example.com"}),
+    ],
+)
+def test_an_address_is_found_as_it_is_written(text, found):
+    assert written_in(text) >= found
+    assert {one for one in written_in(text) if "xx" not in one} == found
+
+
+@given(st.text("ae.@'<- ", max_size=20).map(str.encode), st.data())
+def test_what_is_found_does_not_depend_on_where_a_text_is_cut(text, data):
+    text += b"x" * data.draw(st.sampled_from([0, 400])) + b"'kim@a.ex" + text
+    cuts = data.draw(st.lists(st.integers(0, len(text)), max_size=4))
+    assert written_in(text, *cuts) == written_in(text)

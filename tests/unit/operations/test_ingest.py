@@ -88,6 +88,7 @@ def taking_in(world: World, box, session: Session, **changes) -> Ingest:
         letters=InMemoryDeadLetterStore(world),
         now=lambda: START,
         remaining_seconds=lambda: 100.0,
+        kept_out=lambda: parts["messages"].kept_out(box.tenant_id),
     )
     return Ingest(**{**parts, **changes})
 

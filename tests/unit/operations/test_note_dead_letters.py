@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain.erasure import KeptOut, hash_of
 from shared.domain.errors import (
     ErrorCode,
     RetryLaterError,
@@ -25,6 +26,7 @@ from tests.unit.operations.machine import Death
 FOLDER = Folder(INBOX, "Inbox", FolderRole.INBOX)
 NAME = ProviderMessageId("INBOX.1.7")
 RAW = b"Subject: x\r\n\r\n" + b"y" * (3 << 20)
+NOBODY = KeptOut()
 
 
 class Asked:
@@ -51,7 +53,7 @@ def give_up(world):
     box = add_mailbox(world, "BOX")
     letters = InMemoryDeadLetterStore(world)
 
-    def give_up(code, *, session=None, fetched=None, clock=None, seconds=100.0):
+    def give_up(code, *, session=None, fetched=None, clock=None, seconds=100.0, kept_out=NOBODY):
         noting = DeadLetters(
             fence=Fence(box.tenant_id, box.id, box.generation),
             run_id=RunId("R1"),
@@ -59,6 +61,7 @@ def give_up(world):
             letters=letters,
             now=(clock or FixedClock()).now,
             remaining_seconds=lambda: seconds,
+            kept_out=lambda: kept_out,
         )
         with contextlib.suppress(Death):
             noting.give_up(FOLDER, NAME, code, fetched)
@@ -167,3 +170,62 @@ def test_one_past_every_size_is_not_kept(give_up, monkeypatch):
     monkeypatch.setattr("shared.operations.note_dead_letters.MOST_RAW_BYTES", 5)
     letter = give_up(ErrorCode.MESSAGE_TOO_LARGE, session=Asked(b"abc", b"def"))
     assert (letter.raw_size, letter.raw_missing) == (None, ErrorCode.MESSAGE_TOO_LARGE)
+
+
+# ---- whose mail is kept out ----
+
+
+def without(*addresses, until=None):
+    return KeptOut(b"key", {hash_of(b"key", one): until for one in addresses})
+
+
+EVES = (b"From: \xff Eve <EVE@Example.org>\r\n\r\n", b"z" * (2 << 20))
+PLACES = ("first", "last", "cut")
+OUT = without("eve@example.org")
+
+
+def eves(place):
+    """Two pieces of a message that names Eve in the first, in the second, or across both."""
+    name, rest = EVES
+    whole = {"first": name + rest, "last": rest + name.strip(), "cut": b"-" * len(rest) + name}
+    cut = len(rest) + (name.index(b"E@") if place == "cut" else -1)
+    return whole[place][:cut], whole[place][cut:]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("had", ["fetched whole", "asked for"])
+def test_of_who_is_kept_out_nothing_unread_is_kept(give_up, had, place):
+    pieces = eves(place)
+    how = {"fetched": fetched(b"".join(pieces))} if had == "fetched whole" else {}
+    session = Asked(*pieces)
+    letter = give_up(ErrorCode.MESSAGE_MALFORMED, session=session, kept_out=OUT, **how)
+    assert (letter.raw_size, letter.raw_missing) == (None, ErrorCode.KEPT_OUT)
+    assert give_up.letters.world.raw_messages == {}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_is_unread_of_others_is_kept_beside_a_list_of_whom_to_keep_out(give_up, place):
+    pieces = eves(place)
+    others = without("ve@example.org", "eve@example.or", "e@example.org", "eve@example.org.uk")
+    letter = give_up(ErrorCode.MESSAGE_TOO_LARGE, session=Asked(*pieces), kept_out=others)
+    assert give_up.letters.read_raw(letter) == b"".join(pieces)
+
+
+@pytest.mark.parametrize(("late", "is_kept"), [(0, False), (1, True)])
+def test_what_came_after_an_erasure_of_stored_mail_is_kept(give_up, late, is_kept):
+    out = without("eve@example.org", until=START - timedelta(seconds=late))
+    letter = give_up(ErrorCode.MESSAGE_MALFORMED, fetched=fetched(EVES[0]), kept_out=out)
+    assert (letter.raw_size is not None) is is_kept
+
+
+def test_of_who_is_kept_out_nothing_is_kept_that_nobody_can_date(give_up):
+    out = without("eve@example.org", until=START)
+    letter = give_up(ErrorCode.KILLED_ITS_READER, session=Asked(EVES[0]), kept_out=out)
+    assert letter.raw_missing is ErrorCode.KEPT_OUT
+
+
+def test_looking_for_who_is_kept_out_takes_no_longer_than_reading_may(give_up):
+    clock = FixedClock()
+    clock.now = lambda real=clock.now: (clock.advance(RAW_LASTS.total_seconds()), real())[1]
+    letter = give_up(ErrorCode.MESSAGE_MALFORMED, fetched=fetched(), clock=clock, kept_out=OUT)
+    assert letter.raw_missing is ErrorCode.CONNECTION_TIMED_OUT
