@@ -8,11 +8,12 @@ from typing import Annotated, Any
 from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Header, Path
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import wiring
 from shared.api.app import make_app, respond, viewer
+from shared.api.paging import ListOf
 from shared.api.schemas.backfills import BackfillShown, StartBackfill
 from shared.api.schemas.contacts import (
     ContactResults,
@@ -37,6 +38,7 @@ from shared.api.schemas.mailboxes import (
 from shared.domain.ids import BackfillId, ContactId, LetterId, MailboxId
 from shared.operations.contacts import delete_contact, put_contact, put_contacts
 from shared.operations.mailbox_settings import change_settings, make_primary
+from shared.operations.read_dead_letters import place_in_text, place_to_text
 from shared.operations.read_mailboxes import get_mailbox
 from shared.operations.replay_dead_letters import (
     ReplayPorts,
@@ -50,6 +52,7 @@ app = make_app()
 
 MailboxPath = Annotated[MailboxIdText, Path()]
 BackfillPath = Annotated[BackfillIdText, Path()]
+Next = Annotated[str | None, Query(alias="next")]
 
 
 @app.patch("/v1/mailboxes/<mailbox_id>", summary="Change its settings", tags=["Mailboxes"])
@@ -150,10 +153,20 @@ def cancel_backfill(mailbox_id: MailboxPath, backfill_id: BackfillPath) -> Backf
     tags=["Dead letters"],
     status_code=HTTPStatus.ACCEPTED,
 )
-def replay_letters(mailbox_id: MailboxPath) -> ReplayShown:
-    """Have everything that was given up read or done again; repeating it queues nothing twice."""
-    replay = replay_dead_letters(viewer(app), MailboxId(mailbox_id), ports=_replay_ports())
-    return ReplayShown.of(replay)
+def replay_letters(mailbox_id: MailboxPath, next_: Next = None) -> ReplayShown:
+    """Have everything that was given up read or done again, a thousand letters a request.
+
+    Repeating it queues nothing twice; `next` goes on behind these.
+    """
+    who = viewer(app)
+    pages = ListOf(who.tenant_id, f"dead-letters/{mailbox_id}/replay")
+    replay = replay_dead_letters(
+        who,
+        MailboxId(mailbox_id),
+        after=place_in_text(pages.text_position(next_)),
+        ports=_replay_ports(),
+    )
+    return ReplayShown.of(replay, going_on=pages.token(place_to_text(replay.next)))
 
 
 @app.post(

@@ -22,12 +22,12 @@ from shared.operations.request_sync import request_sync
 from shared.operations.start_backfill import BackfillAction, change_backfill
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
-from shared.ports.dead_letters import DeadLetterStore
+from shared.ports.dead_letters import DeadLetterStore, LetterPlace
 from shared.ports.queues import ChunkRequest, PlanRequest, WorkQueues
 from shared.ports.stores import MailboxStore
 
 MOST_AT_ONCE = 1_000
-"""Letters of one request; the answer says how many are left."""
+"""Letters of one request; the answer says where the next one goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +49,10 @@ class Replay:
     """Those of a replay that is under way already are among them, and are not queued twice."""
     backfill_id: BackfillId | None
     """The one that reads the messages; None where no message was to be read."""
-    left: int = 0
-    """Letters to be replayed by the same request again."""
+    blocked: tuple[LetterId, ...] = ()
+    """Failed imports that another one is in the way of: to be replayed after that."""
+    next: LetterPlace | None = None
+    """Where the request goes on that replays what there was no room for; None at the end."""
 
 
 def replay_dead_letter(
@@ -75,8 +77,17 @@ def replay_dead_letter(
     return Replay((letter.id,), None)
 
 
-def replay_dead_letters(viewer: Viewer, mailbox_id: MailboxId, *, ports: ReplayPorts) -> Replay:
+def replay_dead_letters(
+    viewer: Viewer,
+    mailbox_id: MailboxId,
+    *,
+    after: LetterPlace | None = None,
+    ports: ReplayPorts,
+) -> Replay:
     """Have all of a mailbox's letters replayed that something can be done about, oldest first.
+
+    Each request goes on behind the one before, whatever became of its letters: what stays unread
+    keeps no later one from its turn, and whoever follows `next` comes to an end.
 
     Raises `ConflictError(WRONG_STATE)` while the mailbox is not active, and
     `ConflictError(STALE_WRITE)` where it is disconnected or reconnected just now.
@@ -90,15 +101,27 @@ def replay_dead_letters(viewer: Viewer, mailbox_id: MailboxId, *, ports: ReplayP
             # The provider no longer has it and we kept nothing: only where it is asked for itself.
             if letter.code is not ErrorCode.MESSAGE_GONE or letter.raw_size is not None
         ),
-        key=lambda letter: (letter.first_seen_at, letter.id),
+        key=_place,
     )
+    waiting = [letter for letter in waiting if after is None or _place(letter) > after]
     chosen = waiting[:MOST_AT_ONCE]
-    work = [letter for letter in chosen if letter.kind is not LetterKind.MESSAGE]
-    done = [letter.id for letter in work if _replay_work(viewer, mailbox, letter, ports)]
     messages = [letter for letter in chosen if letter.kind is LetterKind.MESSAGE]
     replay = _replay_messages(mailbox, messages, ports)
-    left = len(waiting) - len(done) - len(replay.queued)
-    return Replay((*done, *replay.queued), replay.backfill_id, left)
+    no_room = {letter.id for letter in messages}.difference(replay.queued)
+    # There is room for the first in any case.
+    reached = next((at for at, one in enumerate(chosen) if at and one.id in no_room), len(chosen))
+    work = [letter for letter in chosen[:reached] if letter.kind is not LetterKind.MESSAGE]
+    done = [letter.id for letter in work if _replay_work(viewer, mailbox, letter, ports)]
+    return Replay(
+        (*done, *replay.queued),
+        replay.backfill_id,
+        blocked=tuple(letter.id for letter in work if letter.id not in done),
+        next=_place(chosen[reached - 1]) if reached < len(waiting) else None,
+    )
+
+
+def _place(letter: DeadLetter) -> LetterPlace:
+    return LetterPlace(letter.first_seen_at, letter.id)
 
 
 def _changeable(viewer: Viewer, mailbox_id: MailboxId, ports: ReplayPorts) -> Mailbox:

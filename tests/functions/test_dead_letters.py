@@ -150,6 +150,24 @@ def test_what_was_deleted_at_the_provider_meanwhile_is_read_from_what_was_kept(s
     assert subjects(stack) == []
 
 
+def test_very_many_are_replayed_page_by_page(stack, parser, monkeypatch):
+    monkeypatch.setattr("shared.operations.replay_dead_letters.MOST_AT_ONCE", 1)
+    parser.raises = UnreadableMessageError(ErrorCode.MESSAGE_MALFORMED)
+    mailbox_id = connected(stack, 2, 2)
+    poll(stack, mailbox_id)
+    stack.work()
+    place = f"/v1/mailboxes/{mailbox_id}/dead-letters/replay"
+    first = stack.ask("POST", place).json
+    rest = stack.ask("POST", place, query={"next": first["next"]}).json
+    assert [len(answer["queued"]) for answer in (first, rest)] == [1, 1]
+    assert first["queued"] != rest["queued"]
+    assert (rest["next"], rest["blocked"]) == (None, [])
+    # Of another list, though its positions look alike.
+    listed = stack.ask("GET", place.removesuffix("/replay"), query={"limit": "1"}).json["next"]
+    refused = stack.ask("POST", place, query={"next": listed})
+    assert (refused.status, refused.json["code"]) == (400, "invalid_page_token")
+
+
 def test_a_lost_replay_is_sent_again_by_the_sweeper(stack, parser):
     refuse(parser)
     mailbox_id = connected(stack, 2)

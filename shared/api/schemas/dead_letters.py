@@ -97,15 +97,22 @@ class RawMessageLinkShown(Shown):
 class ReplayShown(Shown):
     """Which letters are read or done again.
 
-    `backfill_id` is the backfill that reads messages, which tells how far it is; `left` letters are
-    replayed by the same request again.
+    `backfill_id` is the backfill that reads messages, which tells how far it is. `blocked` are
+    failed imports that another one is in the way of: replay them once that is over. The same
+    request with `next` goes on with the letters behind these; it is null at the end.
     """
 
     queued: list[str]
+    blocked: list[str]
     backfill_id: str | None
-    left: int
+    next: str | None
 
     @classmethod
-    def of(cls, replay: Replay) -> "ReplayShown":
-        """Show what was queued."""
-        return cls(queued=list(replay.queued), backfill_id=replay.backfill_id, left=replay.left)
+    def of(cls, replay: Replay, *, going_on: str | None = None) -> "ReplayShown":
+        """Show what was queued; `going_on` is the token for what was not."""
+        return cls(
+            queued=list(replay.queued),
+            blocked=list(replay.blocked),
+            backfill_id=replay.backfill_id,
+            next=going_on,
+        )

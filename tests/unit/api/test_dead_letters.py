@@ -106,7 +106,7 @@ def test_a_replay_is_taken_on_and_can_be_followed(app, box):
     answer = app.ask("POST", f"{LETTERS}/replay")
     assert answer.status == 202, answer.text
     assert set(answer.json["queued"]) == letters
-    assert answer.json["left"] == 0
+    assert (answer.json["blocked"], answer.json["next"]) == ([], None)
     assert len(app.queues.chunks) == 1
     backfill_id = answer.json["backfill_id"]
     replay = app.ask("GET", f"/v1/mailboxes/MB1/backfills/{backfill_id}").json
@@ -120,7 +120,8 @@ def test_a_replay_is_taken_on_and_can_be_followed(app, box):
 
 def test_nothing_to_replay_is_no_error(app, box):
     answer = app.ask("POST", f"{LETTERS}/replay")
-    assert (answer.status, answer.json) == (202, {"queued": [], "backfill_id": None, "left": 0})
+    nothing = {"queued": [], "blocked": [], "backfill_id": None, "next": None}
+    assert (answer.status, answer.json) == (202, nothing)
 
 
 @pytest.mark.parametrize("status", [MailboxStatus.DISCONNECTED, MailboxStatus.RECONNECT_REQUIRED])

@@ -222,7 +222,7 @@ class Machine:
         )
 
     def replay(
-        self, mailbox_id: MailboxId, letter_id: LetterId | None = None, viewer=ADA
+        self, mailbox_id: MailboxId, letter_id: LetterId | None = None, viewer=ADA, **named
     ) -> Replay:
         ports = ReplayPorts(
             mailboxes=self.mailboxes,
@@ -232,7 +232,7 @@ class Machine:
             clock=self.clock,
         )
         if letter_id is None:
-            return replay_dead_letters(viewer, mailbox_id, ports=ports)
+            return replay_dead_letters(viewer, mailbox_id, ports=ports, **named)
         return replay_dead_letter(viewer, mailbox_id, letter_id, ports=ports)
 
     # what functions do

@@ -298,17 +298,43 @@ def test_what_is_gone_and_was_not_kept_says_so_and_is_replayed_only_when_named()
     assert machine.replay(box.id, gone.id).queued == (gone.id,)
 
 
-def test_all_are_replayed_in_parts_where_they_are_very_many(monkeypatch):
+def page_by_page(machine, box, *, work):
+    """Replay all as who follows `next` until its end; return what each request queued."""
+    pages, asked = [], machine.replay(box.id)
+    pages.append(set(asked.queued))
+    while asked.next is not None:
+        if work:
+            machine.drain()
+        asked = machine.replay(box.id, after=asked.next)
+        pages.append(set(asked.queued))
+        assert len(pages) < 10, "whoever follows `next` comes to no end"
+    machine.drain()
+    return pages
+
+
+@pytest.mark.parametrize("work", [False, True], ids=["at-once", "after-each"])
+@pytest.mark.parametrize("mended", [False, True], ids=["unreadable", "readable"])
+def test_very_many_are_replayed_page_by_page_whatever_becomes_of_them(monkeypatch, mended, work):
     monkeypatch.setattr("shared.operations.replay_dead_letters.MOST_AT_ONCE", 2)
     machine, box = with_letters(2, 4, 5)
+    machine.parser.mended = mended
+    letters = [letter.id for letter in machine.letters_of(box.id)]
+    assert page_by_page(machine, box, work=work) == [set(letters[:2]), set(letters[2:])]
+    assert [letter.attempts for letter in machine.letters_of(box.id)] == ([] if mended else [2] * 3)
+
+
+def test_letters_there_is_no_room_for_are_on_the_next_page(monkeypatch):
+    monkeypatch.setattr("shared.operations.bring_in.MOST_CHUNKS", 1)
+    machine, box = with_letters(2)
+    for number, folder in ((5, "Sent"), (4, "INBOX"), (7, "Sent")):
+        machine.server.deliver(folder, mail(number, NOW, extra=UNREADABLE), NOW)
+        machine.tick()
+    one, two, three, four = (letter.id for letter in machine.letters_of(box.id))
     machine.parser.mended = True
-    first = machine.replay(box.id)
-    assert (len(first.queued), first.left) == (2, 1)
-    machine.drain()
-    rest = machine.replay(box.id)
-    assert (len(rest.queued), rest.left) == (1, 0)
-    machine.drain()
+    # The third is at work by the time it is met again.
+    assert page_by_page(machine, box, work=False) == [{one, three}, {two, three, four}]
     assert machine.letters_of(box.id) == []
+    assert len(subjects(machine, box)) == 4
 
 
 def test_a_replay_runs_beside_an_import_and_is_no_import():
@@ -519,7 +545,7 @@ def test_a_failed_import_waits_while_another_is_open():
     (letter,) = machine.letters_of(box.id)
     assert refused(ConflictError, machine.replay, box.id, letter.id) is ErrorCode.WRONG_STATE
     everything = machine.replay(box.id)
-    assert (everything.queued, everything.left) == ((), 1)
+    assert (everything.queued, everything.blocked, everything.next) == ((), (letter.id,), None)
     change_backfill(ADA, box.id, other.id, BackfillAction.CANCEL, **ports)
     assert machine.replay(box.id, letter.id).queued == (letter.id,)
     assert machine.letters_of(box.id) == []
