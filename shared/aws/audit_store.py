@@ -101,7 +101,7 @@ class DynamoAuditStore:
         }
 
     def settled(self, tenant_id: TenantId, mailbox_id: MailboxId) -> frozenset[ProviderMessageId]:
-        """Read the items of those runs that have any."""
+        """Read the items of those runs and erasures that have any."""
         found = self.table.query(mailbox_pk(tenant_id, mailbox_id), prefix=SETTLED_PREFIX)
         return frozenset(
             ProviderMessageId(name)

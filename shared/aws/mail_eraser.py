@@ -20,6 +20,7 @@ from itertools import islice
 from shared.aws.clients import Clients, clients_of_process
 from shared.aws.contact_store import DynamoContactStore
 from shared.aws.message_erasure import Doomed, MessageErasure, index_key
+from shared.aws.settled_copies import settle_copies
 from shared.aws.side_by_side import side_by_side
 from shared.aws.stored_objects import (
     ATTACHMENTS,
@@ -94,10 +95,16 @@ class DynamoMailEraser:
         return next((page for look in looks if (page := look()) is not None), None)
 
     def erase(self, erasure: Erasure, page: ErasePage, *, now: datetime) -> None:
-        """Delete messages, objects and contacts, then what they were found by."""
+        """Delete messages, objects and contacts, then what they were found by.
+
+        First audits are told of a person's copies: once one is gone, nothing names it any more.
+        """
         work = page.work
         if not isinstance(work, _Work):
             raise TypeError("not a page of ours")
+        if erasure.mailbox_id is None:
+            refs = frozenset[str]().union(*(one.leaving for one in work.messages))
+            settle_copies(self.table, erasure, refs, self._workers)
         messages = self._messages(erasure)
         changed = messages.erase(work.messages, found_by=frozenset(work.found_by), now=now)
         self._objects.delete(work.objects)

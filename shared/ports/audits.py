@@ -64,5 +64,8 @@ class AuditStore(Protocol):
         ...
 
     def settled(self, tenant_id: TenantId, mailbox_id: MailboxId) -> frozenset[ProviderMessageId]:
-        """Return what runs found unreadable, and what repairs skipped, consistently read."""
+        """Return what runs found unreadable, what repairs skipped, and what persons' erasures took.
+
+        Consistently read.
+        """
         ...

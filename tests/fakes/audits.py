@@ -54,4 +54,5 @@ class InMemoryAuditStore:
     def settled(self, tenant_id: TenantId, mailbox_id: MailboxId) -> frozenset[ProviderMessageId]:
         with self.world.lock:
             runs = self.world.runs.get((tenant_id, mailbox_id), {}).values()
-            return frozenset(name for run in runs for name in run.settled_without_copy)
+            by_runs = frozenset(name for run in runs for name in run.settled_without_copy)
+            return by_runs | self.world.settled.get((tenant_id, mailbox_id), set())

@@ -209,8 +209,10 @@ class InMemoryMailEraser:
         leaving = frozenset(ref for ref in message.copies if ref.startswith(ours))
         for ref in leaving:
             mailbox_id, _, name = ref.partition("/")
-            copies = self.world.copies.get((erasure.tenant_id, MailboxId(mailbox_id)), {})
-            copies.pop(ProviderMessageId(name), None)
+            box = (erasure.tenant_id, MailboxId(mailbox_id))
+            self.world.copies.get(box, {}).pop(ProviderMessageId(name), None)
+            if not ours:
+                self.world.settled.setdefault(box, set()).add(ProviderMessageId(name))
             for one in self._objects(erasure.tenant_id, ref):
                 if not ours:
                     del self.world.attachments[one]
@@ -229,6 +231,7 @@ class InMemoryMailEraser:
         box = (erasure.tenant_id, erasure.mailbox_id)
         for kept in (self.world.folders, self.world.backfills, self.world.runs, self.world.copies):
             kept.pop(box, None)
+        self.world.settled.pop(box, None)
         for key in [one for one in self.world.chunks if one[:2] == box]:
             del self.world.chunks[key]
         for one in self._objects(erasure.tenant_id, f"{erasure.mailbox_id}/"):

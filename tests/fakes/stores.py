@@ -90,6 +90,8 @@ class World:
     folders: dict[Box, dict[FolderId, FolderState]] = field(default_factory=dict)
     runs: dict[Box, dict[RunId, Run]] = field(default_factory=dict)
     audits: dict[Box, Audit] = field(default_factory=dict)
+    settled: dict[Box, set[ProviderMessageId]] = field(default_factory=dict)
+    """What erasures of persons settled."""
     backfills: dict[Box, dict[BackfillId, Backfill]] = field(default_factory=dict)
     chunks: dict[tuple[TenantId, MailboxId, BackfillId], dict[int, Chunk]] = field(
         default_factory=dict

@@ -4,6 +4,7 @@ Words are planted wherever mail can carry one, found, erased, and looked for in 
 """
 
 import re
+from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
 
@@ -16,6 +17,7 @@ from shared.domain.errors import ErrorCode, UnreadableMessageError
 from shared.domain.explanations import explain
 from shared.domain.ids import BackfillId, MailboxId, TenantId
 from shared.domain.run import RunReason
+from shared.domain.schedule import is_audit_minute
 from shared.mime.parse import MimeParser
 from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest
 from tests.fakes.deployment import context
@@ -294,6 +296,31 @@ def test_who_is_let_in_again_is_imported_again(stack, planted):
     assert stack.ask("DELETE", target, roles="[admin]").status == 200
     stack.server.renumber("INBOX")
     stack.ask("POST", f"/v1/mailboxes/{planted}/sync")
+    stack.work()
+    assert places_of("zebra-body")["zebra-body"]
+
+
+def test_an_audit_brings_back_nobody_who_was_let_in_and_an_import_does(stack):
+    """The provider lists Eve's mail all the time; whether audits passed it meanwhile is no matter."""
+    for number in range(3):
+        stack.server.deliver("INBOX", mail(number, stack.clock.at), stack.clock.at)
+        stack.clock.advance(minutes=1)
+    mailbox_id = stack.connect(backfill_days=30)
+    stack.work()
+    erasure_id = ask_for_eve(stack, "all_mail")
+    stack.erase()
+    target = f"/v1/erasures/{erasure_id}/keeps_out"
+    assert stack.ask("DELETE", target, roles="[admin]").status == 200
+    stack.clock.advance(minutes=1)
+    while not is_audit_minute(MailboxId(mailbox_id), stack.clock.at + timedelta(minutes=1)):
+        stack.clock.advance(minutes=1)
+    stack.tick()
+    stack.work()
+    shown = stack.ask("GET", f"/v1/mailboxes/{mailbox_id}").json["completeness"]
+    assert (shown["listed"], shown["ledgered"], shown["missing"]) == (3, 3, 0)
+    assert places_of("zebra-body")["zebra-body"] == []
+    answer = stack.ask("POST", f"/v1/mailboxes/{mailbox_id}/backfills", body={"days": 365})
+    assert answer.status == 201, answer.text
     stack.work()
     assert places_of("zebra-body")["zebra-body"]
 

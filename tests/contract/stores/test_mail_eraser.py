@@ -251,6 +251,57 @@ def test_a_persons_mail_goes_from_every_mailbox(stores, box):
     assert stores.eraser.next_page(a_person(EVE)) is None
 
 
+def test_audits_miss_nothing_of_a_person(stores, box):
+    """Its provider still lists each message, also where this mailbox's copy does not name them."""
+    theirs = other_box(stores)
+    save(stores, box, *(with_eve(a_new_copy(f"{number}")) for number in range(5)), a_new_copy("7"))
+    save(stores, theirs, a_new_copy("9", mailbox_id=OTHER_BOX, mail="mail-1"))
+    stores.messages.remove_copies(
+        Fence(TENANT, BOX, box.mailbox.generation), FolderId("INBOX"), [name("2")], now=NOW
+    )
+    by_runs = stores.audits.settled(TENANT, BOX)
+    erased_all(stores, a_person(EVE))
+    told = stores.audits.settled(TENANT, BOX) - by_runs
+    assert told == {name(f"{number}") for number in range(5)}
+    assert stores.audits.settled(TENANT, OTHER_BOX) == {name("9")}
+    assert stores.audits.settled(OTHER_TENANT, BOX) == frozenset()
+
+
+def test_what_audits_are_told_is_told_before_the_copy_goes(aws, monkeypatch):
+    record = connected(aws.mailboxes)
+    save(aws, record, with_eve(a_new_copy("1")))
+    erasure = a_person(EVE)
+    page = aws.eraser.next_page(erasure)
+    with monkeypatch.context() as patched:
+        patched.setattr("shared.aws.message_erasure.MessageErasure.erase", dying)
+        with pytest.raises(DiedError):
+            aws.eraser.erase(erasure, page, now=NOW)
+    assert aws.messages.live_ids(TENANT, BOX) == aws.audits.settled(TENANT, BOX) == {name("1")}
+
+
+def test_of_a_mailbox_that_is_gone_nothing_is_told_to_audits(aws):
+    """It is being erased itself, and who writes below it now might be late for that."""
+    record, theirs = connected(aws.mailboxes), other_box(aws)
+    save(aws, record, with_eve(a_new_copy("1", mail="both")))
+    save(aws, theirs, a_new_copy("9", mailbox_id=OTHER_BOX, mail="both"))
+    page = aws.eraser.next_page(a_person(EVE))
+    aws.mailboxes.disconnect(TENANT, BOX, identity_of(record.mailbox))
+    aws.erasures.begin_mailbox(an_erasure(), stands(aws.mailboxes, record.mailbox))
+    aws.eraser.erase(a_person(EVE), page, now=NOW)
+    assert aws.audits.settled(TENANT, BOX) == frozenset()
+    assert aws.audits.settled(TENANT, OTHER_BOX) == {name("9")}
+
+
+def test_copies_that_one_item_does_not_hold_are_told_to_audits_in_several(aws, monkeypatch):
+    monkeypatch.setattr("shared.aws.settled_copies._IN_ITEM", 3)
+    record = connected(aws.mailboxes)
+    save(aws, record, *(with_eve(a_new_copy(f"{number}", mail="one")) for number in range(7)))
+    erased_all(aws, a_person(EVE))
+    assert aws.audits.settled(TENANT, BOX) == {name(f"{number}") for number in range(7)}
+    parts = [item for item in aws.items() if item["sk"]["S"].startswith("settled#")]
+    assert len(parts) == 3
+
+
 def test_a_persons_addresses_are_one_person(stores, box):
     (first,) = save(stores, box, with_eve(a_new_copy("1")))
     (second,) = save(stores, box, a_new_copy("2", addresses=(ADA, BOB)))
