@@ -7,7 +7,7 @@ happens in one of five hundred.
 
 import random
 from datetime import timedelta
-from itertools import count
+from itertools import chain, combinations, count
 
 import pytest
 
@@ -316,6 +316,25 @@ def test_a_label_that_is_no_longer_chosen_has_its_mail_placed_nowhere_at_once(gm
     assert set(gmail.alive()) == {gmail.theirs.id_of(0), both}
     take_all(gmail, chosen={"INBOX", deals})
     assert len(gmail.alive()) == 4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_window_shows_what_is_in_a_chosen_folder_and_nothing_else(gmail, seed):
+    """Whatever labels a message has: what is listed too much is fetched, and by audits for ever."""
+    gmail.theirs.create_folder("Deals")
+    kinds = ("INBOX", "SENT", "Deals", "CATEGORY_UPDATES", "TRASH", "SPAM", "DRAFT")
+    for labelled in chain.from_iterable(combinations(kinds, size) for size in range(len(kinds))):
+        deliver(gmail, [1], folders=(*labelled, "STARRED"))
+    truth, rng = gmail.truth(), random.Random(seed)
+    chooseable = sorted(set().union(*truth.values()))
+    choices = [[one for one in chooseable if rng.random() < 0.5] for _ in range(10)]
+    choices += [[one for one in chooseable if one != left_out] for left_out in chooseable]
+    for chosen in choices:
+        with gmail.session() as session:
+            session.look({}, lambda folder, on=chosen: is_active(folder, on), now=NOW)
+            upto = session.baseline(labels.ALL, now=NOW)
+            window = session.list_window(labels.ALL, since=NOW - timedelta(days=9), upto=upto)
+        assert set(window) == {name for name, at in truth.items() if at & set(chosen)}, chosen
 
 
 def test_chats_are_not_mail_wherever_they_are_met(gmail):

@@ -7,11 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from shared.domain.backfill import BackfillKind
 from shared.domain.mailbox import Provider
 from shared.domain.run import RunReason
 from shared.operations.preview_backfill import preview_backfill
 from shared.operations.start_backfill import start_backfill
-from shared.ports.queues import SyncRequest
+from shared.ports.queues import AuditRequest, SyncRequest
 from tests.contract.provider_worlds import NOW
 from tests.fakes.provider import FakeMailServer
 from tests.unit.operations.machine import ADA, Machine
@@ -216,6 +217,30 @@ def test_a_label_chosen_later_brings_in_the_mail_it_has_had_all_along(filled):
     boxes[imported.place] = replace(boxes[imported.place], active_folders=("INBOX", deals))
     imported.settle()
     assert imported.held == {name: at for name, at in here.items() if at & {"INBOX", deals}}
+
+
+def test_archived_mail_that_nobody_chose_is_neither_fetched_nor_missed(filled):
+    imported = Imported(filled, days=0)
+    chosen = tuple(one.id for one in filled.folders().values() if one.id not in {"all", "archive"})
+    boxes = imported.machine.world.mailboxes
+    boxes[imported.place] = replace(boxes[imported.place], active_folders=chosen)
+    archived = {name for name, at in imported.theirs().items() if "INBOX" in at}
+    for name in archived:
+        filled.theirs.mailbox.move(name, "")
+    imported.settle()
+    filled.simulator.log.clear()
+    imported.extend(90)
+    wanted = {name for name, at in filled.truth().items() if at & set(chosen)}
+    assert set(imported.held) == wanted
+    assert len(filled.simulator.log.entries(route="messages.get")) == len(wanted)
+    for _ in range(30):
+        imported.machine.clock.advance(days=1)
+        imported.machine.audit(AuditRequest(*imported.place, imported.machine.clock.now()))
+        imported.machine.drain()
+    reports = imported.machine.audit_reports
+    assert {(report.kind, report.audit.missing) for report in reports} == {("done", 0)}
+    kinds = [one.kind for one in imported.machine.world.backfills[imported.place].values()]
+    assert kinds == [BackfillKind.IMPORT]
 
 
 def test_a_preview_announces_the_import_that_follows(gmail):

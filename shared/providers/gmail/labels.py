@@ -17,6 +17,8 @@ ALL = Folder(FolderId("all"), "All mail", FolderRole.ALL)
 ARCHIVE = Folder(FolderId("archive"), "Archive", FolderRole.ARCHIVE)
 """Mail that is nowhere else. Gmail has no label for it."""
 TRASH, SPAM, DRAFT = "TRASH", "SPAM", "DRAFT"
+ALONE = (TRASH, SPAM, DRAFT)
+"""A message with the first of these that it has is in that folder and in no other."""
 _SYSTEM = (
     Folder(FolderId("INBOX"), "INBOX", FolderRole.INBOX),
     Folder(FolderId("SENT"), "Sent", FolderRole.SENT),
@@ -52,19 +54,26 @@ def is_own(label_id: str) -> bool:
     return bool(label_id) and not _SYSTEM_LABEL.fullmatch(label_id)
 
 
+def is_place(label_id: str) -> bool:
+    """Whether a message with this label is not archived.
+
+    A category is a tab of the inbox that stays on when a message is archived.
+    """
+    return label_id in _SYSTEM_IDS or is_own(label_id)
+
+
 def folder_ids(label_ids: Collection[str]) -> frozenset[FolderId]:
     """Return the folders of a message with these labels.
 
     What is in the trash or among spam is nowhere else, as Gmail shows it, and a draft is no mail
-    yet whatever label it has. A category is a tab of the inbox that stays on when a message is
-    archived: it does not keep it from the archive. A chat is no mail: it is in none.
+    yet whatever label it has. A chat is no mail: it is in none.
     """
     if _CHAT in label_ids:
         return frozenset()
-    for alone in (TRASH, SPAM, DRAFT):
+    for alone in ALONE:
         if alone in label_ids:
             return frozenset({FolderId(alone)})
-    places = {one for one in label_ids if one in _SYSTEM_IDS or is_own(one)}
+    places = {one for one in label_ids if is_place(one)}
     categories = {one for one in label_ids if one.startswith(_CATEGORY)}
     return frozenset(FolderId(one) for one in categories | (places or {ARCHIVE.id}))
 

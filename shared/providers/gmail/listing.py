@@ -13,7 +13,7 @@ from typing import Any
 
 from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError
 from shared.domain.ids import ProviderMessageId
-from shared.providers.gmail import errors, units
+from shared.providers.gmail import errors, labels, units
 from shared.providers.gmail.api import GmailApi, objects
 from shared.providers.gmail.patience import pause
 from shared.providers.gmail.scope import Scope
@@ -53,16 +53,28 @@ class Listing:
         """Return the ids that are in an active folder, newest first; None for more than `most`.
 
         Where only some folders are active, by listing labels: fetching what is not ours to find
-        that out would cost twenty units a message.
+        that out would cost twenty units a message, and audits would miss it every time. The rules
+        are those of `labels.folder_ids`.
         """
-        found = self._list(most=most)
-        if found is None or not self.scope.off:
+        found, scope = self._list(most=most), self.scope
+        if found is None or (scope.archive and not scope.off):
             return found
-        active = self._with_any(self.scope.on)
-        if not self.scope.archive:
-            return [name for name in found if name in active]
-        inactive = self._with_any(self.scope.off) - active
-        return [name for name in found if name not in inactive]
+        on = scope.on
+        alone: dict[ProviderMessageId, bool] = {}
+        for label in scope.alone:
+            for name in self.with_label(label):
+                alone.setdefault(name, label in on)
+        elsewhere = self._with_any(filter(labels.is_place, scope.off))
+        # Where all that is in no other place is ours, only what is elsewhere need be looked for.
+        needed = elsewhere or not scope.archive
+        active = self._with_any(on) if needed else frozenset[ProviderMessageId]()
+
+        def is_ours(name: ProviderMessageId) -> bool:
+            if name in alone:
+                return alone[name]
+            return name in active or (scope.archive and name not in elsewhere)
+
+        return [name for name in found if is_ours(name)]
 
     def with_label(self, label: str) -> frozenset[ProviderMessageId]:
         """Return the ids that have a label."""

@@ -31,17 +31,25 @@ class Scope:
     @property
     def off(self) -> frozenset[str]:
         """The labels that are not; of trash, spam and drafts only what a listing would show."""
-        hidden = set() if self.spam_and_trash else {labels.TRASH, labels.SPAM}
-        hidden |= set() if self.drafts else {labels.DRAFT}
-        return frozenset(self._labels() - self.on - hidden)
+        return frozenset(self._labels() - self.on - self._hidden)
+
+    @property
+    def alone(self) -> tuple[str, ...]:
+        """Of `labels.ALONE` what a listing shows, the first to be asked first."""
+        return tuple(one for one in labels.ALONE if one not in self._hidden)
 
     @property
     def archive(self) -> bool:
-        """Whether mail without any label is to be synced."""
+        """Whether mail that is in no other place is to be synced."""
         return self._covers(labels.ARCHIVE.id)
 
     def _labels(self) -> set[str]:
         return {str(one) for one in self._folders} - {labels.ALL.id, labels.ARCHIVE.id}
+
+    @property
+    def _hidden(self) -> set[str]:
+        hidden = set() if self.spam_and_trash else {labels.TRASH, labels.SPAM}
+        return hidden if self.drafts else hidden | {labels.DRAFT}
 
     @property
     def spam_and_trash(self) -> bool:
@@ -51,8 +59,8 @@ class Scope:
 
     @property
     def drafts(self) -> bool:
-        """Whether a listing has to show drafts."""
-        return self._is_active is None or self._covers(FolderId(labels.DRAFT))
+        """Whether a listing has to show drafts; one in the trash is in the trash."""
+        return self.spam_and_trash or self._covers(FolderId(labels.DRAFT))
 
     def _covers(self, folder_id: FolderId) -> bool:
         if self._is_active is None:
