@@ -333,6 +333,7 @@ def get_message(
         mailboxes=wiring.mailboxes(),
         messages=wiring.messages(),
         contacts=wiring.contacts(),
+        attachments=wiring.attachments(),
         sanitise=wiring.sanitiser(remote_images=remote_images),
     )
     return WholeMessage.opened(message)

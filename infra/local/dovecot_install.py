@@ -6,8 +6,9 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
+
+from infra.local.packages import install
 
 _SYSTEM_PLACES = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin", "/opt/homebrew/bin")
 _BY_HAND = (
@@ -35,7 +36,7 @@ def ensure_installed() -> Path:
     """
     found = find_dovecot()
     if found is None:
-        _install()
+        install(["dovecot-imapd"], ["dovecot"], by_hand=_BY_HAND)
         found = find_dovecot()
     if found is None:
         raise SystemExit(_BY_HAND.format(why="the package was installed, but has no IMAP server."))
@@ -59,30 +60,3 @@ def _speaks_imap(program: Path) -> bool:
     prefix = program.resolve().parent.parent
     folders = ("lib/dovecot", "libexec/dovecot", "lib64/dovecot")
     return any((prefix / folder / "imap").exists() for folder in folders)
-
-
-def _install() -> None:
-    for command in _commands():
-        print("+", " ".join(command), flush=True)
-        # The package would start a server of its own on port 143; ours is another instance.
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-        done = subprocess.run(command, env=environment, check=False)
-        if done.returncode != 0:
-            raise SystemExit(_BY_HAND.format(why=f"`{' '.join(command)}` failed."))
-
-
-def _commands() -> list[list[str]]:
-    if sys.platform == "darwin":
-        if shutil.which("brew") is None:
-            raise SystemExit(_BY_HAND.format(why="Homebrew is not on PATH."))
-        return [["brew", "install", "dovecot"]]
-    if shutil.which("apt-get") is None:
-        raise SystemExit(_BY_HAND.format(why="this system has no apt-get."))
-    install = ["apt-get", "install", "-y", "--no-install-recommends", "dovecot-imapd"]
-    commands = [["apt-get", "update"], install]
-    if os.geteuid() == 0:
-        return commands
-    sudo = ["sudo", "--non-interactive"]
-    if shutil.which("sudo") is None or subprocess.run([*sudo, "true"], check=False).returncode:
-        raise SystemExit(_BY_HAND.format(why="this needs root, or sudo without a password."))
-    return [[*sudo, "env", "DEBIAN_FRONTEND=noninteractive", *command] for command in commands]

@@ -4,8 +4,10 @@ This is the one door out: bodies are stored as received, so that a better list p
 too.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from html import escape
+from urllib.parse import unquote, urlsplit
 
 import nh3
 
@@ -43,8 +45,23 @@ _ATTRIBUTES = {
 _SCHEMES = frozenset({"http", "https", "mailto", "tel", "cid"})
 _LINK_REL = "noopener noreferrer nofollow"
 _MOST_PASSES = 4
+_MOST_INLINE_IMAGES = 200
+"""Places of pictures that become links: a link may be two kilobytes long, a `cid:` ten letters."""
 _MOST_PLAIN = 200_000
 """Characters shown of HTML that is not parsed: nobody reads more of what was made to be dear."""
+
+Inline = Callable[[str], str | None]
+
+
+def _policy(images: str) -> str:
+    # Styles are the reader's own: of the sender's none is left.
+    return (
+        f"default-src 'none'; img-src {images}; style-src 'unsafe-inline'; form-action 'none';"
+        " base-uri 'none'"
+    )
+
+
+NOTHING_LOADS = _policy("'none'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +74,73 @@ class Sanitised:
     html: str
     blocked_images: int
     cut: bool = False
+    content_security_policy: str = NOTHING_LOADS
+    """What the frame it is shown in may load: its inline images, and remote ones if asked for."""
 
 
-def sanitise(html: str, *, remote_images: bool = False) -> Sanitised:
+@dataclass(slots=True)
+class _Images:
+    """Which sources of images stay, and what becomes of them."""
+
+    remote: bool
+    inline: Inline
+    links: dict[str, str | None] = field(default_factory=dict)
+    placed: int = 0
+    blocked: int = 0
+
+    def source(self, value: str) -> str | None:
+        """Return what an image's source becomes, or None where it is taken out."""
+        url = value.strip()
+        scheme = url[:8].lower()
+        if scheme.startswith("cid:"):
+            return self._inline(url) or value
+        # The second pass meets the links the first one made.
+        if url in self.links.values() or (
+            self.remote and scheme.startswith(("http://", "https://"))
+        ):
+            return value
+        self.blocked += 1
+        return None
+
+    def _inline(self, url: str) -> str | None:
+        name = unquote(url[len("cid:") :]).strip("<> ")
+        if name not in self.links:
+            self.links[name] = self.inline(name)
+        link = self.links[name]
+        self.placed += link is not None
+        return link if self.placed <= _MOST_INLINE_IMAGES else None
+
+    def policy(self) -> str:
+        """Return the policy of a frame that loads these and nothing else."""
+        parts = [urlsplit(link) for link in self.links.values() if link]
+        sources = dict.fromkeys(f"{part.scheme}://{part.netloc}" for part in parts)
+        if self.remote:
+            sources |= {"http:": None, "https:": None}
+        return _policy(" ".join(sources) or "'none'")
+
+
+def sanitise(
+    html: str, *, remote_images: bool = False, inline: Inline = lambda _: None
+) -> Sanitised:
     """Return `html` reduced to the allow-list.
 
     `remote_images` keeps images of the web, by which a sender learns that and where the mail was
-    read. What is too large, too deep or too dear to be parsed comes back as the beginning of its
-    plain text.
+    read. `inline` returns a link to the part of the message with a Content-ID, or None; it takes
+    the place of the `cid:` address. What is too large, too deep or too dear to be parsed comes back
+    as the beginning of its plain text.
     """
     html = html.replace("\0", "")
     if not is_harmless(html):
         return _plain(html[:MAX_HTML_CHARACTERS], 0)
-    clean, blocked = _clean(html, remote_images=remote_images)
+    images = _Images(remote_images, inline)
+    clean = _clean(html, images)
+    blocked = images.blocked
     # Parsing what was written can move a stray table row once more; the reader's parser must not be
     # the first to do so.
     for _ in range(_MOST_PASSES):
-        again, _ = _clean(clean, remote_images=remote_images)
+        again = _clean(clean, images)
         if again == clean:
-            return Sanitised(clean, blocked)
+            return Sanitised(clean, blocked, content_security_policy=images.policy())
         clean = again
     return _plain(clean, blocked)
 
@@ -87,22 +152,11 @@ def _plain(html: str, blocked_images: int) -> Sanitised:
     return Sanitised(shown, blocked_images, cut=len(text) > _MOST_PLAIN)
 
 
-def _clean(html: str, *, remote_images: bool) -> tuple[str, int]:
-    blocked = 0
-
+def _clean(html: str, images: _Images) -> str:
     def allowed(element: str, attribute: str, value: str) -> str | None:
-        nonlocal blocked
-        if element != "img" or attribute != "src":
-            return value
-        scheme = value.lstrip()[:8].lower()
-        if scheme.startswith("cid:"):
-            return value
-        if remote_images and scheme.startswith(("http://", "https://")):
-            return value
-        blocked += 1
-        return None
+        return images.source(value) if (element, attribute) == ("img", "src") else value
 
-    clean = nh3.clean(
+    return nh3.clean(
         html,
         tags=_TAGS,
         clean_content_tags=_CONTENT_TOO,
@@ -112,4 +166,3 @@ def _clean(html: str, *, remote_images: bool) -> tuple[str, int]:
         url_schemes=_SCHEMES,
         url_relative="deny",
     )
-    return clean, blocked

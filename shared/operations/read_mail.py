@@ -54,9 +54,21 @@ class SafeHtml(Protocol):
         """Whether this is only the beginning of its text."""
         ...
 
+    @property
+    def content_security_policy(self) -> str:
+        """What the frame it is shown in may load."""
+        ...
 
-Sanitise = Callable[[str], SafeHtml]
-"""Makes HTML as received safe to be shown."""
+
+class Sanitise(Protocol):
+    """Makes HTML as received safe to be shown."""
+
+    def __call__(self, html: str, *, inline: Callable[[str], str | None]) -> SafeHtml:
+        """Return `html` made safe.
+
+        `inline` returns a link to the part of the message with a Content-ID, or None.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,8 @@ class OpenedMessage:
     html: str | None = None
     """Sanitised."""
     blocked_images: int = 0
+    content_security_policy: str | None = None
+    """Of the frame that `html` is shown in."""
     cut: bool = False
     """Whether text or HTML is too large to be answered whole."""
 
@@ -172,9 +186,12 @@ def read_message(
     mailboxes: MailboxStore,
     messages: MessageStore,
     contacts: ContactStore,
+    attachments: AttachmentStore,
     sanitise: Sanitise,
 ) -> OpenedMessage:
     """Return one message, with its body where access is full.
+
+    The images it brings along are links that work for `LINK_SECONDS`.
 
     Raises `RequestError(MESSAGE_NOT_FOUND)`.
     """
@@ -186,7 +203,10 @@ def read_message(
         return OpenedMessage(view)
     text, quoted = split_quoted(beginning(body.text))
     # The one door through which HTML leaves: it is stored as received.
-    safe = sanitise(body.html) if body.html else None
+    safe = None
+    if body.html:
+        inline = _inline_links(viewer, view.message, attachments=attachments)
+        safe = sanitise(body.html, inline=inline)
     return OpenedMessage(
         view,
         text,
@@ -194,6 +214,7 @@ def read_message(
         # A piece of HTML is none: its text is there to be read instead.
         safe.html if safe and fits(safe.html) else None,
         safe.blocked_images if safe else 0,
+        safe.content_security_policy if safe else None,
         cut=not fits(body.text) or (safe is not None and (safe.cut or not fits(safe.html))),
     )
 
@@ -217,22 +238,42 @@ def link_attachment(
     view = _view(viewer, message_id, mailboxes=mailboxes, messages=messages, contacts=contacts)
     # Without full access `redact` has left no attachment to find.
     parts = view.message.attachments if view else ()
-    # Every copy has them all: they are stored before it is noted on the message.
-    holders = sorted(view.message.copies) if view else []
-    if not (holders and 0 <= number < len(parts)):
+    if view is None or not 0 <= number < len(parts):
         raise RequestError(ErrorCode.ATTACHMENT_NOT_FOUND)
-    part = parts[number]
-    if part.digest is None:
+    url = _link(viewer, view.message, parts[number], attachments=attachments)
+    if url is None:
         raise RequestError(ErrorCode.ATTACHMENT_NOT_FOUND)
-    url = attachments.link(
+    return AttachmentLink(parts[number], url, clock.now() + timedelta(seconds=LINK_SECONDS))
+
+
+def _inline_links(
+    viewer: Viewer, message: Message, *, attachments: AttachmentStore
+) -> Callable[[str], str | None]:
+    # Of two parts with one id the first counts, as it does for mail programs.
+    parts = {part.content_id: part for part in reversed(message.attachments) if part.content_id}
+
+    def inline(content_id: str) -> str | None:
+        part = parts.get(content_id)
+        return None if part is None else _link(viewer, message, part, attachments=attachments)
+
+    return inline
+
+
+def _link(
+    viewer: Viewer, message: Message, part: StoredAttachment, *, attachments: AttachmentStore
+) -> str | None:
+    """Return a link to an attachment of a message they may see, or None where it was not kept."""
+    if part.digest is None or not message.copies:
+        return None
+    return attachments.link(
         viewer.tenant_id,
         part.digest,
-        holder=holders[0],
+        # Every copy has them all: they are stored before it is noted on the message.
+        holder=min(message.copies),
         filename=part.filename,
         content_type=part.content_type,
         seconds=LINK_SECONDS,
     )
-    return AttachmentLink(part, url, clock.now() + timedelta(seconds=LINK_SECONDS))
 
 
 def _view(

@@ -99,6 +99,8 @@ class WholeMessage(MessageShown):
     """
     blocked_images: int
     """How many remote pictures were left out of `html`."""
+    content_security_policy: str | None
+    """What the frame that `html` is shown in may load: the README has the frame."""
     cut: bool
     """Whether text or HTML was too large, or the HTML too dear to clean, to be answered whole."""
     attachments: list[AttachmentShown]
@@ -114,6 +116,7 @@ class WholeMessage(MessageShown):
             quoted_text=message.quoted_text,
             html=message.html,
             blocked_images=message.blocked_images,
+            content_security_policy=message.content_security_policy,
             cut=message.cut,
             attachments=[_attachment(n, part) for n, part in enumerate(parts)],
             headers=dict(message.view.message.headers),

@@ -342,6 +342,7 @@ def test_a_whole_message_with_safe_html_and_quoted_text(app):
     assert body["text"] == "Yes.\n\n"
     assert body["text"] + body["quoted_text"] == text
     assert body["html"] == "<p>Yes</p>"
+    assert body["content_security_policy"].startswith("default-src 'none'; img-src 'none';")
     assert body["attachments"][0] == {
         "n": 0, "filename": "offer.pdf", "content_type": "application/pdf", "size": 9,
         "inline": False, "content_id": None, "missing": None,

@@ -108,7 +108,8 @@ def opened(world: World, viewer, message):
         mailboxes=InMemoryMailboxStore(world),
         messages=InMemoryMessageStore(world),
         contacts=InMemoryContactStore(world),
-        sanitise=lambda html: Sanitised(html, 0),
+        attachments=InMemoryAttachmentStore(world),
+        sanitise=lambda html, *, inline: Sanitised(html, 0),
     )
 
 

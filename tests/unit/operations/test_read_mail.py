@@ -62,8 +62,15 @@ def thread_page(world, viewer, thread_id, *, after=None, limit=100):
     return read_thread(viewer, thread_id, after=after, limit=limit, **ports(world))
 
 
-def safe(html):
+def safe(html, *, inline):
     return Sanitised(f"safe:{html}", 2)
+
+
+def opened_by(world, viewer, message_id, sanitise=safe):
+    attachments = InMemoryAttachmentStore(world)
+    return read_message(
+        viewer, message_id, sanitise=sanitise, attachments=attachments, **ports(world)
+    )
 
 
 @pytest.mark.parametrize("access", [Access.METADATA, Access.SUBJECT, Access.FULL])
@@ -86,7 +93,7 @@ def test_a_personal_mailboxs_mail_with_a_contact_is_shown_at_its_level(world, vi
     box = add_mailbox(world, "A", visibility=visibility)
     add_contact(world, "c", "cleo@client.example")
     message = store(world, box, message_of("a", attachments=(PART,)), text="words")
-    opened = read_message(viewer, message.id, sanitise=safe, **ports(world))
+    opened = opened_by(world, viewer, message.id)
     expected = Access.FULL if viewer is ANN else Access[visibility.name]
     assert opened.view.access is expected
     assert (opened.text == "words") == (expected is Access.FULL)
@@ -111,7 +118,7 @@ def test_a_blind_copy_shows_its_contact_to_nobody_who_may_not_see_it(world, visi
         return {view.message.id for view in page.items}
 
     def contacts_shown(viewer):
-        return read_message(viewer, both.id, sanitise=safe, **ports(world)).view.contacts
+        return opened_by(world, viewer, both.id).view.contacts
 
     is_full = visibility is Visibility.FULL
     assert on_timeline(ANN, "secret") == {both.id, alone.id}
@@ -121,7 +128,7 @@ def test_a_blind_copy_shows_its_contact_to_nobody_who_may_not_see_it(world, visi
     assert contacts_shown(BOB) == (("c", "secret") if is_full else ("c",))
     if not is_full:
         with pytest.raises(RequestError):
-            read_message(BOB, alone.id, sanitise=safe, **ports(world))
+            opened_by(world, BOB, alone.id)
 
 
 def test_a_blind_copy_who_is_to_be_answered_is_on_no_timeline_of_others(world):
@@ -140,9 +147,9 @@ def test_the_most_open_mailbox_that_holds_it_decides(world):
     message = message_of("a")
     store(world, personal, message)
     with pytest.raises(RequestError):
-        read_message(ANN, message.id, sanitise=safe, **ports(world))
+        opened_by(world, ANN, message.id)
     store(world, team, message)
-    assert read_message(ANN, message.id, sanitise=safe, **ports(world)).text == "Hello"
+    assert opened_by(world, ANN, message.id).text == "Hello"
 
 
 def test_a_thread_shows_each_message_at_its_own_level(world):
@@ -186,10 +193,10 @@ def test_the_pages_of_a_long_thread_lose_nothing_and_show_nothing_twice(world, l
 def test_a_message_without_html_or_body(world):
     box = add_mailbox(world, "A")
     message = store(world, box, message_of("a"), html=None)
-    opened = read_message(ANN, message.id, sanitise=safe, **ports(world))
+    opened = opened_by(world, ANN, message.id)
     assert (opened.html, opened.blocked_images, opened.quoted_text) == (None, 0, None)
     world.bodies.clear()
-    assert read_message(ANN, message.id, sanitise=safe, **ports(world)).text is None
+    assert opened_by(world, ANN, message.id).text is None
 
 
 @pytest.mark.parametrize("letter", ['"', "\\", "\x01", "\n", "&", ">", "x", "\U0001f600"])
@@ -197,7 +204,7 @@ def test_the_largest_body_makes_an_answer_that_can_be_sent(world, letter):
     box = add_mailbox(world, "A")
     body = letter * (MAX_BODY_BYTES // len(letter.encode()))
     message = store(world, box, message_of("a"), text=body, html=body)
-    opened = read_message(ANN, message.id, sanitise=sanitise, **ports(world))
+    opened = opened_by(world, ANN, message.id, sanitise)
     answer = WholeMessage.opened(opened).model_dump_json()
     assert len(json.dumps({"body": answer}, ensure_ascii=False).encode()) < 5_000_000
     assert body.startswith(opened.text)
@@ -208,7 +215,7 @@ def test_the_largest_body_makes_an_answer_that_can_be_sent(world, letter):
 @pytest.mark.parametrize("name", ["x", "m" + "a" * 48, "t" + "a" * 24, "m#" + "a" * 47])
 def test_an_id_of_no_message_is_unknown(world, name):
     with pytest.raises(RequestError) as caught:
-        read_message(ANN, MessageId(name), sanitise=safe, **ports(world))
+        opened_by(world, ANN, MessageId(name))
     assert caught.value.code is ErrorCode.MESSAGE_NOT_FOUND
 
 
@@ -228,6 +235,27 @@ def test_an_attachment_needs_full_access_and_content(world):
     assert code_of(1) is ErrorCode.ATTACHMENT_NOT_FOUND
     link = link_attachment(ANN, message.id, 0, **ports(world), **rest)
     assert (link.expires_at - FixedClock().now()).total_seconds() == 300
+
+
+def test_images_a_message_brings_along_are_links(world):
+    box = add_mailbox(world, "A")
+    logo = StoredAttachment("l.png", "image/png", 3, inline=True, content_id="logo@x", digest="d")
+    lost = StoredAttachment("m.png", "image/png", 3, content_id="lost@x", missing="too_large")
+    html = '<img src="cid:logo@x"><img src="cid:lost@x"><img src="cid:other"><img src="https://x.example">'
+    message = store(world, box, message_of("a", attachments=(PART, logo, lost)), html=html)
+    opened = opened_by(world, ANN, message.id, sanitise)
+    link = InMemoryAttachmentStore(world).link(
+        box.tenant_id,
+        "d",
+        holder=next(iter(world.messages[box.tenant_id, message.id].copies)),
+        filename="l.png",
+        content_type="image/png",
+        seconds=300,
+    )
+    assert f'<img src="{link.replace("&", "&amp;")}">' in opened.html
+    assert '<img src="cid:lost@x"><img src="cid:other"><img>' in opened.html
+    assert "img-src https://objects.invalid;" in opened.content_security_policy
+    assert opened.blocked_images == 1
 
 
 # ---- search ----
