@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -19,10 +20,11 @@ from shared.domain.message import Body, Flags, Participant, ParticipantRole, Sto
 from tests.fakes.values import a_new_copy
 
 
+@cache
 def noise(length: int) -> str:
     """Text that does not shrink when it is compressed."""
-    rng = random.Random(length)
-    return "".join(chr(rng.randrange(0x4E00, 0x9000)) for _ in range(length))
+    letters = random.Random(length).choices(range(0x4E00, 0x9000), k=length)
+    return "".join(map(chr, letters))
 
 
 def read_back(packed, message):
@@ -30,26 +32,31 @@ def read_back(packed, message):
     return raw, message_of(raw)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"subject": noise(1_000_000)},
-        {"snippet": noise(500_000)},
-        {"references": tuple(noise(300) for _ in range(20_000))},
-        {"internet_message_id": noise(900_000), "in_reply_to": noise(900_000)},
-        {"headers": {f"x-{n}": noise(5_000) for n in range(200)}},
-        {
-            "participants": tuple(
-                Participant(ParticipantRole.TO, f"{noise(60)}@{n}.example", noise(2_000))
-                for n in range(3_000)
-            )
-        },
-        {"attachments": tuple(StoredAttachment(noise(4_000), "a/b", 1) for _ in range(3_000))},
-    ],
-    ids=lambda changes: next(iter(changes)),
-)
-def test_a_monstrous_message_is_cut_marked_and_still_read(changes):
-    new = a_new_copy(**changes)
+# Made when asked for: whoever collects the tests makes none.
+MONSTERS = {
+    "subject": lambda: {"subject": noise(1_000_000)},
+    "snippet": lambda: {"snippet": noise(500_000)},
+    "references": lambda: {"references": tuple(noise(300) for _ in range(20_000))},
+    "internet_message_id": lambda: {
+        "internet_message_id": noise(900_000),
+        "in_reply_to": noise(900_000),
+    },
+    "headers": lambda: {"headers": {f"x-{n}": noise(5_000) for n in range(200)}},
+    "participants": lambda: {
+        "participants": tuple(
+            Participant(ParticipantRole.TO, f"{noise(60)}@{n}.example", noise(2_000))
+            for n in range(3_000)
+        )
+    },
+    "attachments": lambda: {
+        "attachments": tuple(StoredAttachment(noise(4_000), "a/b", 1) for _ in range(3_000))
+    },
+}
+
+
+@pytest.mark.parametrize("monster", MONSTERS)
+def test_a_monstrous_message_is_cut_marked_and_still_read(monster):
+    new = a_new_copy(**MONSTERS[monster]())
     packed = pack_message(new.message, new.body)
     assert len(packed.content) <= LARGEST_CONTENT_BYTES
     _, message = read_back(packed, new.message)
