@@ -51,6 +51,7 @@ def _audit(request: AuditRequest) -> None:
             queues=wiring.queues(),
             provider_of=wiring.provider_of,
             clock=wiring.clock(),
+            rng=wiring.rng(),
         ),
     )
     if report.error is not None:

@@ -11,6 +11,7 @@ Dying anywhere before 5 repeats it: a repair has its id from the request, so tha
 found again. What cannot be finished is left to the next day's audit, which looks there again.
 """
 
+import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -63,6 +64,7 @@ class AuditPorts:
     queues: WorkQueues
     provider_of: Callable[[Provider], MailProvider]
     clock: Clock
+    rng: random.Random
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,7 @@ def _compare(begun: _Begun, ports: AuditPorts) -> Compared:
             messages=ports.messages,
             audits=ports.audits,
             clock=ports.clock,
+            rng=ports.rng,
             parts_begin_for=PARTS_BEGIN_FOR,
         )
         return comparison.of(begun.windows, parts=begun.walk.parts)

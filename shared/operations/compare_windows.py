@@ -6,6 +6,7 @@ has yet to tell of it: what happened after the position sync stands at is sync's
 we hold and the provider does not list, the message itself has the last word.
 """
 
+import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from datetime import datetime, timedelta
 from shared.domain.audit import Window, parts_of
 from shared.domain.capabilities import CAPABILITIES
 from shared.domain.cursor import Cursor
-from shared.domain.errors import CursorExpiredError, ErrorCode, RetryLaterError
+from shared.domain.errors import ConflictError, CursorExpiredError, ErrorCode, RetryLaterError
 from shared.domain.folders import Folder, is_active, is_wanted
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.lease import Fence
@@ -87,6 +88,7 @@ class Comparison:
     messages: MessageStore
     audits: AuditStore
     clock: Clock
+    rng: random.Random
     parts_begin_for: timedelta
     """So long after the beginning no further part is begun but the first of a window."""
 
@@ -226,7 +228,9 @@ class Comparison:
             found.missing[place.folder.id] = tuple(name for name in believed if name in still)
         left = sorted(name for name in extra if name not in told)
         found.extra += len(left)
-        found.mended += self._mend(place, left[:MOST_ASKED_FOR], look)
+        # Others each time: what can never be mended stays in the way of none.
+        asked = self.rng.sample(left, min(len(left), MOST_ASKED_FOR))
+        found.mended += self._mend(place, asked, look)
 
     def _told_since(self, place: _Place) -> set[ProviderMessageId] | None:
         """Return what sync is yet to be told of, or None where that cannot be known now."""
@@ -249,7 +253,8 @@ class Comparison:
     def _mend(self, place: _Place, names: Sequence[ProviderMessageId], look: Look) -> int:
         """Put copies where their messages say they are; return how many were elsewhere.
 
-        Not while sync is at work or has been: it may just have been told better.
+        Not where sync is at work or has been, or begins before it is written: it may just have been
+        told better.
         """
         folders = {folder.id: folder for folder in look.folders}
         placed: dict[ProviderMessageId, frozenset[FolderId]] = {}
@@ -260,19 +265,25 @@ class Comparison:
             elif one.folder_ids is not None:
                 is_ours = is_wanted(one.folder_ids, folders, self.mailbox.active_folders)
                 placed[one.provider_message_id] = one.folder_ids if is_ours else frozenset()
-        if not placed or self._sync_is_here(place):
+        fence = self._before_next_run(place) if placed else None
+        if fence is None:
             return 0
-        fence = Fence(self.mailbox.tenant_id, self.mailbox.id, self.mailbox.generation)
-        return self.messages.place_copies(fence, placed, now=self.clock.now())
+        try:
+            return self.messages.place_copies(fence, placed, now=self.clock.now())
+        except ConflictError:
+            return 0
 
-    def _sync_is_here(self, place: _Place) -> bool:
+    def _before_next_run(self, place: _Place) -> Fence | None:
+        """Return a fence that the next run passes, or None where one is or was here."""
         tenant_id, mailbox_id = self.mailbox.tenant_id, self.mailbox.id
         record = self.mailboxes.get(tenant_id, mailbox_id)
         if record is None or record.run_state.lease_owner is not None:
-            return True
+            return None
         here = self.states[place.folder.id].cursor
         stands = self.mailboxes.folders(tenant_id, mailbox_id)
-        return all((one.folder.id, one.cursor) != (place.folder.id, here) for one in stands)
+        if all((one.folder.id, one.cursor) != (place.folder.id, here) for one in stands):
+            return None
+        return Fence(tenant_id, mailbox_id, self.mailbox.generation, record.run_state.fence)
 
 
 def _is_inside(at: datetime, part: Window) -> bool:

@@ -13,8 +13,10 @@ from shared.domain.run import RunReason
 from shared.operations.preview_backfill import preview_backfill
 from shared.operations.start_backfill import start_backfill
 from shared.ports.queues import AuditRequest, SyncRequest
+from shared.providers.gmail.session import GmailSession
 from tests.contract.provider_worlds import NOW
 from tests.fakes.provider import FakeMailServer
+from tests.fakes.stores import InMemoryMessageStore
 from tests.unit.operations.machine import ADA, Machine
 
 PLACES = ["INBOX", "SENT", "Deals", "SPAM", "TRASH", "DRAFT"]
@@ -102,6 +104,13 @@ class Imported:
             if self.poll().kind == "idle":
                 return
         raise AssertionError("never idle")
+
+    def audit_for(self, *, days):
+        for _ in range(days):
+            self.machine.clock.advance(days=1)
+            self.machine.audit(AuditRequest(*self.place, self.machine.clock.now()))
+            self.machine.drain()
+        return self.machine.audit_reports[-days:]
 
     @property
     def copies(self):
@@ -233,14 +242,36 @@ def test_archived_mail_that_nobody_chose_is_neither_fetched_nor_missed(filled):
     wanted = {name for name, at in filled.truth().items() if at & set(chosen)}
     assert set(imported.held) == wanted
     assert len(filled.simulator.log.entries(route="messages.get")) == len(wanted)
-    for _ in range(30):
-        imported.machine.clock.advance(days=1)
-        imported.machine.audit(AuditRequest(*imported.place, imported.machine.clock.now()))
-        imported.machine.drain()
-    reports = imported.machine.audit_reports
+    reports = imported.audit_for(days=30)
     assert {(report.kind, report.audit.missing) for report in reports} == {("done", 0)}
     kinds = [one.kind for one in imported.machine.world.backfills[imported.place].values()]
     assert kinds == [BackfillKind.IMPORT]
+
+
+def test_what_sync_writes_while_an_audit_mends_a_copy_is_the_last_word(filled, monkeypatch):
+    imported = Imported(filled, days=90)
+    in_inbox = {name for name, at in imported.held.items() if at == {"INBOX"}}
+    one = max(in_inbox, key=lambda name: imported.copies[name].received_at)
+    # Ours lies elsewhere and nobody told: the provider lists it nowhere, and hands it over.
+    copies = imported.machine.world.copies[imported.place]
+    copies[one] = replace(copies[one], folder_ids=frozenset({"SENT"}))
+    listed, place = GmailSession.list_window, InMemoryMessageStore.place_copies
+
+    def forgetful(session, *given, **named):
+        return tuple(name for name in listed(session, *given, **named) if name != one)
+
+    def sync_first(store, fence, placed, **named):
+        monkeypatch.setattr(InMemoryMessageStore, "place_copies", place)
+        assert placed == {one: {"INBOX"}}
+        filled.theirs.mailbox.move(one, "Deals")
+        assert imported.poll().kind == "done"
+        return place(store, fence, placed, **named)
+
+    monkeypatch.setattr(GmailSession, "list_window", forgetful)
+    monkeypatch.setattr(InMemoryMessageStore, "place_copies", sync_first)
+    (report,) = imported.audit_for(days=1)
+    assert (report.audit.extra, report.audit.mended) == (1, 0)
+    assert imported.held == imported.theirs()
 
 
 def test_a_preview_announces_the_import_that_follows(gmail):

@@ -282,6 +282,7 @@ class Machine:
                 queues=self.guarded_queues,
                 provider_of=lambda _provider: self.server,
                 clock=self.clock,
+                rng=self.rng,
             ),
         )
         self.audit_reports.append(report)

@@ -11,6 +11,7 @@ from shared.domain.lease import Fence
 from shared.domain.mailbox import MailboxStatus
 from shared.domain.run import RunReason
 from shared.domain.schedule import is_audit_minute, slot_of
+from shared.operations import compare_windows
 from shared.operations.schedule_sync import schedule_sync
 from shared.operations.start_backfill import BackfillAction, change_backfill, start_backfill
 from shared.ports.queues import AuditRequest, SyncRequest
@@ -380,6 +381,26 @@ def test_a_copy_the_provider_does_hand_over_stays(audited, monkeypatch):
     found = audited.audit().audit
     assert (found.extra, found.mended) == (1, 0)
     assert name in audited.live
+
+
+def test_copies_that_cannot_be_mended_do_not_keep_the_others_from_it(audited, monkeypatch):
+    monkeypatch.setattr(compare_windows, "MOST_ASKED_FOR", 2)
+    list_window = FakeSession.list_window
+    there = {audited.deliver(number) for number in range(500, 510)}
+    audited.poll()
+    # Last of them by name; what is there stays in the way of nobody.
+    last = max(there)
+    forget(audited, last)
+
+    def forgetful(session, *given, **named):
+        return tuple(one for one in list_window(session, *given, **named) if one not in there)
+
+    monkeypatch.setattr(FakeSession, "list_window", forgetful)
+    for _ in range(60):
+        audited.machine.clock.advance(minutes=1)
+        audited.audit()
+    assert audited.copies[last].removed_at is not None
+    assert audited.live == audited.theirs
 
 
 def test_a_deletion_sync_is_about_to_hear_of_is_no_difference(audited):
