@@ -37,6 +37,7 @@ from tests.fakes.audits import InMemoryAuditStore
 from tests.fakes.erasures import InMemoryErasureStore, InMemoryMailEraser
 from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.moto_dynamodb import make_atomic
+from tests.fakes.quick_moto import make_quick
 from tests.fakes.slots import InMemoryChunkSlots
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
@@ -49,6 +50,7 @@ from tests.fakes.stores import (
 )
 
 make_atomic()
+make_quick()
 
 TABLE, BUCKET = "mailroom-test", "mailroom-test-bucket"
 REGION = "eu-central-1"

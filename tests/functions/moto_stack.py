@@ -25,9 +25,11 @@ from tests.fakes.deployment import Deployment, context
 from tests.fakes.mail import FOLDERS
 from tests.fakes.moto_dynamodb import make_atomic
 from tests.fakes.provider import FakeMailServer
+from tests.fakes.quick_moto import make_quick
 from tests.infra.template_text import translated
 
 make_atomic()
+make_quick()
 
 WORKERS = {"sync": sync_mailbox, "plan": plan_backfill, "chunk": run_backfill_chunk}
 QUEUES = (*WORKERS, "erase")
