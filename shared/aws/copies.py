@@ -18,8 +18,9 @@ from shared.aws.message_items import (
     flag_bits,
     folders_value,
 )
-from shared.aws.table import MOST_IN_TRANSACTION, Raw, Table
-from shared.aws.tables import copy_key, copy_sk, mailbox_pk, state_key, unescape
+from shared.aws.table import MOST_IN_TRANSACTION, Raw, Table, raw_key
+from shared.aws.tables import Key, copy_key, copy_sk, mailbox_pk, state_key, unescape
+from shared.domain.errors import StoreThrottledError
 from shared.domain.ids import FolderId, MailboxId, ProviderMessageId, TenantId
 from shared.domain.lease import Fence
 from shared.domain.message import Copy, Flags
@@ -27,8 +28,8 @@ from shared.domain.message import Copy, Flags
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-_COPIES_IN_TRANSACTION = MOST_IN_TRANSACTION - 1
-"""Beside the check of the fence."""
+_COPIES_IN_TRANSACTION = MOST_IN_TRANSACTION - 2
+"""Beside the checks of the fence and of the note."""
 
 Writes = Mapping[ProviderMessageId, "TransactWriteItemTypeDef"]
 
@@ -39,12 +40,17 @@ class CopyItems:
 
     table: Table
 
-    def add(self, fence: Fence, copies: Iterable[Copy]) -> frozenset[ProviderMessageId]:
-        """Add copies, reviving removed ones; return the ids that had no live copy before."""
+    def add(
+        self, fence: Fence, copies: Iterable[Copy], *, note: Key
+    ) -> frozenset[ProviderMessageId]:
+        """Add copies, reviving removed ones; return the ids that had no live copy before.
+
+        `note`: by which who erases one of their messages tells that its content is going. Raises
+        `StoreThrottledError` then: it is to be written again once that is over.
+        """
         wanted = {copy.provider_message_id: copy for copy in copies}
-        present = self._write(
-            fence, {name: self._addition(fence.tenant_id, copy) for name, copy in wanted.items()}
-        )
+        additions = {name: self._addition(fence.tenant_id, copy) for name, copy in wanted.items()}
+        present = self._write(fence, additions, note)
         if not present:
             return frozenset(wanted)
         stored = self.read(fence.tenant_id, fence.mailbox_id, sorted(present))
@@ -53,7 +59,7 @@ class CopyItems:
             name: self._revival(fence.tenant_id, wanted[name], copy)
             for name, copy in removed.items()
         }
-        lost = self._write(fence, revivals)
+        lost = self._write(fence, revivals, note)
         newer = {
             name: wanted[name].flags
             for name, copy in stored.items()
@@ -155,24 +161,38 @@ class CopyItems:
         found = self.table.query(pk, prefix=copy_sk(""), attributes="sk,x")
         return frozenset(name_of_copy(raw["sk"]["S"]) for raw in found if "x" not in raw)
 
-    def _write(self, fence: Fence, writes: Writes) -> frozenset[ProviderMessageId]:
+    def _write(
+        self, fence: Fence, writes: Writes, note: Key | None = None
+    ) -> frozenset[ProviderMessageId]:
         """Write in transactions that check the fence; return the ids whose condition failed."""
-        check = self.table.check_operation(
-            state_key(fence.tenant_id, fence.mailbox_id), still_holds(fence)
-        )
+        state = state_key(fence.tenant_id, fence.mailbox_id)
+        checks = [self.table.check_operation(state, still_holds(fence))]
+        checks += [self._unclaimed(note)] if note else []
         refused: set[ProviderMessageId] = set()
         names = list(writes)
         for start in range(0, len(names), _COPIES_IN_TRANSACTION):
             left = names[start : start + _COPIES_IN_TRANSACTION]
             while left:
-                failed = self.table.transact([check, *(writes[name] for name in left)])
+                failed = self.table.transact([*checks, *(writes[name] for name in left)])
                 if 0 in failed:
                     raise stale("fence")
+                if note and 1 in failed:
+                    raise StoreThrottledError(cause="a message of these was erased meanwhile")
                 if not failed:
                     break
-                refused.update(name for at, name in enumerate(left, 1) if at in failed)
-                left = [name for at, name in enumerate(left, 1) if at not in failed]
+                first = len(checks)
+                refused.update(name for at, name in enumerate(left, first) if at in failed)
+                left = [name for at, name in enumerate(left, first) if at not in failed]
         return frozenset(refused)
+
+    def _unclaimed(self, note: Key) -> "TransactWriteItemTypeDef":
+        return {
+            "ConditionCheck": {
+                "TableName": self.table.name,
+                "Key": raw_key(note),
+                "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(z)",
+            }
+        }
 
     def _addition(self, tenant_id: TenantId, copy: Copy) -> "TransactWriteItemTypeDef":
         return {

@@ -13,7 +13,7 @@ receipt already.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 
@@ -40,14 +40,19 @@ from shared.aws.tables import (
     Key,
     PointerItem,
     address_pk,
+    at_sk,
     copy_sk,
     mailbox_pk,
     mailboxes_pk,
     unescape,
 )
-from shared.aws.tables_of_dead_letters import LETTER_PREFIX, letter_of_raw_object
-from shared.aws.tables_of_erasures import WRITING_PREFIX, unpacked_ids
-from shared.domain.erasure import Erased, Erasure
+from shared.aws.tables_of_dead_letters import (
+    LETTER_PREFIX,
+    DeadLetterItem,
+    letter_of_raw_object,
+)
+from shared.aws.tables_of_erasures import WRITING_PREFIX, is_noted_before, unpacked_ids
+from shared.domain.erasure import Erased, Erasure, KeepsOut
 from shared.domain.errors import ConflictError, ErrorCode
 from shared.domain.ids import Address, ContactId, MailboxId, MessageId
 from shared.ports.erasures import ErasePage
@@ -57,6 +62,8 @@ ITEMS_IN_PAGE = 50
 OBJECTS_IN_PAGE = 1_000
 _WORKERS = 8
 _NONE: frozenset[MessageId] = frozenset()
+_EVER = datetime(9999, 1, 1, tzinfo=UTC)
+_LAST = "\U0010ffff"
 
 Names = Mapping[Key, frozenset[MessageId]]
 """Items, each with the messages that must be gone before it may go."""
@@ -122,8 +129,10 @@ class DynamoMailEraser:
             self.table, self._objects, erasure.tenant_id, erasure.mailbox_id, self._workers
         )
 
-    def _some(self, pk: str, prefix: str = "") -> list[Raw]:
-        return list(islice(self.table.query(pk, prefix=prefix, page=ITEMS_IN_PAGE), ITEMS_IN_PAGE))
+    def _some(self, pk: str, prefix: str = "", last: str = "") -> list[Raw]:
+        between = (prefix, last) if last else None
+        found = self.table.query(pk, prefix=prefix, between=between, page=ITEMS_IN_PAGE)
+        return list(islice(found, ITEMS_IN_PAGE))
 
     # ---- a mailbox ----
 
@@ -191,7 +200,9 @@ class DynamoMailEraser:
         yield partial(self._raw_messages_of, erasure)
 
     def _mail_of(self, erasure: Erasure, address: Address) -> ErasePage | None:
-        items = self._some(address_pk(erasure.tenant_id, address), AT_PREFIX)
+        is_all = erasure.keeps_out is KeepsOut.ALL_MAIL
+        last = at_sk(_EVER if is_all else erasure.requested_at, MessageId(_LAST))
+        items = self._some(address_pk(erasure.tenant_id, address), AT_PREFIX, last)
         if not items:
             return None
         place = _Place(erasure, f"1{erasure.addresses.index(address):03}")
@@ -205,15 +216,22 @@ class DynamoMailEraser:
         return ErasePage(place.up_to(items[-1]["sk"]["S"]), erased, work)
 
     def _half_written(self, erasure: Erasure, mailbox_id: MailboxId) -> ErasePage | None:
-        """Look through the notes of workers that died: what they name may be in no index."""
+        """Look through the notes of workers that died: what they name may be in no index.
+
+        Whoever leaves one after everybody else is over knows whom to keep out, and may be alive.
+        """
         notes = self.table.query(mailbox_pk(erasure.tenant_id, mailbox_id), prefix=WRITING_PREFIX)
-        ids = _all(_named(raw) for raw in notes)
+        over = [raw for raw in notes if is_noted_before(raw, erasure.settles_at)]
+        ids = _all(_named(raw) for raw in over)
         wanted = frozenset(erasure.addresses)
         read = self._messages(erasure).read(sorted(ids), noted=ids) if ids else {}
         # Whose a body without content is cannot be known, and nobody misses it: who died before
         # writing the content will write both again.
         doomed = {
-            name: one for name, one in read.items() if one.message is None or wanted & one.addresses
+            name: one
+            for name, one in read.items()
+            if one.message is None
+            or (wanted & one.addresses and erasure.reaches(one.message.received_at))
         }
         if not doomed:
             return None
@@ -246,6 +264,7 @@ class DynamoMailEraser:
         keys = list(self._objects.keys(of_tenant(LETTERS, erasure.tenant_id)))
         named = side_by_side(self._workers, lambda key: self._objects.mentions(key, words), keys)
         found = [key for key, is_named in zip(keys, named, strict=True) if is_named]
+        found = self._reached(erasure, found)
         if not found:
             return None
         page = tuple(found[:ITEMS_IN_PAGE])
@@ -254,6 +273,16 @@ class DynamoMailEraser:
         letters = {letter_of_raw_object(erasure.tenant_id, key): _NONE for key in page}
         erased = Erased(raw_messages=number, dead_letters=number)
         return ErasePage(place.up_to(page[-1]), erased, _Work(found_by=letters, objects=page))
+
+    def _reached(self, erasure: Erasure, found: Sequence[str]) -> list[str]:
+        """Leave out the raw messages that came after the request, where those are let in."""
+        letters = {letter_of_raw_object(erasure.tenant_id, key): key for key in found}
+        stay = {
+            letters[_key(raw)]
+            for raw in self.table.get_many(list(letters))
+            if not erasure.reaches(DeadLetterItem.from_raw_data(raw).received_at)
+        }
+        return [key for key in found if key not in stay]
 
     def _take_off(self, erasure: Erasure, contact_id: ContactId) -> None:
         """Delete a contact that has no other address; from any other, take the addresses."""

@@ -2,8 +2,12 @@
 
 1. claimed, on condition that the same copies hold it still: nobody adds one any more, and so nobody
    points to what goes now
-2. its objects, then its index entries, then its copies
-3. its content: what all these were known by. Its keys stay for a while (see `tables_of_erasures`)
+2. whoever was about to add a copy, and wrote the content before it was claimed, is told so in the
+   note it left: it adds none
+3. its objects, then its index entries, then its copies
+4. its content: what all these were known by. Its keys stay for a while (see `tables_of_erasures`)
+
+A claim ends by itself, when whoever made it is over: one that died keeps the message from nobody.
 
 A message that another mailbox holds is not claimed: it loses the names of this one's copies, on
 condition that the other still holds it. Who finds that something has changed leaves the message to
@@ -21,8 +25,8 @@ from shared.aws.message_items import addresses_of, message_of
 from shared.aws.side_by_side import side_by_side
 from shared.aws.stored_objects import ATTACHMENTS, UPLOADS, StoredObjects, of_copy, of_message
 from shared.aws.table import Raw, Table, raw_key
-from shared.aws.tables import Key, address_pk, at_sk, copy_key, message_key
-from shared.aws.tables_of_erasures import BEYOND_ALL_TIME
+from shared.aws.tables import Key, address_pk, at_sk, copy_key, mailbox_pk, message_key
+from shared.aws.tables_of_erasures import WRITING_PREFIX, unpacked_ids
 from shared.domain.erasure import SETTLE_SECONDS
 from shared.domain.ids import Address, MailboxId, MessageId, ProviderMessageId, TenantId
 from shared.domain.message import Message
@@ -98,8 +102,10 @@ class MessageErasure:
         if leaving != refs:
             return Doomed(message_id, refs, leaving) if leaving else None
         bodies = self._bodies(message_id) if has_note or "o" in raw else ()
-        # Those of a mailbox that is erased are found by the mailbox.
-        by_message = message.attachments and self.mailbox_id is None
+        # Those of a mailbox that is erased are found by the mailbox. What was too much to be kept
+        # of a message may have named some, too.
+        may_have = message.attachments or message.truncated
+        by_message = may_have and self.mailbox_id is None
         parts = tuple(
             key
             for kind in (ATTACHMENTS, UPLOADS)
@@ -119,16 +125,18 @@ class MessageErasure:
 
         Return those that changed meanwhile, of which everything is left for the next look.
         """
-        held = side_by_side(self.workers, self._claim, doomed)
+        until = microseconds(now) + SETTLE_SECONDS * 1_000_000
+        held = side_by_side(self.workers, lambda one: self._claim(one, until), doomed)
         changed = {one.id for one, is_ours in zip(doomed, held, strict=True) if not is_ours}
         going = [one for one in doomed if one.goes_whole and one.id not in changed]
+        self._tell_writers(going, until)
         self.objects.delete([key for one in going for key in one.objects])
         self.delete_items(key for one in going for key in self._keys_of(one) if key not in found_by)
-        side_by_side(self.workers, lambda one: self._empty(one, now), going)
+        side_by_side(self.workers, lambda one: self._empty(one, until), going)
         return frozenset(changed)
 
-    def _claim(self, one: Doomed) -> bool:
-        values: Raw = {":z": {"N": str(BEYOND_ALL_TIME)}}
+    def _claim(self, one: Doomed, until: int) -> bool:
+        values: Raw = {":z": {"N": str(until)}}
         update = "SET z = :z"
         if not one.refs:
             condition = "attribute_not_exists(c)"
@@ -141,6 +149,28 @@ class MessageErasure:
             values = {":c": {"SS": sorted(one.leaving)}, ":stays": {"S": stays}}
         return self._update(one, update, condition, values)
 
+    def _tell_writers(self, going: Sequence[Doomed], until: int) -> None:
+        """Mark the notes that name these messages, in every mailbox that holds one."""
+        if self.mailbox_id is not None:
+            return  # Nobody passes the fence of a mailbox that is erased.
+        ids = frozenset(one.id for one in going)
+        boxes = {ref.partition("/")[0] for one in going for ref in one.refs}
+
+        def mark(mailbox_id: str) -> None:
+            pk = mailbox_pk(self.tenant_id, MailboxId(mailbox_id))
+            for raw in self.table.query(pk, prefix=WRITING_PREFIX):
+                if not ids.isdisjoint(unpacked_ids(raw["i"]["B"])):
+                    self.table.update_raw(
+                        {
+                            "Key": {name: raw[name] for name in ("pk", "sk")},
+                            "UpdateExpression": "SET z = :z",
+                            "ConditionExpression": "attribute_exists(pk)",
+                            "ExpressionAttributeValues": {":z": {"N": str(until)}},
+                        }
+                    )
+
+        side_by_side(self.workers, mark, sorted(boxes))
+
     def _keys_of(self, one: Doomed) -> Iterator[Key]:
         """Yield index entries and, where nothing else finds them, copies: content names them."""
         if one.message is None:
@@ -151,17 +181,10 @@ class MessageErasure:
             mailbox_id, _, name = ref.partition("/")
             yield copy_key(self.tenant_id, MailboxId(mailbox_id), ProviderMessageId(name))
 
-    def _empty(self, one: Doomed, now: datetime) -> None:
-        until = microseconds(now) + SETTLE_SECONDS * 1_000_000
-        values = {
-            ":z": {"N": str(until)},
-            ":e": {"N": str(until // 1_000_000 + 1)},
-            ":claimed": {"N": str(BEYOND_ALL_TIME)},
-        }
+    def _empty(self, one: Doomed, until: int) -> None:
+        values = {":z": {"N": str(until)}, ":e": {"N": str(until // 1_000_000 + 1)}}
         # Another worker may have emptied it, and the message have come again since.
-        self._update(
-            one, "SET z = :z, expires_at = :e REMOVE d, r, o, c, a", "z = :claimed", values
-        )
+        self._update(one, "SET expires_at = :e REMOVE d, r, o, c, a", "z = :z", values)
 
     def _update(self, one: Doomed, update: str, condition: str, values: Raw) -> bool:
         key = message_key(self.tenant_id, one.id)

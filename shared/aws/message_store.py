@@ -5,7 +5,8 @@
    large), side by side
 3. its index entries: keys alone, in batches
 4. its copies: in transactions that also check the fence, so that a worker that was overtaken shows
-   nothing; a message is shown only where a copy of it exists
+   nothing, and that no message of the note has been claimed by who erases it: then what was written
+   in step 2 is gone. A message is shown only where a copy of it exists
 5. the note goes: by it alone what a worker that died left half written can be found
 
 The index entry bears the time the message was first received at, read back in step 2, so that a
@@ -55,7 +56,7 @@ from shared.aws.tables import (
     thread_pk,
     unescape,
 )
-from shared.aws.tables_of_erasures import packed_ids, writing_key
+from shared.aws.tables_of_erasures import writing_key, writing_note
 from shared.domain.erasure import KeptOut
 from shared.domain.errors import StoreThrottledError
 from shared.domain.ids import (
@@ -111,13 +112,13 @@ class DynamoMessageStore:
             zip(new, packed, strict=True),
         )
         self._write_index(fence.tenant_id, zip(new, written, strict=True))
-        added = self._copies.add(fence, [item.copy for item in new])
+        added = self._copies.add(fence, [item.copy for item in new], note=note)
         self.table.write_many([{"DeleteRequest": {"Key": raw_key(note)}}])
         return added
 
     def _note(self, fence: Fence, ids: Sequence[MessageId]) -> Key:
         key = writing_key(fence.tenant_id, fence.mailbox_id, ids)
-        note = {**raw_key(key), "i": {"B": packed_ids(ids)}}
+        note = writing_note(key, ids, self._now())
         self.table.write_many([{"PutRequest": {"Item": note}}])
         return key
 

@@ -8,13 +8,18 @@
 | find messages left half written   | `{t}#mailbox#{id}` | `writing#{digest}` |
 
 Of an erased message its keys stay, which say nothing, and `z`: until then (µs) nobody writes it
-again, so that a worker that has put its body there before cannot point to it afterwards. While it
-is being erased `z` lies beyond all time. The table's time to live takes it away.
+again, so that a worker that has put its body there before cannot point to it afterwards. It is set
+before anything of the message goes, and outlives whoever erases. The table's time to live takes the
+item away.
+
+A note of what is about to be written (`i`) says when it was left (`t`, µs). `z` in it says that one
+of its messages has been claimed by who erases it: no copy is added beside such a note.
 """
 
 import base64
 import hashlib
 from collections.abc import Iterable
+from datetime import datetime
 
 from pynamodb.attributes import (
     BinaryAttribute,
@@ -23,13 +28,13 @@ from pynamodb.attributes import (
     UTCDateTimeAttribute,
 )
 
+from shared.aws.instants import microseconds
+from shared.aws.table import Raw, raw_key
 from shared.aws.tables import Item, JsonAttribute, Key, escape, mailbox_pk
 from shared.domain.ids import ErasureId, MailboxId, MessageId, TenantId
 
 ERASURE_PREFIX = "erasure#"
 WRITING_PREFIX = "writing#"
-BEYOND_ALL_TIME = 10**16
-"""In microseconds: the year 2286."""
 _ID_BYTES = 30
 
 
@@ -57,6 +62,16 @@ def writing_key(tenant_id: TenantId, mailbox_id: MailboxId, ids: Iterable[Messag
     """Key of the note of what is about to be written; the same messages have the same."""
     digest = hashlib.blake2b("".join(sorted(ids)).encode(), digest_size=12).hexdigest()
     return Key(mailbox_pk(tenant_id, mailbox_id), WRITING_PREFIX + digest)
+
+
+def writing_note(key: Key, ids: Iterable[MessageId], now: int) -> Raw:
+    """Return the item of a note left now (µs)."""
+    return {**raw_key(key), "i": {"B": packed_ids(ids)}, "t": {"N": str(now)}}
+
+
+def is_noted_before(raw: Raw, at: datetime) -> bool:
+    """Whether a note was left before then."""
+    return int(raw.get("t", {"N": "0"})["N"]) < microseconds(at)
 
 
 def packed_ids(ids: Iterable[MessageId]) -> bytes:

@@ -104,6 +104,15 @@ class Erasure:
     """The last page that is in `erased` already, so that repeating it counts nothing twice."""
     done_at: datetime | None = None
 
+    def reaches(self, received_at: datetime | None) -> bool:
+        """Whether a person's mail received then goes; with no time known, it may be of before.
+
+        What comes after the request is let in where `stored_mail` is kept out, and it stays.
+        """
+        if self.keeps_out is KeepsOut.ALL_MAIL or received_at is None:
+            return True
+        return received_at <= self.requested_at
+
 
 def hash_of(key: bytes, address: Address) -> str:
     """Return what is kept of an address."""

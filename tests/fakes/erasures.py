@@ -13,7 +13,7 @@ from shared.domain.erasure import (
     KeptOut,
 )
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
-from shared.domain.ids import ErasureId, MailboxId, MessageId, ProviderMessageId, TenantId
+from shared.domain.ids import ErasureId, LetterId, MailboxId, MessageId, ProviderMessageId, TenantId
 from shared.domain.mailbox import MailboxStatus
 from shared.domain.message import Message, ParticipantRole
 from shared.ports.erasures import ErasePage
@@ -194,8 +194,14 @@ class InMemoryMailEraser:
         return [
             key
             for key, raw in self.world.raw_messages.items()
-            if key[0] == erasure.tenant_id and named.search(raw.decode("latin-1").lower())
+            if key[0] == erasure.tenant_id
+            and named.search(raw.decode("latin-1").lower())
+            and self._reaches_letter(erasure, key)
         ]
+
+    def _reaches_letter(self, erasure: Erasure, key: tuple[TenantId, MailboxId, LetterId]) -> bool:
+        letter = self.world.letters.get(key[:2], {}).get(key[2])
+        return letter is None or erasure.reaches(letter.received_at)
 
     def _primaries(self, box: tuple[TenantId, MailboxId]) -> list:
         return [key for key, one in self.world.primaries.items() if (key[0], one) == box]
@@ -250,6 +256,7 @@ class InMemoryMailEraser:
             message
             for (tenant, _), message in sorted(self.world.messages.items())
             if tenant == erasure.tenant_id
+            and erasure.reaches(message.received_at)
             and any(
                 one.address in wanted and one.role is not ParticipantRole.REPLY_TO
                 for one in message.participants

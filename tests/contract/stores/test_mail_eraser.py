@@ -1,11 +1,14 @@
 """The contract of `MailEraser`: what goes, what stays, what is counted, and when nothing is left."""
 
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 
 import pytest
 
-from shared.domain.erasure import SETTLE_SECONDS, Erased
+from shared.aws.copies import CopyItems
+from shared.aws.table import Table
+from shared.domain.erasure import SETTLE_SECONDS, Erased, KeepsOut
 from shared.domain.errors import StoreThrottledError
 from shared.domain.ids import Address, FolderId, RunId, UserId
 from shared.domain.lease import Fence
@@ -302,6 +305,23 @@ def test_copies_that_one_item_does_not_hold_are_told_to_audits_in_several(aws, m
     assert len(parts) == 3
 
 
+@pytest.mark.parametrize("keeps_out", list(KeepsOut))
+def test_what_comes_after_the_request_stays_where_it_is_let_in(stores, box, keeps_out):
+    """It is stored while the erasure runs."""
+    (before,) = save(stores, box, with_eve(a_new_copy("1")))
+    (after,) = save(stores, box, with_eve(a_new_copy("2", received_at=later(1))))
+    unread = give_up(stores, box, "3", b"To: <eve@example.org>", received_at=NOW)
+    late = give_up(stores, box, "4", b"To: <eve@example.org>", received_at=later(1))
+    undated = give_up(stores, box, "5", b"To: <eve@example.org>", received_at=None)
+    sums = erased_all(stores, a_person(EVE, keeps_out=keeps_out))
+    assert seen(stores, before) == set()
+    assert stores.letters.read_raw(unread) is stores.letters.read_raw(undated) is None
+    is_let_in = keeps_out is KeepsOut.STORED_MAIL
+    assert found(stores, EVE) == seen(stores, after) == ({after} if is_let_in else set())
+    assert (stores.letters.read_raw(late) is not None) is is_let_in
+    assert (sums.messages, sums.raw_messages) == ((1, 2) if is_let_in else (2, 3))
+
+
 def test_a_persons_addresses_are_one_person(stores, box):
     (first,) = save(stores, box, with_eve(a_new_copy("1")))
     (second,) = save(stores, box, a_new_copy("2", addresses=(ADA, BOB)))
@@ -331,10 +351,19 @@ def test_large_bodies_go_and_are_counted(aws):
     assert objects_of(aws) == []
 
 
-def give_up(stores, record, text, raw):
+def test_attachments_go_of_which_the_message_could_not_keep_the_names(aws):
+    """Headers of a stranger's making leave no room for them."""
+    record = connected(aws.mailboxes)
+    new = with_attachment(aws, with_eve(a_new_copy("1")))
+    save(aws, record, replace(new, message=replace(new.message, attachments=(), truncated=True)))
+    assert erased_all(aws, a_person(EVE)).attachments == 1
+    assert objects_of(aws) == []
+
+
+def give_up(stores, record, text, raw, **changes):
     """A message that could not be read, kept as it came."""
     box = record.mailbox
-    letter = a_letter(text, mailbox_id=box.id, generation=box.generation)
+    letter = a_letter(text, mailbox_id=box.id, generation=box.generation, **changes)
     fence = Fence(TENANT, box.id, box.generation)
     stores.letters.note(fence, letter)
     size = stores.letters.keep_raw(TENANT, box.id, letter.id, iter([raw]), limit=9_000_000)
@@ -432,6 +461,7 @@ def objects_of(aws):
 )
 def test_what_a_worker_left_half_written_is_found(aws, monkeypatch, dies_at, whose):
     record = connected(aws.mailboxes)
+    aws = written_at(aws, SETTLE_SECONDS - 1)
     with monkeypatch.context() as patched:
         patched.setattr(dies_at, dying)
         with pytest.raises(DiedError):
@@ -445,6 +475,24 @@ def test_what_a_worker_left_half_written_is_found(aws, monkeypatch, dies_at, who
     assert EVE not in repr(aws.items())
 
 
+def test_what_a_living_worker_is_writing_is_left_alone(aws, monkeypatch):
+    """It is at work since everybody is over who does not know whom to keep out."""
+    record = connected(aws.mailboxes)
+    alive = written_at(aws, SETTLE_SECONDS)
+    update = Table.update_raw
+
+    def meanwhile(self, asked):
+        with monkeypatch.context() as patched:
+            patched.setattr(Table, "update_raw", update)
+            assert erased_all(aws, a_person(EVE)) == Erased()
+        return update(self, asked)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Table, "update_raw", meanwhile)
+        (stored,) = save(alive, record, a_new_copy("1", body=Body(LARGE, None)))
+    assert aws.messages.get_body(TENANT, stored) == Body(LARGE, None)
+
+
 def test_what_is_on_its_way_of_another_message_is_left_alone(aws, monkeypatch):
     record = connected(aws.mailboxes)
     with monkeypatch.context() as patched:
@@ -455,6 +503,54 @@ def test_what_is_on_its_way_of_another_message_is_left_alone(aws, monkeypatch):
     assert len(objects_of(aws)) == 1
     (stored,) = save(aws, record, a_new_copy("1", body=Body(LARGE, None)))
     assert aws.messages.get_body(TENANT, stored) == Body(LARGE, None)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_who_is_about_to_show_a_message_that_is_erased_meanwhile_shows_none(aws, monkeypatch, dies):
+    """Its content was written before the message was claimed, and is emptied before its copy."""
+    theirs = other_box(aws)
+    save(aws, connected(aws.mailboxes), with_eve(a_new_copy("1", mail="both")))
+    late = a_new_copy("9", mailbox_id=OTHER_BOX, mail="both")
+    add = CopyItems.add
+
+    def meanwhile(self, *args, **kwargs):
+        page = aws.eraser.next_page(a_person(EVE))
+        with monkeypatch.context() as patched:
+            if dies:
+                patched.setattr("shared.aws.stored_objects.StoredObjects.delete", dying)
+            with suppress(DiedError):
+                aws.eraser.erase(a_person(EVE), page, now=NOW)
+        return add(self, *args, **kwargs)
+
+    early = written_at(aws, 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(CopyItems, "add", meanwhile)
+        with pytest.raises(StoreThrottledError):
+            save(early, theirs, late)
+    erased_all(aws, a_person(EVE))
+    assert not aws.messages.live_ids(TENANT, OTHER_BOX), "else nothing would store it again"
+    (stored,) = save(written_at(aws, SETTLE_SECONDS + 1), theirs, late)
+    assert aws.messages.get_body(TENANT, stored) == Body("Hello both", None)
+    assert aws.messages.live_ids(TENANT, OTHER_BOX) == {name("9")}
+
+
+def test_an_eraser_that_died_keeps_a_message_from_nobody_for_long(aws, monkeypatch):
+    theirs = other_box(aws)
+    save(aws, connected(aws.mailboxes), with_eve(a_new_copy("1", mail="both")))
+    page = aws.eraser.next_page(a_person(EVE))
+    with monkeypatch.context() as patched:
+        patched.setattr("shared.aws.stored_objects.StoredObjects.delete", dying)
+        with pytest.raises(DiedError):
+            aws.eraser.erase(a_person(EVE), page, now=NOW)
+    late = a_new_copy("9", mailbox_id=OTHER_BOX, mail="both")
+    with pytest.raises(StoreThrottledError):
+        save(written_at(aws, SETTLE_SECONDS), theirs, late)
+    save(written_at(aws, SETTLE_SECONDS + 1), theirs, late)
+    assert aws.messages.live_ids(TENANT, OTHER_BOX) == {name("9")}
+    # Whoever carries the erasure on finds the message as it stands by then.
+    assert erased_all(aws, a_person(EVE)).messages == 1
+    assert found(aws) == found(aws, EVE) == set()
+    assert not aws.messages.live_ids(TENANT, OTHER_BOX)
 
 
 def test_an_upload_that_never_ended_goes_with_its_mailbox(aws):
@@ -476,14 +572,19 @@ def test_an_erased_message_is_written_again_only_when_its_late_workers_are_over(
     save(aws, record, with_eve(a_new_copy("1")))
     erased_all(aws, a_person(EVE))
     for seconds in (0, SETTLE_SECONDS):
-        early = replace(aws, messages=replace(aws.messages, seconds_now=at(seconds)))
+        early = written_at(aws, seconds)
         with pytest.raises(StoreThrottledError):
             save(early, record, with_eve(a_new_copy("1")))
     assert found(aws) == set()
-    then = replace(aws, messages=replace(aws.messages, seconds_now=at(SETTLE_SECONDS + 1)))
+    then = written_at(aws, SETTLE_SECONDS + 1)
     (back,) = save(then, record, with_eve(a_new_copy("1")))
     assert found(aws) == found(aws, EVE) == {back}
     assert aws.messages.get_body(TENANT, back) == Body("Hello mail-1", None)
+
+
+def written_at(aws, seconds):
+    """The stores as a worker has them who writes so long after the request."""
+    return replace(aws, messages=replace(aws.messages, seconds_now=at(seconds)))
 
 
 def at(seconds):
