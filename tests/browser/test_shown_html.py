@@ -17,7 +17,6 @@ from shared.mime.sanitise import NOTHING_LOADS, Sanitised, sanitise
 from tests.browser.chromium import Browser
 from tests.unit.mime.xss import VECTORS
 
-pytestmark = pytest.mark.xdist_group("chromium")
 README = Path(__file__).parents[2] / "README.md"
 WAYS = ("documented", "sanitised", "framed", "raw", "pictured")
 LOGO = "http://objects.test/logo.png?signed=1&for=5"

@@ -4,7 +4,6 @@ import json
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -125,11 +124,3 @@ def stack(stack_paths, dovecot, submission, providers):
         yield made
     finally:
         made.stop()
-
-
-def pytest_collection_modifyitems(items):
-    """Where tests run in several processes, these stay in one: it has the stack."""
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.xdist_group("stack"))

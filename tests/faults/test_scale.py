@@ -23,8 +23,6 @@ from tests.performance.scale_real import RealFleet
 LARGE, LARGE_WORKERS = scale.MAILBOXES, scale.WORKERS
 COUNT, WORKERS = 5_000, 4
 CLASSES = [(every, quiet) for every in CADENCES for quiet in (False, True)]
-large = pytest.mark.xdist_group("scale-large")
-"""On one worker, so that the large fleet lives once."""
 
 
 def whole_fleet_a_minute(count):
@@ -83,7 +81,6 @@ def test_a_tick_that_takes_several_invocations_asks_for_each_due_mailbox_once():
     assert shared_out["asked_twice"] == 0
 
 
-@large
 def test_no_mailbox_is_ever_overdue_though_each_minute_takes_several_invocations():
     good, _ = after_good_hours()
     assert good.hand_overs > 3 * scale.GOOD_MINUTES
@@ -91,7 +88,6 @@ def test_no_mailbox_is_ever_overdue_though_each_minute_takes_several_invocations
     assert good.failed == good.dropped == 0
 
 
-@large
 @pytest.mark.parametrize(("every", "quiet"), CLASSES)
 def test_a_mailbox_is_polled_once_in_a_cycle_or_in_three_where_it_rests(every, quiet):
     good, _ = after_good_hours()
@@ -100,7 +96,6 @@ def test_a_mailbox_is_polled_once_in_a_cycle_or_in_three_where_it_rests(every, q
     assert good.age(1.0, every=every, quiet=quiet) <= cycle + 30
 
 
-@large
 @pytest.mark.parametrize("every", CADENCES)
 def test_a_tenant_with_nine_of_ten_mailboxes_slows_no_other(every):
     good, _ = after_good_hours()
@@ -116,7 +111,6 @@ def _alone():
 # ---- an hour without providers: 100,000 ----
 
 
-@large
 @pytest.mark.parametrize("every", CADENCES)
 def test_after_an_hour_s_outage_nobody_is_late_for_longer_than_a_cycle_and_a_quarter(every):
     _, bad = after_good_hours()
@@ -124,7 +118,6 @@ def test_after_an_hour_s_outage_nobody_is_late_for_longer_than_a_cycle_and_a_qua
     assert bad.normal_after(scale.OUTAGE_ENDED, every) <= every + 15
 
 
-@large
 def test_after_an_hour_s_outage_nobody_comes_in_a_herd():
     _, bad = after_good_hours()
     ended = scale.OUTAGE_ENDED // 60
@@ -136,7 +129,6 @@ def test_after_an_hour_s_outage_nobody_comes_in_a_herd():
     assert bad.worst(bad.at_once, 0) <= LARGE_WORKERS
 
 
-@large
 def test_in_an_outage_that_fills_the_workers_the_others_do_not_wait_for_the_big_tenant():
     _, bad = after_good_hours()
     assert max(bad.at_once.values()) == LARGE_WORKERS
