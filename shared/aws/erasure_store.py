@@ -5,6 +5,7 @@ reads it whole.
 """
 
 import secrets
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -84,10 +85,13 @@ class DynamoErasureStore:
         if failed and self.get_erasure(erasure.tenant_id, erasure.id) is None:
             raise stale("mailbox")
 
-    def begin_person(self, erasure: Erasure, keeps_out: KeepsOut) -> None:
+    def begin_person(
+        self, erasure: Erasure, keeps_out: KeepsOut, *, require: Callable[[], None]
+    ) -> None:
         """Write the erasure and the list, together."""
         for _ in range(_TRIES):
             stands = self._list(erasure.tenant_id)
+            require()
             after = kept_out_of(stands).after(replace(erasure, keeps_out=keeps_out))
             if len(after.until) > MOST_KEPT_OUT:
                 words = f"At most {MOST_KEPT_OUT} addresses are kept out: let some in again."
@@ -216,13 +220,15 @@ class DynamoErasureStore:
     def _rewrite(
         self, tenant_id: TenantId, stands: KeptOutItem, after: KeptOut
     ) -> "TransactWriteItemTypeDef":
+        begun = KeptOutItem.begun
+        as_many_began = begun == stands.begun if stands.begun else begun.does_not_exist()
         return self.table.update_operation(
             kept_out_key(tenant_id),
             [
                 KeptOutItem.until.set(until_value(after)),
                 KeptOutItem.version.set(int(stands.version) + 1),
             ],
-            KeptOutItem.version == stands.version,
+            (KeptOutItem.version == stands.version) & as_many_began,
         )
 
     def _as_owner(self, erasure: Erasure, owner: str, actions: list[Action]) -> None:

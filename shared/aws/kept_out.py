@@ -1,12 +1,26 @@
-"""How the list of whose mail is kept out is spelled and read: one item, consistently."""
+"""How the list of whose mail is kept out is spelled, read, and minded by a mailbox that begins.
+
+A person is erased where no mailbox is theirs, and a mailbox begins where nobody keeps its mail out.
+Each looks at the other before it writes, so each checks in its transaction that the other has not
+written meanwhile: an erasure raises the list's `version`, and a mailbox `begun`.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from shared.aws.instants import from_microseconds, microseconds
 from shared.aws.table import Table
 from shared.aws.tables_of_erasures import KeptOutItem, kept_out_key
 from shared.domain.erasure import KeptOut
-from shared.domain.ids import TenantId
+from shared.domain.errors import ErrorCode, RequestError, StoreThrottledError
+from shared.domain.ids import Address, TenantId
+from shared.domain.mailbox import Mailbox
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 _FOR_EVER = 0
+_TRIES = 5
 
 
 def read_kept_out(table: Table, tenant_id: TenantId) -> KeptOut:
@@ -28,3 +42,29 @@ def until_value(kept_out: KeptOut) -> dict[str, int]:
     return {
         one: _FOR_EVER if end is None else microseconds(end) for one, end in kept_out.until.items()
     }
+
+
+def begin_unless_kept_out(
+    table: Table, mailbox: Mailbox, operations: Sequence["TransactWriteItemTypeDef"]
+) -> frozenset[int]:
+    """Write all or nothing of what begins a mailbox's life; return the positions that failed.
+
+    Raises `RequestError(ADDRESS_KEPT_OUT)`.
+    """
+    for _ in range(_TRIES):
+        failed = table.transact([*operations, _minding(table, mailbox)])
+        if failed != {len(operations)}:
+            return failed - {len(operations)}
+    raise StoreThrottledError(cause="the list changes too fast to be minded")
+
+
+def _minding(table: Table, mailbox: Mailbox) -> "TransactWriteItemTypeDef":
+    key = kept_out_key(mailbox.tenant_id)
+    item = table.get(KeptOutItem, key)
+    if item is None:
+        return table.check_operation(key, KeptOutItem.version.does_not_exist())
+    if kept_out_of(item).is_for_ever(Address(mailbox.address)):
+        raise RequestError(ErrorCode.ADDRESS_KEPT_OUT)
+    return table.update_operation(
+        key, [KeptOutItem.begun.add(1)], KeptOutItem.version == item.version
+    )

@@ -14,6 +14,7 @@ from pynamodb.expressions.condition import Condition
 
 from shared.aws import first_folders, state_changes
 from shared.aws.fences import stale, still_holds
+from shared.aws.kept_out import begin_unless_kept_out
 from shared.aws.mailbox_items import (
     folder_item,
     folder_state,
@@ -68,12 +69,14 @@ class DynamoMailboxStore:
     def create(self, mailbox: Mailbox, run_state: RunState, identity: str) -> None:
         """Write settings, state and identity together."""
         new = SettingsItem.pk.does_not_exist()
-        failed = self.table.transact(
+        failed = begin_unless_kept_out(
+            self.table,
+            mailbox,
             [
                 self.table.put_operation(settings_item(mailbox, identity), new),
                 self.table.put_operation(state_item(mailbox, run_state), new),
                 self.table.put_operation(_pointer(mailbox, identity), new),
-            ]
+            ],
         )
         if failed and self.find(mailbox.tenant_id, identity) != mailbox.id:
             raise ConflictError(ErrorCode.ALREADY_CONNECTED)
@@ -174,7 +177,7 @@ class DynamoMailboxStore:
             operations.append(
                 self.table.delete_operation(identity_key(tenant_id, read[0].identity), free)
             )
-        failed = self.table.transact(operations)
+        failed = begin_unless_kept_out(self.table, mailbox, operations)
         if failed & {0, 1}:
             raise stale("generation or version")
         if failed:

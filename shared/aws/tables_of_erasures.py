@@ -117,3 +117,5 @@ class KeptOutItem(Item):
     key = BinaryAttribute(legacy_encoding=False)
     until = JsonAttribute()
     version = NumberAttribute()
+    begun = NumberAttribute(null=True)
+    """How often a mailbox began since there is the list: who writes it has seen them all."""

@@ -142,6 +142,11 @@ class KeptOut:
         """Return the list as these erasures alone make it."""
         return reduce(KeptOut.after, erasures, replace(self, until={}))
 
+    def is_for_ever(self, address: Address) -> bool:
+        """Whether no mail of an address is stored, whenever it arrives."""
+        one = hash_of(self.key, address)
+        return one in self.until and self.until[one] is None
+
     def covers(self, addresses: Iterable[Address], received_at: datetime | None) -> bool:
         """Whether a message in which these take part stays at the provider.
 

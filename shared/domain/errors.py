@@ -112,6 +112,7 @@ class ErrorCode(StrEnum):
     DEAD_LETTER_NOT_FOUND = "dead_letter_not_found"
     RAW_MESSAGE_NOT_FOUND = "raw_message_not_found"
     WRONG_MAILBOX = "wrong_mailbox"
+    ADDRESS_KEPT_OUT = "address_kept_out"
     CONSENT_DECLINED = "consent_declined"
     ATTEMPT_EXPIRED = "attempt_expired"
     ATTEMPT_NOT_YOURS = "attempt_not_yours"

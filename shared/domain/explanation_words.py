@@ -304,6 +304,11 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
         _U,
         "Reconnect with the same account, or connect this one as a new mailbox.",
     ),
+    ErrorCode.ADDRESS_KEPT_OUT: Explanation(
+        "All mail of this mailbox's address was erased and is kept out: none would be stored.",
+        _A,
+        "Ask an administrator to let the address in again where it was erased, then connect again.",
+    ),
     ErrorCode.CONSENT_DECLINED: Explanation(
         "The mailbox was not connected, because the permission was declined.",
         _U,

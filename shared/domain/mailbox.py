@@ -1,13 +1,14 @@
 """What a mailbox is, and which changes of status are possible."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.addresses import canonical_address
 from shared.domain.errors import Acts, ErrorCode
 from shared.domain.explanations import explain
 from shared.domain.folders import Folder
-from shared.domain.ids import FolderId, MailboxId, RunId, TenantId, UserId
+from shared.domain.ids import Address, FolderId, MailboxId, RunId, TenantId, UserId
 from shared.domain.mail_server import ServerSettings
 
 
@@ -118,6 +119,8 @@ class Mailbox:
     purpose: Purpose
     owner_user_id: UserId
     connected_at: datetime
+    former_addresses: tuple[str, ...] = ()
+    """What the account was called at earlier sign-ins: mail of that time bears these."""
     subject: str = ""
     """The provider's own name for the account (see `SignedIn`); empty where the address is it."""
     display_name: str = ""
@@ -138,6 +141,20 @@ class Mailbox:
     outbound_error: LatestError | None = None
     version: int = 1
     """Raised by every change of settings; guards against lost updates."""
+
+
+def renamed(mailbox: Mailbox, address: str) -> Mailbox:
+    """Return the mailbox under the address its account has by now, still knowing the one before."""
+    known = dict.fromkeys((*mailbox.former_addresses, mailbox.address))
+    return replace(
+        mailbox, address=address, former_addresses=tuple(one for one in known if one != address)
+    )
+
+
+def own_addresses(mailbox: Mailbox) -> frozenset[Address]:
+    """Return the addresses a mailbox has and had; a name that is none stands for itself."""
+    names = (mailbox.address, *mailbox.former_addresses)
+    return frozenset(canonical_address(one) or Address(one) for one in names)
 
 
 def identity_of(mailbox: Mailbox) -> str:

@@ -97,7 +97,7 @@ def begin_mailbox(
     """Store and start a mailbox; return it active.
 
     `before_secret` is called once the mailbox has its id, before its grant is stored. Raises what
-    `checked_owner` raises, `ConflictError(ALREADY_CONNECTED)`.
+    `checked_owner` raises, `RequestError(ADDRESS_KEPT_OUT)`, `ConflictError(ALREADY_CONNECTED)`.
     """
     owner = checked_owner(viewer, wishes)
     now = ports.clock.now()
@@ -149,13 +149,13 @@ def begin_life(
     The secret first: until the new generation stands, an old worker may use it, which does no harm;
     the other way round a new worker would use the old grant and park the mailbox again.
 
-    Raises `ConflictError(ALREADY_CONNECTED | STALE_WRITE)`.
+    Raises `ConflictError(ALREADY_CONNECTED | STALE_WRITE)`, `RequestError(ADDRESS_KEPT_OUT)`.
     """
     access.keep_grant(mailbox, grant, secrets=secrets)
     slot = slot_of(mailbox.id, mailbox.sync_minutes)
     try:
         mailboxes.reconnect(mailbox, identity_of(mailbox), slot)
-    except ConflictError:
+    except (ConflictError, RequestError):
         if is_over(mailbox, mailboxes=mailboxes):
             # The disconnecting has deleted its secret already, and nobody else would delete ours.
             secrets.delete(mailbox.tenant_id, mailbox.id)

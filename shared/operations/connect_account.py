@@ -17,7 +17,7 @@ from shared.domain.errors import (
     ReconnectRequiredError,
     RequestError,
 )
-from shared.domain.mailbox import Mailbox, Provider
+from shared.domain.mailbox import Mailbox, Provider, renamed
 from shared.domain.permissions import require_change
 from shared.domain.run import RunReason
 from shared.domain.secret import Secret
@@ -70,7 +70,7 @@ def connect_account(
     3. a new mailbox as `begin_mailbox` does it, or the known one under its next generation
 
     Raises what `SignIn.complete` raises, `RequestError` (`WRONG_MAILBOX` for another account than
-    the one connected), `ConflictError(ALREADY_CONNECTED | STALE_WRITE)`.
+    the one connected, `ADDRESS_KEPT_OUT`), `ConflictError(ALREADY_CONNECTED | STALE_WRITE)`.
     """
     mailbox = _mailbox_to_reconnect(viewer, attempt, ports)
     if mailbox is None:
@@ -181,9 +181,8 @@ def _reconnect(
         raise RequestError(ErrorCode.WRONG_MAILBOX, fields=[("mailbox_id", words)])
     wanted = attempt.wishes.active_folders
     again = replace(
-        mailbox,
         # The account is the same; its address may have changed.
-        address=_address(attempt.provider, arrival, ports),
+        renamed(mailbox, _address(attempt.provider, arrival, ports)),
         active_folders=mailbox.active_folders if wanted is None else wanted,
     )
     begin = ports.begin

@@ -6,12 +6,11 @@ ids are noted one by one before they are parsed, and one that killed its reader 
 unreadable. What is given up has its dead letter before the ledger knows of it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shared.domain.addresses import canonical_address
 from shared.domain.erasure import KeptOut
 from shared.domain.errors import (
     ErrorCode,
@@ -25,7 +24,7 @@ from shared.domain.identity import thread_and_message_id
 from shared.domain.ids import Address, FolderId, ProviderMessageId
 from shared.domain.lease import Fence
 from shared.domain.ledger import BEFORE_HISTORY, ERASED, FOLDER_NOT_ACTIVE, Fate, Ledger
-from shared.domain.mailbox import Direction, Mailbox
+from shared.domain.mailbox import Direction, Mailbox, own_addresses
 from shared.domain.message import (
     Body,
     Copy,
@@ -326,7 +325,7 @@ class Ingest:
     ) -> NewCopy:
         mailbox = self.mailbox
         thread_id, message_id = thread_and_message_id(mailbox.tenant_id, parsed, attachments)
-        own = canonical_address(mailbox.address)
+        own = own_addresses(mailbox)
         ref = copy_ref(mailbox.id, fetched.provider_message_id)
         folder_ids = fetched.folder_ids or frozenset({folder.id})
         message = Message(
@@ -359,19 +358,19 @@ class Ingest:
         return NewCopy(message, Body(parsed.text, parsed.html), copy, _index_addresses(parsed, own))
 
     def _direction(
-        self, folder_ids: frozenset[FolderId], parsed: ParsedMessage, own: Address | None
+        self, folder_ids: frozenset[FolderId], parsed: ParsedMessage, own: Collection[Address]
     ) -> Direction:
         is_ours = any(
-            participant.role is ParticipantRole.FROM and participant.address == own
+            participant.role is ParticipantRole.FROM and participant.address in own
             for participant in parsed.participants
         )
         roles = {self.folders[name].role for name in folder_ids if name in self.folders}
         return Direction.OUTBOUND if is_ours or FolderRole.SENT in roles else Direction.INBOUND
 
 
-def _index_addresses(parsed: ParsedMessage, own: Address | None) -> tuple[Address, ...]:
+def _index_addresses(parsed: ParsedMessage, own: Collection[Address]) -> tuple[Address, ...]:
     """Return every address the message is found under: all who take part but the mailbox itself."""
-    return tuple(one for one in parsed.taking_part() if one != own)
+    return tuple(one for one in parsed.taking_part() if one not in own)
 
 
 def _sane(sent_at: datetime | None, received_at: datetime) -> datetime:

@@ -20,7 +20,7 @@ from shared.domain.erasure import (
 )
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
 from shared.domain.ids import Address, ErasureId, MailboxId, new_ulid
-from shared.domain.mailbox import MailboxStatus
+from shared.domain.mailbox import MailboxStatus, own_addresses
 from shared.domain.permissions import require_change
 from shared.domain.visibility import Viewer
 from shared.operations.access import Grants
@@ -33,7 +33,7 @@ from shared.ports.queues import EraseRequest, WorkQueues
 from shared.ports.stores import MailboxRecord, MailboxStore
 
 _NOT_CONFIRMED = "Repeat here exactly whose mail is to be erased."
-_OWN_MAILBOX = "This is the address of a mailbox that is connected here: erase the mailbox."
+_OWN_MAILBOX = "This is, or was, the address of a mailbox that is kept here: erase the mailbox."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,17 +112,19 @@ def erase_person(
         raise RequestError(ErrorCode.ADMIN_REQUIRED)
     wanted = list(dict.fromkeys(map(_canonical, addresses)))
     _require_confirmed(wanted, confirm)
-    own = {
-        _canonical(record.mailbox.address)
-        for record in ports.mailboxes.list_mailboxes(viewer.tenant_id)
-    }
-    fields = [
-        (f"addresses.{at}", _OWN_MAILBOX)
-        for at, given in enumerate(addresses)
-        if _canonical(given) in own
-    ]
-    if fields:
-        raise RequestError(ErrorCode.INVALID_REQUEST, fields=fields)
+
+    def require_nobodys_mailbox() -> None:
+        boxes = ports.mailboxes.list_mailboxes(viewer.tenant_id)
+        own = frozenset[Address]().union(*(own_addresses(one.mailbox) for one in boxes))
+        fields = [
+            (f"addresses.{at}", _OWN_MAILBOX)
+            for at, given in enumerate(addresses)
+            if _canonical(given) in own
+        ]
+        if fields:
+            raise RequestError(ErrorCode.INVALID_REQUEST, fields=fields)
+
+    require_nobodys_mailbox()
     key, now = ports.erasures.hash_key(viewer.tenant_id), ports.clock.now()
     erasure = Erasure(
         tenant_id=viewer.tenant_id,
@@ -136,7 +138,7 @@ def erase_person(
         keeps_out=keeps_out,
     )
     _queue(erasure, ports)
-    ports.erasures.begin_person(erasure, keeps_out)
+    ports.erasures.begin_person(erasure, keeps_out, require=require_nobodys_mailbox)
     return erasure
 
 

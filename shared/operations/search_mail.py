@@ -15,6 +15,7 @@ from functools import partial
 from shared.domain.addresses import canonical_address
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.ids import Address, FolderId, MailboxId, MessageId
+from shared.domain.mailbox import own_addresses
 from shared.domain.message import Message, ParticipantRole
 from shared.domain.permissions import require_sight
 from shared.domain.visibility import Access, Place, Viewer, access_to_mailbox
@@ -133,7 +134,7 @@ def _indexes(
     messages: MessageStore,
 ) -> list[Index]:
     since, until = wanted.search.since, wanted.search.until
-    ours = {canonical_address(box.address) for box in boxes.values()}
+    ours = frozenset[Address]().union(*map(own_addresses, boxes.values()))
     for address in (wanted.sender, wanted.recipient):
         if address is not None and address not in ours:
             by_address = partial(messages.by_address, since=since, until=until)

@@ -1,5 +1,6 @@
 """What an erasure needs to have kept, and what carries it out; rules as in `stores`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -37,11 +38,14 @@ class ErasureStore(Protocol):
         """
         ...
 
-    def begin_person(self, erasure: Erasure, keeps_out: KeepsOut) -> None:
+    def begin_person(
+        self, erasure: Erasure, keeps_out: KeepsOut, *, require: Callable[[], None]
+    ) -> None:
         """Keep the erasure, and its addresses out, together.
 
-        An address that is kept out further stays so. Raises `RequestError(INVALID_REQUEST)` for
-        more than the list holds.
+        `require` raises where a mailbox has one of them; no mailbox begins between its last look
+        and the writing. An address that is kept out further stays so. Raises what it raises, and
+        `RequestError(INVALID_REQUEST)` for more than the list holds.
         """
         ...
 

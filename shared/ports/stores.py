@@ -73,7 +73,8 @@ class MailboxStore(Protocol):
         """Add a mailbox.
 
         `identity` names the account at its provider, once per tenant among connected mailboxes;
-        raises `ConflictError(ALREADY_CONNECTED)` when it is taken.
+        raises `ConflictError(ALREADY_CONNECTED)` when it is taken, and
+        `RequestError(ADDRESS_KEPT_OUT)` where all mail of its address is kept out.
         """
         ...
 
@@ -110,7 +111,7 @@ class MailboxStore(Protocol):
 
         Settings and status active, generation and fence raised, errors cleared, due slot set.
         `mailbox.generation` is the one found before. Raises `ConflictError(STALE_WRITE |
-        ALREADY_CONNECTED)`.
+        ALREADY_CONNECTED)`, `RequestError(ADDRESS_KEPT_OUT)`.
         """
         ...
 

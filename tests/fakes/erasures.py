@@ -1,6 +1,7 @@
 """Erasing in memory: the ports `ErasureStore` and `MailEraser` over the world of the other fakes."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -48,8 +49,11 @@ class InMemoryErasureStore:
             del self.world.mailboxes[box], self.world.run_states[box]
             self.world.erasures[erasure.tenant_id, erasure.id] = erasure
 
-    def begin_person(self, erasure: Erasure, keeps_out: KeepsOut) -> None:
+    def begin_person(
+        self, erasure: Erasure, keeps_out: KeepsOut, *, require: Callable[[], None]
+    ) -> None:
         with self.world.lock:
+            require()
             self.hash_key(erasure.tenant_id)
             after = self.world.kept_out[erasure.tenant_id].after(
                 replace(erasure, keeps_out=keeps_out)

@@ -24,7 +24,7 @@ from shared.domain.backfill import (
 from shared.domain.contact import Contact
 from shared.domain.dead_letter import DeadLetter
 from shared.domain.erasure import Erasure, KeptOut
-from shared.domain.errors import ConflictError, ErrorCode, UnreadableMessageError
+from shared.domain.errors import ConflictError, ErrorCode, RequestError, UnreadableMessageError
 from shared.domain.ids import (
     Address,
     BackfillId,
@@ -143,6 +143,7 @@ class InMemoryMailboxStore:
     def create(self, mailbox: Mailbox, run_state: RunState, identity: str) -> None:
         box = (mailbox.tenant_id, mailbox.id)
         with self.world.lock:
+            self._require_not_kept_out(mailbox)
             holder = self.world.identities.get((mailbox.tenant_id, identity))
             if holder == mailbox.id:
                 return
@@ -151,6 +152,11 @@ class InMemoryMailboxStore:
             self.world.mailboxes[box] = mailbox
             self.world.run_states[box] = replace(run_state, generation=mailbox.generation)
             self.world.identities[mailbox.tenant_id, identity] = mailbox.id
+
+    def _require_not_kept_out(self, mailbox: Mailbox) -> None:
+        kept_out = self.world.kept_out.get(mailbox.tenant_id, KeptOut())
+        if kept_out.is_for_ever(Address(mailbox.address)):
+            raise RequestError(ErrorCode.ADDRESS_KEPT_OUT)
 
     def get(self, tenant_id: TenantId, mailbox_id: MailboxId) -> MailboxRecord | None:
         with self.world.lock:
@@ -211,6 +217,7 @@ class InMemoryMailboxStore:
     def reconnect(self, mailbox: Mailbox, identity: str, due_slot: str) -> None:
         box = (mailbox.tenant_id, mailbox.id)
         with self.world.lock:
+            self._require_not_kept_out(mailbox)
             stored = self.world.mailboxes.get(box)
             state = self.world.run_states.get(box)
             if stored is None or state is None or state.generation != mailbox.generation:

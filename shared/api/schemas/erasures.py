@@ -31,7 +31,7 @@ class RequestErasure(Given):
     keeps_out: KeepsOut | None = None
     """For a person, whose mail is still at the provider. `stored_mail`: what arrived before this
     request is never stored again, what arrives later is stored as ever. `all_mail`: nothing of
-    theirs is stored any more."""
+    theirs is stored any more, and no mailbox of theirs connected (`address_kept_out`)."""
     confirm: Annotated[list[Line], Field(min_length=1, max_length=MOST_ADDRESSES)]
     """The mailbox's address, or the person's addresses, once more: this cannot be undone."""
 

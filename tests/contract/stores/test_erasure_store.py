@@ -7,7 +7,7 @@ import pytest
 from shared.aws.table import Table
 from shared.domain.erasure import MOST_KEPT_OUT, Erased, ErasureState, KeepsOut, hash_of
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
-from shared.domain.ids import ErasureId
+from shared.domain.ids import Address, ErasureId, MailboxId
 from shared.domain.lease import Fence
 from shared.ports.erasures import ErasePage
 from tests.fakes.values import (
@@ -18,6 +18,7 @@ from tests.fakes.values import (
     OTHER_TENANT,
     SLOT,
     TENANT,
+    a_mailbox,
     a_new_copy,
     a_person,
     an_erasure,
@@ -36,13 +37,13 @@ def closed(stores, **changes):
     return stands(stores.mailboxes, box)
 
 
-def begun(stores, *addresses, keeps_out=KeepsOut.STORED_MAIL, **changes):
+def begun(stores, *addresses, keeps_out=KeepsOut.STORED_MAIL, require=lambda: None, **changes):
     """A person's erasure, its hashes made with the tenant's own key."""
     key = stores.erasures.hash_key(TENANT)
     addresses = addresses or (ADA,)
     hashes = tuple(hash_of(key, one) for one in addresses)
     erasure = a_person(*addresses, address_hashes=hashes, keeps_out=keeps_out, **changes)
-    stores.erasures.begin_person(erasure, keeps_out)
+    stores.erasures.begin_person(erasure, keeps_out, require=require)
     return erasure
 
 
@@ -253,15 +254,116 @@ def test_letting_in_one_of_many_reads_them_all(stores):
     assert stores.messages.kept_out(TENANT).covers([ADA], later(10**9))
 
 
-def test_a_person_erased_while_another_is_let_in_is_kept_out(aws, monkeypatch):
-    gone = done(aws, begun(aws))
+def meet(monkeypatch, call):
+    """Let `call` happen just before the next transaction, which has looked already."""
     real = Table.transact
 
     def met(self, items):
         monkeypatch.setattr(Table, "transact", real)
-        begun(aws, id=ErasureId("01MEETS"), keeps_out=ALL)
+        call()
         return real(self, items)
 
     monkeypatch.setattr(Table, "transact", met)
+
+
+def test_a_person_erased_while_another_is_let_in_is_kept_out(aws, monkeypatch):
+    gone = done(aws, begun(aws))
+    meet(monkeypatch, lambda: begun(aws, id=ErasureId("01MEETS"), keeps_out=ALL))
     aws.erasures.let_in(gone)
     assert aws.messages.kept_out(TENANT).covers([ADA], later(10**9))
+
+
+# ---- whose mailbox is not to be ----
+
+
+MINE = Address("sales@acme.example")
+
+
+def kept_out_refusal(call) -> ErrorCode:
+    with pytest.raises(RequestError) as caught:
+        call()
+    return caught.value.code
+
+
+def test_a_mailbox_whose_mail_is_kept_out_for_ever_does_not_begin(stores):
+    """Every message of it would be left at the provider, and the mailbox would look well."""
+    erasure = begun(stores, MINE, keeps_out=ALL)
+    code = kept_out_refusal(lambda: connected(stores.mailboxes))
+    assert code is ErrorCode.ADDRESS_KEPT_OUT
+    assert stores.mailboxes.list_mailboxes(TENANT) == []
+    assert stores.mailboxes.find(TENANT, identity_of(a_mailbox())) is None
+    connected(stores.mailboxes, tenant_id=OTHER_TENANT)
+    stores.erasures.let_in(done(stores, erasure))
+    connected(stores.mailboxes)
+
+
+def test_a_mailbox_whose_new_mail_is_stored_begins(stores):
+    begun(stores, MINE, keeps_out=STORED)
+    begun(stores, "else@acme.example", id=ErasureId("01ELSE"), keeps_out=ALL)
+    record = connected(stores.mailboxes)
+    stores.mailboxes.disconnect(TENANT, BOX, identity_of(record.mailbox))
+    again = stands(stores.mailboxes, record.mailbox).mailbox
+    stores.mailboxes.reconnect(again, identity_of(again), SLOT)
+
+
+def test_a_mailbox_does_not_come_back_under_an_address_that_is_kept_out(stores):
+    record = connected(stores.mailboxes, address="old@acme.example")
+    begun(stores, MINE, keeps_out=ALL)
+    again = replace(record.mailbox, address=MINE)
+    code = kept_out_refusal(lambda: stores.mailboxes.reconnect(again, "imap:new", SLOT))
+    assert code is ErrorCode.ADDRESS_KEPT_OUT
+    assert stands(stores.mailboxes, record.mailbox) == record
+    assert stores.mailboxes.find(TENANT, "imap:new") is None
+
+
+class OwnError(Exception):
+    """One of the addresses is a mailbox's."""
+
+
+def nobodys(stores):
+    """What an erasure requires, over the mailboxes there are."""
+
+    def require():
+        if any(one.mailbox.address == MINE for one in stores.mailboxes.list_mailboxes(TENANT)):
+            raise OwnError
+
+    return require
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_mailbox_that_begins_beside_the_erasure_of_its_address_is_refused(
+    aws, monkeypatch, is_first
+):
+    if not is_first:
+        begun(aws, BOB, id=ErasureId("01BEFORE"))
+    erase = lambda: begun(aws, MINE, keeps_out=ALL, require=nobodys(aws))  # noqa: E731
+    meet(monkeypatch, erase)
+    assert kept_out_refusal(lambda: connected(aws.mailboxes)) is ErrorCode.ADDRESS_KEPT_OUT
+    assert aws.mailboxes.list_mailboxes(TENANT) == []
+
+
+@pytest.mark.parametrize("keeps_out", [ALL, STORED])
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_an_erasure_that_begins_beside_a_mailbox_of_its_address_is_refused(
+    aws, monkeypatch, before, keeps_out
+):
+    aws.erasures.hash_key(TENANT)
+    for number in range(before):
+        connected(aws.mailboxes, id=MailboxId(f"01B{number}"), address=f"{number}@acme.example")
+    meet(monkeypatch, lambda: connected(aws.mailboxes))
+    with pytest.raises(OwnError):
+        begun(aws, MINE, keeps_out=keeps_out, require=nobodys(aws))
+    assert not aws.messages.kept_out(TENANT).covers([MINE], NOW)
+    assert aws.erasures.list_erasures(TENANT, before=None, limit=9) == []
+
+
+def test_an_erasure_that_met_a_mailbox_of_somebody_else_begins(aws, monkeypatch):
+    aws.erasures.hash_key(TENANT)
+    meet(monkeypatch, lambda: connected(aws.mailboxes, address="else@acme.example"))
+    begun(aws, MINE, keeps_out=ALL, require=nobodys(aws))
+    assert aws.messages.kept_out(TENANT).covers([MINE], NOW)
+
+
+def test_where_nobody_was_ever_erased_a_mailbox_writes_no_list(aws):
+    connected(aws.mailboxes)
+    assert not [one for one in aws.items() if one["pk"]["S"].endswith("#erasures")]

@@ -45,7 +45,13 @@ def outcome(**changes) -> SyncOutcome:
 
 
 def test_a_mailbox_of_a_sign_in_is_read_back_with_the_account_it_belongs_to(stores):
-    mailbox = a_mailbox(provider=Provider.OUTLOOK, subject="tid.oid", imap=None, smtp=None)
+    mailbox = a_mailbox(
+        provider=Provider.OUTLOOK,
+        subject="tid.oid",
+        former_addresses=("info@acme.example",),
+        imap=None,
+        smtp=None,
+    )
     stores.mailboxes.create(mailbox, RunState(), identity_of(mailbox))
     assert stores.mailboxes.get(TENANT, BOX).mailbox == mailbox
 

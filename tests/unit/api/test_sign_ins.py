@@ -777,6 +777,59 @@ def test_an_account_that_was_renamed_is_still_the_same(app, accounts):
     query = connect(app, accounts, "ann.new@ours.example", mailbox_id=box.id)
     assert query["mailroom_outcome"] == "connected"
     assert boxes(app)[0].address == "ann.new@ours.example"
+    assert boxes(app)[0].former_addresses == (ANN,)
+    accounts.subjects = {ANN: box.subject}
+    connect(app, accounts, ANN, mailbox_id=box.id)
+    assert (boxes(app)[0].address, boxes(app)[0].former_addresses) == (
+        ANN, ("ann.new@ours.example",)
+    )  # fmt: skip
+
+
+def keep_out(app, address, mail="all_mail"):
+    body = {"addresses": [address], "confirm": [address], "keeps_out": mail}
+    return app.ask("POST", "/v1/erasures", body=body, roles="[admin]")
+
+
+def test_an_account_whose_address_is_kept_out_is_not_connected(app, accounts):
+    assert keep_out(app, ANN).status == 202
+    assert connect(app, accounts)["mailroom_outcome"] == "address_kept_out"
+    assert (boxes(app), app.secrets.secrets, app.queues.syncs) == ([], {}, [])
+    assert accounts.revoked == [(accounts.subjects[ANN], OURS.client_id)]
+
+
+def test_an_account_that_took_an_address_that_is_kept_out_does_not_come_back(app, accounts):
+    connect(app, accounts)
+    box = parked(app)
+    assert keep_out(app, "eve@else.example").status == 202
+    accounts.subjects = {"eve@else.example": box.subject}
+    query = connect(app, accounts, "eve@else.example", mailbox_id=box.id)
+    assert query["mailroom_outcome"] == "address_kept_out"
+    assert boxes(app) == [replace(box, status=MailboxStatus.RECONNECT_REQUIRED)]
+    assert app.queues.syncs == []
+
+
+def test_of_a_mailbox_that_was_disconnected_the_refused_grant_is_not_kept(app, accounts):
+    connect(app, accounts)
+    (box,) = boxes(app)
+    assert app.ask("DELETE", f"/v1/mailboxes/{box.id}").status == 204
+    assert keep_out(app, "eve@else.example").status == 202
+    accounts.subjects, accounts.revoked = {"eve@else.example": box.subject}, []
+    query = connect(app, accounts, "eve@else.example", mailbox_id=box.id)
+    assert query["mailroom_outcome"] == "address_kept_out"
+    assert app.secrets.secrets == {}
+    assert accounts.revoked == [(box.subject, OURS.client_id)]
+
+
+def test_who_had_an_address_before_is_erased_as_a_mailbox(app, accounts):
+    """All mail of that time names the address, and is not found by it: it was the mailbox's own."""
+    connect(app, accounts)
+    box = parked(app)
+    accounts.subjects = {"ann.new@ours.example": box.subject}
+    connect(app, accounts, "ann.new@ours.example", mailbox_id=box.id)
+    for mail in ("all_mail", "stored_mail"):
+        answer = keep_out(app, ANN, mail)
+        assert answer.status == 400
+        assert [one["field"] for one in answer.json["errors"]] == ["addresses.0"]
 
 
 def test_only_who_may_change_a_mailbox_reconnects_it(app, accounts):

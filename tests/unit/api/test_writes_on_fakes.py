@@ -183,6 +183,17 @@ def test_reconnecting_and_disconnecting(app):
     assert (wrong.status, wrong.json["code"]) == (409, "wrong_mailbox")
 
 
+def test_a_mailbox_whose_mail_is_kept_out_is_not_connected(app):
+    app.tester = ScriptedServers()
+    named = {"addresses": ["ann@ours.example"], "confirm": ["ann@ours.example"]}
+    erase = {**named, "keeps_out": "all_mail"}
+    assert app.ask("POST", "/v1/erasures", body=erase, roles="[admin]").status == 202
+    refused = app.ask("POST", "/v1/mailboxes", body=CONNECT)
+    assert (refused.status, refused.json["code"]) == (409, "address_kept_out")
+    assert (refused.json["acts"], app.secrets.secrets) == ("tenant_admin", {})
+    assert app.ask("GET", "/v1/mailboxes").json["items"] == []
+
+
 # ---- settings ----
 
 

@@ -11,6 +11,7 @@ from shared.domain.folders import Folder, FolderRole
 from shared.domain.ids import ProviderMessageId, RunId, TenantId, UserId
 from shared.domain.lease import Fence
 from shared.domain.ledger import Counts, Ledger
+from shared.domain.mailbox import Direction, renamed
 from shared.domain.message import FetchedMessage, FetchedPart, Flags, MissingMessage, RemotePart
 from shared.domain.visibility import Access, Viewer
 from shared.mime.parse import MimeParser
@@ -161,6 +162,15 @@ def test_a_mail_is_the_same_with_its_attachment_fetched_apart():
     )
     other = received(world, add_mailbox(world, "B", owner="bob"), apart, **{"1": b"70,000"})
     assert other.id == whole.id
+
+
+@pytest.mark.parametrize("sender", ["old@ours.example", "ann@ours.example"])
+def test_who_had_the_address_before_is_still_the_mailbox_itself(sender):
+    world = World()
+    box = renamed(add_mailbox(world, "A", address="old@ours.example"), "ann@ours.example")
+    mail = f"From: {sender}\nTo: cleo@client.example\n\nHello".encode()
+    assert received(world, box, mail).direction is Direction.OUTBOUND
+    assert {address for _, address in world.index} == {"cleo@client.example"}
 
 
 # ---- how much is held ----

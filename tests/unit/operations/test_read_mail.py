@@ -19,7 +19,7 @@ from shared.domain.ids import (
     ThreadId,
     UserId,
 )
-from shared.domain.mailbox import MailboxKind, Visibility
+from shared.domain.mailbox import MailboxKind, Visibility, renamed
 from shared.domain.message import Participant, ParticipantRole, StoredAttachment
 from shared.domain.visibility import Access, Viewer
 from shared.mime.caps import MAX_BODY_BYTES
@@ -276,6 +276,16 @@ def test_a_search_by_our_own_address_reads_the_mailboxes(world):
         mail.id
     ]
     assert search(world, sender="bob@ours.example").items == ()
+
+
+def test_a_search_by_an_address_that_was_ours_reads_the_mailboxes_too(world):
+    """What came while it was a mailbox's own is in no index under it."""
+    box = renamed(add_mailbox(world, "A", address="old@ours.example"), "ann@ours.example")
+    world.mailboxes[box.tenant_id, box.id] = box
+    mail = message_of("a", sender="old@ours.example", to=("ann@ours.example",))
+    store(world, box, mail)
+    world.index.clear()
+    assert [view.message.id for view in search(world, sender="old@ours.example").items] == [mail.id]
 
 
 def test_a_search_without_a_mailbox_to_open_finds_nothing(world):
