@@ -68,13 +68,14 @@ class DynamoDeadLetterStore:
     def note_raw(
         self, fence: Fence, letter_id: LetterId, *, size: int | None, missing: ErrorCode | None
     ) -> None:
-        """Write it where the letter is still there."""
+        """Write it where the letter is still there, or delete the object."""
         key = letter_key(fence.tenant_id, fence.mailbox_id, letter_id)
         actions = [
             set_or_remove(DeadLetterItem.raw_size, size),
             set_or_remove(DeadLetterItem.raw_missing, missing),
         ]
-        self._fenced(fence, key, actions, only_if_there=True)
+        if not self._fenced(fence, key, actions, only_if_there=True):
+            self._drop_raw(fence, letter_id)
 
     def get_letter(
         self, tenant_id: TenantId, mailbox_id: MailboxId, letter_id: LetterId
@@ -140,8 +141,9 @@ class DynamoDeadLetterStore:
             batch = letter_ids[start : start + MOST_IN_TRANSACTION - 1]
             found = self.get_letters(fence.tenant_id, fence.mailbox_id, batch)
             for letter in found.values():
-                if letter.raw_size is not None:
-                    self._drop_raw(letter)
+                # Also where the letter says of none: who kept it may have died before saying so.
+                if letter.kind is LetterKind.MESSAGE:
+                    self._drop_raw(fence, letter.id)
             keys = [letter_key(fence.tenant_id, fence.mailbox_id, one) for one in found]
             deletions = [self.table.delete_operation(key) for key in keys]
             if deletions and self.table.transact([check, *deletions]):
@@ -203,13 +205,15 @@ class DynamoDeadLetterStore:
                 ExpiresIn=seconds,
             )
 
-    def _drop_raw(self, letter: DeadLetter) -> None:
+    def _drop_raw(self, fence: Fence, letter_id: LetterId) -> None:
+        key = raw_object_key(fence.tenant_id, fence.mailbox_id, letter_id)
         with our_errors():
-            self.clients.s3.delete_object(Bucket=self.bucket, Key=_object_key(letter))
+            self.clients.s3.delete_object(Bucket=self.bucket, Key=key)
 
     def _fenced(
         self, fence: Fence, key: Key, actions: Sequence[Action], *, only_if_there: bool = False
-    ) -> None:
+    ) -> bool:
+        """Write beside a check of the fence; return whether the letter was there."""
         condition = DeadLetterItem.letter_id.exists() if only_if_there else None
         failed = self.table.transact(
             [
@@ -221,6 +225,7 @@ class DynamoDeadLetterStore:
         )
         if 0 in failed:
             raise stale("fence")
+        return not failed
 
 
 def _noted(letter: DeadLetter) -> list[Action]:

@@ -30,7 +30,10 @@ class DeadLetterStore(Protocol):
     def note_raw(
         self, fence: Fence, letter_id: LetterId, *, size: int | None, missing: ErrorCode | None
     ) -> None:
-        """Note that `keep_raw` has kept the raw message, or why not. Fenced."""
+        """Note that `keep_raw` has kept the raw message, or why not. Fenced.
+
+        Where the letter was removed meanwhile, what was kept goes after it.
+        """
         ...
 
     def keep_raw(

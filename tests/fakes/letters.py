@@ -46,6 +46,9 @@ class InMemoryDeadLetterStore:
             stored = self._letters(fence.tenant_id, fence.mailbox_id)
             if letter_id in stored:
                 stored[letter_id] = replace(stored[letter_id], raw_size=size, raw_missing=missing)
+            else:
+                place = (fence.tenant_id, fence.mailbox_id, letter_id)
+                self.world.raw_messages.pop(place, None)
 
     def keep_raw(
         self,

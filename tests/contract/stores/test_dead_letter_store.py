@@ -145,6 +145,22 @@ def test_a_removed_letter_is_gone_with_what_was_kept_of_it(stores, fence):
     assert list(stores.letters.all_letters(TENANT, BOX)) == [letters[1]]
 
 
+def test_what_a_worker_kept_and_died_before_it_said_so_goes_with_the_letter(stores, fence):
+    letter = stores.letters.note(fence, a_letter())
+    stores.letters.keep_raw(TENANT, BOX, letter.id, iter([b"abc"]), limit=9)
+    stores.letters.remove_letters(fence, [letter.id])
+    assert stores.letters.read_raw(replace(letter, raw_size=3)) is None
+
+
+def test_what_is_kept_while_a_replay_takes_the_letter_away_goes_after_it(stores, fence):
+    letter = stores.letters.note(fence, a_letter())
+    stores.letters.remove_letters(fence, [letter.id])
+    stores.letters.keep_raw(TENANT, BOX, letter.id, iter([b"abc"]), limit=9)
+    stores.letters.note_raw(fence, letter.id, size=3, missing=None)
+    assert stores.letters.read_raw(replace(letter, raw_size=3)) is None
+    assert list(stores.letters.all_letters(TENANT, BOX)) == []
+
+
 @pytest.mark.parametrize("content", [b"", b"abc", b"xyz" * PART_BYTES])
 def test_a_raw_message_is_kept_whole_and_once(stores, fence, content):
     letter = stores.letters.note(fence, a_letter())
