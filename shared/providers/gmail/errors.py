@@ -8,44 +8,19 @@ developers.google.com/identity/protocols/oauth2/web-server#authorization-errors,
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from shared.domain.errors import (
-    ConfigurationError,
-    ErrorCode,
-    MailroomError,
-    ReconnectRequiredError,
-    RequestError,
-    RetryLaterError,
-)
+from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError
+from shared.providers.refusals import Becomes, configure, reconnect, refuse, retry
 
 _WORD = re.compile(r"[A-Za-z0-9_.]{1,60}")
 _UNTIL = re.compile(r"[Rr]etry after (\d{4}-\d\d-\d\dT[0-9:.]+Z)")
 _CONCURRENT = re.compile(r"concurrent", re.IGNORECASE)
 _ANY_SERVER_FAILURE = frozenset(range(500, 600))
-
-Becomes = Callable[[str, float | None], MailroomError]
-"""Makes the error of a cause for the log and of the provider's wish for a pause in seconds."""
-
-
-def _retry(code: ErrorCode) -> Becomes:
-    return lambda cause, wish: RetryLaterError(code, cause=cause, retry_after_seconds=wish)
-
-
-def _reconnect(code: ErrorCode, *, definitive: bool = True) -> Becomes:
-    return lambda cause, _wish: ReconnectRequiredError(code, cause=cause, definitive=definitive)
-
-
-def _configure(code: ErrorCode) -> Becomes:
-    return lambda cause, _wish: ConfigurationError(code, cause=cause)
-
-
-def _refuse(code: ErrorCode) -> Becomes:
-    return lambda cause, _wish: RequestError(code, cause=cause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,66 +39,66 @@ def _row(status: int, becomes: Becomes, *reasons: str) -> ApiRow:
 API: tuple[ApiRow, ...] = (
     _row(
         403,
-        _reconnect(ErrorCode.SCOPE_MISSING),
+        reconnect(ErrorCode.SCOPE_MISSING),
         "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
         "insufficientPermissions",
     ),
-    _row(403, _retry(ErrorCode.DAILY_LIMIT_REACHED), "dailyLimitExceeded", "quotaExceeded"),
+    _row(403, retry(ErrorCode.DAILY_LIMIT_REACHED), "dailyLimitExceeded", "quotaExceeded"),
     _row(
         403,
-        _retry(ErrorCode.RATE_LIMITED),
+        retry(ErrorCode.RATE_LIMITED),
         "rateLimitExceeded",
         "userRateLimitExceeded",
         "RATE_LIMIT_EXCEEDED",
         "concurrentLimitExceeded",
     ),
-    _row(403, _configure(ErrorCode.ACCESS_BLOCKED), "domainPolicy", "ADMIN_POLICY_ENFORCED"),
+    _row(403, configure(ErrorCode.ACCESS_BLOCKED), "domainPolicy", "ADMIN_POLICY_ENFORCED"),
     # The API is not switched on in the project of the OAuth client: its owner's to mend.
     _row(
         403,
-        _configure(ErrorCode.API_NOT_ENABLED),
+        configure(ErrorCode.API_NOT_ENABLED),
         "accessNotConfigured",
         "SERVICE_DISABLED",
         "dailyLimitExceededUnreg",
         "CONSUMER_SUSPENDED",
     ),
-    _row(403, _retry(ErrorCode.PROVIDER_UNAVAILABLE)),
+    _row(403, retry(ErrorCode.PROVIDER_UNAVAILABLE)),
     # "Mail service not enabled": an account of Google without Gmail.
     _row(
         400,
-        _configure(ErrorCode.PROVIDER_API_DISABLED),
+        configure(ErrorCode.PROVIDER_API_DISABLED),
         "failedPrecondition",
         "FAILED_PRECONDITION",
     ),
-    _row(401, _reconnect(ErrorCode.GRANT_REVOKED, definitive=False)),
-    _row(429, _retry(ErrorCode.RATE_LIMITED)),
-    _row(408, _retry(ErrorCode.PROVIDER_UNAVAILABLE)),
-    ApiRow(_ANY_SERVER_FAILURE, frozenset(), _retry(ErrorCode.PROVIDER_UNAVAILABLE)),
+    _row(401, reconnect(ErrorCode.GRANT_REVOKED, definitive=False)),
+    _row(429, retry(ErrorCode.RATE_LIMITED)),
+    _row(408, retry(ErrorCode.PROVIDER_UNAVAILABLE)),
+    ApiRow(_ANY_SERVER_FAILURE, frozenset(), retry(ErrorCode.PROVIDER_UNAVAILABLE)),
 )
 """What an answer of the Gmail API means that is none of what its caller expects."""
 
 TOKEN: Mapping[str, Becomes] = {
-    "invalid_grant": _reconnect(ErrorCode.GRANT_REVOKED),
-    "invalid_rapt": _reconnect(ErrorCode.SIGN_IN_REQUIRED),
-    "rapt_required": _reconnect(ErrorCode.SIGN_IN_REQUIRED),
-    "interaction_required": _reconnect(ErrorCode.SIGN_IN_REQUIRED),
-    "invalid_scope": _reconnect(ErrorCode.SCOPE_MISSING),
-    "admin_policy_enforced": _configure(ErrorCode.ACCESS_BLOCKED),
-    "access_denied": _configure(ErrorCode.ACCESS_BLOCKED),
-    "access_not_configured": _configure(ErrorCode.ACCESS_BLOCKED),
-    "org_internal": _configure(ErrorCode.CLIENT_REJECTED),
-    "invalid_client": _configure(ErrorCode.CLIENT_REJECTED),
-    "deleted_client": _configure(ErrorCode.CLIENT_REJECTED),
-    "disabled_client": _configure(ErrorCode.CLIENT_REJECTED),
-    "unauthorized_client": _configure(ErrorCode.CLIENT_REJECTED),
-    "redirect_uri_mismatch": _configure(ErrorCode.CLIENT_REJECTED),
-    "invalid_request": _configure(ErrorCode.CLIENT_REJECTED),
-    "unsupported_grant_type": _configure(ErrorCode.CLIENT_REJECTED),
-    "rate_limit_exceeded": _retry(ErrorCode.RATE_LIMITED),
-    "slow_down": _retry(ErrorCode.RATE_LIMITED),
-    "temporarily_unavailable": _retry(ErrorCode.PROVIDER_UNAVAILABLE),
-    "server_error": _retry(ErrorCode.PROVIDER_UNAVAILABLE),
-    "internal_failure": _retry(ErrorCode.PROVIDER_UNAVAILABLE),
+    "invalid_grant": reconnect(ErrorCode.GRANT_REVOKED),
+    "invalid_rapt": reconnect(ErrorCode.SIGN_IN_REQUIRED),
+    "rapt_required": reconnect(ErrorCode.SIGN_IN_REQUIRED),
+    "interaction_required": reconnect(ErrorCode.SIGN_IN_REQUIRED),
+    "invalid_scope": reconnect(ErrorCode.SCOPE_MISSING),
+    "admin_policy_enforced": configure(ErrorCode.ACCESS_BLOCKED),
+    "access_denied": configure(ErrorCode.ACCESS_BLOCKED),
+    "access_not_configured": configure(ErrorCode.ACCESS_BLOCKED),
+    "org_internal": configure(ErrorCode.CLIENT_REJECTED),
+    "invalid_client": configure(ErrorCode.CLIENT_REJECTED),
+    "deleted_client": configure(ErrorCode.CLIENT_REJECTED),
+    "disabled_client": configure(ErrorCode.CLIENT_REJECTED),
+    "unauthorized_client": configure(ErrorCode.CLIENT_REJECTED),
+    "redirect_uri_mismatch": configure(ErrorCode.CLIENT_REJECTED),
+    "invalid_request": configure(ErrorCode.CLIENT_REJECTED),
+    "unsupported_grant_type": configure(ErrorCode.CLIENT_REJECTED),
+    "rate_limit_exceeded": retry(ErrorCode.RATE_LIMITED),
+    "slow_down": retry(ErrorCode.RATE_LIMITED),
+    "temporarily_unavailable": retry(ErrorCode.PROVIDER_UNAVAILABLE),
+    "server_error": retry(ErrorCode.PROVIDER_UNAVAILABLE),
+    "internal_failure": retry(ErrorCode.PROVIDER_UNAVAILABLE),
 }
 """What the token endpoint's `error` means; a subtype that stands here counts first.
 
@@ -132,25 +107,25 @@ testing and the oldest of over a hundred; nothing tells them apart.
 """
 
 CALLBACK: Mapping[str, Becomes] = {
-    "access_denied": _refuse(ErrorCode.CONSENT_DECLINED),
-    "interaction_required": _reconnect(ErrorCode.SIGN_IN_REQUIRED),
-    "login_required": _reconnect(ErrorCode.SIGN_IN_REQUIRED),
-    "account_selection_required": _reconnect(ErrorCode.SIGN_IN_REQUIRED),
-    "consent_required": _refuse(ErrorCode.CONSENT_DECLINED),
-    "admin_policy_enforced": _configure(ErrorCode.ACCESS_BLOCKED),
-    "access_not_configured": _configure(ErrorCode.ACCESS_BLOCKED),
+    "access_denied": refuse(ErrorCode.CONSENT_DECLINED),
+    "interaction_required": reconnect(ErrorCode.SIGN_IN_REQUIRED),
+    "login_required": reconnect(ErrorCode.SIGN_IN_REQUIRED),
+    "account_selection_required": reconnect(ErrorCode.SIGN_IN_REQUIRED),
+    "consent_required": refuse(ErrorCode.CONSENT_DECLINED),
+    "admin_policy_enforced": configure(ErrorCode.ACCESS_BLOCKED),
+    "access_not_configured": configure(ErrorCode.ACCESS_BLOCKED),
     # The client is one of an organisation's own, and this account is not of it.
-    "org_internal": _refuse(ErrorCode.ACCOUNT_NOT_SUPPORTED),
-    "invalid_client": _configure(ErrorCode.CLIENT_REJECTED),
-    "deleted_client": _configure(ErrorCode.CLIENT_REJECTED),
-    "disabled_client": _configure(ErrorCode.CLIENT_REJECTED),
-    "unauthorized_client": _configure(ErrorCode.CLIENT_REJECTED),
-    "redirect_uri_mismatch": _configure(ErrorCode.CLIENT_REJECTED),
-    "invalid_request": _configure(ErrorCode.CLIENT_REJECTED),
-    "invalid_scope": _configure(ErrorCode.CLIENT_REJECTED),
-    "unsupported_response_type": _configure(ErrorCode.CLIENT_REJECTED),
-    "temporarily_unavailable": _retry(ErrorCode.PROVIDER_UNAVAILABLE),
-    "server_error": _retry(ErrorCode.PROVIDER_UNAVAILABLE),
+    "org_internal": refuse(ErrorCode.ACCOUNT_NOT_SUPPORTED),
+    "invalid_client": configure(ErrorCode.CLIENT_REJECTED),
+    "deleted_client": configure(ErrorCode.CLIENT_REJECTED),
+    "disabled_client": configure(ErrorCode.CLIENT_REJECTED),
+    "unauthorized_client": configure(ErrorCode.CLIENT_REJECTED),
+    "redirect_uri_mismatch": configure(ErrorCode.CLIENT_REJECTED),
+    "invalid_request": configure(ErrorCode.CLIENT_REJECTED),
+    "invalid_scope": configure(ErrorCode.CLIENT_REJECTED),
+    "unsupported_response_type": configure(ErrorCode.CLIENT_REJECTED),
+    "temporarily_unavailable": retry(ErrorCode.PROVIDER_UNAVAILABLE),
+    "server_error": retry(ErrorCode.PROVIDER_UNAVAILABLE),
 }
 """What the `error` means that a person comes back with from the consent page."""
 
@@ -201,8 +176,8 @@ def from_token(status: int, headers: Mapping[str, str], body: bytes) -> Mailroom
 def from_callback(error: str) -> MailroomError:
     """Return what the callback's `error` means."""
     word = _word(error)
-    becomes = CALLBACK.get(word, _retry(ErrorCode.PROVIDER_UNAVAILABLE))
-    return becomes(f"callback {word}", None)
+    becomes = CALLBACK.get(word, retry(ErrorCode.PROVIDER_UNAVAILABLE))
+    return becomes(f"callback {word}")
 
 
 def decoded_object(body: bytes) -> dict[str, Any] | None:

@@ -8,20 +8,20 @@ Sources: RFC 5530 and 3501 for IMAP codes, RFC 4954 and 3463 for SMTP; texts as 
 
 import re
 import smtplib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from imapclient import exceptions as imap_exceptions
 
 from shared.domain.errors import (
-    ConfigurationError,
     ErrorCode,
     MailroomError,
     ReconnectRequiredError,
     RetryLaterError,
 )
 from shared.providers.imap.grammar import GrammarError, StatusText
+from shared.providers.refusals import Becomes, configure, reconnect, retry
 
 _CAUSE_CHARACTERS = 300
 EXPUNGED = "EXPUNGEISSUED"
@@ -33,7 +33,7 @@ _CREDENTIALS = frozenset({"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRE
 class ImapRow:
     """A row applies when the response code is one of `codes` or the text matches `words`."""
 
-    becomes: Callable[[str], MailroomError]
+    becomes: Becomes
     codes: frozenset[str] = frozenset()
     words: re.Pattern[str] | None = None
 
@@ -46,7 +46,7 @@ class ImapRow:
 class SmtpRow:
     """A row applies when every part it names fits: reply code, enhanced code, text."""
 
-    becomes: Callable[[str], MailroomError]
+    becomes: Becomes
     replies: frozenset[int] = frozenset()
     enhanced: re.Pattern[str] | None = None
     words: re.Pattern[str] | None = None
@@ -58,18 +58,6 @@ class SmtpRow:
             and (self.enhanced is None or bool(self.enhanced.search(text)))
             and (self.words is None or bool(self.words.search(text)))
         )
-
-
-def _retry(code: ErrorCode) -> Callable[[str], MailroomError]:
-    return lambda cause: RetryLaterError(code, cause=cause)
-
-
-def _reconnect(code: ErrorCode, *, definitive: bool = True) -> Callable[[str], MailroomError]:
-    return lambda cause: ReconnectRequiredError(code, cause=cause, definitive=definitive)
-
-
-def _configure(code: ErrorCode) -> Callable[[str], MailroomError]:
-    return lambda cause: ConfigurationError(code, cause=cause)
 
 
 def _words(pattern: str) -> re.Pattern[str]:
@@ -114,63 +102,63 @@ _WRONG = _words(
 _PASSING = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "THROTTLED", "OVERQUOTA"})
 
 IMAP_LOGIN: tuple[ImapRow, ...] = (
-    ImapRow(_retry(ErrorCode.TOO_MANY_CONNECTIONS), words=_TOO_MANY),
-    ImapRow(_retry(ErrorCode.PROVIDER_UNAVAILABLE), codes=frozenset({"UNAVAILABLE", "SERVERBUG"})),
-    ImapRow(_retry(ErrorCode.PROVIDER_UNAVAILABLE), codes=frozenset({"INUSE"})),
-    ImapRow(_retry(ErrorCode.RATE_LIMITED), codes=frozenset({"LIMIT", "THROTTLED"})),
-    ImapRow(_retry(ErrorCode.MAILBOX_FULL), codes=frozenset({"OVERQUOTA"})),
-    ImapRow(_configure(ErrorCode.ENCRYPTION_REQUIRED), codes=frozenset({"PRIVACYREQUIRED"})),
-    ImapRow(_configure(ErrorCode.CONTACT_ADMIN), codes=frozenset({"CONTACTADMIN", "NOPERM"})),
-    ImapRow(_reconnect(ErrorCode.BROWSER_LOGIN_REQUIRED), codes=frozenset({"WEBALERT"})),
-    ImapRow(_retry(ErrorCode.RATE_LIMITED), words=_SLOW_DOWN),
-    ImapRow(_reconnect(ErrorCode.APP_PASSWORD_REQUIRED), words=_APP_PASSWORD),
-    ImapRow(_reconnect(ErrorCode.BROWSER_LOGIN_REQUIRED), words=_BROWSER),
-    ImapRow(_configure(ErrorCode.IMAP_DISABLED), words=_IMAP_OFF),
-    ImapRow(_configure(ErrorCode.OAUTH_REQUIRED), words=_OAUTH_ONLY),
-    ImapRow(_configure(ErrorCode.ENCRYPTION_REQUIRED), words=_NEEDS_TLS),
-    ImapRow(_reconnect(ErrorCode.LOGIN_REJECTED), codes=_CREDENTIALS),
-    ImapRow(_retry(ErrorCode.PROVIDER_UNAVAILABLE), words=_UNAVAILABLE),
+    ImapRow(retry(ErrorCode.TOO_MANY_CONNECTIONS), words=_TOO_MANY),
+    ImapRow(retry(ErrorCode.PROVIDER_UNAVAILABLE), codes=frozenset({"UNAVAILABLE", "SERVERBUG"})),
+    ImapRow(retry(ErrorCode.PROVIDER_UNAVAILABLE), codes=frozenset({"INUSE"})),
+    ImapRow(retry(ErrorCode.RATE_LIMITED), codes=frozenset({"LIMIT", "THROTTLED"})),
+    ImapRow(retry(ErrorCode.MAILBOX_FULL), codes=frozenset({"OVERQUOTA"})),
+    ImapRow(configure(ErrorCode.ENCRYPTION_REQUIRED), codes=frozenset({"PRIVACYREQUIRED"})),
+    ImapRow(configure(ErrorCode.CONTACT_ADMIN), codes=frozenset({"CONTACTADMIN", "NOPERM"})),
+    ImapRow(reconnect(ErrorCode.BROWSER_LOGIN_REQUIRED), codes=frozenset({"WEBALERT"})),
+    ImapRow(retry(ErrorCode.RATE_LIMITED), words=_SLOW_DOWN),
+    ImapRow(reconnect(ErrorCode.APP_PASSWORD_REQUIRED), words=_APP_PASSWORD),
+    ImapRow(reconnect(ErrorCode.BROWSER_LOGIN_REQUIRED), words=_BROWSER),
+    ImapRow(configure(ErrorCode.IMAP_DISABLED), words=_IMAP_OFF),
+    ImapRow(configure(ErrorCode.OAUTH_REQUIRED), words=_OAUTH_ONLY),
+    ImapRow(configure(ErrorCode.ENCRYPTION_REQUIRED), words=_NEEDS_TLS),
+    ImapRow(reconnect(ErrorCode.LOGIN_REJECTED), codes=_CREDENTIALS),
+    ImapRow(retry(ErrorCode.PROVIDER_UNAVAILABLE), words=_UNAVAILABLE),
     # Words without a code may be a stock phrase for any trouble: right to show, not to park on.
-    ImapRow(_reconnect(ErrorCode.LOGIN_REJECTED, definitive=False), words=_WRONG),
+    ImapRow(reconnect(ErrorCode.LOGIN_REJECTED, definitive=False), words=_WRONG),
 )
 """What a refused login, or a BYE in its place, means; the first row that applies."""
 
 _REFUSED = frozenset({530, 534, 535, 538, 454, 550, 553, 554})
 SMTP_LOGIN: tuple[SmtpRow, ...] = (
-    SmtpRow(_retry(ErrorCode.TOO_MANY_CONNECTIONS), words=_TOO_MANY),
-    SmtpRow(_retry(ErrorCode.TOO_MANY_CONNECTIONS), replies=frozenset({432})),
+    SmtpRow(retry(ErrorCode.TOO_MANY_CONNECTIONS), words=_TOO_MANY),
+    SmtpRow(retry(ErrorCode.TOO_MANY_CONNECTIONS), replies=frozenset({432})),
     SmtpRow(
-        _retry(ErrorCode.RATE_LIMITED),
+        retry(ErrorCode.RATE_LIMITED),
         replies=frozenset({421, 450, 451, 452}),
         enhanced=re.compile(r"\b4\.7\.\d+"),
     ),
-    SmtpRow(_retry(ErrorCode.RATE_LIMITED), words=_SLOW_DOWN),
-    SmtpRow(_retry(ErrorCode.RATE_LIMITED), words=_words(r"sending limit exceeded")),
-    SmtpRow(_retry(ErrorCode.MAILBOX_FULL), enhanced=re.compile(r"\b[45]\.2\.2\b")),
+    SmtpRow(retry(ErrorCode.RATE_LIMITED), words=_SLOW_DOWN),
+    SmtpRow(retry(ErrorCode.RATE_LIMITED), words=_words(r"sending limit exceeded")),
+    SmtpRow(retry(ErrorCode.MAILBOX_FULL), enhanced=re.compile(r"\b[45]\.2\.2\b")),
     SmtpRow(
-        _configure(ErrorCode.SMTP_DISABLED),
+        configure(ErrorCode.SMTP_DISABLED),
         words=_words(r"smtpclientauthentication is disabled|smtp(?: auth)? (?:is )?disabled"),
     ),
-    SmtpRow(_reconnect(ErrorCode.APP_PASSWORD_REQUIRED), enhanced=re.compile(r"\b5\.7\.9\b")),
-    SmtpRow(_reconnect(ErrorCode.BROWSER_LOGIN_REQUIRED), enhanced=re.compile(r"\b5\.7\.14\b")),
-    SmtpRow(_reconnect(ErrorCode.APP_PASSWORD_REQUIRED), words=_APP_PASSWORD),
-    SmtpRow(_reconnect(ErrorCode.BROWSER_LOGIN_REQUIRED), words=_BROWSER),
-    SmtpRow(_configure(ErrorCode.OAUTH_REQUIRED), words=_OAUTH_ONLY),
-    SmtpRow(_configure(ErrorCode.SENDER_NOT_ALLOWED), enhanced=re.compile(r"\b5\.7\.60\b")),
+    SmtpRow(reconnect(ErrorCode.APP_PASSWORD_REQUIRED), enhanced=re.compile(r"\b5\.7\.9\b")),
+    SmtpRow(reconnect(ErrorCode.BROWSER_LOGIN_REQUIRED), enhanced=re.compile(r"\b5\.7\.14\b")),
+    SmtpRow(reconnect(ErrorCode.APP_PASSWORD_REQUIRED), words=_APP_PASSWORD),
+    SmtpRow(reconnect(ErrorCode.BROWSER_LOGIN_REQUIRED), words=_BROWSER),
+    SmtpRow(configure(ErrorCode.OAUTH_REQUIRED), words=_OAUTH_ONLY),
+    SmtpRow(configure(ErrorCode.SENDER_NOT_ALLOWED), enhanced=re.compile(r"\b5\.7\.60\b")),
     SmtpRow(
-        _configure(ErrorCode.ENCRYPTION_REQUIRED),
+        configure(ErrorCode.ENCRYPTION_REQUIRED),
         replies=frozenset({530, 538}),
         words=_words(r"starttls|encrypt|\btls\b|5\.7\.11"),
     ),
     # Wanting authentication after it was given is the server's own muddle about the security level.
-    SmtpRow(_configure(ErrorCode.ENCRYPTION_REQUIRED), replies=frozenset({530})),
+    SmtpRow(configure(ErrorCode.ENCRYPTION_REQUIRED), replies=frozenset({530})),
     SmtpRow(
-        _retry(ErrorCode.PROVIDER_UNAVAILABLE),
+        retry(ErrorCode.PROVIDER_UNAVAILABLE),
         replies=frozenset({421, 450, 451, 452, 454}),
     ),
-    SmtpRow(_reconnect(ErrorCode.LOGIN_REJECTED), replies=frozenset({535})),
-    SmtpRow(_reconnect(ErrorCode.LOGIN_REJECTED, definitive=False), replies=_REFUSED, words=_WRONG),
-    SmtpRow(_configure(ErrorCode.CONTACT_ADMIN), replies=frozenset({550, 553, 554})),
+    SmtpRow(reconnect(ErrorCode.LOGIN_REJECTED), replies=frozenset({535})),
+    SmtpRow(reconnect(ErrorCode.LOGIN_REJECTED, definitive=False), replies=_REFUSED, words=_WRONG),
+    SmtpRow(configure(ErrorCode.CONTACT_ADMIN), replies=frozenset({550, 553, 554})),
 )
 """What a refusal on the way to an authenticated session means; the first row that applies."""
 
@@ -239,18 +227,18 @@ def from_smtp_reply(reply: int, text: str) -> MailroomError:
     return RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=cause)
 
 
-LIBRARY: tuple[tuple[type[Exception], Callable[[str], MailroomError]], ...] = (
-    (smtplib.SMTPServerDisconnected, _retry(ErrorCode.CONNECTION_DROPPED)),
-    (smtplib.SMTPNotSupportedError, _configure(ErrorCode.SMTP_DISABLED)),
-    (smtplib.SMTPException, _retry(ErrorCode.PROTOCOL_VIOLATION)),
-    (imap_exceptions.LoginError, _reconnect(ErrorCode.LOGIN_REJECTED, definitive=False)),
-    (imap_exceptions.ProtocolError, _retry(ErrorCode.PROTOCOL_VIOLATION)),
-    (imap_exceptions.CapabilityError, _retry(ErrorCode.PROTOCOL_VIOLATION)),
-    (imap_exceptions.IllegalStateError, _retry(ErrorCode.PROTOCOL_VIOLATION)),
-    (imap_exceptions.InvalidCriteriaError, _retry(ErrorCode.PROTOCOL_VIOLATION)),
-    (imap_exceptions.IMAPClientReadOnlyError, _retry(ErrorCode.PROVIDER_UNAVAILABLE)),
-    (imap_exceptions.IMAPClientAbortError, _retry(ErrorCode.CONNECTION_DROPPED)),
-    (imap_exceptions.IMAPClientError, _retry(ErrorCode.PROTOCOL_VIOLATION)),
+LIBRARY: tuple[tuple[type[Exception], Becomes], ...] = (
+    (smtplib.SMTPServerDisconnected, retry(ErrorCode.CONNECTION_DROPPED)),
+    (smtplib.SMTPNotSupportedError, configure(ErrorCode.SMTP_DISABLED)),
+    (smtplib.SMTPException, retry(ErrorCode.PROTOCOL_VIOLATION)),
+    (imap_exceptions.LoginError, reconnect(ErrorCode.LOGIN_REJECTED, definitive=False)),
+    (imap_exceptions.ProtocolError, retry(ErrorCode.PROTOCOL_VIOLATION)),
+    (imap_exceptions.CapabilityError, retry(ErrorCode.PROTOCOL_VIOLATION)),
+    (imap_exceptions.IllegalStateError, retry(ErrorCode.PROTOCOL_VIOLATION)),
+    (imap_exceptions.InvalidCriteriaError, retry(ErrorCode.PROTOCOL_VIOLATION)),
+    (imap_exceptions.IMAPClientReadOnlyError, retry(ErrorCode.PROVIDER_UNAVAILABLE)),
+    (imap_exceptions.IMAPClientAbortError, retry(ErrorCode.CONNECTION_DROPPED)),
+    (imap_exceptions.IMAPClientError, retry(ErrorCode.PROTOCOL_VIOLATION)),
 )
 """What the libraries' exceptions mean where no server line explains them; the first that fits."""
 

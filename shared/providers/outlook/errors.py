@@ -8,22 +8,20 @@ any depth, then by the status (learn.microsoft.com/graph/errors); never by its m
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 
 from shared.domain.errors import (
-    ConfigurationError,
     CursorExpiredError,
     ErrorCode,
     MailroomError,
     ReconnectRequiredError,
-    RequestError,
     RetryLaterError,
 )
+from shared.providers.refusals import Becomes, configure, reconnect, refuse, retry
 
-Becomes = Callable[[str], MailroomError]
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,59}")
 _NUMBER = re.compile(r"AADSTS(\d{3,9})\b")
 _CHALLENGE = re.compile(r'\berror\s*=\s*"?insufficient_claims\b', re.IGNORECASE)
@@ -49,23 +47,7 @@ class OAuthRow:
         return self.connecting if moment is Moment.CONNECTING else self.renewing
 
 
-def _retry(code: ErrorCode) -> Becomes:
-    return lambda cause: RetryLaterError(code, cause=cause)
-
-
-def _reconnect(code: ErrorCode, *, definitive: bool = True) -> Becomes:
-    return lambda cause: ReconnectRequiredError(code, cause=cause, definitive=definitive)
-
-
-def _configure(code: ErrorCode) -> Becomes:
-    return lambda cause: ConfigurationError(code, cause=cause)
-
-
-def _request(code: ErrorCode) -> Becomes:
-    return lambda cause: RequestError(code, cause=cause)
-
-
-def _expired(cause: str) -> MailroomError:
+def _expired(cause: str, _wish: float | None = None) -> MailroomError:
     return CursorExpiredError(ErrorCode.CURSOR_EXPIRED, cause=cause)
 
 
@@ -73,25 +55,25 @@ def _always(becomes: Becomes) -> OAuthRow:
     return OAuthRow(becomes, becomes)
 
 
-_CLIENT = _always(_configure(ErrorCode.CLIENT_REJECTED))
-_SIGN_IN = _always(_reconnect(ErrorCode.SIGN_IN_REQUIRED))
-_BUSY = _always(_retry(ErrorCode.PROVIDER_UNAVAILABLE))
-_BLOCKED = _always(_configure(ErrorCode.ACCESS_BLOCKED))
-_ADMIN = _always(_configure(ErrorCode.ADMIN_CONSENT_REQUIRED))
+_CLIENT = _always(configure(ErrorCode.CLIENT_REJECTED))
+_SIGN_IN = _always(reconnect(ErrorCode.SIGN_IN_REQUIRED))
+_BUSY = _always(retry(ErrorCode.PROVIDER_UNAVAILABLE))
+_BLOCKED = _always(configure(ErrorCode.ACCESS_BLOCKED))
+_ADMIN = _always(configure(ErrorCode.ADMIN_CONSENT_REQUIRED))
 _DECLINED = OAuthRow(
-    _request(ErrorCode.CONSENT_DECLINED), _reconnect(ErrorCode.GRANT_REVOKED, definitive=False)
+    refuse(ErrorCode.CONSENT_DECLINED), reconnect(ErrorCode.GRANT_REVOKED, definitive=False)
 )
-_USED_UP = OAuthRow(_request(ErrorCode.ATTEMPT_EXPIRED), _reconnect(ErrorCode.GRANT_REVOKED))
-_IDLE = OAuthRow(_request(ErrorCode.ATTEMPT_EXPIRED), _reconnect(ErrorCode.GRANT_EXPIRED))
-_ENDED = OAuthRow(_reconnect(ErrorCode.SIGN_IN_REQUIRED), _reconnect(ErrorCode.GRANT_REVOKED))
+_USED_UP = OAuthRow(refuse(ErrorCode.ATTEMPT_EXPIRED), reconnect(ErrorCode.GRANT_REVOKED))
+_IDLE = OAuthRow(refuse(ErrorCode.ATTEMPT_EXPIRED), reconnect(ErrorCode.GRANT_EXPIRED))
+_ENDED = OAuthRow(reconnect(ErrorCode.SIGN_IN_REQUIRED), reconnect(ErrorCode.GRANT_REVOKED))
 _OTHER_KIND = OAuthRow(
-    _request(ErrorCode.ACCOUNT_NOT_SUPPORTED), _configure(ErrorCode.ACCOUNT_NOT_SUPPORTED)
+    refuse(ErrorCode.ACCOUNT_NOT_SUPPORTED), configure(ErrorCode.ACCOUNT_NOT_SUPPORTED)
 )
 
 OAUTH_ERRORS: Mapping[str, OAuthRow] = {
     "access_denied": _DECLINED,
     "consent_required": OAuthRow(
-        _reconnect(ErrorCode.SCOPE_MISSING), _reconnect(ErrorCode.GRANT_REVOKED)
+        reconnect(ErrorCode.SCOPE_MISSING), reconnect(ErrorCode.GRANT_REVOKED)
     ),
     "interaction_required": _SIGN_IN,
     "login_required": _SIGN_IN,
@@ -110,7 +92,7 @@ OAUTH_ERRORS: Mapping[str, OAuthRow] = {
 
 OAUTH_NUMBERS: Mapping[int, OAuthRow] = {
     # no consent yet, or no longer
-    65001: OAuthRow(_reconnect(ErrorCode.SCOPE_MISSING), _reconnect(ErrorCode.GRANT_REVOKED)),
+    65001: OAuthRow(reconnect(ErrorCode.SCOPE_MISSING), reconnect(ErrorCode.GRANT_REVOKED)),
     65004: _DECLINED,
     90094: _ADMIN,
     90095: _ADMIN,
@@ -145,7 +127,7 @@ OAUTH_NUMBERS: Mapping[int, OAuthRow] = {
     70000: _USED_UP,
     54005: _USED_UP,
     # the registration
-    700016: _always(_configure(ErrorCode.CLIENT_MISSING)),
+    700016: _always(configure(ErrorCode.CLIENT_MISSING)),
     7000215: _CLIENT,
     7000222: _CLIENT,
     50011: _CLIENT,
@@ -155,7 +137,7 @@ OAUTH_NUMBERS: Mapping[int, OAuthRow] = {
     50194: _OTHER_KIND,
     9002332: _OTHER_KIND,
     # Too many identical requests: our doing, which says nothing of the grant.
-    50196: _always(_retry(ErrorCode.RATE_LIMITED)),
+    50196: _always(retry(ErrorCode.RATE_LIMITED)),
 }
 """Words for a refusal whose `error` is known; providers' numbers as of 2026."""
 
@@ -233,12 +215,12 @@ GRAPH: tuple[GraphRow, ...] = (
         ),
     ),
     GraphRow(
-        _configure(ErrorCode.PROVIDER_API_DISABLED),
+        configure(ErrorCode.PROVIDER_API_DISABLED),
         # A mailbox without a licence, on the organisation's own server, or none at all.
         codes=frozenset({"mailboxnotenabledforrestapi", "mailboxnotsupportedforrestapi"}),
     ),
     GraphRow(
-        _retry(ErrorCode.RATE_LIMITED),
+        retry(ErrorCode.RATE_LIMITED),
         codes=frozenset(
             {"applicationthrottled", "toomanyrequests", "activitylimitreached", "errorserverbusy"}
         ),
@@ -246,7 +228,7 @@ GRAPH: tuple[GraphRow, ...] = (
         statuses=frozenset({429, 509}),
     ),
     GraphRow(
-        _retry(ErrorCode.PROVIDER_UNAVAILABLE),
+        retry(ErrorCode.PROVIDER_UNAVAILABLE),
         codes=frozenset(
             {
                 "mailboxintransit",
@@ -263,19 +245,19 @@ GRAPH: tuple[GraphRow, ...] = (
         statuses=frozenset({408, 423, 500, 502, 503, 504}),
     ),
     GraphRow(
-        _retry(ErrorCode.MAILBOX_FULL),
+        retry(ErrorCode.MAILBOX_FULL),
         codes=frozenset({"errorquotaexceeded", "quotalimitreached"}),
         statuses=frozenset({507}),
     ),
     GraphRow(_expired, statuses=frozenset({410})),
     # A token that was just renewed is refused again: much speaks for a dead grant, not everything.
     GraphRow(
-        _reconnect(ErrorCode.GRANT_REVOKED, definitive=False),
+        reconnect(ErrorCode.GRANT_REVOKED, definitive=False),
         statuses=frozenset({_UNAUTHORIZED}),
     ),
     # The same answer is given for a permission that is missing and by a policy of an organisation.
-    GraphRow(_reconnect(ErrorCode.SCOPE_MISSING, definitive=False), codes=SCOPE_CODES),
-    GraphRow(_configure(ErrorCode.ACCESS_BLOCKED), statuses=frozenset({403})),
+    GraphRow(reconnect(ErrorCode.SCOPE_MISSING, definitive=False), codes=SCOPE_CODES),
+    GraphRow(configure(ErrorCode.ACCESS_BLOCKED), statuses=frozenset({403})),
 )
 """What an error of Graph means; the first row that applies."""
 
@@ -297,16 +279,13 @@ def from_graph(
     if wants_claims and status == _UNAUTHORIZED:
         cause = f"{cause} insufficient_claims"
         return ReconnectRequiredError(ErrorCode.SIGN_IN_REQUIRED, cause=cause, definitive=False)
-    error = next(
-        (row.becomes(cause) for row in GRAPH if row.applies(status, codes)),
-        RetryLaterError(
-            ErrorCode.PROVIDER_UNAVAILABLE if status >= 500 else ErrorCode.ANSWER_NOT_UNDERSTOOD,  # noqa: PLR2004  # server errors by RFC 9110, 15.6
-            cause=cause,
-        ),
-    )
-    if isinstance(error, RetryLaterError):
-        error.retry_after_seconds = retry_after
-    return error
+    for row in GRAPH:
+        if row.applies(status, codes):
+            return row.becomes(cause, retry_after)
+    # Server errors by RFC 9110, 15.6.
+    failing = status >= 500  # noqa: PLR2004
+    code = ErrorCode.PROVIDER_UNAVAILABLE if failing else ErrorCode.ANSWER_NOT_UNDERSTOOD
+    return RetryLaterError(code, cause=cause, retry_after_seconds=retry_after)
 
 
 def wants_claims(headers: Mapping[str, str]) -> bool:
