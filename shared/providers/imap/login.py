@@ -18,6 +18,7 @@ from shared.domain.errors import (
 )
 from shared.domain.mail_server import Security, ServerLogin
 from shared.providers.imap import errors, grammar
+from shared.providers.imap.securing import Upgrade, connect
 from shared.providers.imap.wire import Wire
 from shared.providers.network import Connection, Network
 
@@ -47,16 +48,7 @@ def open_session(
 
     Raises the errors of `MailProvider`; the connection is closed then.
     """
-    server = login.server
-    if server.security is Security.NONE:
-        network.require_plaintext_permitted()
-    connection = network.connect(
-        server.host,
-        server.port,
-        tls=server.security is Security.TLS,
-        seconds=seconds,
-        trust_any=login.allow_untrusted_certificate,
-    )
+    connection = connect(login, network, seconds=seconds)
     try:
         return _log_in(login, network, connection), connection
     except BaseException:  # boundary: whatever ended it, the socket is closed and it goes on
@@ -93,7 +85,7 @@ def _log_in(login: ServerLogin, network: Network, connection: Connection) -> Ses
 
 def _start_tls(client: "_Client", network: Network, login: ServerLogin) -> None:
     try:
-        client.starttls(_Upgrade(network, login))
+        client.starttls(Upgrade(network, login))
     except imaplib.IMAP4.abort:
         raise
     except imaplib.IMAP4.error as error:
@@ -134,20 +126,6 @@ class _Dialogue:
         self.connection = connection
         self.last_line = b""
         self.has_sent_login = False
-
-
-class _Upgrade:
-    """Stands where imapclient wants an SSL context and hands the wrapping to the network."""
-
-    def __init__(self, network: Network, login: ServerLogin) -> None:
-        self._network = network
-        self._trust_any = login.allow_untrusted_certificate
-
-    def wrap_socket(self, sock: Connection, server_hostname: str) -> Connection:
-        """Encrypt the connection itself; `server_hostname` is the network's to know."""
-        del server_hostname
-        self._network.start_tls(sock, trust_any=self._trust_any)
-        return sock
 
 
 class _GuardedImap4(imaplib.IMAP4):

@@ -7,6 +7,7 @@ from typing import Any
 from shared.domain.errors import ConfigurationError, ErrorCode, MailroomError, RetryLaterError
 from shared.domain.mail_server import Security, ServerLogin
 from shared.providers.imap import errors, grammar
+from shared.providers.imap.securing import Upgrade, connect
 from shared.providers.network import Connection, Network
 
 _READY = 220
@@ -16,18 +17,9 @@ _GO_ON = 334
 
 def log_in_and_leave(login: ServerLogin, network: Network, *, seconds: float) -> None:
     """Log in and quit within `seconds`; raises the errors of `MailProvider`."""
-    server = login.server
-    for text in (server.username, login.password.reveal()):
+    for text in (login.server.username, login.password.reveal()):
         grammar.refuse_controls(text.encode())
-    if server.security is Security.NONE:
-        network.require_plaintext_permitted()
-    connection = network.connect(
-        server.host,
-        server.port,
-        tls=server.security is Security.TLS,
-        seconds=seconds,
-        trust_any=login.allow_untrusted_certificate,
-    )
+    connection = connect(login, network, seconds=seconds)
     try:
         _dialogue(_GuardedSmtp(connection), login, network)
     except smtplib.SMTPException as error:
@@ -60,7 +52,7 @@ def _dialogue(client: "_GuardedSmtp", login: ServerLogin, network: Network) -> N
 
 
 def _start_tls(client: "_GuardedSmtp", login: ServerLogin, network: Network) -> None:
-    context: Any = _Upgrade(network, login)
+    context: Any = Upgrade(network, login)
     try:
         client.starttls(context=context)
     except smtplib.SMTPResponseException as error:
@@ -91,20 +83,6 @@ def _authenticate(client: "_GuardedSmtp", login: ServerLogin) -> None:
 
 def _base64(text: bytes) -> str:
     return base64.b64encode(text).decode("ascii")
-
-
-class _Upgrade:
-    """Stands where smtplib wants an SSL context and hands the wrapping to the network."""
-
-    def __init__(self, network: Network, login: ServerLogin) -> None:
-        self._network = network
-        self._trust_any = login.allow_untrusted_certificate
-
-    def wrap_socket(self, sock: Connection, server_hostname: str) -> Connection:
-        """Encrypt the connection itself; `server_hostname` is the network's to know."""
-        del server_hostname
-        self._network.start_tls(sock, trust_any=self._trust_any)
-        return sock
 
 
 class _GuardedSmtp(smtplib.SMTP):
