@@ -20,7 +20,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from shared.domain.audit import Audit
 from shared.domain.backfill import Backfill
 from shared.domain.erasure import Erasure
-from shared.domain.errors import ErrorCode, MailroomError
+from shared.domain.errors import ErrorCode, MailroomError, StoreRefusedError
 from shared.domain.ledger import Counts
 from shared.domain.run import Run, RunReason
 
@@ -65,6 +65,7 @@ class Metric(StrEnum):
     DEAD_LETTER_RECORDED = "DeadLetterRecorded"
     REQUEST_FAILED = "RequestFailed"
     RECORD_FAILED = "RecordFailed"
+    STORE_REFUSED = "StoreRefused"
 
 
 @functools.cache
@@ -82,8 +83,11 @@ def log_trouble(event: str, error: BaseException, **facts: object) -> None:
     """Log a failure: its type, code and cause, and where it was raised.
 
     The only place that writes a cause down. An exception that is not ours may quote what it choked
-    on (a password, a subject), so of those only the type and the places are kept.
+    on (a password, a subject), so of those only the type and the places are kept. Whatever failed
+    as our own store does not let us in is counted, for the alarm.
     """
+    if isinstance(error, StoreRefusedError):
+        count({Metric.STORE_REFUSED: 1})
     logger().error(
         event,
         extra={

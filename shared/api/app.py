@@ -41,6 +41,7 @@ from shared.domain.errors import (
     ReconnectRequiredError,
     RequestError,
     RetryLaterError,
+    StoreRefusedError,
     UnreadableMessageError,
 )
 from shared.domain.explanation_words import Explanation
@@ -54,6 +55,7 @@ RETRY_AFTER_SECONDS = 5
 
 STATUS_BY_CLASS: Mapping[type[MailroomError], HTTPStatus] = {
     ReconnectRequiredError: HTTPStatus.CONFLICT,
+    StoreRefusedError: HTTPStatus.INTERNAL_SERVER_ERROR,
     ConfigurationError: HTTPStatus.BAD_GATEWAY,
     RetryLaterError: HTTPStatus.SERVICE_UNAVAILABLE,
     CursorExpiredError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -41,7 +41,7 @@ class BodyObjects:
         late or lost, and must not be shown as an empty message.
         """
         try:
-            with our_errors():
+            with our_errors(but=is_hidden):
                 key = _key(tenant_id, message_id, digest)
                 answer = self.clients.s3.get_object(Bucket=self.bucket, Key=key)
                 return answer["Body"].read()

@@ -182,7 +182,7 @@ class DynamoDeadLetterStore:
         if letter.raw_size is None:
             return None
         try:
-            with our_errors():
+            with our_errors(but=is_hidden):
                 answer = self.clients.s3.get_object(Bucket=self.bucket, Key=_object_key(letter))
                 return answer["Body"].read()
         except ClientError as error:

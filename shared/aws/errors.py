@@ -1,17 +1,19 @@
 """Which AWS errors mean what: the only file that reads an error code of theirs.
 
 An answer that asks us to slow down, or none at all, is `StoreThrottledError`: time mends it, and
-nobody's mailbox is to blame. A failed condition is an answer and not an error. Anything else is a
-bug or a broken deployment and stays what it is, so that the queue retries it and the alarm rings.
+nobody's mailbox is to blame. One that does not let us in, whatever we ask, is `StoreRefusedError`:
+the operator mends it, and no message is to blame. A failed condition is an answer and not an error.
+Anything else is about what we asked, as a value too large: it stays what it is, so that the queue
+retries it and the alarm rings.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
 from botocore.exceptions import ConnectionError as NotConnectedError
 
-from shared.domain.errors import StoreThrottledError
+from shared.domain.errors import StoreRefusedError, StoreThrottledError
 
 _BUSY = frozenset(
     {
@@ -19,6 +21,8 @@ _BUSY = frozenset(
         "InternalFailure",
         "InternalServerError",
         "InternalServiceError",
+        "KMS.ThrottlingException",
+        "KmsThrottled",
         "LimitExceededException",
         "OperationAborted",
         "OverLimit",
@@ -35,6 +39,38 @@ _BUSY = frozenset(
         "TransactionInProgressException",
     }
 )
+_REFUSED = frozenset(
+    {
+        # rights and credentials
+        "AccessDenied",
+        "AccessDeniedException",
+        "AccountProblem",
+        "AllAccessDisabled",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignatureException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSecurity",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "MissingAuthenticationTokenException",
+        "OptInRequired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+        # what there is not
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "NoSuchBucket",
+        "QueueDoesNotExist",
+        "ResourceNotFoundException",
+        # Secrets Manager's words for a key of KMS
+        "DecryptionFailure",
+        "EncryptionFailure",
+    }
+)
+"""Whatever is asked; see "Common Errors" of each service's API reference, S3's "Error codes"."""
+_ABOUT_A_KEY = ("KMS", "Kms")
+"""`KMS.DisabledException` (S3), `KmsAccessDenied` (SQS) and their like."""
 _CONFLICTS = frozenset({"TransactionConflictException", "TransactionInProgressException"})
 _CONDITION_FAILED = "ConditionalCheckFailed"
 _REASONS_THAT_PASS = frozenset(
@@ -48,15 +84,25 @@ def code_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def _nothing(_: ClientError) -> bool:
+    return False
+
+
 @contextmanager
-def our_errors() -> Iterator[None]:
-    """Raise `StoreThrottledError` for a service that is busy or out of reach."""
+def our_errors(*, but: Callable[[ClientError], bool] = _nothing) -> Iterator[None]:
+    """Raise `StoreThrottledError` for a service that is busy or out of reach.
+
+    And `StoreRefusedError` for one that does not let us in. `but`: what the caller reads itself.
+    """
     try:
         yield
     except ClientError as error:
+        code = code_of(error)
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code_of(error) in _BUSY or status >= _LEAST_SERVER_FAULT:
-            raise StoreThrottledError(cause=code_of(error)) from error
+        if code in _BUSY or status >= _LEAST_SERVER_FAULT:
+            raise StoreThrottledError(cause=code) from error
+        if (code in _REFUSED or code.startswith(_ABOUT_A_KEY)) and not but(error):
+            raise StoreRefusedError(cause=code) from error
         raise
     except (HTTPClientError, NotConnectedError, IncompleteReadError) as error:
         # No connection, none free, no answer in time, or one cut short.

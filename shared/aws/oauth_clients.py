@@ -57,7 +57,7 @@ class SecretsManagerOAuthClients:
 
     def _stored(self, name: str) -> OAuthClient | None:
         try:
-            with our_errors():
+            with our_errors(but=is_missing):
                 answer = self.clients.secrets_manager.get_secret_value(SecretId=name)
         except ClientError as error:
             if is_missing(error):

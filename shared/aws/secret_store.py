@@ -33,7 +33,7 @@ class SecretsManagerStore:
         name = self._name(tenant_id, mailbox_id)
         for _ in range(_TRIES):
             try:
-                with our_errors():
+                with our_errors(but=is_missing):
                     self.clients.secrets_manager.put_secret_value(
                         SecretId=name, SecretString=secret.reveal()
                     )
@@ -42,7 +42,7 @@ class SecretsManagerStore:
                 if not is_missing(error):
                     raise
             try:
-                with our_errors():
+                with our_errors(but=is_missing):
                     self.clients.secrets_manager.create_secret(
                         Name=name, SecretString=secret.reveal()
                     )
@@ -56,7 +56,7 @@ class SecretsManagerStore:
     def get(self, tenant_id: TenantId, mailbox_id: MailboxId) -> KeptSecret | None:
         """Read the current version."""
         try:
-            with our_errors():
+            with our_errors(but=is_missing):
                 answer = self.clients.secrets_manager.get_secret_value(
                     SecretId=self._name(tenant_id, mailbox_id), VersionStage=_CURRENT
                 )
@@ -76,7 +76,7 @@ class SecretsManagerStore:
         """
         name = self._name(tenant_id, mailbox_id)
         try:
-            with our_errors():
+            with our_errors(but=is_missing):
                 written = self.clients.secrets_manager.put_secret_value(
                     SecretId=name, SecretString=secret.reveal(), VersionStages=[_RENEWED]
                 )
@@ -95,7 +95,7 @@ class SecretsManagerStore:
     def delete(self, tenant_id: TenantId, mailbox_id: MailboxId) -> None:
         """Delete without the days of grace: a password nobody gave us leave to keep."""
         try:
-            with our_errors():
+            with our_errors(but=is_missing):
                 self.clients.secrets_manager.delete_secret(
                     SecretId=self._name(tenant_id, mailbox_id), ForceDeleteWithoutRecovery=True
                 )

@@ -53,6 +53,7 @@ class ErrorCode(StrEnum):
     CONTACT_ADMIN = "contact_admin"
     ENCRYPTION_REQUIRED = "encryption_required"
     SENDER_NOT_ALLOWED = "sender_not_allowed"
+    STORE_REFUSED = "store_refused"
     # RetryLater
     RATE_LIMITED = "rate_limited"
     DAILY_LIMIT_REACHED = "daily_limit_reached"
@@ -197,6 +198,15 @@ class AttemptFailedError(MailroomError):
 
 class PreviewFailedError(MailroomError):
     """A provider asked for a caller failed in a way that passes; nobody asks it again."""
+
+
+class StoreRefusedError(ConfigurationError):
+    """Our own store refused us: a right is missing, a key disabled, a table or bucket not there."""
+
+    CODE: ClassVar[ErrorCode] = ErrorCode.STORE_REFUSED
+
+    def __init__(self, *, cause: str = "") -> None:
+        super().__init__(self.CODE, cause=cause)
 
 
 class StoreThrottledError(RetryLaterError):

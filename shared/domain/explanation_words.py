@@ -199,6 +199,11 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
     ErrorCode.WAITING_FOR_TURN: Explanation(
         "Imports of your organisation take turns, and others are at work now.", _T, WAIT
     ),
+    ErrorCode.STORE_REFUSED: Explanation(
+        "Mailroom's own store does not let it in.",
+        _O,
+        "Restore the right, key, table or bucket that the log names; mailboxes then go on.",
+    ),
     ErrorCode.STORE_THROTTLED: Explanation("Mailroom's own store is busy.", _T, WAIT),
     ErrorCode.CURSOR_EXPIRED: Explanation(
         "The provider keeps forgetting our place, and all has to be compared each time.",

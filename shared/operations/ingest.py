@@ -155,10 +155,11 @@ class Ingest:
             return True
         try:
             return self._take(folder, [one])
-        except StoreThrottledError:
-            # Its reader lives, and what our own store cannot take now is no fault of the message.
-            with suppress(StoreThrottledError):
-                mark_suspect(None)
+        except MailroomError as error:
+            if not our_time_is_up(error, self.remaining_seconds()):
+                # Its reader lives, and what our store or the provider refuses is no fault of its.
+                with suppress(MailroomError):
+                    mark_suspect(None)
             raise
 
     def _take(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:

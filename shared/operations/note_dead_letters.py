@@ -2,7 +2,7 @@
 
 1. the letter, fenced: whoever dies from here on leaves it behind
 2. the raw message, as far as it can be had and names nobody whose mail was erased; why not is
-   noted, and only our own store being busy ends the run, which is tried again
+   noted, and only our own store not taking it ends the run, which is tried again
 3. only then is the message settled by the caller: no cursor passes one that has no letter
 
 A run that dies in between meets the message again, and notes the same letter.
@@ -23,6 +23,7 @@ from shared.domain.erasure import KeptOut
 from shared.domain.errors import (
     ErrorCode,
     MailroomError,
+    StoreRefusedError,
     StoreThrottledError,
     UnreadableMessageError,
 )
@@ -64,8 +65,8 @@ class DeadLetters:
     ) -> None:
         """Note the letter of a message, and keep its raw bytes if that can be done.
 
-        Raises what a store raises of the letter itself; of the raw message only
-        `StoreThrottledError`: what is fetched now may not be had again.
+        Raises what a store raises of the letter itself; of the raw message only what says that the
+        store does not take it now: what is fetched now may not be had again.
         """
         now = self.now()
         letter = DeadLetter(
@@ -105,21 +106,21 @@ class DeadLetters:
     def _keep(self, letter: DeadLetter, pieces: Iterable[bytes]) -> None:
         missing: ErrorCode | None = None
         size: int | None = None
-        busy: StoreThrottledError | None = None
+        ours: StoreThrottledError | StoreRefusedError | None = None
         try:
             slices = self._unless_kept_out(letter, pieces)
             size = self.letters.keep_raw(
                 letter.tenant_id, letter.mailbox_id, letter.id, slices, limit=MOST_RAW_BYTES
             )
-        except StoreThrottledError as error:
-            missing, busy = error.code, error
+        except (StoreThrottledError, StoreRefusedError) as error:
+            missing, ours = error.code, error
         except MailroomError as error:
             missing = error.code
         except Exception:  # boundary: the letter stands, and that is what the run owes
             missing = ErrorCode.INTERNAL
         self.letters.note_raw(self.fence, letter.id, size=size, missing=missing)
-        if busy is not None:
-            raise busy
+        if ours is not None:
+            raise ours
 
     def _unless_kept_out(self, letter: DeadLetter, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the message in slices; nobody can say who takes part, so whoever is named counts.

@@ -1,8 +1,8 @@
 """What operations need to have kept, and under which conditions.
 
-Every method may raise `StoreThrottledError` (asked to slow down, or out of reach). A method that
-names a `Fence` raises `ConflictError(STALE_WRITE)` and changes nothing when the fence has been
-passed.
+Every method may raise `StoreThrottledError` (asked to slow down, or out of reach) and
+`StoreRefusedError` (not let in). A method that names a `Fence` raises `ConflictError(STALE_WRITE)`
+and changes nothing when the fence has been passed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,13 +1,13 @@
 """The contract of `SecretStore`, and how Secrets Manager's moods are met."""
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ReadTimeoutError
 from botocore.stub import Stubber
 from moto import mock_aws
 
 from shared.aws.clients import Clients
 from shared.aws.secret_store import SecretsManagerStore, secret_name
-from shared.domain.errors import ErrorCode, RetryLaterError
+from shared.domain.errors import ErrorCode, RetryLaterError, StoreRefusedError
 from shared.domain.secret import Secret
 from tests.fakes.secrets import InMemorySecretStore
 from tests.fakes.values import BOX, OTHER_BOX, OTHER_TENANT, TENANT
@@ -143,5 +143,5 @@ def test_two_who_create_at_once_both_succeed(answers):
 def test_a_refused_permission_or_a_disabled_key_is_our_fault_and_no_missing_secret(answers, code):
     stub, store = answers
     stub.add_client_error("get_secret_value", code)
-    with pytest.raises(ClientError, match=code):
+    with pytest.raises(StoreRefusedError, match=code):
         store.get(TENANT, BOX)

@@ -1,14 +1,16 @@
 """Workers without time or without AWS, and requests nobody can serve: what is named, and who is blamed."""
 
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from types import SimpleNamespace
 
 import pytest
 from botocore.client import BaseClient
 
 from functions.record_dead_letter.handler import lambda_handler as record_dead_letter
+from shared import wiring
 from tests.fakes.deployment import context
-from tests.fakes.faults import refused
+from tests.fakes.faults import KilledError, refused
 from tests.functions.import_under_way import (
     ALL_WELL,
     ATTACHED,
@@ -123,20 +125,114 @@ def test_without_a_service_at_its_start_a_worker_loses_no_request_and_blames_no_
     assert_blames_nobody(filled)
 
 
+def assert_the_operator_is_told(stack, caplog, code):
+    stands = mailbox(stack)
+    error = stands["latest_error"]["inbound"]
+    assert (stands["status"], error["code"], error["acts"]) == (
+        "active",
+        "store_refused",
+        "operator",
+    )
+    told = [line for line in caplog.records if getattr(line, "cause", "") == code]
+    assert {line.code for line in told} == {"store_refused"}
+
+
 @pytest.mark.parametrize("code", ["DecryptionFailure", "AccessDeniedException"])
-def test_a_disabled_key_is_the_operators_and_asks_no_user_to_sign_in(filled, monkeypatch, code):
+def test_a_disabled_key_is_the_operators_and_asks_no_user_to_sign_in(
+    filled, monkeypatch, caplog, code
+):
     (body,) = filled.bodies("sync")
     with refusing(monkeypatch, "secretsmanager", code):
-        assert deliver(filled, "sync", body)["batchItemFailures"] == named([body])
-        filled.bury(body)
-    stands = mailbox(filled)
-    assert stands["status"] == "active"
-    assert stands["latest_error"]["inbound"]["acts"] != "user"
+        assert deliver(filled, "sync", body) == ALL_WELL
+    assert_the_operator_is_told(filled, caplog, code)
     forget()
     filled.ask("POST", f"/v1/mailboxes/{filled.mailbox_id}/sync")
     work_off(filled, one_by_one(filled))
     assert_blames_nobody(filled)
     assert_whole(filled)
+
+
+def letters(stack):
+    return stack.ask("GET", f"/v1/mailboxes/{stack.mailbox_id}/dead-letters").json["items"]
+
+
+def die_once(stack, monkeypatch, queue, bodies):
+    """Have a worker end over the first message it parses, and what it held come free."""
+
+    def die(*_):
+        raise KilledError
+
+    with monkeypatch.context() as dying:
+        dying.setattr(wiring, "parser", lambda: SimpleNamespace(parse=die))
+        with suppress(KilledError):
+            deliver(stack, queue, *bodies)
+    stack.clock.advance(minutes=20)
+
+
+REFUSALS = ["AccessDenied", "KMS.DisabledException", "NoSuchBucket", "InvalidAccessKeyId"]
+
+
+@pytest.mark.parametrize("queue", ["sync", "chunk"])
+@pytest.mark.parametrize("code", REFUSALS)
+def test_mail_that_our_own_store_refuses_stays_where_it_is_and_is_no_dead_letter(
+    filled, monkeypatch, caplog, queue, code
+):
+    deliver(filled, "sync", *filled.bodies("sync"))
+    if queue == "sync":
+        work_off(filled, one_by_one(filled))
+    filled.deliver(MAILS, **ATTACHED)
+    filled.ask("POST", f"/v1/mailboxes/{filled.mailbox_id}/sync")
+    bodies = requests_of(filled, queue)
+    # From now on messages are read one by one, each noted as a suspect first.
+    die_once(filled, monkeypatch, queue, bodies)
+    with refusing(monkeypatch, "s3", code):
+        for _ in range(6):
+            deliver(filled, queue, *bodies)
+            bodies += filled.bodies(queue)
+            filled.clock.advance(minutes=20)
+    assert letters(filled) == []
+    if queue == "sync":
+        assert_the_operator_is_told(filled, caplog, code)
+    else:
+        stands = backfill(filled)
+        assert (stands["state"], stands["code"], stands["acts"]) == (
+            "waiting",
+            "store_refused",
+            "operator",
+        )
+    forget()
+    for _ in range(12):
+        filled.tick()
+        filled.sweep()
+        work_off(filled, one_by_one(filled))
+    assert subjects(filled) == sorted(f"Mail {number}" for number in range(MAILS + 1))
+    assert letters(filled) == []
+    assert_blames_nobody(filled)
+
+
+def test_a_message_that_our_store_cannot_take_is_set_aside_and_holds_up_no_other(
+    filled, monkeypatch
+):
+    work_off(filled, one_by_one(filled))
+    for number in range(MAILS, MAILS + 3):
+        filled.deliver(number, **ATTACHED)
+    filled.ask("POST", f"/v1/mailboxes/{filled.mailbox_id}/sync")
+    (body,) = filled.bodies("sync")
+    call = BaseClient._make_api_call
+    middle = f"Text {MAILS + 1}".encode()
+
+    def too_large(client, operation, params):
+        if operation == "PutObject" and middle == bytes(params["Body"]).strip():
+            raise refused(operation, "EntityTooLarge")
+        return call(client, operation, params)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", too_large)
+    for _ in range(6):
+        deliver(filled, "sync", body)
+        filled.clock.advance(minutes=20)
+    assert [letter["code"] for letter in letters(filled)] == ["killed_its_reader"]
+    there = {f"Mail {number}" for number in range(MAILS + 3)}
+    assert set(subjects(filled)) == there - {f"Mail {MAILS + 1}"}
 
 
 # ---- without anybody to work ----

@@ -7,11 +7,11 @@ import pytest
 
 from infra.lint_rules import of_type
 from infra.local.expand import load
-from shared.domain.errors import ErrorCode
+from shared.domain.errors import ErrorCode, StoreRefusedError, StoreThrottledError
 from shared.domain.ledger import Counts
 from shared.domain.mailbox import Provider
 from shared.domain.run import Run, RunReason
-from shared.observability import Metric, count_client_trouble, log_run
+from shared.observability import Metric, count_client_trouble, log_run, log_trouble
 from tests.infra.template_text import ROOT, translated
 
 ALARMS = dict(of_type(load(ROOT / "infra" / "alarms.yaml"), "AWS::CloudWatch::Alarm"))
@@ -77,6 +77,16 @@ def test_what_a_repair_stored_is_counted_under_the_alarm_s_dimensions(capsys, mo
     (line,) = [line for line in lines if "MessageMissed" in line]
     assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
     assert (line["MessageMissed"], line["service"]) == ([3.0], "mailroom-dev")
+
+
+def test_a_store_that_refuses_us_is_counted_under_the_alarm_s_dimensions(capsys, monkeypatch):
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "mailroom-dev")
+    for error in (StoreRefusedError(cause="AccessDenied"), StoreThrottledError(), ValueError()):
+        log_trouble("failed", error)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (line,) = [line for line in lines if "_aws" in line]
+    assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
+    assert (line["StoreRefused"], line["service"]) == ([1.0], "mailroom-dev")
 
 
 @pytest.mark.parametrize("name", ALARMS)

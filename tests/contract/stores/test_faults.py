@@ -6,7 +6,12 @@ from dataclasses import replace
 import pytest
 
 from shared.domain.backfill import BackfillKind, BackfillState
-from shared.domain.errors import ConflictError, ErrorCode, StoreThrottledError
+from shared.domain.errors import (
+    ConflictError,
+    ErrorCode,
+    StoreRefusedError,
+    StoreThrottledError,
+)
 from shared.domain.ids import BackfillId, RunId
 from shared.domain.lease import Fence
 from shared.domain.mailbox import RunState
@@ -331,7 +336,7 @@ def test_a_broken_deployment_is_not_mistaken_for_a_busy_one(aws):
     call = prepared(aws, save)
     with (
         failing(aws, lambda operation: refused(operation, "AccessDeniedException")),
-        pytest.raises(Exception, match="AccessDenied"),
+        pytest.raises(StoreRefusedError, match="AccessDenied"),
     ):
         call()
 

@@ -14,6 +14,7 @@ from shared.domain.errors import (
     ReconnectRequiredError,
     RequestError,
     RetryLaterError,
+    StoreRefusedError,
     UnreadableMessageError,
 )
 from shared.domain.mail_server import Verdict
@@ -403,6 +404,7 @@ def test_contacts_are_listed_in_pages(app):
     [
         (ReconnectRequiredError(ErrorCode.LOGIN_REJECTED, cause="secret /etc/x"), 409),
         (ConfigurationError(ErrorCode.IMAP_DISABLED, cause="secret /etc/x"), 502),
+        (StoreRefusedError(cause="secret /etc/x"), 500),
         (RetryLaterError(ErrorCode.STORE_THROTTLED, cause="secret /etc/x"), 503),
         (CursorExpiredError(ErrorCode.CURSOR_EXPIRED, cause="secret /etc/x"), 503),
         (UnreadableMessageError(ErrorCode.MESSAGE_MALFORMED, cause="secret /etc/x"), 422),

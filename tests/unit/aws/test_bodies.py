@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from shared.aws.bodies import BodyObjects
-from shared.domain.errors import StoreThrottledError
+from shared.domain.errors import StoreRefusedError, StoreThrottledError
 from shared.domain.ids import MessageId, TenantId
 
 
@@ -26,6 +26,6 @@ def test_a_body_that_is_not_there_is_asked_for_again(code, status):
     assert code in raised.value.cause
 
 
-def test_any_other_refusal_stays_what_it_is():
-    with pytest.raises(ClientError):
+def test_a_bucket_that_is_not_there_is_the_operators():
+    with pytest.raises(StoreRefusedError):
         bodies_answering("NoSuchBucket", 404).get(TenantId("acme"), MessageId("m1"), b"\0" * 32)

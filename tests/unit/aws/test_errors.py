@@ -1,6 +1,7 @@
-"""Which answers of AWS mean "later", and which are bugs that must not be hidden."""
+"""Which answers of AWS mean "later", which are the operator's, and which are bugs not to be hidden."""
 
 import botocore.exceptions
+import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
@@ -11,7 +12,7 @@ from shared.aws.errors import (
     is_missing,
     our_errors,
 )
-from shared.domain.errors import StoreThrottledError
+from shared.domain.errors import StoreRefusedError, StoreThrottledError
 
 
 def an_error(code: str, status: int = 400, message: str = "", reasons: list[str] = ()):
@@ -52,11 +53,47 @@ def test_any_fault_of_the_server_is_tried_later():
 
 
 @pytest.mark.parametrize(
-    "code", ["AccessDeniedException", "ValidationException", "ResourceNotFoundException"]
+    "code",
+    ["ValidationException", "EntityTooLarge", "ItemCollectionSizeLimitExceededException"],
 )
-def test_what_no_time_mends_stays_what_it_is(code):
+def test_what_is_about_what_we_asked_stays_what_it_is(code):
     with pytest.raises(ClientError), our_errors():
         raise an_error(code)
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["AccessDeniedException", "ResourceNotFoundException", "NoSuchBucket", "ExpiredToken"],
+)
+def test_a_service_that_does_not_let_us_in_is_the_operators(code):
+    with pytest.raises(StoreRefusedError) as caught, our_errors():
+        raise an_error(code)
+    assert caught.value.cause == code
+
+
+def about_keys():
+    """Every error of the services we use that is about a key of KMS, as botocore knows them."""
+    session = botocore.session.get_session()
+    models = [session.get_service_model(name) for name in ("sqs", "lambda", "s3", "dynamodb")]
+    shapes = [model.shape_for(name) for model in models for name in model.shape_names]
+    found = {shape.error_code for shape in shapes if shape.metadata.get("exception")}
+    # In no model: S3 names its errors in its documentation alone.
+    others = {"KMS.DisabledException", "KMS.KMSInvalidStateException", "DecryptionFailure"}
+    return sorted({code for code in found if code.lower().startswith("kms")} | others)
+
+
+@pytest.mark.parametrize("code", about_keys())
+def test_a_key_that_cannot_be_used_is_the_operators_and_one_too_much_in_use_passes(code):
+    kind = StoreThrottledError if "Throttl" in code else StoreRefusedError
+    with pytest.raises(kind), our_errors():
+        raise an_error(code)
+
+
+def test_what_a_caller_reads_itself_is_left_to_it():
+    with pytest.raises(ClientError), our_errors(but=is_missing):
+        raise an_error("ResourceNotFoundException")
+    with pytest.raises(StoreRefusedError), our_errors(but=is_missing):
+        raise an_error("AccessDeniedException")
 
 
 def about_connections() -> list[type]:
