@@ -6,9 +6,14 @@ too, so a worker that was frozen meanwhile finds every door closed.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.domain.ids import MailboxId, TenantId
+
+LEASE_SECONDS = 180
+"""Longer than a sync run's function may live, so that a lease past its time means a death."""
+CLOCKS_DIFFER = timedelta(seconds=5)
+"""Two workers', or a queue's and a worker's, by no more than this."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Where history ends and news begins, and which messages a backfill brings in.
 
-1. lease the planning: two planners would mix their chunks
+1. lease the planning: two planners would mix their chunks; wait for a sync run under way that may
+   have begun before the date floor sank
 2. list the folders; for each active one take its position, unless sync has one already
 3. list what was received in the window and lies before that position
 4. store the new positions; sync begins there. Where somebody else's was first, list up to that one
@@ -14,7 +15,7 @@ which brings in all of it. Planning again from the start is harmless until the b
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
 
 from shared.domain.backfill import CHUNK_SIZE, Backfill, BackfillState, plan_chunks
@@ -30,7 +31,7 @@ from shared.domain.errors import (
 from shared.domain.failure import RetryAt, decide
 from shared.domain.folders import Folder, is_active, scope_of
 from shared.domain.ids import FolderId, ProviderMessageId
-from shared.domain.lease import Fence
+from shared.domain.lease import CLOCKS_DIFFER, LEASE_SECONDS, Fence
 from shared.domain.ledger import Counts
 from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, Provider
 from shared.domain.run import RunReason
@@ -40,7 +41,7 @@ from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.provider import Look, MailProvider, MailSession
 from shared.ports.queues import PlanRequest, SyncRequest, WorkQueues
-from shared.ports.stores import MailboxStore, MessageStore
+from shared.ports.stores import MailboxRecord, MailboxStore, MessageStore
 
 _Asked = ParamSpec("_Asked")
 _Answer = TypeVar("_Answer")
@@ -89,7 +90,7 @@ def plan_backfill(
     match record.mailbox.status:
         case MailboxStatus.ACTIVE:
             return _plan(
-                record.mailbox,
+                record,
                 backfill,
                 mailboxes=mailboxes,
                 messages=messages,
@@ -110,7 +111,7 @@ def plan_backfill(
 
 
 def _plan(
-    mailbox: Mailbox,
+    record: MailboxRecord,
     backfill: Backfill,
     *,
     mailboxes: MailboxStore,
@@ -122,12 +123,14 @@ def _plan(
     clock: Clock,
     rng: random.Random,
 ) -> PlanReport:
+    mailbox = record.mailbox
     try:
         backfills.take_plan(backfill, now=clock.now(), seconds=PLAN_SECONDS)
     except ConflictError:
         # Another delivery of this request is at it, or was; had it died, the sweeper asks again.
         return PlanReport()
     try:
+        _require_floor_known(record, backfill, now=clock.now())
         grant = grants.of(mailbox)
         provider = provider_of(mailbox.provider)
         with provider.open(grant, seconds=SESSION_SECONDS) as session:
@@ -169,6 +172,21 @@ def _plan(
     queues.send_syncs([SyncRequest(mailbox.tenant_id, mailbox.id, RunReason.CONTINUED)])
     stands = release_chunks(started, mailbox.provider, backfills=backfills, queues=queues)
     return PlanReport(stands)
+
+
+def _require_floor_known(record: MailboxRecord, backfill: Backfill, *, now: datetime) -> None:
+    """Wait for a run that took its lease before the backfill: it may use the floor of that time.
+
+    Where it ends, nobody looks for what lies between the two floors; so its end has to come before
+    the positions that are listed up to. Whoever takes the lease later finds the new floor. The
+    import a mailbox is connected with has lowered none, and no run is older than it.
+    """
+    held_until = record.run_state.lease_expires_at
+    if held_until is None or backfill.created_at <= record.mailbox.connected_at:
+        return
+    taken_at = held_until - timedelta(seconds=LEASE_SECONDS)
+    if held_until > now and taken_at <= backfill.created_at + CLOCKS_DIFFER:
+        raise RetryLaterError(ErrorCode.TAKING_STOCK, retry_after_seconds=60)
 
 
 def _require_same_choice(mailbox: Mailbox, mailboxes: MailboxStore) -> None:

@@ -12,13 +12,13 @@
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shared.domain.backfill import RELEASING, Backfill, BackfillKind, Chunk
 from shared.domain.errors import ConflictError, ErrorCode, MailroomError, StoreThrottledError
 from shared.domain.failure import GIVEN_UP_AFTER, RetryAt, decide
 from shared.domain.ids import FolderId, RunId, new_ulid
-from shared.domain.lease import Fence
+from shared.domain.lease import CLOCKS_DIFFER, Fence
 from shared.domain.ledger import Ledger
 from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, Provider
 from shared.domain.pace import BACKFILL_SHARE, rest_after
@@ -45,9 +45,6 @@ from shared.ports.stores import (
 LEASE_MARGIN_SECONDS = 30
 """A lease outlives its function by this much, and a chunk whose worker died is free that soon."""
 LONGEST_QUEUE_DELAY_SECONDS = 900
-CLOCKS_DIFFER = timedelta(seconds=5)
-"""A queue's and a worker's; a request that came in its time must not be taken for an early one."""
-
 
 REASONS = {
     BackfillKind.IMPORT: RunReason.BACKFILL,
@@ -202,7 +199,10 @@ def _position(
 
 
 def _is_early(backfill: Backfill, now: datetime) -> bool:
-    """Whether the chunk was sent again while it still waits for its turn."""
+    """Whether the chunk was sent again while it still waits for its turn.
+
+    One that came in its time must not be taken for an early one.
+    """
     return backfill.paced_until is not None and now < backfill.paced_until - CLOCKS_DIFFER
 
 

@@ -68,10 +68,11 @@ def start_backfill(
         for other in backfills.list_backfills(mailbox.tenant_id, mailbox.id)
     ):
         raise ConflictError(ErrorCode.WRONG_STATE, words=_ANOTHER_IS_OPEN)
-    now = clock.now()
-    since = window_start(now, days)
-    # The floor sinks first: a folder that is compared while the backfill runs reaches as far back.
+    since = window_start(clock.now(), days)
+    # The floor sinks first: a folder that is compared while the backfill runs reaches as far back,
+    # and whoever takes a mailbox's lease after `created_at` finds it.
     _lower_floor(mailbox, since, mailboxes=mailboxes)
+    now = clock.now()
     backfill = Backfill(
         tenant_id=mailbox.tenant_id,
         mailbox_id=mailbox.id,

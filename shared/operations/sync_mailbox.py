@@ -3,8 +3,8 @@
 1. read the mailbox; not active, or told to wait: nothing to do
 2. log in and look: folders and their positions, one round trip
 3. nothing changed: one small write, no lease, done
-4. take the lease; read the folder states again under it; in the mailbox's first run, where history
-   is a backfill's, give each folder its first position
+4. take the lease; read the date floor and the folder states again under it; in the mailbox's first
+   run, where history is a backfill's, give each folder its first position
 5. for each changed folder: list changes since its cursor, store added, flags, removed
 6. only then one conditional write: cursors reached, run, latest error, lease given back
 
@@ -29,7 +29,7 @@ from shared.domain.errors import (
 from shared.domain.failure import GIVEN_UP_AFTER
 from shared.domain.folders import Folder, is_active
 from shared.domain.ids import FolderId, ProviderMessageId, RunId, new_ulid
-from shared.domain.lease import Lease
+from shared.domain.lease import LEASE_SECONDS, Lease
 from shared.domain.ledger import BEFORE_HISTORY, Fate
 from shared.domain.mailbox import FolderState, MailboxStatus, Provider
 from shared.domain.pace import SYNC_SHARE, most_at_once
@@ -66,8 +66,6 @@ from shared.ports.stores import (
     MessageStore,
 )
 
-LEASE_SECONDS = 180
-"""Longer than the function may run, so that a lease found held past its time means a death."""
 PAGE_SIZE = 250
 MESSAGES_PER_RUN = 1_000
 """What one run takes in at most; the rest follows at once in another run."""
@@ -202,6 +200,7 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
         now=run.clock.now(),
         seconds=LEASE_SECONDS,
     )
+    _take_floor(run)
     states = {
         state.folder.id: state for state in run.mailboxes.folders(mailbox.tenant_id, mailbox.id)
     }
@@ -219,6 +218,18 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
     run.cursors |= {folder.id: FolderState(folder) for folder in left_alone(look, states)}
     _forget_gone_folders(run, run.lease, look, states)
     return True
+
+
+def _take_floor(run: SyncRun) -> None:
+    """Read the mailbox's date floor again: an import that has begun since the run may have sunk it.
+
+    Its plan leaves to sync what comes after the positions it found, and waits only for runs whose
+    lease is older than itself.
+    """
+    stands = run.mailboxes.get(run.mailbox.tenant_id, run.mailbox.id)
+    if stands is not None:
+        mailbox = replace(run.mailbox, history_from=stands.mailbox.history_from)
+        run.record = replace(run.record, mailbox=mailbox)
 
 
 def _draw_the_line(

@@ -129,6 +129,73 @@ def test_a_folder_made_since_is_brought_in_whole_whatever_a_shorter_import_asks_
     assert is_whole(machine, mailbox)
 
 
+@pytest.mark.parametrize("moment", ["look", "changes"])
+@pytest.mark.parametrize("is_renumbered", [False, True])
+def test_an_import_begun_amid_a_run_that_compares_a_folder_leaves_out_none_of_it(
+    machine, monkeypatch, moment, is_renumbered
+):
+    mailbox = machine.connect(days=0)
+    machine.drain()
+    if is_renumbered:
+        machine.server.renumber("INBOX")
+    else:
+        choose(machine, mailbox, SENT)
+        machine.drain()
+        choose(machine, mailbox, None)
+    machine.clock.advance(minutes=1)
+    asked = getattr(FakeSession, moment)
+
+    def meanwhile(session, *args, **given):
+        answer = asked(session, *args, **given)
+        if moment == "look" or args[0].id == "f-inbox":
+            monkeypatch.setattr(FakeSession, moment, asked)
+            begin_import(machine, mailbox, 60)
+            machine.plan(machine.queues.take_plans()[0])
+        return answer
+
+    monkeypatch.setattr(FakeSession, moment, meanwhile)
+    machine.drain()
+    machine.tick(6)
+    assert import_of(machine, mailbox).state is BackfillState.DONE
+    assert is_whole(machine, mailbox)
+
+
+def test_an_old_message_that_is_moved_here_as_an_import_begins_is_not_left_out(
+    machine, monkeypatch
+):
+    mailbox = machine.connect(days=0)
+    machine.drain()
+    machine.clock.advance(minutes=1)
+    at = NOW - timedelta(days=20)
+    machine.server.deliver("INBOX", mail(801, at), at)
+    changes = FakeSession.changes
+
+    def meanwhile(session, *args, **given):
+        monkeypatch.setattr(FakeSession, "changes", changes)
+        begin_import(machine, mailbox, 60)
+        machine.plan(machine.queues.take_plans()[0])
+        return changes(session, *args, **given)
+
+    monkeypatch.setattr(FakeSession, "changes", meanwhile)
+    machine.tick(6)
+    assert import_of(machine, mailbox).state is BackfillState.DONE
+    assert is_whole(machine, mailbox)
+
+
+def test_the_first_import_waits_for_no_run(machine, monkeypatch):
+    mailbox = machine.connect(days=30)
+    baseline = FakeSession.baseline
+
+    def meanwhile(*args, **given):
+        monkeypatch.setattr(FakeSession, "baseline", baseline)
+        machine.plan(machine.queues.take_plans()[0])
+        return baseline(*args, **given)
+
+    monkeypatch.setattr(FakeSession, "baseline", meanwhile)
+    machine.sync(machine.queues.take_syncs()[0])
+    assert import_of(machine, mailbox).state is BackfillState.RUNNING
+
+
 def test_a_folder_that_is_deleted_while_nobody_follows_it_takes_its_copies_along(machine):
     mailbox = machine.connect(days=60)
     machine.drain()
