@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
 
-from shared.domain.backfill import Backfill, BackfillState, window_start
+from shared.domain.backfill import Backfill, BackfillKind, BackfillState, window_start
 from shared.domain.capabilities import CAPABILITIES
 from shared.domain.errors import (
     ErrorCode,
@@ -42,11 +42,14 @@ class WindowPreview:
     days: int
     messages: int
     """How many the provider has in the active folders; about, where it counts whole days."""
-    missing: int
-    """How many of them would be fetched, as the others are held."""
+    missing: int | None
+    """How many of them would be fetched, as the others are held; None: too many are held to count.
+
+    So are `seconds` and `quota` then.
+    """
     more: bool
     """There are more than `messages`, and so than `missing`; they were not counted further."""
-    seconds: int
+    seconds: int | None
     quota: int | None
     """What fetching costs of the quota a provider counts: Gmail's units, Graph's requests."""
 
@@ -68,7 +71,12 @@ def preview_backfill(
     `PreviewFailedError` for what passes.
     """
     mailbox = mailbox_to_import(viewer, mailbox_id, mailboxes=mailboxes)
-    earlier = backfills.list_backfills(mailbox.tenant_id, mailbox.id)
+    # A repair or a replay reads messages one by one: it brings no window, and has no import's pace.
+    earlier = [
+        one
+        for one in backfills.list_backfills(mailbox.tenant_id, mailbox.id)
+        if one.kind is BackfillKind.IMPORT
+    ]
     done = [one.since for one in earlier if one.state is BackfillState.DONE]
     held_since = min([mailbox.connected_at, *done])
     now = clock.now()
@@ -85,7 +93,7 @@ def preview_backfill(
     )
     pace = _pace(mailbox, earlier, gmail_units_per_minute)
     return [
-        _preview(mailbox, days, tally, tally if floor >= held_since else held, pace)
+        _preview(mailbox, days, tally, _missing(tally, None if floor >= held_since else held), pace)
         for days, floor, tally in zip(WINDOWS_DAYS, floors, windows, strict=True)
     ]
 
@@ -120,15 +128,23 @@ def _pace(mailbox: Mailbox, earlier: Sequence[Backfill], gmail_units_per_minute:
     )
 
 
-def _preview(mailbox: Mailbox, days: int, tally: Tally, held: Tally, pace: float) -> WindowPreview:
+def _missing(tally: Tally, held: Tally | None) -> int | None:
+    """Return how many of `tally` are not `held`, which is None where all of them are."""
+    if held is None:
+        return 0
+    return None if held.more else max(0, tally.messages - held.messages)
+
+
+def _preview(
+    mailbox: Mailbox, days: int, tally: Tally, missing: int | None, pace: float
+) -> WindowPreview:
     traits = CAPABILITIES[mailbox.provider]
-    missing = max(0, tally.messages - held.messages)
     each = traits.units_a_message or traits.requests_a_message
     return WindowPreview(
         days=days,
         messages=tally.messages,
         missing=missing,
         more=tally.more,
-        seconds=ceil(missing * pace),
-        quota=missing * each if each else None,
+        seconds=None if missing is None else ceil(missing * pace),
+        quota=missing * each if each and missing is not None else None,
     )

@@ -105,11 +105,14 @@ class WindowShown(Shown):
     days: int
     messages: int
     """How many the provider has in the active folders; an IMAP server counts whole days."""
-    missing: int
-    """How many of them are not held yet, and would be fetched."""
+    missing: int | None
+    """How many of them are not held yet, and would be fetched.
+
+    Null where more are held than were counted: nobody can say then, nor how long it would take.
+    """
     more: bool
     """True where both are too low: there are more than were counted."""
-    seconds: int
+    seconds: int | None
     """How long the import would take, at the pace of the mailbox's latest one or a usual one."""
     quota: int | None
     """What it would cost: quota units at Gmail, requests at Outlook; null where nothing counts."""

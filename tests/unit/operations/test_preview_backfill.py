@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.backfill import BackfillState
+from shared.domain.backfill import BackfillKind, BackfillState
 from shared.domain.errors import (
     ConfigurationError,
     ConflictError,
@@ -127,6 +127,19 @@ def test_an_import_that_did_not_end_well_brought_nothing_one_could_count_on(mach
     assert [one.missing for one in preview(machine)] == [3, 5, 7, 9]
 
 
+@pytest.mark.parametrize("kind", [BackfillKind.REPLAY, BackfillKind.REPAIR])
+def test_messages_read_again_or_brought_in_one_by_one_are_no_import(machine, kind):
+    box = machine.connect(days=0)
+    machine.drain()
+    one = imported(machine, 7)
+    machine.world.backfills[TENANT, box.id] = {
+        one.id: replace(one, kind=kind, since=NOW - timedelta(days=365), seconds_a_message=60.0)
+    }
+    windows = preview(machine)
+    assert [window.missing for window in windows] == [3, 5, 7, 9]
+    assert windows[3].seconds == 1
+
+
 def test_a_preview_leaves_no_trace_and_fetches_nothing(machine):
     machine.connect(days=30)
     machine.drain()
@@ -185,6 +198,33 @@ def test_a_number_that_was_not_counted_to_its_end_says_so(machine, monkeypatch):
 
     monkeypatch.setattr(FakeSession, "tallies", cut_short)
     assert {one.more for one in preview(machine)} == {True}
+
+
+def test_where_what_is_held_was_not_counted_to_its_end_nobody_says_what_is_missing(
+    machine, monkeypatch
+):
+    machine.connect(days=30)
+    machine.drain()
+    change(machine, provider=Provider.GMAIL)
+    tallies = FakeSession.tallies
+
+    def cut_short(session, folders, instants):
+        (one,) = (folder for folder in folders if folder.name == "INBOX")
+        told = tallies(session, [one], instants)[one.id]
+        most = 2
+        return {one.id: [Tally(min(most, it.messages), more=it.messages > most) for it in told]}
+
+    monkeypatch.setattr(FakeSession, "tallies", cut_short)
+    windows = preview(machine)
+    assert [one.messages for one in windows] == [2] * 4
+    assert [one.more for one in windows] == [False, True, True, True]
+    # The first two are within what was imported: of these nothing is missing.
+    assert [(one.missing, one.seconds, one.quota) for one in windows] == [
+        (0, 0, 0),
+        (0, 0, 0),
+        (None, None, None),
+        (None, None, None),
+    ]
 
 
 def test_a_folder_that_cannot_be_opened_counts_nothing_and_none_at_all_is_an_error(machine):
