@@ -34,8 +34,11 @@ class DynamoChunkSlots:
         for number in self.rng.sample(free, len(free)) if len(held) < most else ():
             key = slot_key(tenant_id, number)
             until = now + timedelta(seconds=seconds)
-            is_free = SlotItem.lease_expires_at.does_not_exist() | (
-                SlotItem.lease_expires_at <= now
+            # Ours where botocore asks again because the answer to the first request was lost.
+            is_free = (
+                SlotItem.lease_expires_at.does_not_exist()
+                | (SlotItem.lease_expires_at <= now)
+                | (SlotItem.lease_owner == owner)
             )
             item = SlotItem(key.pk, key.sk, lease_owner=owner, lease_expires_at=until)
             if self.table.put(item, is_free):

@@ -58,6 +58,25 @@ def listening(stores: Stores, when: str, heard: Callable[[Effect, dict], None]) 
 
 
 @contextmanager
+def asked_twice(stores: Stores, operation: Effect) -> Iterator[None]:
+    """Lose the answer to the first such request on its way, so that botocore asks again by itself."""
+    assert stores.table is not None
+    asked: list[int] = []
+
+    def once_more(attempts, **_):
+        asked.append(attempts)
+        return 0 if len(asked) == 1 else None
+
+    event, events = f"needs-retry.dynamodb.{operation}", stores.table.client.meta.events
+    events.register_first(event, once_more)
+    try:
+        yield
+    finally:
+        events.unregister(event, once_more)
+    assert asked[:2] == [1, 2], "nothing was asked again"
+
+
+@contextmanager
 def failing(
     stores: Stores,
     error: Callable[[Effect], BaseException],

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+from tests.fakes.faults import asked_twice
 from tests.fakes.values import OTHER_TENANT, TENANT, later
 
 
@@ -35,6 +36,14 @@ def test_who_comes_late_takes_none_from_another(stores):
     assert take(stores, "b", most=1, at=60) == slot
     stores.slots.give_back_slot(TENANT, slot, owner="a")
     assert take(stores, "c", most=1, at=60) is None
+
+
+def test_whose_answer_was_lost_holds_no_second_one(aws):
+    with asked_twice(aws, "PutItem"):
+        slot = take(aws, "a")
+    assert take(aws, "b") not in {slot, None}
+    aws.slots.give_back_slot(TENANT, slot, owner="a")
+    assert take(aws, "c") == slot
 
 
 def test_those_of_one_tenant_are_no_others(stores):
