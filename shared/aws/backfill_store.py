@@ -190,24 +190,22 @@ class DynamoBackfillStore:
         self, backfill: Backfill, until: datetime | None, code: ErrorCode | None = None
     ) -> None:
         """Note the wait; a backfill at work says so in its state too, one that plans does not."""
+        ends = BackfillItem.plan_lease_expires_at.remove()
         wait = [
             set_or_remove(BackfillItem.waiting_until, until),
             set_or_remove(BackfillItem.code, code),
-            BackfillItem.plan_lease_expires_at.remove(),
         ]
         state = BackfillState.WAITING if until or code else BackfillState.RUNNING
-        is_releasing = BackfillItem.state.is_in(*sorted(RELEASING))
-        at_work = self.table.update(
-            _key(backfill), [*wait, BackfillItem.state.set(state)], is_releasing
-        )
-        if at_work is None:
-            self.table.update(
-                _key(backfill), wait, BackfillItem.state.is_in(*sorted(OPEN - RELEASING))
-            )
+        is_in = BackfillItem.state.is_in
+        for actions, condition in (
+            ([*wait, BackfillItem.state.set(state), ends], is_in(*sorted(RELEASING))),
+            ([*wait, ends], BackfillItem.state == BackfillState.PLANNING),
+            ([ends], BackfillItem.state == BackfillState.PAUSED),
+        ):
+            if self.table.update(_key(backfill), actions, condition) is not None:
+                return
 
-    def raise_released(
-        self, backfill: Backfill, released: int, *, paced_until: datetime | None = None
-    ) -> Backfill:
+    def raise_released(self, backfill: Backfill, released: int) -> Backfill:
         """Set the number where it is the one read."""
         handed_out = set(range(backfill.released, released))
         after = self.table.update(
@@ -215,7 +213,6 @@ class DynamoBackfillStore:
             [
                 BackfillItem.released.set(released),
                 *([BackfillItem.in_flight.add(handed_out)] if handed_out else []),
-                set_or_remove(BackfillItem.paced_until, paced_until),
             ],
             BackfillItem.released == backfill.released,
             returning="ALL_NEW",
@@ -305,12 +302,19 @@ class DynamoBackfillStore:
         return self.table.update(key, [ChunkItem.not_before.set(to)], may_be_put_off) is not None
 
     def finish_chunk(
-        self, fence: Fence, backfill: Backfill, chunk: Chunk, run: Run, *, now: datetime
+        self,
+        fence: Fence,
+        backfill: Backfill,
+        chunk: Chunk,
+        run: Run,
+        *,
+        now: datetime,
+        paced_until: datetime | None = None,
     ) -> Backfill:
         """Write chunk, run and sums together; again with fresh sums where another came first."""
         for _ in range(_TRIES):
             stands = self._stands(backfill)
-            after = stands.with_chunk(run.counts, now)
+            after = stands.with_chunk(run.counts, now, paced_until=paced_until)
             failed = self.table.transact(self._finishing(fence, stands, after, chunk, run))
             if not failed:
                 return after
@@ -333,6 +337,7 @@ class DynamoBackfillStore:
             BackfillItem.in_flight.delete({chunk.number}),
             set_or_remove(BackfillItem.progressed_at, after.progressed_at),
             set_or_remove(BackfillItem.seconds_a_message, after.seconds_a_message),
+            set_or_remove(BackfillItem.paced_until, after.paced_until),
             BackfillItem.state.set(after.state),
             set_or_remove(BackfillItem.waiting_until, after.waiting_until),
             set_or_remove(BackfillItem.code, after.code),

@@ -113,8 +113,13 @@ class Backfill:
         # Overdue, it is as far away as if its next chunk began now.
         return goes_on + left if goes_on + left > now else now + left
 
-    def with_chunk(self, counts: Counts, now: datetime) -> "Backfill":
-        """Return it after one more chunk with these sums; it waits no longer."""
+    def with_chunk(
+        self, counts: Counts, now: datetime, *, paced_until: datetime | None = None
+    ) -> "Backfill":
+        """Return it after one more chunk with these sums; it waits no longer.
+
+        But for the rest the chunk owes its provider, until `paced_until`: also where it is paused.
+        """
         waited = self.waiting_until if self.waiting_until and self.waiting_until <= now else None
         begun = max((at for at in (self.progressed_at, waited) if at), default=now)
         pace = self.seconds_a_message
@@ -130,6 +135,7 @@ class Backfill:
             done=self.done + 1,
             counts=self.counts + counts,
             progressed_at=now,
+            paced_until=max((at for at in (self.paced_until, paced_until) if at), default=None),
             seconds_a_message=pace,
         )
         if after.done < after.chunks or after.state not in OPEN:

@@ -59,5 +59,5 @@ def bring_in(
     )
     backfills.create_running(fresh, chunks)
     stands = backfills.get_backfill(fresh.tenant_id, fresh.mailbox_id, fresh.id) or fresh
-    stands = release_chunks(stands, mailbox.provider, backfills=backfills, queues=queues)
+    stands = release_chunks(stands, mailbox.provider, backfills=backfills, queues=queues, now=now)
     return stands, frozenset(name for chunk in chunks for name in chunk.ids)

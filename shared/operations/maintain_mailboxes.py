@@ -115,7 +115,7 @@ class _Sweeper:
             end_when_done(backfill, backfills=self.backfills, now=now)
             return 0
         stands = release_chunks(
-            backfill, mailbox.provider, backfills=self.backfills, queues=self.queues
+            backfill, mailbox.provider, backfills=self.backfills, queues=self.queues, now=now
         )
         lost = list(self._lost(stands, now))
         self.queues.send_chunks(lost)

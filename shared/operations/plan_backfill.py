@@ -86,7 +86,10 @@ def plan_backfill(
         return PlanReport()
     if backfill.state is not BackfillState.PLANNING:
         provider = record.mailbox.provider
-        return PlanReport(release_chunks(backfill, provider, backfills=backfills, queues=queues))
+        now = clock.now()
+        return PlanReport(
+            release_chunks(backfill, provider, backfills=backfills, queues=queues, now=now)
+        )
     match record.mailbox.status:
         case MailboxStatus.ACTIVE:
             return _plan(
@@ -170,7 +173,8 @@ def _plan(
     if started.state is BackfillState.PAUSED:
         return PlanReport(_overtaken(backfill, backfills=backfills))
     queues.send_syncs([SyncRequest(mailbox.tenant_id, mailbox.id, RunReason.CONTINUED)])
-    stands = release_chunks(started, mailbox.provider, backfills=backfills, queues=queues)
+    now = clock.now()
+    stands = release_chunks(started, mailbox.provider, backfills=backfills, queues=queues, now=now)
     return PlanReport(stands)
 
 

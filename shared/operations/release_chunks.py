@@ -5,7 +5,7 @@ dying between the two loses messages in the queue, which the sweeper sends again
 twice is taken once.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import ceil
 
 from shared.domain.backfill import RELEASING, Backfill, release_up_to
@@ -14,8 +14,6 @@ from shared.domain.mailbox import Provider
 from shared.ports.backfills import BackfillStore
 from shared.ports.queues import ChunkRequest, WorkQueues
 
-NO_REST = timedelta()
-
 
 def release_chunks(
     backfill: Backfill,
@@ -23,23 +21,27 @@ def release_chunks(
     *,
     backfills: BackfillStore,
     queues: WorkQueues,
-    now: datetime | None = None,
-    rest: timedelta = NO_REST,
+    now: datetime,
 ) -> Backfill:
     """Hand out chunks up to the limit in flight; return the backfill as it stands.
 
-    Workers get them after a `rest` from `now` on.
+    Workers get them after the rest it owes its provider.
     """
     target = release_up_to(backfill, CAPABILITIES[provider].chunks_in_flight)
     if target == backfill.released:
         return backfill
-    paced_until = now + rest if now and rest else None
-    stands = backfills.raise_released(backfill, target, paced_until=paced_until)
+    stands = backfills.raise_released(backfill, target)
     queues.send_chunks(
         [chunk_request(backfill, number) for number in range(backfill.released, target)],
-        delay_seconds=ceil(rest.total_seconds()),
+        delay_seconds=rest_owed(backfill, now),
     )
     return stands
+
+
+def rest_owed(backfill: Backfill, now: datetime) -> int:
+    """Return for how many seconds no chunk begins, so that live sync keeps its part of a quota."""
+    rest = (backfill.paced_until or now) - now
+    return max(0, ceil(rest.total_seconds()))
 
 
 def end_when_done(backfill: Backfill, *, backfills: BackfillStore, now: datetime) -> Backfill:

@@ -151,7 +151,7 @@ def _run(
         )
     except ConflictError as error:
         if error.code is ErrorCode.WRONG_STATE:
-            release_chunks(backfill, mailbox.provider, backfills=backfills, queues=queues)
+            release_chunks(backfill, mailbox.provider, backfills=backfills, queues=queues, now=now)
         return ChunkReport("dropped", code=error.code)
     try:
         run = _Begun(run_id, now, states, turn)
@@ -295,7 +295,6 @@ def _work(
         backfill_id=backfill.id,
         ledger={fate: tuple(ids) for fate, ids in ledger.entries().items()},
     )
-    stands = backfills.finish_chunk(fence, backfill, chunk, run, now=run.ended_at)
     rest = rest_after(
         mailbox.provider,
         run.counts.fetched,
@@ -303,14 +302,12 @@ def _work(
         units_per_minute=ports.gmail_units_per_minute,
         share=BACKFILL_SHARE,
     )
-    release_chunks(
-        stands,
-        mailbox.provider,
-        backfills=backfills,
-        queues=queues,
-        now=run.ended_at,
-        rest=rest,
+    # With the chunk's end: whoever releases the next one, and when, has to know what it owes.
+    paced_until = run.ended_at + rest if rest else None
+    stands = backfills.finish_chunk(
+        fence, backfill, chunk, run, now=run.ended_at, paced_until=paced_until
     )
+    release_chunks(stands, mailbox.provider, backfills=backfills, queues=queues, now=run.ended_at)
     return ChunkReport("done", run, mailbox.provider)
 
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
-from math import ceil
 
 from shared.domain.backfill import (
     MAX_DAYS,
@@ -19,10 +18,10 @@ from shared.domain.mailbox import Mailbox, MailboxStatus, Provider
 from shared.domain.permissions import require_change
 from shared.domain.visibility import Viewer
 from shared.operations.release_chunks import (
-    NO_REST,
     chunk_request,
     end_when_done,
     release_chunks,
+    rest_owed,
 )
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
@@ -189,12 +188,9 @@ def _go_on(
         return backfill
     if backfill.done >= backfill.chunks:
         return end_when_done(backfill, backfills=backfills, now=now)
-    rest = max(NO_REST, (backfill.paced_until or now) - now)
     open_chunks = backfills.open_chunks(backfill)
     queues.send_chunks(
         [chunk_request(backfill, chunk.number) for chunk in open_chunks],
-        delay_seconds=ceil(rest.total_seconds()),
+        delay_seconds=rest_owed(backfill, now),
     )
-    return release_chunks(
-        backfill, provider, backfills=backfills, queues=queues, now=now, rest=rest
-    )
+    return release_chunks(backfill, provider, backfills=backfills, queues=queues, now=now)

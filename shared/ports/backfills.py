@@ -89,16 +89,15 @@ class BackfillStore(Protocol):
     ) -> None:
         """Say until when we wait, and why; it ends a lease of the planning.
 
-        Without `until` nobody knows when, without a `code` either we no longer wait.
+        Without `until` nobody knows when, without a `code` either we no longer wait. A paused one
+        waits for nobody but whoever resumes it: there only the lease ends.
 
         Lost races do not matter.
         """
         ...
 
-    def raise_released(
-        self, backfill: Backfill, released: int, *, paced_until: datetime | None = None
-    ) -> Backfill:
-        """Set `released` and `paced_until` where `released` is still `backfill.released`.
+    def raise_released(self, backfill: Backfill, released: int) -> Backfill:
+        """Set `released` where it is still `backfill.released`.
 
         Return what stands now, whoever won.
         """
@@ -154,7 +153,14 @@ class BackfillStore(Protocol):
         ...
 
     def finish_chunk(
-        self, fence: Fence, backfill: Backfill, chunk: Chunk, run: Run, *, now: datetime
+        self,
+        fence: Fence,
+        backfill: Backfill,
+        chunk: Chunk,
+        run: Run,
+        *,
+        now: datetime,
+        paced_until: datetime | None = None,
     ) -> Backfill:
         """In one transaction.
 

@@ -546,17 +546,15 @@ class InMemoryBackfillStore:
             state = stored.state
             if state in RELEASING:
                 state = BackfillState.WAITING if until or code else BackfillState.RUNNING
-            if state in OPEN:
+            if state in OPEN - {BackfillState.PAUSED}:
                 self._keep(replace(stored, state=state, waiting_until=until, code=code))
 
-    def raise_released(
-        self, backfill: Backfill, released: int, *, paced_until: datetime | None = None
-    ) -> Backfill:
+    def raise_released(self, backfill: Backfill, released: int) -> Backfill:
         with self.world.lock:
             stored = self._stored(backfill)
             if stored.released != backfill.released:
                 return stored
-            return self._keep(replace(stored, released=released, paced_until=paced_until))
+            return self._keep(replace(stored, released=released))
 
     def get_chunk(
         self, tenant_id: TenantId, mailbox_id: MailboxId, backfill_id: BackfillId, number: int
@@ -651,7 +649,14 @@ class InMemoryBackfillStore:
             return True
 
     def finish_chunk(
-        self, fence: Fence, backfill: Backfill, chunk: Chunk, run: Run, *, now: datetime
+        self,
+        fence: Fence,
+        backfill: Backfill,
+        chunk: Chunk,
+        run: Run,
+        *,
+        now: datetime,
+        paced_until: datetime | None = None,
     ) -> Backfill:
         with self.world.lock:
             self.world.check(fence)
@@ -672,7 +677,8 @@ class InMemoryBackfillStore:
             )
             self.world.runs.setdefault((backfill.tenant_id, backfill.mailbox_id), {})[run.id] = run
             stands = self._stored(backfill)
-            return self._keep(stands.with_chunk(without_zeros(run.counts), now))
+            after = stands.with_chunk(without_zeros(run.counts), now, paced_until=paced_until)
+            return self._keep(after)
 
     def _stored(self, backfill: Backfill) -> Backfill:
         stored = self.get_backfill(backfill.tenant_id, backfill.mailbox_id, backfill.id)

@@ -51,10 +51,12 @@ def fence() -> Fence:
     return Fence(TENANT, BOX, 2)
 
 
-def finish(stores, backfill, chunk, run_id="01RUN", **counts):
+def finish(stores, backfill, chunk, run_id="01RUN", *, paced_until=None, **counts):
     sums = Counts(listed=2, stored=1, skipped={"before_floor": 1}, **counts)
     run = a_run(run_id, reason=RunReason.BACKFILL, backfill_id=backfill.id, counts=sums)
-    return stores.backfills.finish_chunk(fence(), backfill, chunk, run, now=later(10))
+    return stores.backfills.finish_chunk(
+        fence(), backfill, chunk, run, now=later(10), paced_until=paced_until
+    )
 
 
 def read(stores, backfill):
@@ -261,6 +263,22 @@ def test_a_plan_that_waits_is_still_a_plan_and_what_is_over_does_not_wait(stores
     assert over.waiting_until is None
 
 
+@pytest.mark.parametrize("is_planned", [False, True])
+def test_what_is_paused_waits_for_nobody_whatever_a_late_worker_notes(stores, is_planned):
+    stores.backfills.create_backfill(a_backfill())
+    stores.backfills.take_plan(a_backfill(), now=later(0), seconds=600)
+    backfill = read(stores, a_backfill())
+    if is_planned:
+        backfill = stores.backfills.start_backfill(replace(a_backfill(), chunks=1, planned=2))
+    paused = stores.backfills.set_backfill_state(backfill, BackfillState.PAUSED, now=later(5))
+    stores.backfills.set_waiting(backfill, later(60), ErrorCode.WAITING_FOR_TURN)
+    assert read(stores, backfill) == paused
+    if not is_planned:
+        # The planner that noted it is at it no longer.
+        stores.backfills.set_backfill_state(paused, BackfillState.PLANNING, now=later(6))
+        stores.backfills.take_plan(backfill, now=later(7), seconds=60)
+
+
 def test_released_is_raised_by_one_and_known_to_all(stores):
     backfill = running(stores, 5)
     raised = stores.backfills.raise_released(backfill, 5)
@@ -439,12 +457,19 @@ def test_a_chunk_keeps_the_position_of_its_first_attempt(stores):
     assert taken(stores, backfill, 1).position is None
 
 
-def test_a_pace_is_read_back_until_the_next_release(stores):
+@pytest.mark.parametrize("state", [BackfillState.RUNNING, BackfillState.PAUSED])
+def test_a_rest_is_noted_with_the_end_of_its_chunk_and_stays_until_a_longer_one(stores, state):
     backfill = running(stores)
-    paced = stores.backfills.raise_released(backfill, 2, paced_until=later(60))
-    assert (paced.released, paced.paced_until) == (2, later(60))
-    assert read(stores, backfill) == paced
-    assert stores.backfills.raise_released(paced, 3).paced_until is None
+    chunks = [taken(stores, backfill, number) for number in (0, 1)]
+    stands = backfill
+    if state is not backfill.state:
+        stands = stores.backfills.set_backfill_state(backfill, state, now=later(5))
+    rested = finish(stores, stands, chunks[0], paced_until=later(60))
+    assert (rested.state, rested.paced_until) == (state, later(60))
+    assert finish(stores, rested, chunks[1], "01R2").paced_until == later(60)
+    assert read(stores, backfill).paced_until == later(60)
+    # A chunk that is handed out later owes it too.
+    assert stores.backfills.raise_released(read(stores, backfill), 3).paced_until == later(60)
 
 
 # ---- waiting for a turn ----

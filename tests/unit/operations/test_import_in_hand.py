@@ -395,21 +395,6 @@ def test_a_pause_meets_a_worker_that_changes_the_state_and_still_pauses(monkeypa
     assert (paused.state, paused.waiting_until, paused.code) == (BackfillState.PAUSED, None, None)
 
 
-def test_a_resume_waits_out_the_rest_it_owes_its_provider():
-    machine = connected()
-    extend(machine)
-    machine.plan(machine.queues.take_plans()[0])
-    machine.queues.take_chunks()
-    backfill = latest(machine)
-    now = machine.clock.now()
-    machine.backfills.raise_released(
-        backfill, backfill.released, paced_until=now + timedelta(seconds=90)
-    )
-    act(machine, PAUSE)
-    act(machine, RESUME)
-    assert set(machine.queues.delays) == {90}
-
-
 def test_a_plan_paused_while_it_lists_is_made_at_once_when_it_is_resumed(monkeypatch):
     machine = connected()
     extend(machine)

@@ -8,10 +8,12 @@ import pytest
 from shared.domain.backfill import BackfillState
 from shared.domain.mailbox import Provider
 from shared.domain.run import RunReason
+from shared.operations.maintain_mailboxes import release_lost_chunks
+from shared.operations.start_backfill import BackfillAction, change_backfill
 from shared.ports.queues import SyncRequest
 from tests.fakes.clock import FixedClock
-from tests.fakes.provider import FakeMailServer
-from tests.unit.operations.machine import TENANT, Machine, mail
+from tests.fakes.provider import FakeMailServer, FakeSession
+from tests.unit.operations.machine import ADA, TENANT, Death, Machine, mail
 
 NOW = FixedClock().now()
 MAILS = 12
@@ -38,6 +40,19 @@ def machine(monkeypatch):
 def backfill_of(machine):
     (backfill,) = machine.world.backfills[TENANT, machine.box.id].values()
     return backfill
+
+
+def change(machine, action):
+    change_backfill(
+        ADA,
+        machine.box.id,
+        backfill_of(machine).id,
+        action,
+        mailboxes=machine.mailboxes,
+        backfills=machine.backfills,
+        queues=machine.queues,
+        clock=machine.clock,
+    )
 
 
 def test_one_chunk_is_at_work_at_once_and_the_next_waits_in_the_queue(machine):
@@ -85,6 +100,48 @@ def test_what_was_stored_already_costs_no_quota_and_no_wait(machine):
     (second,) = machine.queues.take_chunks()
     machine.run_chunk(second)
     assert machine.queues.delays == [0]
+
+
+def test_a_rest_is_owed_though_the_import_was_paused_when_its_chunk_ended(machine, monkeypatch):
+    (first,) = machine.queues.take_chunks()
+    fetch = FakeSession.fetch
+
+    def meanwhile(*given, **named):
+        change(machine, BackfillAction.PAUSE)
+        return fetch(*given, **named)
+
+    monkeypatch.setattr(FakeSession, "fetch", meanwhile)
+    machine.run_chunk(first)
+    monkeypatch.setattr(FakeSession, "fetch", fetch)
+    machine.clock.advance(seconds=30)
+    change(machine, BackfillAction.RESUME)
+    assert machine.queues.delays == [60]
+
+
+def test_a_rest_is_owed_though_the_worker_died_before_it_released_the_next_chunk(
+    machine, monkeypatch
+):
+    (first,) = machine.queues.take_chunks()
+    store = type(machine.backfills.inner)
+
+    def dies(*_given, **_named):
+        raise Death
+
+    with monkeypatch.context() as patched, pytest.raises(Death):
+        patched.setattr(store, "raise_released", dies)
+        machine.run_chunk(first)
+    machine.clock.advance(seconds=30)
+    release_lost_chunks(
+        mailboxes=machine.mailboxes,
+        backfills=machine.backfills,
+        queues=machine.queues,
+        clock=machine.clock,
+    )
+    assert machine.queues.delays == [60]
+    machine.clock.advance(seconds=60)
+    (second,) = machine.queues.take_chunks()
+    machine.run_chunk(second)
+    assert machine.reports[-1].kind == "done"
 
 
 # ---- live sync ----
