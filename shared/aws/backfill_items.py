@@ -93,6 +93,7 @@ def chunk_item(backfill: Backfill, chunk: Chunk) -> ChunkItem:
         position=chunk.position,
         suspect=chunk.suspect,
         strikes=dict(chunk.strikes) or None,
+        not_handed_over=chunk.not_handed_over or None,
     )
 
 
@@ -111,4 +112,5 @@ def chunk_of(backfill_id: BackfillId, item: ChunkItem) -> Chunk:
         position=item.position,
         suspect=item.suspect,
         strikes=dict(item.strikes or {}),
+        not_handed_over=int(item.not_handed_over or 0),
     )

@@ -291,7 +291,7 @@ class DynamoBackfillStore:
     ) -> None:
         """Drop the lease where it is still ours."""
         key = _chunk_key(backfill, chunk.number)
-        self.table.update(key, chunk_changes.given_back(not_before), still_leased(chunk))
+        self.table.update(key, chunk_changes.given_back(chunk, not_before), still_leased(chunk))
 
     def put_off_chunk(
         self, backfill: Backfill, number: int, *, now: datetime, to: datetime

@@ -58,9 +58,13 @@ def suspecting(
     ]
 
 
-def given_back(not_before: datetime | None) -> list[Action]:
+def given_back(chunk: Chunk, not_before: datetime | None) -> list[Action]:
     """Free again, from then on."""
-    return [*_free(), set_or_remove(ChunkItem.not_before, not_before)]
+    return [
+        *_free(),
+        set_or_remove(ChunkItem.not_before, not_before),
+        set_or_remove(ChunkItem.not_handed_over, chunk.not_handed_over or None),
+    ]
 
 
 def done() -> list[Action]:

@@ -108,3 +108,4 @@ class ChunkItem(Item):
     suspect_attempt = NumberAttribute(null=True)
     position = UnicodeAttribute(null=True)
     strikes = JsonAttribute(null=True)
+    not_handed_over = NumberAttribute(null=True)

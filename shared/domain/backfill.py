@@ -172,6 +172,8 @@ class Chunk:
     """The folder's cursor when the chunk was first taken; see `operations.look_again`."""
     suspect: str | None = None
     strikes: Mapping[str, int] = field(default_factory=dict)
+    not_handed_over: int = 0
+    """How many of its runs ended because the provider did not hand a message over."""
 
 
 def plan_chunks(

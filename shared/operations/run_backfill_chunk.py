@@ -249,8 +249,7 @@ def _work(
             dead_letters=dead_letters,
             kept=replayed.kept if replayed else None,
             removed_at=replayed.now if replayed else None,
-            gives_up=chunk.attempts > GIVEN_UP_AFTER
-            and backfill.code is ErrorCode.MESSAGE_UNAVAILABLE,
+            gives_up=chunk.not_handed_over >= GIVEN_UP_AFTER,
         )
         careful = replace(
             ingest, mark_suspect=lambda name: backfills.mark_chunk_suspect(backfill, chunk, name)
@@ -325,6 +324,9 @@ def _wait(backfill: Backfill, chunk: Chunk, error: MailroomError, ports: ChunkPo
     now = ports.clock.now()
     decision = decide(error, failures_before=chunk.attempts - 1, now=now, rng=ports.rng)
     until: datetime | None = decision.at if isinstance(decision, RetryAt) else None
+    if error.code is ErrorCode.MESSAGE_UNAVAILABLE:
+        # Counted here: of a backfill one knows only what it waited for last, be it a turn.
+        chunk = replace(chunk, not_handed_over=chunk.not_handed_over + 1)
     ports.backfills.give_back_chunk(backfill, chunk, not_before=until)
     ports.backfills.set_waiting(backfill, until, error.code)
     if until is not None:

@@ -140,7 +140,10 @@ class BackfillStore(Protocol):
     def give_back_chunk(
         self, backfill: Backfill, chunk: Chunk, *, not_before: datetime | None
     ) -> None:
-        """Drop the lease without finishing, to be taken again after `not_before`."""
+        """Drop the lease without finishing, to be taken again after `not_before`.
+
+        Of the chunk as it is given, `not_handed_over` is kept.
+        """
         ...
 
     def put_off_chunk(

@@ -632,6 +632,7 @@ class InMemoryBackfillStore:
                     lease_expires_at=None,
                     suspect=None,
                     not_before=not_before,
+                    not_handed_over=chunk.not_handed_over,
                 ),
             )
 

@@ -252,6 +252,17 @@ def test_a_chunk_put_back_is_not_taken_before_its_time(stores):
     assert taken(stores, backfill, at=2_000).attempts == 2
 
 
+def test_a_chunk_knows_how_often_a_message_was_not_handed_over(stores):
+    backfill = running(stores)
+    give_back = stores.backfills.give_back_chunk
+    give_back(backfill, replace(taken(stores, backfill), not_handed_over=1), not_before=None)
+    again = taken(stores, backfill)
+    assert again.not_handed_over == 1
+    give_back(backfill, replace(again, not_handed_over=2), not_before=None)
+    give_back(backfill, again, not_before=None)
+    assert stores.backfills.get_chunk(TENANT, BOX, backfill.id, 0).not_handed_over == 2
+
+
 def test_a_plan_that_waits_is_still_a_plan_and_what_is_over_does_not_wait(stores):
     planning = a_backfill()
     stores.backfills.create_backfill(planning)

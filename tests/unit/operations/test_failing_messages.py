@@ -6,6 +6,7 @@ import pytest
 
 from shared.domain.backfill import BackfillState
 from shared.domain.errors import ErrorCode, RetryLaterError, StoreThrottledError
+from shared.domain.failure import GIVEN_UP_AFTER
 from shared.domain.mailbox import MailboxStatus
 from shared.domain.message import MissingMessage
 from shared.domain.run import RunReason
@@ -105,6 +106,53 @@ def test_a_backfill_gives_it_up_too_and_ends(machine):
     assert backfill.state is BackfillState.DONE
     assert (backfill.counts.already_stored, backfill.counts.unreadable) == (2, 1)
     assert machine.world.mailboxes[TENANT, box.id].status is MailboxStatus.ACTIVE
+
+
+def test_a_backfill_gives_it_up_though_its_chunk_waits_for_a_turn_before_each_try(
+    machine, monkeypatch
+):
+    slots = machine.slots.inner
+    take, refused_at = slots.take_slot, [NOW - timedelta(days=1)]
+
+    def refused_first(*given, now, **named):
+        if now - refused_at[-1] < timedelta(minutes=3):
+            return take(*given, now=now, **named)
+        refused_at.append(now)
+        return None
+
+    monkeypatch.setattr(slots, "take_slot", refused_first)
+    deliver(machine, 1, 2, 3, at=NOW - timedelta(days=2))
+    box = machine.connect(days=30)
+    machine.drain()
+    machine.tick(120)
+    (backfill,) = machine.world.backfills[TENANT, box.id].values()
+    assert backfill.state is BackfillState.DONE
+    assert (backfill.counts.already_stored, backfill.counts.unreadable) == (2, 1)
+    # As often as without the waits, and not before.
+    codes = [report.code for report in machine.reports]
+    assert codes.count(ErrorCode.WAITING_FOR_TURN) == GIVEN_UP_AFTER + 1
+    assert codes.count(ErrorCode.MESSAGE_UNAVAILABLE) == GIVEN_UP_AFTER
+
+
+def test_an_outage_is_not_counted_as_tries_for_one_message(machine, monkeypatch):
+    deliver(machine, 1, 2, 3, at=NOW - timedelta(days=2))
+    box = machine.connect(days=30)
+    (request,) = machine.queues.take_plans()
+    machine.plan(request)
+    machine.server.failure = RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE)
+    machine.tick(600)
+    (chunk,) = machine.world.chunks[TENANT, box.id, request.backfill_id].values()
+    assert chunk.attempts > GIVEN_UP_AFTER
+    machine.server.failure = None
+    for _ in range(65):
+        machine.tick(1)
+        if ErrorCode.MESSAGE_UNAVAILABLE in {report.code for report in machine.reports}:
+            break
+    machine.tick(12)
+    assert subjects(machine, box) == ["1", "3"]
+    monkeypatch.undo()
+    machine.tick(12)
+    assert subjects(machine, box) == ["1", "2", "3"]
 
 
 def test_many_that_fail_alike_are_the_providers_trouble(machine, monkeypatch):
