@@ -16,6 +16,7 @@ from urllib.parse import quote
 from shared.aws.clients import Clients, clients_of_process
 from shared.aws.errors import our_errors
 from shared.aws.stored_objects import ATTACHMENTS, UPLOADS, of_copy
+from shared.domain.contents import PICTURE_TYPES
 from shared.domain.errors import ErrorCode, UnreadableMessageError
 from shared.domain.ids import TenantId
 
@@ -27,8 +28,6 @@ PART_BYTES = 8 * 1024 * 1024
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _BYTES_OF_A_NAME = 180
 _FALLBACK_NAME = "attachment"
-# Shown as what they are: formats a browser never runs. SVG is not one of them.
-_SHOWN_TYPES = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
 _DECEPTIVE = re.compile(
     # Controls, what turns the direction of writing, what is invisible, and every path separator.
     '[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff/\\\\:*?"<>|]'
@@ -101,7 +100,7 @@ class S3AttachmentStore:
                     "Key": _key(tenant_id, holder, digest),
                     "ResponseContentDisposition": _disposition(filename),
                     "ResponseContentType": (
-                        kind if kind in _SHOWN_TYPES else "application/octet-stream"
+                        kind if kind in PICTURE_TYPES else "application/octet-stream"
                     ),
                     "ResponseCacheControl": "private, no-store",
                 },

@@ -4,14 +4,16 @@ A message's item holds its metadata and, while that stays small, its body, packe
 stranger sends, the item stays far below the 400 KB that DynamoDB takes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from shared.aws.content_items import content_of, content_value
 from shared.aws.instants import from_microseconds, microseconds
 from shared.aws.packing import pack, unpack, unpacked_size
 from shared.aws.table import Raw
 from shared.aws.tables import copy_key, date_sk, escape, mailbox_pk, unescape
+from shared.domain.contents import DeliveryReport, Invite
 from shared.domain.ids import (
     Address,
     FolderId,
@@ -110,12 +112,18 @@ def message_of(raw: Raw) -> Message:
             for role, address, name in document.get("p", ())
         ),
         snippet=document["n"],
-        attachments=tuple(StoredAttachment(*fields) for fields in document.get("a", ())),
+        attachments=tuple(_attachments(document)),
         headers=document.get("h", {}),
         defects=tuple(document.get("f", ())),
         truncated=document.get("c", False),
         copies=frozenset(raw.get("c", {}).get("SS", ())),
     )
+
+
+def _attachments(document: Mapping[str, Any]) -> Iterator[StoredAttachment]:
+    contents = document.get("k", {})
+    for number, fields in enumerate(document.get("a", ())):
+        yield replace(StoredAttachment(*fields), seen=content_of(contents.get(str(number))))
 
 
 def inline_body(raw: Raw) -> Body | None:
@@ -258,6 +266,8 @@ def _document(message: Message) -> dict[str, Any]:
             + ((one.missing,) if one.missing else ())
             for one in message.attachments
         ],
+        # Beside them and not among them: who knows only of "a" must be able to read that.
+        "k": _contents(message.attachments),
         "h": dict(message.headers),
         "f": message.defects,
         "c": message.truncated,
@@ -268,6 +278,19 @@ def _document(message: Message) -> dict[str, Any]:
         for name, value in optional.items()
         if value or (value is not None and value == "")
     }
+
+
+def _contents(attachments: Sequence[StoredAttachment]) -> dict[str, Any]:
+    """Return what was seen, by number; of invitations and reports, which are long, the first."""
+    found: dict[str, Any] = {}
+    told: set[type] = set()
+    for number, one in enumerate(attachments):
+        if one.seen is None or type(one.seen) in told:
+            continue
+        if isinstance(one.seen, Invite | DeliveryReport):
+            told.add(type(one.seen))
+        found[str(number)] = content_value(one.seen)
+    return found
 
 
 def _short(text: str | None) -> str | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.contents import SeenContent
 from shared.domain.ids import (
     Address,
     FolderId,
@@ -175,6 +176,11 @@ class StoredAttachment:
     content_id: str | None = None
     digest: str | None = None
     missing: str | None = None
+    seen: SeenContent | None = None
+    """What its content was seen to be, whatever `content_type` claims.
+
+    None for what need not be known, and for all that was stored before content was looked at.
+    """
 
 
 @dataclass(frozen=True, slots=True)

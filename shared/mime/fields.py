@@ -21,6 +21,9 @@ KEPT = (
     "return-path",
     "reply-to",
     "importance",
+    "x-autoreply",
+    "x-autorespond",
+    "x-failed-recipients",
 )
 
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")

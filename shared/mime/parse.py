@@ -5,6 +5,7 @@ from datetime import datetime
 
 from fast_mail_parser import PyAddress
 
+from shared.domain.contents import SeenContent
 from shared.domain.errors import ErrorCode, UnreadableMessageError
 from shared.domain.message import FetchedMessage, ParsedMessage, Participant, ParticipantRole
 from shared.mime.caps import MAX_BODY_BYTES, MAX_REFERENCES, MAX_SUBJECT_CHARACTERS
@@ -20,6 +21,7 @@ from shared.mime.fields import (
 from shared.mime.in_parts import read_in_parts
 from shared.mime.participants import Named, participants, scanned
 from shared.mime.reading import Content, Mail, Reading
+from shared.mime.recognise import recognise
 from shared.mime.text import joined, snippet
 from shared.mime.whole import read_whole
 from shared.mime.words import clean_line, clean_text, decoded_words
@@ -53,6 +55,10 @@ class MimeParser:
             raise UnreadableMessageError(
                 ErrorCode.MESSAGE_MALFORMED, cause=type(error).__name__
             ) from error
+
+    def recognise(self, content_type: str, content: bytes) -> SeenContent | None:
+        """Return what an attachment's content is; raises nothing."""
+        return recognise(content_type, content)
 
 
 def _read(message: FetchedMessage) -> Reading:

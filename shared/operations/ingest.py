@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from shared.domain.contents import MOST_LOOKED_AT
 from shared.domain.erasure import KeptOut
 from shared.domain.errors import (
     ErrorCode,
@@ -37,6 +38,7 @@ from shared.domain.message import (
     StoredAttachment,
     copy_ref,
 )
+from shared.operations.keep_attachments import keep_attachment
 from shared.operations.note_dead_letters import DeadLetters
 from shared.ports.parser import MessageParser
 from shared.ports.provider import MailSession
@@ -45,7 +47,6 @@ from shared.ports.stores import AttachmentStore, MessageStore, NewCopy
 BATCH_MESSAGES = 50
 BATCH_BYTES = 4 * 1024 * 1024
 """Of bodies held before they are stored, counted as one a character."""
-ATTACHMENT_LIMIT_BYTES = 50 * 1024 * 1024
 FIRST_YEAR_OF_MAIL = 1990
 """An earlier Date header is a clock that was never set."""
 STRIKES = 2
@@ -251,8 +252,10 @@ class Ingest:
             self.ledger.settle(fetched.provider_message_id, Fate.SKIPPED, ERASED)
             return 0
         kept = tuple(
-            self._keep_attachment(folder, fetched.provider_message_id, attachment)
-            for attachment in parsed.attachments
+            self._keep_attachment(
+                folder, fetched.provider_message_id, attachment, look=number < MOST_LOOKED_AT
+            )
+            for number, attachment in enumerate(parsed.attachments)
         )
         self._pending.append(self._new_copy(folder, fetched, parsed, kept))
         # However it was fetched: attachments are stored already and the bytes are let go.
@@ -274,29 +277,21 @@ class Ingest:
         self._pending.clear()
 
     def _keep_attachment(
-        self, folder: Folder, name: ProviderMessageId, attachment: ParsedAttachment
+        self,
+        folder: Folder,
+        name: ProviderMessageId,
+        attachment: ParsedAttachment,
+        *,
+        look: bool,
     ) -> StoredAttachment:
-        digest: str | None = None
-        missing: str | None = None
-        size = attachment.size
         self._require_time()
-        try:
-            digest, size = self.attachments.put(
-                self.mailbox.tenant_id,
-                self._slices(folder, name, attachment),
-                holder=copy_ref(self.mailbox.id, name),
-                limit=ATTACHMENT_LIMIT_BYTES,
-            )
-        except UnreadableMessageError as error:
-            missing = error.code
-        return StoredAttachment(
-            attachment.filename,
-            attachment.content_type,
-            size,
-            attachment.inline,
-            attachment.content_id,
-            digest,
-            missing,
+        return keep_attachment(
+            self.mailbox.tenant_id,
+            attachment,
+            self._slices(folder, name, attachment),
+            holder=copy_ref(self.mailbox.id, name),
+            store=self.attachments,
+            parser=self.parser if look else None,
         )
 
     def _require_time(self) -> None:

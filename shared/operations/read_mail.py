@@ -10,6 +10,7 @@ from functools import partial
 from typing import Protocol
 
 from shared.domain.contact import Contact
+from shared.domain.contents import Picture
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.identity import thread_of
 from shared.domain.ids import ContactId, MessageId, ThreadId
@@ -29,6 +30,7 @@ from shared.ports.stores import (
     TimelineEntry,
 )
 
+_A_FILE = "application/octet-stream"
 LINK_SECONDS = 300
 """How long an attachment's link works.
 
@@ -271,7 +273,8 @@ def _link(
         # Every copy has them all: they are stored before it is noted on the message.
         holder=min(message.copies),
         filename=part.filename,
-        content_type=part.content_type,
+        # By what it was seen to be: a mail calls HTML image/png as easily as a picture.
+        content_type=part.seen.content_type if isinstance(part.seen, Picture) else _A_FILE,
         seconds=LINK_SECONDS,
     )
 

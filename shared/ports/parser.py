@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from shared.domain.contents import SeenContent
 from shared.domain.message import FetchedMessage, ParsedMessage
 
 
@@ -13,4 +14,8 @@ class MessageParser(Protocol):
 
         Raises `UnreadableMessageError` when every fallback failed or a cap was passed.
         """
+        ...
+
+    def recognise(self, content_type: str, content: bytes) -> SeenContent | None:
+        """Return what an attachment's content is, by its first bytes; None for nothing of note."""
         ...

@@ -4,6 +4,7 @@ import email
 from email.utils import getaddresses, parsedate_to_datetime
 
 from shared.domain.addresses import canonical_address
+from shared.domain.contents import Picture, SeenContent
 from shared.domain.errors import ErrorCode, UnreadableMessageError
 from shared.domain.message import (
     FetchedMessage,
@@ -18,6 +19,9 @@ class PlainParser:
     """Reads ASCII messages; one with `X-Test: unreadable` is refused until the parser is mended."""
 
     mended = False
+
+    def recognise(self, content_type: str, content: bytes) -> SeenContent | None:
+        return Picture("image/png") if content.startswith(b"picture") else None
 
     def parse(self, message: FetchedMessage) -> ParsedMessage:
         assert message.raw is not None

@@ -954,7 +954,8 @@ class InMemoryAttachmentStore:
     ) -> str:
         return (
             f"https://objects.invalid/{quote(tenant_id, safe='')}/{quote(holder, safe='')}/{digest}"
-            f"?filename={quote(filename, safe='')}&expires={seconds}"
+            f"?filename={quote(filename, safe='')}&type={quote(content_type, safe='')}"
+            f"&expires={seconds}"
         )
 
 

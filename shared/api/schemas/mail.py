@@ -6,6 +6,8 @@ from enum import StrEnum
 from pydantic import ConfigDict, Field
 
 from shared.api.schemas.fields import Shown
+from shared.domain.contents import Invite, Moment, Picture
+from shared.domain.kinds import MessageKind, delivery_report_of, invite_of, kinds_of
 from shared.domain.mailbox import Direction
 from shared.domain.message import Participant, ParticipantRole, StoredAttachment
 from shared.domain.visibility import Access
@@ -65,6 +67,8 @@ class MessageShown(Shown):
     contacts: list[str]
     mailboxes: list[CopyShown]
     has_attachments: bool
+    kinds: list[MessageKind]
+    """What it is besides words of a person; empty without full access."""
     access: AccessShown
 
     @classmethod
@@ -74,15 +78,56 @@ class MessageShown(Shown):
 
 
 class AttachmentShown(Shown):
-    """An attachment; `n` names it in its link's path. `missing` says why it cannot be had."""
+    """An attachment; `n` names it in its link's path. `missing` says why it cannot be had.
+
+    `content_type` is what the sender claims. `picture_type` is what its content was seen to be,
+    null where that is no picture a browser may show; all else is served as a file to be saved.
+    """
 
     n: int
     filename: str
     content_type: str
+    picture_type: str | None
     size: int
     inline: bool
     content_id: str | None
     missing: str | None
+
+
+class MomentShown(Shown):
+    """A time as a calendar has it; `local` is a date alone where it is a whole day.
+
+    `time_zone` is as the sender named it, mostly as IANA or Windows do; null is the reader's own.
+    """
+
+    local: str
+    time_zone: str | None
+
+
+class InviteShown(Shown):
+    """An entry of a calendar. `method` says what is wanted of it: `request`, `reply`, `cancel`."""
+
+    method: str | None
+    uid: str | None
+    summary: str | None
+    location: str | None
+    organizer: str | None
+    starts: MomentShown | None
+    ends: MomentShown | None
+    repeats: bool
+
+
+class DeliveryShown(Shown):
+    """What became of a message on its way to one recipient.
+
+    `action` is `failed`, `delayed`, `delivered`, `relayed` or `expanded`; `status` as `5.1.1`;
+    `said` is what the other server said.
+    """
+
+    recipient: str
+    action: str
+    status: str | None
+    said: str | None
 
 
 class WholeMessage(MessageShown):
@@ -104,12 +149,18 @@ class WholeMessage(MessageShown):
     cut: bool
     """Whether text or HTML was too large, or the HTML too dear to clean, to be answered whole."""
     attachments: list[AttachmentShown]
+    calendar: InviteShown | None
+    """The first entry of a calendar that came along."""
+    deliveries: list[DeliveryShown]
+    """What a delivery report says, by recipient; empty where it is none."""
     headers: dict[str, str]
 
     @classmethod
     def opened(cls, message: OpenedMessage) -> "WholeMessage":
         """Show an opened message."""
         parts = message.view.message.attachments
+        invite = invite_of(message.view.message)
+        report = delivery_report_of(message.view.message)
         return cls(
             **_facts(message.view),
             text=message.text,
@@ -119,6 +170,13 @@ class WholeMessage(MessageShown):
             content_security_policy=message.content_security_policy,
             cut=message.cut,
             attachments=[_attachment(n, part) for n, part in enumerate(parts)],
+            calendar=_invite(invite) if invite else None,
+            deliveries=[
+                DeliveryShown(
+                    recipient=one.recipient, action=one.action, status=one.status, said=one.said
+                )
+                for one in (report.deliveries if report else ())
+            ],
             headers=dict(message.view.message.headers),
         )
 
@@ -182,8 +240,26 @@ def _facts(view: MessageView) -> dict[str, object]:
             for copy in view.copies
         ],
         "has_attachments": view.has_attachments,
+        "kinds": list(kinds_of(message)),
         "access": _ACCESS[view.access],
     }
+
+
+def _invite(invite: Invite) -> InviteShown:
+    return InviteShown(
+        method=invite.method,
+        uid=invite.uid,
+        summary=invite.summary,
+        location=invite.location,
+        organizer=invite.organizer,
+        starts=_moment(invite.starts),
+        ends=_moment(invite.ends),
+        repeats=invite.repeats,
+    )
+
+
+def _moment(moment: Moment | None) -> MomentShown | None:
+    return MomentShown(local=moment.local, time_zone=moment.time_zone) if moment else None
 
 
 def _participant(one: Participant) -> ParticipantShown:
@@ -195,6 +271,7 @@ def _attachment(number: int, part: StoredAttachment) -> AttachmentShown:
         n=number,
         filename=part.filename,
         content_type=part.content_type,
+        picture_type=part.seen.content_type if isinstance(part.seen, Picture) else None,
         size=part.size,
         inline=part.inline,
         content_id=part.content_id,

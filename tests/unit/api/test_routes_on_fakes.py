@@ -8,6 +8,7 @@ import pytest
 from shared.api.paging import ListOf
 from shared.domain.audit import Audit, Window
 from shared.domain.backfill import BackfillKind, BackfillState
+from shared.domain.contents import Invite, Moment, Picture
 from shared.domain.errors import ErrorCode
 from shared.domain.ids import MessageId, RunId, TenantId
 from shared.domain.ledger import Counts
@@ -335,7 +336,12 @@ def test_searching_does_not_read_a_subject_the_viewer_may_not_see(app):
 def test_a_whole_message_with_safe_html_and_quoted_text(app):
     ann = add_mailbox(app.world, "ANN")
     text = "Yes.\n\nOn Tue, Ann <ann@ours.example> wrote:\n> Shall we?\n"
-    parts = (StoredAttachment("offer.pdf", "application/pdf", 9, digest="d1"),)
+    start = Moment("2026-03-03T10:15:00", "Europe/Berlin")
+    parts = (
+        StoredAttachment("offer.pdf", "application/pdf", 9, digest="d1"),
+        StoredAttachment("a.ics", "text/calendar", 9, seen=Invite("request", "u", starts=start)),
+        StoredAttachment("a.png", "text/html", 9, digest="d2", seen=Picture("image/png")),
+    )
     mail = message_of("w", attachments=parts)
     store(app.world, ann, mail, text=text, html='<p onclick="x()">Yes<script>1</script></p>')
     body = app.ask("GET", f"/v1/messages/{mail.id}").json
@@ -344,15 +350,26 @@ def test_a_whole_message_with_safe_html_and_quoted_text(app):
     assert body["html"] == "<p>Yes</p>"
     assert body["content_security_policy"].startswith("default-src 'none'; img-src 'none';")
     assert body["attachments"][0] == {
-        "n": 0, "filename": "offer.pdf", "content_type": "application/pdf", "size": 9,
+        "n": 0, "filename": "offer.pdf", "content_type": "application/pdf", "picture_type": None, "size": 9,
         "inline": False, "content_id": None, "missing": None,
     }  # fmt: skip
+    assert body["attachments"][2]["picture_type"] == "image/png"
     assert body["headers"] == {"list-id": "none"}
+    assert body["kinds"] == ["calendar", "list"]
+    assert body["calendar"]["starts"] == {
+        "local": "2026-03-03T10:15:00",
+        "time_zone": "Europe/Berlin",
+    }
+    assert (body["calendar"]["method"], body["calendar"]["ends"]) == ("request", None)
+    assert body["deliveries"] == []
     link = app.ask("GET", f"/v1/messages/{mail.id}/attachments/0").json
     assert link["url"].startswith("https://objects.invalid/acme/")
     assert "/d1?" in link["url"]
+    assert "type=application%2Foctet-stream" in link["url"]
+    picture = app.ask("GET", f"/v1/messages/{mail.id}/attachments/2").json
+    assert "type=image%2Fpng" in picture["url"]
     assert link["expires_at"] == "2026-03-01T12:05:00Z"
-    for n in ("1", "x", "-1", "99999999"):
+    for n in ("1", "3", "x", "-1", "99999999"):
         assert app.ask("GET", f"/v1/messages/{mail.id}/attachments/{n}").status == 404
 
 

@@ -16,6 +16,15 @@ from shared.aws.message_items import (
     message_of,
     pack_message,
 )
+from shared.aws.packing import pack, unpack
+from shared.domain.contents import (
+    Delivery,
+    DeliveryReport,
+    Invite,
+    Moment,
+    Picture,
+    Sealed,
+)
 from shared.domain.message import Body, Flags, Participant, ParticipantRole, StoredAttachment
 from tests.fakes.values import a_new_copy
 
@@ -30,6 +39,46 @@ def noise(length: int) -> str:
 def read_back(packed, message):
     raw = {"d": {"B": packed.content}, "r": {"N": "0"}, "c": {"SS": sorted(message.copies)}}
     return raw, message_of(raw)
+
+
+CONTENTS = (
+    Picture("image/png"),
+    Invite("request", "u", "s", "l", "o", Moment("2026-03-03"), Moment("2026-03-04", "UTC"), True),
+    Invite(None),
+    Sealed(is_encrypted=True),
+    DeliveryReport((Delivery("a@b.example", "failed", "5.1.1", "no"), Delivery("c", "delayed"))),
+    None,
+)
+
+
+def parts_of(contents):
+    return tuple(StoredAttachment(f"{n}", "a/b", 1, seen=seen) for n, seen in enumerate(contents))
+
+
+@pytest.mark.parametrize("seen", CONTENTS, ids=lambda seen: type(seen).__name__)
+def test_what_a_content_was_seen_to_be_is_read_back(seen):
+    new = a_new_copy(attachments=parts_of([None, seen]))
+    _, message = read_back(pack_message(new.message, new.body), new.message)
+    assert message.attachments == new.message.attachments
+
+
+def test_of_invitations_and_reports_the_first_is_kept():
+    new = a_new_copy(attachments=parts_of(CONTENTS * 2))
+    _, message = read_back(pack_message(new.message, new.body), new.message)
+    kept = [one.seen for one in message.attachments]
+    assert kept[:6] == [*CONTENTS[:2], None, *CONTENTS[3:]]
+    assert kept[6:] == [CONTENTS[0], None, None, CONTENTS[3], None, None]
+
+
+def test_what_an_older_version_stored_or_a_newer_one_saw_is_read_without():
+    new = a_new_copy(attachments=parts_of(CONTENTS))
+    document = unpack(pack_message(new.message, new.body).content)
+    for contents in ({"k": {"0": ["?", 1], "1": ["p", "image/gif"]}}, {}):
+        document.pop("k", None)
+        packed = replace(pack_message(new.message, new.body), content=pack(document | contents))
+        _, message = read_back(packed, new.message)
+        assert message.attachments[0].seen is None
+        assert (message.attachments[1].seen is None) == (not contents)
 
 
 # Made when asked for: whoever collects the tests makes none.

@@ -4,6 +4,7 @@ import json
 import time
 from datetime import UTC, datetime
 
+from shared.domain.contents import MOST_LOOKED_AT
 from shared.domain.errors import UnreadableMessageError
 from shared.domain.ids import ProviderMessageId
 from shared.domain.message import FetchedMessage, FetchedPart, Flags
@@ -132,6 +133,14 @@ BOMBS = {
     "html, ampersands in attributes": lambda: html(f"<p title='{'&' * 50_000}'>x</p>" * 20),
     "html, angle brackets": lambda: html("< " * (MEGABYTE // 2)),
     "html, quotation marks": lambda: html('"' * MEGABYTE),
+    "delivery reports": lambda: (
+        MIXED
+        + (b"--b\r\nContent-Type: message/delivery-status\r\n\r\na: b\n" + b" \n" * 33_000) * 700
+    ),
+    "calendars": lambda: (
+        MIXED
+        + (b"--b\r\nContent-Type: text/calendar\r\n\r\nBEGIN:VCALENDAR\n" + b"A:b\n" * 17_000) * 700
+    ),
     "quote lines": lambda: HEAD + b"\r\n" + b"On wrote:\r\n" * 1_000_000,
 }
 
@@ -167,6 +176,8 @@ def main() -> None:
             parsed = parser.parse(message)
             if parsed.html:
                 sanitise(parsed.html)
+            for attachment in parsed.attachments[:MOST_LOOKED_AT]:
+                parser.recognise(attachment.content_type, attachment.content or b"")
             outcome = ",".join(parsed.defects)
         except UnreadableMessageError as error:
             outcome = f"{error.code} {error.cause}"

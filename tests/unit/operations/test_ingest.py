@@ -1,11 +1,13 @@
 """What becomes of fetched messages on their way into the store."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from shared.domain.contents import MOST_LOOKED_AT, Picture
 from shared.domain.errors import ErrorCode, RetryLaterError
 from shared.domain.folders import Folder, FolderRole
 from shared.domain.ids import ProviderMessageId, RunId, TenantId, UserId
@@ -171,6 +173,39 @@ def test_who_had_the_address_before_is_still_the_mailbox_itself(sender):
     mail = f"From: {sender}\nTo: cleo@client.example\n\nHello".encode()
     assert received(world, box, mail).direction is Direction.OUTBOUND
     assert {address for _, address in world.index} == {"cleo@client.example"}
+
+
+LOGO = b"\x89PNG\r\n\x1a\n" + b"x" * 100_000
+
+
+def test_a_content_is_looked_at_however_it_was_fetched_and_whatever_it_claims_to_be():
+    world = World()
+    remote = (RemotePart("2", "text/html", "base64", 9, "logo.htm"),)
+    apart = FetchedMessage(
+        ProviderMessageId("1"), START, 9, Flags(), header=HEAD + b"\n", remote=remote
+    )
+    streamed = received(world, add_mailbox(world, "A"), apart, **{"1": LOGO})
+    assert [one.seen for one in streamed.attachments] == [Picture("image/png")]
+    pdf = received(world, add_mailbox(world, "B"), HEAD + PDF % b64encode(LOGO[:99]))
+    assert [one.seen for one in pdf.attachments] == [Picture("image/png")]
+
+
+def test_of_very_many_contents_the_first_are_looked_at():
+    world = World()
+    part = b"\n--b\nContent-Type: image/png\nContent-Disposition: attachment\n\nGIF89a"
+    mail = HEAD + b"Content-Type: multipart/mixed; boundary=b\n" + part * 60 + b"\n--b--\n"
+    seen = [one.seen for one in received(world, add_mailbox(world, "A"), mail).attachments]
+    assert seen == [Picture("image/gif")] * MOST_LOOKED_AT + [None] * (60 - MOST_LOOKED_AT)
+
+
+@pytest.mark.parametrize(
+    "date", ["Sat, 21 Nov 1970 10:00:00 +0100", "Sat, 21 Nov 9999 10:00:00 +0100", "soon"]
+)
+def test_a_date_that_cannot_be_true_is_the_time_of_receipt(date):
+    world = World()
+    mail = HEAD.replace(b"Sat, 21 Nov 2026 10:00:00 +0100", date.encode()) + b"\nx"
+    message = received(world, add_mailbox(world, "A"), mail)
+    assert message.sent_at == message.received_at == START
 
 
 # ---- how much is held ----

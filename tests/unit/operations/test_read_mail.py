@@ -249,7 +249,7 @@ def test_images_a_message_brings_along_are_links(world):
         "d",
         holder=next(iter(world.messages[box.tenant_id, message.id].copies)),
         filename="l.png",
-        content_type="image/png",
+        content_type="application/octet-stream",
         seconds=300,
     )
     assert f'<img src="{link.replace("&", "&amp;")}">' in opened.html

@@ -1,0 +1,57 @@
+"""How an attachment is kept: streamed to the store, its beginning looked at on the way."""
+
+from collections.abc import Iterator
+
+from shared.domain.contents import TELLING_BYTES, SeenContent
+from shared.domain.errors import UnreadableMessageError
+from shared.domain.ids import TenantId
+from shared.domain.message import ParsedAttachment, StoredAttachment
+from shared.ports.parser import MessageParser
+from shared.ports.stores import AttachmentStore
+
+ATTACHMENT_LIMIT_BYTES = 50 * 1024 * 1024
+
+
+def keep_attachment(
+    tenant_id: TenantId,
+    attachment: ParsedAttachment,
+    slices: Iterator[bytes],
+    *,
+    holder: str,
+    store: AttachmentStore,
+    parser: MessageParser | None,
+) -> StoredAttachment:
+    """Store the decoded `slices` of `attachment` for the copy `holder`; return it as stored.
+
+    Without a `parser` it is not looked at. One past `ATTACHMENT_LIMIT_BYTES`, or not readable, is
+    noted as missing, with the reason.
+    """
+    digest: str | None = None
+    missing: str | None = None
+    size = attachment.size
+    beginning = bytearray()
+    try:
+        digest, size = store.put(
+            tenant_id, _noting(beginning, slices), holder=holder, limit=ATTACHMENT_LIMIT_BYTES
+        )
+    except UnreadableMessageError as error:
+        missing = error.code
+    seen: SeenContent | None = None
+    if parser is not None and missing is None:
+        seen = parser.recognise(attachment.content_type, bytes(beginning))
+    return StoredAttachment(
+        attachment.filename,
+        attachment.content_type,
+        size,
+        attachment.inline,
+        attachment.content_id,
+        digest,
+        missing,
+        seen,
+    )
+
+
+def _noting(beginning: bytearray, slices: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in slices:
+        beginning += piece[: TELLING_BYTES - len(beginning)]
+        yield piece
