@@ -54,6 +54,7 @@ class Metric(StrEnum):
     CLIENT_REJECTED = "ClientRejected"
     MESSAGE_STORED = "MessageStored"
     MESSAGE_UNREADABLE = "MessageUnreadable"
+    MESSAGE_SET_ASIDE = "MessageSetAside"
     CHUNK_FINISHED = "ChunkFinished"
     CHUNK_RELEASED_AGAIN = "ChunkReleasedAgain"
     BACKFILL_PLANNED = "BackfillPlanned"
@@ -122,6 +123,9 @@ def log_run(run: Run, *, provider: str) -> None:
     dimensions = {"provider": provider, "kind": str(run.reason)}
     count(counts, **dimensions, code=str(run.code) if run.code else "none")
     count_client_trouble(run.code, provider=provider)
+    if run.reason is not RunReason.REPLAY:
+        # Each with a dead letter; one that a replay could not read either is no news.
+        count({Metric.MESSAGE_SET_ASIDE: run.counts.unreadable})
     if run.reason is RunReason.REPAIR:
         # It was missing, as it could be stored. Without a provider: an alarm watches one metric.
         count({Metric.MESSAGE_MISSED: run.counts.stored})

@@ -79,6 +79,22 @@ def test_what_a_repair_stored_is_counted_under_the_alarm_s_dimensions(capsys, mo
     assert (line["MessageMissed"], line["service"]) == ([3.0], "mailroom-dev")
 
 
+def test_what_is_set_aside_is_counted_under_the_alarms_dimensions_and_a_replay_is_no_news(
+    capsys, monkeypatch
+):
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "mailroom-dev")
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    for reason in RunReason:
+        counts = Counts(listed=2, stored=1, unreadable=1)
+        log_run(Run("acme", "MB1", "R1", reason, now, now, counts), provider="imap")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    counted = [line for line in lines if "MessageSetAside" in line]
+    assert len(counted) == len(RunReason) - 1
+    for line in counted:
+        assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
+        assert (line["MessageSetAside"], line["service"]) == ([1.0], "mailroom-dev")
+
+
 def test_a_store_that_refuses_us_is_counted_under_the_alarm_s_dimensions(capsys, monkeypatch):
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "mailroom-dev")
     for error in (StoreRefusedError(cause="AccessDenied"), StoreThrottledError(), ValueError()):
