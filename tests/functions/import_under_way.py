@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import boto3
-
 from tests.fakes.deployment import context
-from tests.functions.moto_stack import WORKERS, Stack, sqs_event
+from tests.functions.moto_stack import WORKERS, Stack, client, sqs_event
 
 MAILS = 9
 ALL_WELL: dict[str, Any] = {"batchItemFailures": []}
@@ -27,7 +25,7 @@ def fill(stack: Stack) -> Stack:
 def kept(stack) -> list:
     """What the table says, without the runs and what each run notes of itself."""
     passing = {"last_synced_at", "last_news_at", "not_before", "fence", "suspect_fence"}
-    pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName="mailroom-test")
+    pages = client("dynamodb").get_paginator("scan").paginate(TableName="mailroom-test")
     items = [
         {
             name: sorted(value["SS"]) if "SS" in value else value

@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sqs.models import sqs_backends
 
@@ -33,6 +35,27 @@ make_quick()
 
 WORKERS = {"sync": sync_mailbox, "plan": plan_backfill, "chunk": run_backfill_chunk}
 QUEUES = (*WORKERS, "erase")
+
+
+@cache
+def client(service: str) -> Any:
+    """Return the tests' own client; it answers for whichever deployment is mocked at the time."""
+    return boto3.client(service)
+
+
+def keep_clients(monkeypatch: Any) -> None:
+    """Let all deployments have the same clients: making one takes longer than many a test."""
+    monkeypatch.setattr(clients.Clients, "create", _kept)
+
+
+_create = clients.Clients.create
+_made: dict[str, Any] = {}
+
+
+def _kept(made_by: clients.Clients, service: str, config: Config) -> Any:
+    if service not in _made:
+        _made[service] = _create(made_by, service, config)
+    return _made[service]
 
 
 def sqs_event(*bodies: str, sent_at: datetime | None = None) -> dict[str, Any]:
@@ -71,7 +94,7 @@ class Stack(Deployment):
     def start(self, monkeypatch: Any) -> "Stack":
         resources = translated()["Resources"]
         table = resources["Table"]["Properties"]
-        boto3.client("dynamodb").create_table(
+        client("dynamodb").create_table(
             TableName="mailroom-test",
             **{
                 name: table[name]
@@ -80,10 +103,10 @@ class Stack(Deployment):
                 )
             },
         )  # fmt: skip
-        boto3.client("s3").create_bucket(
+        client("s3").create_bucket(
             Bucket="mailroom-test", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
         )
-        sqs = boto3.client("sqs")
+        sqs = client("sqs")
         self.queue_urls = {
             name: sqs.create_queue(QueueName=f"mailroom-test-{name}")["QueueUrl"] for name in QUEUES
         }
@@ -105,7 +128,7 @@ class Stack(Deployment):
 
     def bodies(self, queue: str) -> list[str]:
         """Take what waits in a queue."""
-        sqs = boto3.client("sqs")
+        sqs = client("sqs")
         taken: list[str] = []
         while True:
             answer = sqs.receive_message(QueueUrl=self.queue_urls[queue], MaxNumberOfMessages=10)
