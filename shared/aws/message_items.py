@@ -41,7 +41,7 @@ _LIKELY_INLINE_CHARACTERS = 14_000
 LARGEST_CONTENT_BYTES = 200_000
 MOST_PARTICIPANTS = 1_000
 MOST_COPIES = 2_000
-"""Copies one message remembers; each is listed by its own mailbox all the same."""
+"""Copies one message has; more of the same mail hold one that follows from it."""
 MOST_UNNAMED = 100
 """Addresses of later copies, blind ones above all, under which a message is found as well."""
 _MOST_REFERENCES = 200

@@ -19,28 +19,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from shared.aws.bodies import BodyObjects
 from shared.aws.clients import Clients, clients_of_process
 from shared.aws.copies import CopyItems
 from shared.aws.fences import require
-from shared.aws.instants import from_microseconds, instant, microseconds
+from shared.aws.instants import from_microseconds, instant
 from shared.aws.kept_out import read_kept_out
-from shared.aws.message_items import (
-    MOST_COPIES,
-    MOST_PARTICIPANTS,
-    MOST_UNNAMED,
-    PackedMessage,
-    addresses_of,
-    also_value,
-    body_of,
-    copy_of,
-    inline_body,
-    message_of,
-    pack_message,
-)
-from shared.aws.side_by_side import side_by_side
+from shared.aws.message_contents import MessageContents
+from shared.aws.message_items import body_of, copy_of, inline_body, message_of
 from shared.aws.table import Table, raw_key
 from shared.aws.tables import (
     AT_PREFIX,
@@ -58,7 +46,6 @@ from shared.aws.tables import (
 )
 from shared.aws.tables_of_erasures import writing_key, writing_note
 from shared.domain.erasure import KeptOut
-from shared.domain.errors import StoreThrottledError
 from shared.domain.ids import (
     Address,
     FolderId,
@@ -72,16 +59,9 @@ from shared.domain.lease import Fence
 from shared.domain.message import Body, Copy, Flags, Message, copy_ref
 from shared.ports.stores import NewCopy, TimelineEntry
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
-
 _WRITERS = 8
 _MOST_MESSAGES_AT_ONCE = 100
 _FIRST, _LAST = " ", "\U0010ffff"
-
-
-_Written = tuple[datetime, Sequence[Address]]
-"""When a message was first received, and the addresses it is found under."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +84,9 @@ class DynamoMessageStore:
             return frozenset()
         require(self.table, fence)
         note = self._note(fence, [item.message.id for item in new])
-        # Packing holds the interpreter, sending does not: only the latter gains by threads.
-        packed = [pack_message(item.message, item.body) for item in new]
-        written = side_by_side(
-            self._writers,
-            lambda pair: self._write_content(fence.tenant_id, *pair),
-            zip(new, packed, strict=True),
-        )
-        self._write_index(fence.tenant_id, zip(new, written, strict=True))
-        added = self._copies.add(fence, [item.copy for item in new], note=note)
+        contents = MessageContents(self.table, self._bodies, self._writers, self._now)
+        written = contents.write(fence.tenant_id, new, note=note)
+        added = self._copies.add(fence, [one.copy for one in written], note=note)
         self.table.write_many([{"DeleteRequest": {"Key": raw_key(note)}}])
         return added
 
@@ -121,86 +95,6 @@ class DynamoMessageStore:
         note = writing_note(key, ids, self._now())
         self.table.write_many([{"PutRequest": {"Item": note}}])
         return key
-
-    def _write_content(self, tenant_id: TenantId, new: NewCopy, packed: PackedMessage) -> _Written:
-        """Write what is not there yet.
-
-        Return when the message was first received, and the addresses to find it under.
-        """
-        message = new.message
-        key = _key(tenant_id, message.id)
-        digest = (
-            self._bodies.put(tenant_id, message.id, packed.body)
-            if packed.body is not None
-            else None
-        )
-        ref = copy_ref(new.copy.mailbox_id, new.copy.provider_message_id)
-        received = microseconds(message.received_at)
-        before = self.table.update_raw(
-            {
-                "Key": {"pk": {"S": key.pk}, "sk": {"S": key.sk}},
-                "UpdateExpression": (
-                    "SET d = if_not_exists(d, :d), r = if_not_exists(r, :r)"
-                    + (", o = if_not_exists(o, :o)" if digest is not None else "")
-                    + " ADD c :c REMOVE z, expires_at"
-                ),
-                "ConditionExpression": (
-                    "(attribute_not_exists(c) OR size(c) < :most)"
-                    " AND (attribute_not_exists(z) OR z < :now)"
-                ),
-                "ExpressionAttributeValues": {
-                    ":d": {"B": packed.content},
-                    ":r": {"N": str(received)},
-                    ":c": {"SS": [ref]},
-                    ":most": {"N": str(MOST_COPIES)},
-                    ":now": {"N": str(self._now())},
-                    **({":o": {"B": digest}} if digest is not None else {}),
-                },
-                "ReturnValues": "ALL_OLD",
-            }
-        )
-        if before is None:
-            before = self.table.get_raw(key) or {}
-            if int(before.get("z", {"N": "0"})["N"]) >= self._now():
-                raise StoreThrottledError(cause="this message is being erased")
-        named = addresses_of(before) if "d" in before else packed.named
-        wanted = new.index_addresses[:MOST_PARTICIPANTS]
-        unnamed = [one for one in wanted if one not in named][:MOST_UNNAMED]
-        if unnamed:
-            self._name(key, unnamed)
-        received = int(before["r"]["N"]) if "r" in before else received
-        indexed = [one for one in wanted if one in named or one in unnamed]
-        return from_microseconds(received), indexed
-
-    def _name(self, key: Key, unnamed: Sequence[Address]) -> None:
-        """Have the item say under which addresses its content does not name it is found.
-
-        A blind copy is named in its sender's own copy alone, and the content is the first's. What
-        the item does not say, nobody who erases it would find.
-        """
-        named = self.table.update_raw(
-            {
-                "Key": raw_key(key),
-                "UpdateExpression": "ADD a :a",
-                "ConditionExpression": "attribute_exists(d)",
-                "ExpressionAttributeValues": {":a": also_value(unnamed)},
-            }
-        )
-        if named is None:
-            raise StoreThrottledError(cause="this message was erased meanwhile")
-
-    def _write_index(self, tenant_id: TenantId, new: Iterable[tuple[NewCopy, _Written]]) -> None:
-        keys = {
-            Key(address_pk(tenant_id, address), at_sk(received, item.message.id))
-            for item, (received, addresses) in new
-            for address in addresses
-        }
-        requests: list[WriteRequestTypeDef] = [
-            {"PutRequest": {"Item": {"pk": {"S": key.pk}, "sk": {"S": key.sk}}}}
-            for key in sorted(keys)
-        ]
-        batches = [requests[start : start + 25] for start in range(0, len(requests), 25)]
-        side_by_side(self._writers, self.table.write_many, batches)
 
     def _now(self) -> int:
         return int(self.seconds_now() * 1_000_000)
@@ -367,13 +261,6 @@ class DynamoMessageStore:
         sort_keys = (cast("str", raw["date_sk"]["S"]) for raw in found)
         entries = (_entry(sk) for sk in sort_keys if before is None or sk != end)
         return list(islice(entries, limit))
-
-
-def _key(tenant_id: TenantId, message_id: MessageId) -> Key:
-    key = message_key(tenant_id, message_id)
-    if key is None:
-        raise ValueError(f"{message_id!r} is no message id")
-    return key
 
 
 def _entry(text: str) -> TimelineEntry:

@@ -41,6 +41,12 @@ def thread_and_message_id(
     return thread_id, MessageId(f"m{thread_id[1:]}{name}")
 
 
+def further_id(message_id: MessageId) -> MessageId:
+    """Return the id of the message that holds the copies which `message_id` has no room for."""
+    start = 1 + _encoded_length(_THREAD_BYTES)
+    return MessageId(message_id[:start] + _digest(_MESSAGE_BYTES, "further", message_id))
+
+
 def thread_of(message_id: MessageId) -> ThreadId | None:
     """Return the thread a message id belongs to, or None for a text that is no message id."""
     length = _encoded_length(_THREAD_BYTES)

@@ -455,7 +455,7 @@ def objects_of(aws):
     "dies_at",
     [
         "shared.aws.table.Table.update_raw",  # the body is an object, and no item names it
-        "shared.aws.message_store.DynamoMessageStore._write_index",
+        "shared.aws.message_contents.MessageContents._write_index",
         "shared.aws.copies.CopyItems.add",
     ],
 )
@@ -551,6 +551,84 @@ def test_an_eraser_that_died_keeps_a_message_from_nobody_for_long(aws, monkeypat
     assert erased_all(aws, a_person(EVE)).messages == 1
     assert found(aws) == found(aws, EVE) == set()
     assert not aws.messages.live_ids(TENANT, OTHER_BOX)
+
+
+# ---- more copies than one message has room for ----
+
+
+@pytest.fixture
+def room_for_two(monkeypatch):
+    monkeypatch.setattr("shared.aws.message_contents.MOST_COPIES", 2)
+
+
+def copies_of_one_mail(aws, record, *names):
+    """Each saved by itself: moto takes no object from several threads at once."""
+    box = record.mailbox.id
+    for one in names:
+        new = with_eve(a_new_copy(one, mailbox_id=box, mail="all", body=Body(LARGE, None)))
+        save(aws, record, with_attachment(aws, new))
+
+
+@pytest.mark.usefixtures("room_for_two")
+def test_copies_past_the_room_of_a_message_hold_one_that_follows(aws):
+    record = connected(aws.mailboxes)
+    new = [with_eve(a_new_copy(n, mail="all")) for n in "12345"]
+    fence = Fence(TENANT, BOX, record.mailbox.generation)
+    assert aws.messages.save(fence, new) == {name(n) for n in "12345"}
+    copies = aws.messages.copies_by_id(TENANT, BOX, [name(n) for n in "12345"]).values()
+    held = {one.message_id for one in copies}
+    assert found(aws, EVE) == held == seen(aws, *held)
+    assert new[0].message.id in held
+    assert len(held) == 3
+    stored = aws.messages.get_messages(TENANT, list(held))
+    assert sorted(len(one.copies) for one in stored.values()) == [1, 2, 2]
+    assert {one.thread_id for one in stored.values()} == {new[0].message.thread_id}
+    assert all(aws.messages.get_body(TENANT, one) == new[0].body for one in held)
+    before = aws.items()
+    assert aws.messages.save(fence, new) == frozenset()
+    assert aws.items() == before
+
+
+@pytest.mark.usefixtures("room_for_two")
+def test_of_a_person_all_copies_go_however_many(aws):
+    copies_of_one_mail(aws, connected(aws.mailboxes), "1", "2", "3")
+    copies_of_one_mail(aws, other_box(aws), "4", "5")
+    sums = erased_all(aws, a_person(EVE))
+    assert (sums.messages, sums.copies, sums.attachments, sums.bodies) == (3, 5, 5, 3)
+    assert objects_of(aws) == []
+    assert not aws.messages.live_ids(TENANT, BOX) | aws.messages.live_ids(TENANT, OTHER_BOX)
+
+
+@pytest.mark.usefixtures("room_for_two")
+def test_a_mailbox_takes_nothing_from_one_whose_copy_found_no_room(aws):
+    record, theirs = connected(aws.mailboxes), other_box(aws)
+    copies_of_one_mail(aws, record, "1", "2")
+    copies_of_one_mail(aws, theirs, "3")
+    erase_box(aws, record)
+    (left,) = aws.messages.copies_by_id(TENANT, OTHER_BOX, [name("3")]).values()
+    assert aws.messages.get_body(TENANT, left.message_id) == Body(LARGE, None)
+    erase_box(aws, theirs, id="01LAST", mailbox_id=OTHER_BOX)
+    assert objects_of(aws) == []
+
+
+@pytest.mark.usefixtures("room_for_two")
+@pytest.mark.parametrize(
+    "dies_at",
+    [
+        "shared.aws.message_contents.MessageContents._write_index",
+        "shared.aws.copies.CopyItems.add",
+    ],
+)
+def test_what_is_half_written_of_further_copies_is_found(aws, monkeypatch, dies_at):
+    record = connected(aws.mailboxes)
+    aws = written_at(aws, 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(dies_at, dying)
+        with pytest.raises(DiedError):
+            copies_of_one_mail(aws, record, "1", "2", "3")
+    erased_all(aws, a_person(EVE))
+    assert objects_of(aws) == []
+    assert EVE not in repr(aws.items())
 
 
 def test_an_upload_that_never_ended_goes_with_its_mailbox(aws):

@@ -1,0 +1,200 @@
+"""How the contents of messages are written, and under what they are found, before any is shown.
+
+The first writer's content stays. Its item knows the copies that hold it: by them alone an erasure
+tells who has it and what else goes with it. It has room for so many; further copies of the same
+mail hold a message of their own, with the same content, under an id that follows from the first's.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from shared.aws.bodies import BodyObjects
+from shared.aws.instants import from_microseconds, microseconds
+from shared.aws.message_items import (
+    MOST_COPIES,
+    MOST_PARTICIPANTS,
+    MOST_UNNAMED,
+    PackedMessage,
+    addresses_of,
+    also_value,
+    pack_message,
+)
+from shared.aws.side_by_side import side_by_side
+from shared.aws.table import Table, raw_key
+from shared.aws.tables import Key, address_pk, at_sk, message_key
+from shared.aws.tables_of_erasures import packed_ids
+from shared.domain.errors import StoreThrottledError
+from shared.domain.identity import further_id
+from shared.domain.ids import Address, MessageId, TenantId
+from shared.domain.message import Copy, copy_ref
+from shared.ports.stores import NewCopy
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
+
+_IN_BATCH = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A message whose content is there."""
+
+    copy: Copy
+    """What is to be added: a copy of this message or of one that follows from it."""
+    received_at: datetime
+    """When the message was first received."""
+    addresses: Sequence[Address]
+    """Under which it is found."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageContents:
+    """The contents of a table's messages. `now`: in microseconds since 1970."""
+
+    table: Table
+    bodies: BodyObjects
+    writers: ThreadPoolExecutor
+    now: Callable[[], int]
+
+    def write(self, tenant_id: TenantId, new: Sequence[NewCopy], *, note: Key) -> list[Written]:
+        """Write contents, one `UpdateItem` each, and their index entries; return one for each.
+
+        `note`: names the messages of `new`, and is told of those that follow from them before one
+        is written. Raises `StoreThrottledError` for a message that is being erased.
+        """
+        left = dict(enumerate(new))
+        noted = [item.message.id for item in new]
+        found: dict[int, Written] = {}
+        while left:
+            # Packing holds the interpreter, sending does not: only the latter gains by threads.
+            packed = [pack_message(item.message, item.body) for item in left.values()]
+            answers = side_by_side(
+                self.writers,
+                lambda pair: self._write_one(tenant_id, *pair),
+                zip(left.values(), packed, strict=True),
+            )
+            full: dict[int, NewCopy] = {}
+            for (at, item), written in zip(left.items(), answers, strict=True):
+                if written is None:
+                    full[at] = _of_further_message(item)
+                else:
+                    found[at] = written
+            if full:
+                noted += [item.message.id for item in full.values()]
+                self._note_further(note, noted)
+            left = full
+        self._write_index(tenant_id, list(found.values()))
+        return [found[at] for at in range(len(new))]
+
+    def _note_further(self, note: Key, ids: Sequence[MessageId]) -> None:
+        # Changed and not put anew: who erases one of its messages may have marked it meanwhile.
+        self.table.update_raw(
+            {
+                "Key": raw_key(note),
+                "UpdateExpression": "SET i = :i",
+                "ConditionExpression": "attribute_exists(pk)",
+                "ExpressionAttributeValues": {":i": {"B": packed_ids(ids)}},
+            }
+        )
+
+    def _write_one(
+        self, tenant_id: TenantId, new: NewCopy, packed: PackedMessage
+    ) -> Written | None:
+        """Write what is not there yet; None where as many copies as there is room for hold it."""
+        message = new.message
+        key = _key(tenant_id, message.id)
+        digest = (
+            self.bodies.put(tenant_id, message.id, packed.body) if packed.body is not None else None
+        )
+        ref = copy_ref(new.copy.mailbox_id, new.copy.provider_message_id)
+        received = microseconds(message.received_at)
+        before = self.table.update_raw(
+            {
+                "Key": raw_key(key),
+                "UpdateExpression": (
+                    "SET d = if_not_exists(d, :d), r = if_not_exists(r, :r)"
+                    + (", o = if_not_exists(o, :o)" if digest is not None else "")
+                    + " ADD c :c REMOVE z, expires_at"
+                ),
+                "ConditionExpression": (
+                    "(attribute_not_exists(c) OR size(c) < :most OR contains(c, :ref))"
+                    " AND (attribute_not_exists(z) OR z < :now)"
+                ),
+                "ExpressionAttributeValues": {
+                    ":d": {"B": packed.content},
+                    ":r": {"N": str(received)},
+                    ":c": {"SS": [ref]},
+                    ":ref": {"S": ref},
+                    ":most": {"N": str(MOST_COPIES)},
+                    ":now": {"N": str(self.now())},
+                    **({":o": {"B": digest}} if digest is not None else {}),
+                },
+                "ReturnValues": "ALL_OLD",
+            }
+        )
+        if before is None:
+            stands = self.table.get_raw(key) or {}
+            if int(stands.get("z", {"N": "0"})["N"]) >= self.now():
+                raise StoreThrottledError(cause="this message is being erased")
+            if len(stands.get("c", {}).get("SS", ())) < MOST_COPIES:
+                raise StoreThrottledError(cause="this message was being erased")
+            return None
+        named = addresses_of(before) if "d" in before else packed.named
+        wanted = new.index_addresses[:MOST_PARTICIPANTS]
+        unnamed = [one for one in wanted if one not in named][:MOST_UNNAMED]
+        if unnamed:
+            self._name(key, unnamed)
+        received = int(before["r"]["N"]) if "r" in before else received
+        indexed = [one for one in wanted if one in named or one in unnamed]
+        return Written(new.copy, from_microseconds(received), indexed)
+
+    def _name(self, key: Key, unnamed: Sequence[Address]) -> None:
+        """Have the item say under which addresses its content does not name it is found.
+
+        A blind copy is named in its sender's own copy alone, and the content is the first's. What
+        the item does not say, nobody who erases it would find.
+        """
+        named = self.table.update_raw(
+            {
+                "Key": raw_key(key),
+                "UpdateExpression": "ADD a :a",
+                "ConditionExpression": "attribute_exists(d)",
+                "ExpressionAttributeValues": {":a": also_value(unnamed)},
+            }
+        )
+        if named is None:
+            raise StoreThrottledError(cause="this message was erased meanwhile")
+
+    def _write_index(self, tenant_id: TenantId, written: Sequence[Written]) -> None:
+        keys = {
+            Key(address_pk(tenant_id, address), at_sk(one.received_at, one.copy.message_id))
+            for one in written
+            for address in one.addresses
+        }
+        requests: list[WriteRequestTypeDef] = [
+            {"PutRequest": {"Item": {"pk": {"S": key.pk}, "sk": {"S": key.sk}}}}
+            for key in sorted(keys)
+        ]
+        batches = [
+            requests[start : start + _IN_BATCH] for start in range(0, len(requests), _IN_BATCH)
+        ]
+        side_by_side(self.writers, self.table.write_many, batches)
+
+
+def _of_further_message(item: NewCopy) -> NewCopy:
+    further = further_id(item.message.id)
+    return replace(
+        item,
+        message=replace(item.message, id=further),
+        copy=replace(item.copy, message_id=further),
+    )
+
+
+def _key(tenant_id: TenantId, message_id: MessageId) -> Key:
+    key = message_key(tenant_id, message_id)
+    if key is None:
+        raise ValueError(f"{message_id!r} is no message id")
+    return key
