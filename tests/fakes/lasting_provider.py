@@ -18,14 +18,14 @@ from shared.domain.errors import (
     MailroomError,
     ReconnectRequiredError,
     RetryLaterError,
-    UnreadableMessageError,
 )
 from shared.domain.folders import Folder, FolderRole
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.mail_server import ImapGrant
-from shared.domain.message import Copy, FetchedMessage, Flags, MissingMessage
+from shared.domain.message import Copy, Flags
 from shared.ports.provider import ChangePage, KnownCopies, Look, Tally
 from shared.providers.gmail.labels import ALL, ARCHIVE, folder_ids
+from tests.fakes.whole_messages import WholeMessages
 
 SYSTEM = (
     Folder(FolderId("INBOX"), "INBOX", FolderRole.INBOX),
@@ -66,6 +66,7 @@ class LastingMailServer:
     failure: MailroomError | None = None
     password: str | None = None
     """What a grant must hold; None lets everybody in."""
+    fetched: list[ProviderMessageId] = field(default_factory=list)
     unreadable: set[ProviderMessageId] = field(default_factory=set)
     """Messages it holds and cannot read."""
     failing: set[ProviderMessageId] = field(default_factory=set)
@@ -193,7 +194,7 @@ class _News:
 
 
 @dataclass
-class LastingMailSession:
+class LastingMailSession(WholeMessages):
     server: LastingMailServer
     _is_active: Callable[[Folder], bool] = lambda _folder: True
 
@@ -324,35 +325,8 @@ class LastingMailSession:
                 found[folder.id] = [Tally(count) for count in counted]
         return found
 
-    def fetch(
-        self, folder: Folder, ids: Sequence[ProviderMessageId]
-    ) -> Iterator[FetchedMessage | MissingMessage]:
-        for name in dict.fromkeys(ids):
-            mail = self.server.mails.get(name)
-            if mail is None:
-                yield MissingMessage(name, "gone")
-            elif name in self.server.unreadable:
-                yield MissingMessage(name, "unreadable")
-            elif name in self.server.failing:
-                yield MissingMessage(name, "failing")
-            else:
-                yield FetchedMessage(
-                    name,
-                    mail.received_at,
-                    len(mail.raw),
-                    mail.flags,
-                    raw=mail.raw,
-                    folder_ids=mail.folder_ids,
-                )
-
-    def read_part(self, folder, provider_message_id, section, encoding) -> Iterator[bytes]:
-        raise NotImplementedError("messages come whole, so nothing is left at the provider")
-
-    def read_raw(self, folder, provider_message_id) -> Iterator[bytes]:
-        mail = self.server.mails.get(provider_message_id)
-        if mail is None:
-            raise UnreadableMessageError(ErrorCode.MESSAGE_GONE)
-        yield mail.raw
+    def _mail(self, folder: Folder, name: ProviderMessageId) -> LastingMail | None:
+        return self.server.mails.get(name)
 
     def _known(self, cursor: Cursor) -> _Position:
         position = _Position.of(cursor)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from typing import ClassVar
 
 from shared.domain.cursor import Cursor
 from shared.domain.errors import (
@@ -14,13 +15,13 @@ from shared.domain.errors import (
     MailroomError,
     ReconnectRequiredError,
     RetryLaterError,
-    UnreadableMessageError,
 )
 from shared.domain.folders import Folder, FolderRole
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.mail_server import ImapGrant
-from shared.domain.message import FetchedMessage, Flags, MissingMessage
+from shared.domain.message import Flags
 from shared.ports.provider import ChangePage, Look, Tally
+from tests.fakes.whole_messages import WholeMessages
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -30,6 +31,8 @@ class FakeMail:
     raw: bytes
     received_at: datetime
     flags: Flags
+    folder_ids: ClassVar[None] = None
+    """Only its folder knows where it is."""
 
 
 @dataclass
@@ -186,7 +189,7 @@ class _Position:
 
 
 @dataclass
-class FakeSession:
+class FakeSession(WholeMessages):
     server: FakeMailServer
 
     def is_settled(self, cursor: Cursor) -> bool:
@@ -278,32 +281,6 @@ class FakeSession:
                 dates = [mail.received_at for mail in self._open(folder).mails.values()]
                 found[folder.id] = [Tally(sum(at >= since for at in dates)) for since in instants]
         return found
-
-    def fetch(
-        self, folder: Folder, ids: Sequence[ProviderMessageId]
-    ) -> Iterator[FetchedMessage | MissingMessage]:
-        for name in dict.fromkeys(ids):
-            self.server.fetched.append(name)
-            mail = self._mail(folder, name)
-            if mail is None:
-                yield MissingMessage(name, "gone")
-            elif name in self.server.unreadable:
-                yield MissingMessage(name, "unreadable")
-            elif name in self.server.failing:
-                yield MissingMessage(name, "failing")
-            else:
-                yield FetchedMessage(
-                    name, mail.received_at, len(mail.raw), mail.flags, raw=mail.raw
-                )
-
-    def read_part(self, folder, provider_message_id, section, encoding) -> Iterator[bytes]:
-        raise NotImplementedError("messages come whole, so nothing is left at the provider")
-
-    def read_raw(self, folder, provider_message_id) -> Iterator[bytes]:
-        mail = self._mail(folder, provider_message_id)
-        if mail is None:
-            raise UnreadableMessageError(ErrorCode.MESSAGE_GONE)
-        yield mail.raw
 
     def _mail(self, folder: Folder, name: ProviderMessageId) -> FakeMail | None:
         listed = {fake.folder.id for fake in self.server.folders.values() if fake.selectable}

@@ -6,6 +6,7 @@ botocore's clients: they hold connections, and nothing of ours.
 """
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ CALLS = frozenset({"address"})
 EFFECTS = frozenset({"complete", "renew", "revoke"})
 
 
-class Place:
+class Place(ABC):
     """A provider's simulator, and our adapters to it, for the whole run."""
 
     provider: Provider
@@ -76,9 +77,9 @@ class Place:
         """Take a world's time for one's own."""
         self._service.clock.epoch = lambda: clock.at.timestamp()
 
+    @abstractmethod
     def come_back(self, url: str) -> dict[str, str]:
         """Consent in a browser; return what the callback is asked with."""
-        raise NotImplementedError
 
 
 class Google(Place):
@@ -144,14 +145,15 @@ def places_of_run(certificates: Any) -> Iterator[None]:
 
 
 @dataclass
-class AtProvider(World):
+class AtProvider(World, ABC):
     """A deployment whose user's mailbox is at a provider with a sign-in."""
 
     places: ClassVar[Places]
 
     @property
+    @abstractmethod
     def place(self) -> Place:
-        raise NotImplementedError
+        """Where the account is."""
 
     def start(self, monkeypatch: Any) -> "AtProvider":
         super().start(monkeypatch)
@@ -234,9 +236,9 @@ class AtProvider(World):
         }
         return {"mail": mail, "somebody may still come in": self.is_let_in()}
 
+    @abstractmethod
     def is_let_in(self) -> bool:
         """Whether any grant of the account's to us is alive."""
-        raise NotImplementedError
 
     def read_secret(self, text: str) -> Any:
         """Return whether a grant opens the account: its text is another one in every life."""
