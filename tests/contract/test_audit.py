@@ -3,17 +3,14 @@
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 
 from shared.domain.backfill import BackfillState
 from shared.domain.mailbox import Provider
 from shared.domain.run import RunReason
-from shared.ports.queues import AuditRequest, SyncRequest
+from tests.contract.operated_world import Operated
 from tests.contract.provider_worlds import NOW, in_memory, on_imap
-from tests.fakes.provider import FakeMailServer
-from tests.unit.operations.machine import Machine
 
 PROVIDERS = {
     "the fake": Provider.IMAP,
@@ -59,58 +56,22 @@ class _Session:
         return asked
 
 
-class Imported:
-    """A mailbox that was imported, its operations and our copies of it."""
+class Imported(Operated):
+    """A mailbox that was imported."""
 
     def __init__(self, there, provider: Provider) -> None:
-        self.there = there
-        self.noted = Noted(there.provider, [], {})
         for number in range(MAILS):
             at = NOW - timedelta(days=number, minutes=number + 5)
             there.theirs.deliver(number, folder="INBOX", received_at=at)
-        self.machine = Machine(FakeMailServer.with_folders("INBOX"))
-        self.machine.clock.at = NOW
-        self.machine.grants = SimpleNamespace(of=lambda _mailbox: there.grant)
-        box = self.machine.connect(days=DAYS)
-        self.place = (box.tenant_id, box.id)
-        boxes = self.machine.world.mailboxes
-        boxes[self.place] = replace(boxes[self.place], provider=provider)
-        self.machine.server = self.noted
+        super().__init__(there, provider, days=DAYS)
+        self.machine.server = self.noted = Noted(there.provider, [], {})
         self.machine.drain()
         assert len(self.live) == MAILS
-
-    @property
-    def copies(self):
-        return self.machine.world.copies[self.place]
-
-    @property
-    def live(self):
-        return {name: one for name, one in self.copies.items() if one.removed_at is None}
 
     @property
     def repairs(self):
         runs = self.machine.world.runs[self.place].values()
         return [run for run in runs if run.reason is RunReason.REPAIR]
-
-    def poll(self):
-        self.machine.clock.advance(minutes=5)
-        self.machine.queues.send_syncs([SyncRequest(*self.place, RunReason.SCHEDULE)])
-        self.machine.drain()
-
-    def audit(self):
-        """Audit, and work off what that asks for."""
-        self.machine.clock.advance(minutes=1)
-        report = self.machine.audit(AuditRequest(*self.place, self.machine.clock.now()))
-        self.machine.drain()
-        return report.audit
-
-    def walk(self, audits=32):
-        """Audit for a month."""
-        found = []
-        for _ in range(audits):
-            self.machine.clock.advance(days=1)
-            found.append(self.audit())
-        return found
 
 
 @pytest.fixture(params=PROVIDERS)

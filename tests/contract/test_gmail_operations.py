@@ -3,21 +3,15 @@
 import random
 from dataclasses import replace
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 
 from shared.domain.backfill import BackfillKind
 from shared.domain.mailbox import Provider
-from shared.domain.run import RunReason
-from shared.operations.preview_backfill import preview_backfill
-from shared.operations.start_backfill import start_backfill
-from shared.ports.queues import AuditRequest, SyncRequest
 from shared.providers.gmail.session import GmailSession
+from tests.contract.operated_world import Operated
 from tests.contract.provider_worlds import NOW
-from tests.fakes.provider import FakeMailServer
 from tests.fakes.stores import InMemoryMessageStore
-from tests.unit.operations.machine import ADA, Machine
 
 PLACES = ["INBOX", "SENT", "Deals", "SPAM", "TRASH", "DRAFT"]
 AWAY = {"SPAM", "TRASH", "DRAFT"}
@@ -41,93 +35,32 @@ FAULTS = [
 ]
 
 
-class Imported:
-    """A mailbox that is connected, its operations and our copies of it."""
+class Imported(Operated):
+    """A mailbox that is connected and imported."""
 
     def __init__(self, gmail, *, days=30) -> None:
-        self.gmail = gmail
-        self.machine = Machine(FakeMailServer.with_folders("INBOX"))
-        self.machine.clock.at = NOW
-        self.machine.grants = SimpleNamespace(of=lambda _mailbox: gmail.grant)
-        box = self.machine.connect(days=days)
-        self.place = (box.tenant_id, box.id)
-        boxes = self.machine.world.mailboxes
-        boxes[self.place] = replace(boxes[self.place], provider=Provider.GMAIL)
-        self.machine.server = gmail.provider
+        super().__init__(gmail, Provider.GMAIL, days=days)
         self.machine.drain()
-
-    def extend(self, days):
-        self.machine.clock.advance(1)
-        backfill = self.begin(days)
-        self.machine.drain()
-        return self.machine.world.backfills[self.place][backfill.id]
-
-    def begin(self, days):
-        """Start an import and plan it."""
-        backfill = start_backfill(
-            ADA,
-            self.place[1],
-            days,
-            mailboxes=self.machine.mailboxes,
-            backfills=self.machine.backfills,
-            queues=self.machine.queues,
-            clock=self.machine.clock,
-        )
-        for request in self.machine.queues.take_plans():
-            self.machine.plan(request)
-        return backfill
-
-    def preview(self):
-        return preview_backfill(
-            ADA,
-            self.place[1],
-            mailboxes=self.machine.mailboxes,
-            backfills=self.machine.backfills,
-            grants=self.machine.grants,
-            provider_of=lambda _provider: self.machine.server,
-            clock=self.machine.clock,
-            gmail_units_per_minute=6_000,
-        )
 
     def poll(self):
-        self.machine.clock.advance(minutes=5)
-        self.gmail.simulator.clock.advance(300)
-        self.machine.queues.send_syncs([SyncRequest(*self.place, RunReason.SCHEDULE)])
-        self.machine.drain()
-        return self.machine.reports[-1]
+        self.there.simulator.clock.advance(300)
+        return super().poll()
 
     def settle(self):
         """Poll until nothing is left to do, whatever had to be waited for."""
-        self.gmail.simulator.faults.clear()
+        self.there.simulator.faults.clear()
         for _ in range(8):
             self.machine.clock.advance(minutes=90)
             if self.poll().kind == "idle":
                 return
         raise AssertionError("never idle")
 
-    def audit_for(self, *, days):
-        for _ in range(days):
-            self.machine.clock.advance(days=1)
-            self.machine.audit(AuditRequest(*self.place, self.machine.clock.now()))
-            self.machine.drain()
-        return self.machine.audit_reports[-days:]
-
-    @property
-    def copies(self):
-        held = self.machine.world.copies.get(self.place, {})
-        return {name: one for name, one in held.items() if one.removed_at is None}
-
-    @property
-    def held(self):
-        """In which folders each message lies, as we have it."""
-        return {name: set(one.folder_ids) for name, one in self.copies.items()}
-
     def theirs(self, *, since=None):
         """The same, as the simulator has it: of what is synced by default, from a date on."""
-        received = {one.id: one.received_at for one in self.gmail.theirs.mailbox.messages()}
+        received = {one.id: one.received_at for one in self.there.theirs.mailbox.messages()}
         return {
             name: set(folders)
-            for name, folders in self.gmail.truth().items()
+            for name, folders in self.there.truth().items()
             if not folders & AWAY and (since is None or received[name] >= since)
         }
 
@@ -144,7 +77,7 @@ def filled(gmail):
 def test_a_mailbox_is_imported_from_its_date_floor_on_each_message_once(filled):
     imported = Imported(filled)
     assert imported.held == imported.theirs(since=NOW - timedelta(days=30))
-    assert len({one.message_id for one in imported.copies.values()}) == len(imported.held) == 15
+    assert len({one.message_id for one in imported.live.values()}) == len(imported.held) == 15
     gets = filled.simulator.log.entries(route="messages.get")
     assert len(gets) <= 30
     filled.simulator.log.clear()
@@ -183,11 +116,11 @@ def test_what_the_owner_does_is_followed_to_the_same_end_through_faults(filled, 
             imported.machine.clock.advance(minutes=90)
     imported.settle()
     assert imported.held == imported.theirs()
-    messages = [one.message_id for one in imported.copies.values()]
+    messages = [one.message_id for one in imported.live.values()]
     assert len(messages) == len(set(messages))
     for one in mail.messages():
         if one.id in imported.held:
-            flags = imported.copies[one.id].flags
+            flags = imported.live[one.id].flags
             assert (flags.seen, flags.flagged) == (one.seen, "STARRED" in one.folders)
 
 
@@ -242,8 +175,7 @@ def test_archived_mail_that_nobody_chose_is_neither_fetched_nor_missed(filled):
     wanted = {name for name, at in filled.truth().items() if at & set(chosen)}
     assert set(imported.held) == wanted
     assert len(filled.simulator.log.entries(route="messages.get")) == len(wanted)
-    reports = imported.audit_for(days=30)
-    assert {(report.kind, report.audit.missing) for report in reports} == {("done", 0)}
+    assert {audit.missing for audit in imported.walk()} == {0}
     kinds = [one.kind for one in imported.machine.world.backfills[imported.place].values()]
     assert kinds == [BackfillKind.IMPORT]
 
@@ -251,10 +183,9 @@ def test_archived_mail_that_nobody_chose_is_neither_fetched_nor_missed(filled):
 def test_what_sync_writes_while_an_audit_mends_a_copy_is_the_last_word(filled, monkeypatch):
     imported = Imported(filled, days=90)
     in_inbox = {name for name, at in imported.held.items() if at == {"INBOX"}}
-    one = max(in_inbox, key=lambda name: imported.copies[name].received_at)
+    one = max(in_inbox, key=lambda name: imported.live[name].received_at)
     # Ours lies elsewhere and nobody told: the provider lists it nowhere, and hands it over.
-    copies = imported.machine.world.copies[imported.place]
-    copies[one] = replace(copies[one], folder_ids=frozenset({"SENT"}))
+    imported.copies[one] = replace(imported.copies[one], folder_ids=frozenset({"SENT"}))
     listed, place = GmailSession.list_window, InMemoryMessageStore.place_copies
 
     def forgetful(session, *given, **named):
@@ -269,21 +200,6 @@ def test_what_sync_writes_while_an_audit_mends_a_copy_is_the_last_word(filled, m
 
     monkeypatch.setattr(GmailSession, "list_window", forgetful)
     monkeypatch.setattr(InMemoryMessageStore, "place_copies", sync_first)
-    (report,) = imported.audit_for(days=1)
-    assert (report.audit.extra, report.audit.mended) == (1, 0)
+    audit = imported.audit()
+    assert (audit.extra, audit.mended) == (1, 0)
     assert imported.held == imported.theirs()
-
-
-def test_a_preview_announces_the_import_that_follows(gmail):
-    for number, days in enumerate([1, 5, 20, 60, 61, 200, 300, 400]):
-        folder = "INBOX" if number % 2 else "Deals"
-        if number == 0:
-            gmail.theirs.create_folder("Deals")
-        gmail.theirs.deliver(number, folder=folder, received_at=NOW - timedelta(days=days))
-    imported = Imported(gmail, days=0)
-    windows = imported.preview()
-    assert [one.messages for one in windows] == [one.missing for one in windows] == [2, 3, 5, 7]
-    backfill = imported.extend(90)
-    assert (backfill.planned, backfill.counts.stored) == (5, 5)
-    assert [one.missing for one in imported.preview()] == [0, 0, 0, 2]
-    assert [one.quota for one in imported.preview()] == [0, 0, 0, 2 * 20]

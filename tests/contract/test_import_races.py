@@ -1,18 +1,16 @@
 """What an owner does while their history is imported beside sync, by the real adapters at the simulators."""
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 
 from shared.domain.mailbox import Provider
 from shared.domain.run import RunReason
 from shared.ports.queues import SyncRequest
+from tests.contract.operated_world import Operated
 from tests.contract.provider_worlds import NOW
-from tests.fakes.provider import FakeMailServer
-from tests.unit.operations.machine import Machine
 
 MAILS = 30
 
@@ -66,13 +64,8 @@ ACTS = {
 
 @pytest.mark.parametrize("what", ACTS)
 def test_what_the_owner_does_to_a_message_under_way_is_what_we_end_with(there, what):
-    machine = Machine(FakeMailServer.with_folders("INBOX"))
-    machine.clock.at = NOW
-    machine.grants = SimpleNamespace(of=lambda _mailbox: there.grant)
-    box = machine.connect(days=30)
-    place = (box.tenant_id, box.id)
-    machine.world.mailboxes[place] = replace(machine.world.mailboxes[place], provider=there.name)
-    machine.server = there.provider
+    operated = Operated(there, there.name, days=30)
+    machine, place = operated.machine, operated.place
     touched = []
 
     def act(name):
@@ -91,7 +84,7 @@ def test_what_the_owner_does_to_a_message_under_way_is_what_we_end_with(there, w
         machine.clock.advance(minutes=5)
         machine.sync(SyncRequest(*place, RunReason.SCHEDULE))
     assert machine.reports[-1].kind == "idle"
-    ours = {name: one for name, one in machine.world.copies[place].items() if not one.removed_at}
+    ours = operated.live
     (victim,) = touched
     if what == "reads":
         assert (ours[victim].flags.seen, ours[victim].flags.flagged) == (True, True)

@@ -2,9 +2,7 @@
 
 import random
 import re
-from dataclasses import replace
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 
@@ -12,84 +10,30 @@ from shared.domain.backfill import BackfillState
 from shared.domain.cursor import Cursor
 from shared.domain.errors import ErrorCode
 from shared.domain.mailbox import Provider
-from shared.domain.run import RunReason
-from shared.operations.preview_backfill import preview_backfill
-from shared.operations.start_backfill import start_backfill
-from shared.ports.queues import SyncRequest
 from shared.providers.http import Requests
 from shared.providers.outlook import baseline, delta
 from shared.providers.outlook.session import MOST_EMPTY
+from tests.contract.operated_world import Operated
 from tests.contract.provider_worlds import NOW
-from tests.fakes.provider import FakeMailServer
-from tests.unit.operations.machine import ADA, Machine
 
 ACTIVE = ["INBOX", "Sent", "Archive", "Deals"]
 
 
-class Imported:
-    """A mailbox that is connected, its operations and our copies of it."""
+class Imported(Operated):
+    """A mailbox that is connected and imported."""
 
     def __init__(self, outlook, *, days=30) -> None:
-        self.outlook = outlook
-        self.machine = Machine(FakeMailServer.with_folders("INBOX"))
-        self.machine.clock.at = NOW
-        self.machine.grants = SimpleNamespace(of=lambda _mailbox: outlook.grant)
-        box = self.machine.connect(days=days)
-        self.place = (box.tenant_id, box.id)
-        boxes = self.machine.world.mailboxes
-        boxes[self.place] = replace(boxes[self.place], provider=Provider.OUTLOOK)
-        self.machine.server = outlook.provider
-        self.work()
-
-    def work(self):
+        super().__init__(outlook, Provider.OUTLOOK, days=days)
         self.machine.drain()
-
-    def extend(self, days):
-        self.machine.clock.advance(1)
-        backfill = start_backfill(
-            ADA,
-            self.place[1],
-            days,
-            mailboxes=self.machine.mailboxes,
-            backfills=self.machine.backfills,
-            queues=self.machine.queues,
-            clock=self.machine.clock,
-        )
-        self.machine.drain()
-        return self.machine.world.backfills[self.place][backfill.id]
-
-    def preview(self):
-        return preview_backfill(
-            ADA,
-            self.place[1],
-            mailboxes=self.machine.mailboxes,
-            backfills=self.machine.backfills,
-            grants=self.machine.grants,
-            provider_of=lambda _provider: self.machine.server,
-            clock=self.machine.clock,
-            gmail_units_per_minute=6_000,
-        )
-
-    def poll(self):
-        self.machine.clock.advance(minutes=5)
-        self.machine.queues.send_syncs([SyncRequest(*self.place, RunReason.SCHEDULE)])
-        self.work()
-        return self.machine.reports[-1]
-
-    @property
-    def held(self):
-        """Which message lies in which folder, as we have it."""
-        copies = self.machine.world.copies.get(self.place, {})
-        return {name: set(one.folder_ids) for name, one in copies.items() if one.removed_at is None}
 
     def theirs(self, *, since=None):
         """The same, as the simulator has it: of the folders we follow, from a date on."""
-        names = self.outlook.folders()
+        names = self.there.folders()
         active = [{"Sent": "Sent Items"}.get(one, one) for one in ACTIVE]
         followed = {names[one].id for one in active if one in names}
         return {
             one.id: set(one.folders)
-            for one in self.outlook.theirs.mailbox.messages()
+            for one in self.there.theirs.mailbox.messages()
             if set(one.folders) <= followed and (since is None or one.received_at >= since)
         }
 
@@ -232,18 +176,3 @@ def test_one_message_that_fails_for_ever_holds_up_no_other(outlook):
     imported.machine.clock.advance(minutes=120)
     imported.poll()
     assert imported.machine.world.mailboxes[imported.place].inbound_error is None
-
-
-def test_a_preview_announces_the_import_that_follows(outlook):
-    for number, days in enumerate([1, 5, 20, 60, 61, 200, 300, 400]):
-        folder = "INBOX" if number % 2 else "Deals"
-        if number == 0:
-            outlook.theirs.create_folder("Deals")
-        outlook.theirs.deliver(number, folder=folder, received_at=NOW - timedelta(days=days))
-    imported = Imported(outlook, days=0)
-    windows = imported.preview()
-    assert [one.messages for one in windows] == [one.missing for one in windows] == [2, 3, 5, 7]
-    backfill = imported.extend(90)
-    assert (backfill.planned, backfill.counts.stored) == (5, 5)
-    assert [one.missing for one in imported.preview()] == [0, 0, 0, 2]
-    assert [one.quota for one in imported.preview()] == [0, 0, 0, 2 * 1]
