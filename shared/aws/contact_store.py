@@ -96,6 +96,33 @@ class DynamoContactStore:
                 return True
         raise StoreThrottledError(cause="contact changes too fast to be deleted")
 
+    def take_off(
+        self, tenant_id: TenantId, contact_id: ContactId, addresses: Sequence[Address]
+    ) -> None:
+        """Take addresses from a contact, and delete one that has no other.
+
+        Their items go in the same transaction, also where the contact has not the address: one who
+        is given it meanwhile is found by it.
+        """
+        gone = [
+            self.table.delete_operation(contact_link_key(tenant_id, address, contact_id))
+            for address in addresses
+        ]
+        key = contact_key(tenant_id, contact_id)
+        for _ in range(_TRIES):
+            stands = self.get_contact(tenant_id, contact_id)
+            left = tuple(one for one in stands.addresses if one not in addresses) if stands else ()
+            if stands is None or left == stands.addresses:
+                change = self.table.check_operation(key, _unchanged(stands))
+            elif left:
+                new = replace(stands, addresses=left, version=stands.version + 1)
+                change = self.table.put_operation(_item(new), _unchanged(stands))
+            else:
+                change = self.table.delete_operation(key, _unchanged(stands))
+            if not self.table.transact([change, *gone]):
+                return
+        raise StoreThrottledError(cause="contact changes too fast to be written")
+
     def contacts_by_address(
         self, tenant_id: TenantId, addresses: Sequence[Address]
     ) -> dict[Address, list[ContactId]]:

@@ -12,7 +12,7 @@ receipt already.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -53,7 +53,6 @@ from shared.aws.tables_of_dead_letters import (
 )
 from shared.aws.tables_of_erasures import WRITING_PREFIX, is_noted_before, unpacked_ids
 from shared.domain.erasure import Erased, Erasure, KeepsOut
-from shared.domain.errors import ConflictError, ErrorCode
 from shared.domain.ids import Address, ContactId, MailboxId, MessageId
 from shared.ports.erasures import ErasePage
 from shared.ports.stores import MailboxStore
@@ -112,12 +111,12 @@ class DynamoMailEraser:
         if erasure.mailbox_id is None:
             refs = frozenset[str]().union(*(one.leaving for one in work.messages))
             settle_copies(self.table, erasure, refs, self._workers)
-        messages = self._messages(erasure)
+        messages, contacts = self._messages(erasure), DynamoContactStore(self.table)
         changed = messages.erase(work.messages, found_by=frozenset(work.found_by), now=now)
         self._objects.delete(work.objects)
         self._objects.abort(work.uploads)
         for contact_id in work.contacts:
-            self._take_off(erasure, contact_id)
+            contacts.take_off(erasure.tenant_id, contact_id, erasure.addresses)
         messages.delete_items(key for key, names in work.found_by.items() if not names & changed)
 
     @property
@@ -255,8 +254,8 @@ class DynamoMailEraser:
         contacts = tuple(
             ContactId(unescape(raw["sk"]["S"].removeprefix(CONTACT_PREFIX))) for raw in items
         )
-        work = _Work(found_by={_key(raw): _NONE for raw in items}, contacts=contacts)
-        return ErasePage(place.up_to(items[-1]["sk"]["S"]), Erased(contacts=number), work)
+        up_to = place.up_to(items[-1]["sk"]["S"])
+        return ErasePage(up_to, Erased(contacts=number), _Work(contacts=contacts))
 
     def _raw_messages_of(self, erasure: Erasure) -> ErasePage | None:
         """Look into what was kept because nobody could read it: their address as it came."""
@@ -283,24 +282,6 @@ class DynamoMailEraser:
             if not erasure.reaches(DeadLetterItem.from_raw_data(raw).received_at)
         }
         return [key for key in found if key not in stay]
-
-    def _take_off(self, erasure: Erasure, contact_id: ContactId) -> None:
-        """Delete a contact that has no other address; from any other, take the addresses."""
-        contacts = DynamoContactStore(self.table)
-        stands = contacts.get_contact(erasure.tenant_id, contact_id)
-        if stands is None:
-            return
-        left = tuple(one for one in stands.addresses if one not in erasure.addresses)
-        if not left:
-            contacts.delete_contact(erasure.tenant_id, contact_id)
-            return
-        try:
-            contacts.put_contact(replace(stands, addresses=left), expected_version=stands.version)
-        except ConflictError as error:
-            if error.code is not ErrorCode.VERSION_CONFLICT:
-                raise
-            # Changed this moment: as it is by now.
-            self._take_off(erasure, contact_id)
 
 
 @dataclass(frozen=True, slots=True)

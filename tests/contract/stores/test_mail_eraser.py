@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 
 from shared.aws.copies import CopyItems
+from shared.aws.message_erasure import MessageErasure
 from shared.aws.table import Table
 from shared.domain.erasure import SETTLE_SECONDS, Erased, KeepsOut
 from shared.domain.errors import StoreThrottledError
@@ -667,3 +668,56 @@ def written_at(aws, seconds):
 
 def at(seconds):
     return lambda: later(seconds).timestamp()
+
+
+# ---- contacts that change meanwhile ----
+
+
+def test_a_contact_that_is_given_the_address_again_is_found_by_it(aws, monkeypatch):
+    put, by_address = aws.contacts.put_contact, aws.contacts.contacts_by_address
+    put(a_contact("both", EVE, BOB), expected_version=None)
+    page = aws.eraser.next_page(a_person(EVE))
+    real = MessageErasure.delete_items
+
+    def meanwhile(self, keys):
+        put(a_contact("both", EVE, BOB), expected_version=None)
+        real(self, keys)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MessageErasure, "delete_items", meanwhile)
+        aws.eraser.erase(a_person(EVE), page, now=NOW)
+    assert by_address(TENANT, [EVE]) == {EVE: ["both"]}
+    assert erased_all(aws, a_person(EVE)).contacts == 1
+    assert by_address(TENANT, [EVE, BOB]) == {BOB: ["both"]}
+    assert aws.contacts.get_contact(TENANT, "both").addresses == (BOB,)
+
+
+def test_a_contact_that_changes_while_it_is_relieved_keeps_the_change(aws, monkeypatch):
+    put = aws.contacts.put_contact
+    put(a_contact("both", EVE, BOB), expected_version=None)
+    page = aws.eraser.next_page(a_person(EVE))
+    real = Table.transact
+
+    def meanwhile(self, items):
+        monkeypatch.setattr(Table, "transact", real)
+        put(replace(a_contact("both", EVE, BOB), name="Renamed"), expected_version=None)
+        return real(self, items)
+
+    monkeypatch.setattr(Table, "transact", meanwhile)
+    aws.eraser.erase(a_person(EVE), page, now=NOW)
+    stands = aws.contacts.get_contact(TENANT, "both")
+    assert (stands.name, stands.addresses) == ("Renamed", (BOB,))
+    assert aws.contacts.contacts_by_address(TENANT, [EVE]) == {}
+
+
+@pytest.mark.parametrize("addresses", [(), (BOB,)])
+def test_an_address_that_names_a_contact_which_has_it_not_goes(aws, addresses):
+    if addresses:
+        aws.contacts.put_contact(a_contact("c", *addresses), expected_version=None)
+    before = aws.contacts.get_contact(TENANT, "c")
+    key = {"pk": {"S": f"{TENANT}#address#{EVE}"}, "sk": {"S": "contact#c"}}
+    aws.table.client.put_item(TableName=aws.table.name, Item=key)
+    assert erased_all(aws, a_person(EVE)).contacts == 1
+    assert aws.contacts.get_contact(TENANT, "c") == before
+    found = aws.contacts.contacts_by_address(TENANT, [EVE, BOB])
+    assert found == {one: ["c"] for one in addresses}
