@@ -160,7 +160,7 @@ def mail_eraser() -> MailEraser:
     """Return what finds and deletes mail."""
     from shared.aws.mail_eraser import DynamoMailEraser
 
-    return DynamoMailEraser(table(), settings().bucket, mailboxes())
+    return DynamoMailEraser(table(), settings().bucket)
 
 
 @functools.cache

@@ -36,6 +36,7 @@ from shared.domain.erasure import (
     ErasureState,
     KeepsOut,
     KeptOut,
+    ended,
 )
 from shared.domain.errors import ConflictError, ErrorCode, RequestError, StoreThrottledError
 from shared.domain.ids import Address, ErasureId, MailboxId, TenantId, UserId
@@ -153,13 +154,19 @@ class DynamoErasureStore:
 
     def count_erased(self, erasure: Erasure, owner: str, page: ErasePage) -> Erasure:
         """Write the sums and where they end, together."""
-        after = replace(erasure, erased=erasure.erased + page.erased, counted_to=page.position)
+        after = replace(
+            erasure,
+            erased=erasure.erased + page.erased,
+            counted_to=page.position,
+            looked_to=page.looked_to,
+        )
         self._as_owner(
             erasure,
             owner,
             [
                 ErasureItem.erased.set(asdict(after.erased)),
                 ErasureItem.counted_to.set(after.counted_to),
+                ErasureItem.looked_to.set(after.looked_to),
             ],
         )
         return after
@@ -179,11 +186,12 @@ class DynamoErasureStore:
                 ErasureItem.done_at.set(now),
                 ErasureItem.addresses.remove(),
                 ErasureItem.counted_to.remove(),
+                ErasureItem.looked_to.remove(),
                 ErasureItem.lease_owner.remove(),
                 ErasureItem.lease_expires_at.remove(),
             ],
         )
-        return replace(erasure, state=ErasureState.DONE, done_at=now, addresses=(), counted_to="")
+        return ended(erasure, now)
 
     def let_in(self, erasure: Erasure) -> Erasure:
         """Make the list of all others' receipts, and say so in this one's, together.
@@ -280,5 +288,6 @@ def _erasure(tenant_id: TenantId, item: ErasureItem) -> Erasure:
         keeps_out=KeepsOut(item.keeps_out) if item.keeps_out else None,
         erased=Erased(**item.erased),
         counted_to=item.counted_to or "",
+        looked_to=item.looked_to or "",
         done_at=item.done_at,
     )

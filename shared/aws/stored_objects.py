@@ -84,17 +84,20 @@ class StoredObjects:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys that begin so, in order; a thousand are read at a time."""
-        after = ""
+        return (key for key, _size in self.sizes(prefix))
+
+    def sizes(self, prefix: str, *, after: str = "") -> Iterator[tuple[str, int]]:
+        """Yield keys as `keys` does, those past `after`, with the bytes of their objects."""
         while True:
             with our_errors():
                 answer = self.clients.s3.list_objects_v2(
                     Bucket=self.bucket, Prefix=prefix, StartAfter=after, MaxKeys=_MOST_AT_ONCE
                 )
-            found = [one["Key"] for one in answer.get("Contents", [])]
+            found = [(one["Key"], one["Size"]) for one in answer.get("Contents", [])]
             yield from found
             if not answer.get("IsTruncated"):
                 return
-            after = found[-1]
+            after = found[-1][0]
 
     def mentions(self, key: str, addresses: Iterable[bytes]) -> bool:
         """Whether an object holds one of the addresses, in small letters; it is read in pieces.

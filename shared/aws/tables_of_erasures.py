@@ -100,6 +100,7 @@ class ErasureItem(Item):
     keeps_out = UnicodeAttribute(null=True)
     erased = JsonAttribute()
     counted_to = UnicodeAttribute(null=True)
+    looked_to = UnicodeAttribute(null=True)
     done_at = UTCDateTimeAttribute(null=True)
     lease_owner = UnicodeAttribute(null=True)
     lease_expires_at = UTCDateTimeAttribute(null=True)

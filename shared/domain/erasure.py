@@ -102,6 +102,8 @@ class Erasure:
     erased: Erased = field(default_factory=Erased)
     counted_to: str = ""
     """The last page that is in `erased` already, so that repeating it counts nothing twice."""
+    looked_to: str = ""
+    """Up to where nothing is left of what takes long to look through."""
     done_at: datetime | None = None
 
     def reaches(self, received_at: datetime | None) -> bool:
@@ -112,6 +114,18 @@ class Erasure:
         if self.keeps_out is KeepsOut.ALL_MAIL or received_at is None:
             return True
         return received_at <= self.requested_at
+
+
+def ended(erasure: Erasure, now: datetime) -> Erasure:
+    """Return the receipt of an erasure: it names nobody, and no place in what it looked through."""
+    return replace(
+        erasure,
+        state=ErasureState.DONE,
+        done_at=now,
+        addresses=(),
+        counted_to="",
+        looked_to="",
+    )
 
 
 def hash_of(key: bytes, address: Address) -> str:

@@ -20,6 +20,9 @@ class ErasePage:
     """What of it was not counted yet."""
     work: object
     """What the eraser itself has to know of it."""
+    looked_to: str = ""
+    """Up to where nothing is left of what takes long to look through: the next look goes on there.
+    """
 
 
 class ErasureStore(Protocol):
@@ -99,8 +102,9 @@ class MailEraser(Protocol):
     def next_page(self, erasure: Erasure) -> ErasePage | None:
         """Return what is to be deleted next; None: nothing that the erasure covers is left.
 
-        Reads alone, and never a scan. After a page was deleted, or half of it, the next call finds
-        what remains.
+        Reads alone, never a scan, and for some seconds at most: a page may hold nothing to delete,
+        and say only how far the look has come. After a page was deleted, or half of it, the next
+        call finds what remains.
         """
         ...
 

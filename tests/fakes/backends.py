@@ -118,7 +118,7 @@ def on_aws() -> Iterator[Stores]:
             DynamoDeadLetterStore(table, BUCKET, clients),
             DynamoAuditStore(table),
             DynamoErasureStore(table),
-            DynamoMailEraser(table, BUCKET, DynamoMailboxStore(table), clients),
+            DynamoMailEraser(table, BUCKET, clients),
             table,
             clients,
         )

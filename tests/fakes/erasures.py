@@ -12,6 +12,7 @@ from shared.domain.erasure import (
     ErasureState,
     KeepsOut,
     KeptOut,
+    ended,
 )
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
 from shared.domain.ids import ErasureId, LetterId, MailboxId, MessageId, ProviderMessageId, TenantId
@@ -89,7 +90,12 @@ class InMemoryErasureStore:
             return stands
 
     def count_erased(self, erasure: Erasure, owner: str, page: ErasePage) -> Erasure:
-        after = replace(erasure, erased=erasure.erased + page.erased, counted_to=page.position)
+        after = replace(
+            erasure,
+            erased=erasure.erased + page.erased,
+            counted_to=page.position,
+            looked_to=page.looked_to,
+        )
         return self._as_owner(after, owner)
 
     def leave_erasure(self, erasure: Erasure, owner: str) -> None:
@@ -97,7 +103,7 @@ class InMemoryErasureStore:
             del self.world.erasure_leases[erasure.id]
 
     def finish_erasure(self, erasure: Erasure, owner: str, *, now: datetime) -> Erasure:
-        after = replace(erasure, state=ErasureState.DONE, done_at=now, addresses=(), counted_to="")
+        after = ended(erasure, now)
         self._as_owner(after, owner)
         del self.world.erasure_leases[erasure.id]
         return after

@@ -182,20 +182,21 @@ def test_who_leaves_it_frees_it_and_nobody_elses(stores):
 def test_pages_add_up_in_the_receipt(stores):
     erasure = take(stores, begun(stores))
     for number in (1, 2):
-        page = ErasePage(f"1|{number}", Erased(messages=number, bodies=1), None)
+        page = ErasePage(f"1|{number}", Erased(messages=number, bodies=1), None, f"4|{number}")
         erasure = stores.erasures.count_erased(erasure, "me", page)
     assert erasure.erased == Erased(messages=3, bodies=2)
-    assert erasure.counted_to == "1|2"
+    assert (erasure.counted_to, erasure.looked_to) == ("1|2", "4|2")
     assert stores.erasures.get_erasure(TENANT, erasure.id) == erasure
 
 
 def test_a_receipt_names_no_address(stores):
     erasure = take(stores, begun(stores))
-    page = ErasePage("1|01", Erased(contacts=1), None)
+    page = ErasePage("1|01", Erased(contacts=1), None, "4|letters")
     erasure = stores.erasures.count_erased(erasure, "me", page)
     receipt = stores.erasures.finish_erasure(erasure, "me", now=later(9))
     assert receipt.state is ErasureState.DONE
-    assert (receipt.done_at, receipt.addresses, receipt.counted_to) == (later(9), (), "")
+    assert (receipt.done_at, receipt.addresses) == (later(9), ())
+    assert (receipt.counted_to, receipt.looked_to) == ("", "")
     assert receipt.erased == Erased(contacts=1)
     assert stores.erasures.get_erasure(TENANT, erasure.id) == receipt
     assert ADA not in repr(stores.items())

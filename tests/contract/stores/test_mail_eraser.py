@@ -85,7 +85,7 @@ def erased_all(stores, erasure) -> Erased:
     while (page := stores.eraser.next_page(erasure)) is not None:
         assert next(pages) < 99, "no end"
         sums += page.erased
-        erasure = replace(erasure, counted_to=page.position)
+        erasure = replace(erasure, counted_to=page.position, looked_to=page.looked_to)
         stores.eraser.erase(erasure, page, now=NOW)
     return sums
 
@@ -426,7 +426,7 @@ def test_a_page_that_is_repeated_is_counted_once(stores, box, whose):
     sums = Erased()
     while (page := stores.eraser.next_page(erasure)) is not None:
         sums += page.erased
-        erasure = replace(erasure, counted_to=page.position)
+        erasure = replace(erasure, counted_to=page.position, looked_to=page.looked_to)
         again = stores.eraser.next_page(erasure)
         assert again is not None
         assert again.erased == Erased(), "counted, and not yet deleted: its worker died"
