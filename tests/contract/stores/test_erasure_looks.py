@@ -122,7 +122,7 @@ def test_notes_are_read_a_few_mailboxes_at_a_time(aws, boxes, monkeypatch):
         raise DiedError
 
     with monkeypatch.context() as patched:
-        patched.setattr("shared.aws.message_store.DynamoMessageStore._write_index", dying)
+        patched.setattr("shared.aws.message_contents.MessageContents._write_index", dying)
         with pytest.raises(DiedError):
             aws.messages.save(Fence(TENANT, box.id, box.generation), [new])
     writers = {one.address for one in new.message.participants}
