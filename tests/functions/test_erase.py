@@ -265,6 +265,17 @@ def test_an_erased_person_is_not_imported_again(stack, planted, keeps_out):
     assert receipt_of(stack, erasure_id)["keeps_out"] == keeps_out
 
 
+@pytest.mark.parametrize("keeps_out", ["stored_mail", "all_mail"])
+def test_what_arrives_while_an_erasure_waits_is_as_what_arrives_later(stack, planted, keeps_out):
+    ask_for_eve(stack, keeps_out)
+    stack.server.deliver("INBOX", mail(10, stack.clock.advance(minutes=1)), stack.clock.at)
+    stack.ask("POST", f"/v1/mailboxes/{planted}/sync")
+    stack.work()
+    stack.erase()
+    assert bool(places_of("zebra-id-10")["zebra-id-10"]) is (keeps_out == "stored_mail")
+    assert places_of("zebra-large", "zebra-id-1@") == {"zebra-large": [], "zebra-id-1@": []}
+
+
 def test_of_what_nobody_can_read_nothing_of_an_erased_person_is_kept_again(
     stack, planted, monkeypatch
 ):
