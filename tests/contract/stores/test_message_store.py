@@ -256,6 +256,21 @@ def test_removed_copies_leave_the_mailbox_and_the_message_stays(stores, fence):
     ]
 
 
+def test_a_copy_that_comes_removed_is_no_live_one_and_takes_no_live_one_away(stores, fence):
+    new = a_new_copy()
+    removed = replace(new, copy=replace(new.copy, removed_at=later(9)))
+    for _ in range(2):
+        stores.messages.save(fence, [removed])
+        assert held(stores) == {}
+        assert stores.messages.by_mailbox(TENANT, BOX, before=None, limit=9) == []
+        assert stores.messages.copies_by_id(TENANT, BOX, [name("1")]) == {name("1"): removed.copy}
+    assert stores.messages.get_body(TENANT, new.message.id) == new.body
+    assert stores.messages.save(fence, [new]) == {name("1")}
+    assert stores.messages.save(fence, [removed]) == frozenset()
+    assert held(stores) == {name("1"): new.copy}
+    assert len(stores.messages.by_mailbox(TENANT, BOX, before=None, limit=9)) == 1
+
+
 def a_moving_copy(text="moving", folder_ids=(INBOX,), **given):
     """A copy of a provider whose ids say nothing of folders."""
     new = a_new_copy(text, **given)
