@@ -59,12 +59,13 @@ class InMemoryDeadLetterStore:
         *,
         limit: int,
     ) -> int:
-        content = b""
+        # Grown in place: what hostile mail costs is measured, and is not to be the fake's own.
+        content = bytearray()
         for piece in slices:
             content += piece
             if len(content) > limit:
                 raise UnreadableMessageError(ErrorCode.MESSAGE_TOO_LARGE)
-        self.world.raw_messages[tenant_id, mailbox_id, letter_id] = content
+        self.world.raw_messages[tenant_id, mailbox_id, letter_id] = bytes(content)
         return len(content)
 
     def read_raw(self, letter: DeadLetter) -> bytes | None:
