@@ -107,7 +107,7 @@ class DynamoMailEraser:
         return page and replace(page, looked_to=page.looked_to or erasure.looked_to)
 
     def erase(self, erasure: Erasure, page: ErasePage, *, now: datetime) -> None:
-        """Delete messages, objects and contacts, then what they were found by.
+        """Delete messages and contacts, then what they were found by.
 
         First audits are told of a person's copies: once one is gone, nothing names it any more.
         """
@@ -119,11 +119,12 @@ class DynamoMailEraser:
             settle_copies(self.table, erasure, refs, self._workers)
         messages, contacts = self._messages(erasure), DynamoContactStore(self.table)
         changed = messages.erase(work.messages, found_by=frozenset(work.found_by), now=now)
-        self._objects.delete(work.objects)
         self._objects.abort(work.uploads)
         for contact_id in work.contacts:
             contacts.take_off(erasure.tenant_id, contact_id, erasure.addresses)
         messages.delete_items(key for key, names in work.found_by.items() if not names & changed)
+        # Last: a dead letter is found by its raw message alone.
+        self._objects.delete(work.objects)
 
     @property
     def _objects(self) -> StoredObjects:

@@ -382,6 +382,24 @@ def test_dead_letters_go_with_their_mailbox(stores, box):
     assert stores.letters.read_raw(theirs) == b"From: somebody"
 
 
+def test_a_dead_letter_goes_with_its_raw_message_wherever_its_eraser_dies(aws, monkeypatch):
+    """It is found by the raw message alone, which is therefore the last to go."""
+    letter = give_up(aws, connected(aws.mailboxes), "1", b"To: eve@example.org")
+    page = aws.eraser.next_page(a_person(EVE))
+
+    def dying_with_items(_self, keys):
+        if list(keys):
+            raise DiedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MessageErasure, "delete_items", dying_with_items)
+        with pytest.raises(DiedError):
+            aws.eraser.erase(a_person(EVE), page, now=NOW)
+    erased_all(aws, a_person(EVE))
+    assert aws.letters.get_letter(TENANT, BOX, letter.id) is None
+    assert aws.letters.read_raw(letter) is None
+
+
 STRANGERS = (
     b"From: steve@example.org, eve@example.org.uk, eve@example.org-unit.com, 1eve@example.org"
 )
