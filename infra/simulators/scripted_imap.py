@@ -11,14 +11,13 @@ With the scenario ``ok`` it lets anybody in and answers what a client needs to l
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
 from infra.simulators.faults import FAULTS
-from infra.simulators.wire import HungUpError, Recording, ScriptedServer, Wire
+from infra.simulators.wire import HungUpError, ScriptedServer, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
     from infra.local.certificates import CertificateSet, ServerCertificate
 
@@ -105,7 +104,7 @@ _STILL_HERE = b"* OK Still here\r\n"
 _LITERAL = re.compile(rb"\{(\d+)(\+?)\}$")
 
 
-class ScriptedImap:
+class ScriptedImap(ScriptedServer):
     """A scripted IMAP server on a free loopback port; use it as a context manager.
 
     Args:
@@ -143,40 +142,7 @@ class ScriptedImap:
         self._context = shown.server_context() if shown else None
         self._capabilities = capabilities
         self._answers = {**_ANSWERS, **(answers or {})}
-        self._server = ScriptedServer(self._converse, host=host)
-        self.host, self.port = self._server.host, self._server.port
-
-    def __enter__(self) -> Self:
-        self._server.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.__exit__(kind, error, trace)
-
-    @property
-    def recordings(self) -> list[Recording]:
-        """What each client sent, in the order they connected."""
-        return self._server.recordings
-
-    @property
-    def received(self) -> bytes:
-        """All that clients sent, TLS taken off."""
-        return b"".join(bytes(one.clear + one.secure) for one in self.recordings)
-
-    @property
-    def received_in_clear(self) -> bytes:
-        """What clients sent outside TLS."""
-        return b"".join(bytes(one.clear) for one in self.recordings)
-
-    @property
-    def commands(self) -> list[bytes]:
-        """Every line that clients sent, without its end."""
-        return self.received.replace(b"\r\n", b"\n").split(b"\n")[:-1]
+        super().__init__(self._converse, host=host)
 
     # ---- the conversation ----
 

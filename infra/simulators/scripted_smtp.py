@@ -9,14 +9,13 @@ Sources of the replies: RFC 3463, 4954 and 5321, and texts seen from the provide
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from infra.simulators.faults import FAULTS
-from infra.simulators.wire import HungUpError, Recording, ScriptedServer, Wire
+from infra.simulators.wire import HungUpError, ScriptedServer, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
     from infra.local.certificates import CertificateSet, ServerCertificate
     from infra.simulators.scripted_imap import Security
@@ -102,7 +101,7 @@ _CLOSES = "421"
 _STILL_HERE = {"GREETING": b"220-Still here\r\n", "AUTH": b"235-Still here\r\n"}
 
 
-class ScriptedSmtp:
+class ScriptedSmtp(ScriptedServer):
     """A scripted submission server on a free loopback port; use it as a context manager.
 
     Args:
@@ -134,41 +133,8 @@ class ScriptedSmtp:
         self._at = at.upper() if scenario in FAULTS else ""
         self._security = security
         self._context = shown.server_context() if shown else None
-        self._server = ScriptedServer(self._converse, host=host)
-        self.host, self.port = self._server.host, self._server.port
+        super().__init__(self._converse, host=host)
         self.messages: list[bytes] = []
-
-    def __enter__(self) -> Self:
-        self._server.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.__exit__(kind, error, trace)
-
-    @property
-    def recordings(self) -> list[Recording]:
-        """What each client sent, in the order they connected."""
-        return self._server.recordings
-
-    @property
-    def received(self) -> bytes:
-        """All that clients sent, TLS taken off."""
-        return b"".join(bytes(one.clear + one.secure) for one in self.recordings)
-
-    @property
-    def received_in_clear(self) -> bytes:
-        """What clients sent outside TLS."""
-        return b"".join(bytes(one.clear) for one in self.recordings)
-
-    @property
-    def commands(self) -> list[bytes]:
-        """Every line that clients sent, without its end."""
-        return self.received.replace(b"\r\n", b"\n").split(b"\n")[:-1]
 
     # ---- the conversation ----
 

@@ -192,6 +192,21 @@ class ScriptedServer:
         """What each client sent, in the order they connected."""
         return [wire.recording for wire in self._wires]
 
+    @property
+    def received(self) -> bytes:
+        """All that clients sent, TLS taken off."""
+        return b"".join(bytes(one.clear + one.secure) for one in self.recordings)
+
+    @property
+    def received_in_clear(self) -> bytes:
+        """What clients sent outside TLS."""
+        return b"".join(bytes(one.clear) for one in self.recordings)
+
+    @property
+    def commands(self) -> list[bytes]:
+        """Every line that clients sent, without its end."""
+        return self.received.replace(b"\r\n", b"\n").split(b"\n")[:-1]
+
     def _accept(self) -> None:
         while not self._stopping.is_set():
             try:
