@@ -1,9 +1,10 @@
-"""A simulated Google per test, each of whose answers is held against Google's own contract."""
+"""A simulated Google or Microsoft per test; Google's answers are held against its own contract."""
 
 import pytest
 
 from infra.simulators.google import GoogleSimulator, discovery
-from tests.contract.simulators.google_world import World
+from tests.contract.simulators import microsoft_client
+from tests.contract.simulators.google_world import FULL, World
 
 
 @pytest.fixture
@@ -16,6 +17,38 @@ def google(certificates):
         world.close()
         assert simulator.service.failures == []
         assert breaches == []
+
+
+@pytest.fixture
+def mail(google):
+    return google.mail()
+
+
+@pytest.fixture
+def api(google):
+    google.simulator.limits.user_units = 1_000_000
+    token = google.token(FULL)
+
+    def call(method, path, body=None, **more):
+        return google.api(method, path, token, body=body, **more)
+
+    return call
+
+
+@pytest.fixture
+def simulator():
+    with microsoft_client.running() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def graph(simulator):
+    return microsoft_client.graph_for(simulator)
+
+
+@pytest.fixture
+def mailbox(simulator):
+    return simulator.mail(microsoft_client.WORK)
 
 
 def watch_contract(simulator):

@@ -219,3 +219,17 @@ class World:
 
     def tls(self):
         return ssl.create_default_context(cafile=str(self.authority))
+
+
+def ids(answer, kind="messages"):
+    assert answer.status == 200, answer.body
+    return [found["id"] for found in answer.json.get(kind, [])]
+
+
+def pages(api, path, kind="messages"):
+    found, token = [], ""
+    while token is not None:
+        answer = api("GET", f"{path}&pageToken={token}" if token else path)
+        found.append(ids(answer, kind))
+        token = answer.json.get("nextPageToken")
+    return found

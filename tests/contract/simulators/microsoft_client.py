@@ -8,6 +8,7 @@ import http.client
 import json
 import re
 import urllib.parse
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import unescape
 
@@ -98,12 +99,15 @@ class Graph(Web):
             page = self.get(page["@odata.nextLink"], **headers)
 
 
-def started(**options):
-    simulator = MicrosoftSimulator(**options).start()
-    simulator.add_client(CLIENT, SECRET, [CALLBACK])
-    for address in (WORK, OTHER, PERSONAL):
-        simulator.add_user(address)
-    return simulator
+@contextmanager
+def running(**options):
+    """A simulator with its people and our client, none of whose requests fail on its own account."""
+    with MicrosoftSimulator(**options) as simulator:
+        simulator.add_client(CLIENT, SECRET, [CALLBACK])
+        for address in (WORK, OTHER, PERSONAL):
+            simulator.add_user(address)
+        yield simulator
+    assert simulator.failures == []
 
 
 def challenge(verifier=VERIFIER):

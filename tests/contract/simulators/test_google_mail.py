@@ -10,41 +10,12 @@ import pytest
 from infra.simulators.kit.mailbox import Delivery
 from tests.contract.simulators.google_world import (
     BOB,
-    FULL,
+    ids,
     letter,
+    pages,
 )
 
 DAY = dt.timedelta(days=1)
-
-
-@pytest.fixture
-def mail(google):
-    return google.mail()
-
-
-@pytest.fixture
-def api(google):
-    google.simulator.limits.user_units = 1_000_000
-    token = google.token(FULL)
-
-    def call(method, path, body=None, **more):
-        return google.api(method, path, token, body=body, **more)
-
-    return call
-
-
-def ids(answer, kind="messages"):
-    assert answer.status == 200, answer.body
-    return [found["id"] for found in answer.json.get(kind, [])]
-
-
-def pages(api, path, kind="messages"):
-    found, token = [], ""
-    while token is not None:
-        answer = api("GET", f"{path}&pageToken={token}" if token else path)
-        found.append(ids(answer, kind))
-        token = answer.json.get("nextPageToken")
-    return found
 
 
 # ---- lists ------------------------------------------------------------------------------------

@@ -5,22 +5,10 @@ import random
 
 import pytest
 
-from tests.contract.simulators.google_world import BOB, FULL, base64url, letter
+from tests.contract.simulators.google_world import BOB, base64url, letter
 
 LABELS = ["STARRED", "UNREAD", "INBOX", "Label_1", "IMPORTANT"]
 ACTS = ["deliver", "file", "flag", "move", "trash", "delete", "modify", "send", "untrash_thread"]
-
-
-@pytest.fixture
-def mail(google):
-    return google.mail()
-
-
-@pytest.fixture
-def api(google):
-    google.simulator.limits.user_units = 1_000_000
-    token = google.token(FULL)
-    return lambda method, path, body=None: google.api(method, path, token, body=body)
 
 
 def history(api, start, more=""):

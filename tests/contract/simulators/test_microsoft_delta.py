@@ -11,31 +11,11 @@ import pytest
 from infra.simulators.kit.mailbox import Delivery
 from tests.contract.simulators.microsoft_client import (
     IMMUTABLE,
-    WORK,
     eml,
     graph_for,
-    started,
 )
 
 DELTA = "/me/mailFolders/inbox/messages/delta"
-
-
-@pytest.fixture
-def simulator():
-    running = started()
-    yield running
-    running.stop()
-    assert running.failures == []
-
-
-@pytest.fixture
-def graph(simulator):
-    return graph_for(simulator)
-
-
-@pytest.fixture
-def mailbox(simulator):
-    return simulator.mail(WORK)
 
 
 def news(graph, link, **headers):

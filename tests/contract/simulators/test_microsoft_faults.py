@@ -31,29 +31,10 @@ from tests.contract.simulators.microsoft_client import (
     graph_for,
     refresh,
     signed_in,
-    started,
 )
 
 INBOX = "/me/mailFolders/inbox/messages"
 DELTA = f"{INBOX}/delta"
-
-
-@pytest.fixture
-def simulator():
-    running = started()
-    yield running
-    running.stop()
-    assert running.failures == []
-
-
-@pytest.fixture
-def graph(simulator):
-    return graph_for(simulator)
-
-
-@pytest.fixture
-def mailbox(simulator):
-    return simulator.mail(WORK)
 
 
 REFUSALS = [

@@ -20,28 +20,9 @@ from tests.contract.simulators.microsoft_client import (
     eml,
     graph_for,
     signed_in,
-    started,
 )
 
 INBOX = "/me/mailFolders/inbox/messages"
-
-
-@pytest.fixture
-def simulator():
-    running = started()
-    yield running
-    running.stop()
-    assert running.failures == []
-
-
-@pytest.fixture
-def graph(simulator):
-    return graph_for(simulator)
-
-
-@pytest.fixture
-def mailbox(simulator):
-    return simulator.mail(WORK)
 
 
 def quoted(text):

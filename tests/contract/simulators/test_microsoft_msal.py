@@ -18,7 +18,7 @@ from tests.contract.simulators.microsoft_client import (
     Web,
     click,
     posted,
-    started,
+    running,
 )
 
 SCOPES = ["User.Read", "Mail.ReadWrite", "Mail.Send"]
@@ -29,10 +29,8 @@ def simulator(certificates, monkeypatch):
     # msal's `verify` loses against this variable, so an environment with one would break it.
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.authority))
     good = certificates.good
-    running = started(certificate=good.certificate, key=good.key)
-    yield running
-    running.stop()
-    assert running.failures == []
+    with running(certificate=good.certificate, key=good.key) as simulator:
+        yield simulator
 
 
 @pytest.fixture

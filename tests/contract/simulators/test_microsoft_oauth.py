@@ -29,16 +29,7 @@ from tests.contract.simulators.microsoft_client import (
     redeem,
     refresh,
     signed_in,
-    started,
 )
-
-
-@pytest.fixture
-def simulator():
-    running = started()
-    yield running
-    running.stop()
-    assert running.failures == []
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ from msgraph.graph_request_adapter import options as sdk_options
 from msgraph_core import GraphClientFactory
 
 from infra.simulators.kit.mailbox import Delivery
-from tests.contract.simulators.microsoft_client import OTHER, WORK, eml, graph_for, started
+from tests.contract.simulators.microsoft_client import OTHER, WORK, eml, graph_for, running
 from tests.contract.simulators.test_microsoft_mail import FULL
 
 MODELS = {
@@ -99,10 +99,8 @@ UNMODELLED = {
 @pytest.fixture
 def simulator(certificates):
     good = certificates.good
-    running = started(certificate=good.certificate, key=good.key)
-    yield running
-    running.stop()
-    assert running.failures == []
+    with running(certificate=good.certificate, key=good.key) as simulator:
+        yield simulator
 
 
 @pytest.fixture

@@ -13,21 +13,7 @@ from tests.contract.simulators.microsoft_client import (
     WORK,
     eml,
     graph_for,
-    started,
 )
-
-
-@pytest.fixture
-def simulator():
-    running = started()
-    yield running
-    running.stop()
-    assert running.failures == []
-
-
-@pytest.fixture
-def graph(simulator):
-    return graph_for(simulator)
 
 
 def to(*addresses):
