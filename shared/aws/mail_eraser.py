@@ -212,10 +212,12 @@ class DynamoMailEraser:
         if not items:
             return None
         place = Place(erasure, f"1{erasure.addresses.index(address):03}")
-        names = {
-            key_of(raw): frozenset({MessageId(raw["sk"]["S"].rpartition("#")[2])}) for raw in items
-        }
-        doomed = self._messages(erasure).read(sorted(all_of(names.values())))
+        messages = self._messages(erasure)
+        named = [(raw, MessageId(raw["sk"]["S"].rpartition("#")[2])) for raw in items]
+        fitting = messages.in_page([one for _, one in named])
+        items = [raw for raw, one in named if one in fitting]
+        names = {key_of(raw): frozenset({one}) for raw, one in named if one in fitting}
+        doomed = messages.read(sorted(fitting))
         fresh = all_of(names[key_of(raw)] for raw in items if place.is_new(raw["sk"]["S"]))
         erased = counts_of_messages(doomed, fresh, with_copies=True)
         work = Work(tuple(doomed.values()), names)

@@ -16,7 +16,7 @@ the next look.
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,8 @@ from shared.domain.message import Message
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
 
+COPIES_IN_PAGE = 2_000
+"""Of each two lists of objects are read: some seconds for all of them."""
 _IN_BATCH = 25
 _NOBODY: frozenset[str] = frozenset()
 
@@ -72,6 +74,23 @@ class MessageErasure:
     mailbox_id: MailboxId | None
     workers: ThreadPoolExecutor
 
+    def in_page(self, ids: Sequence[MessageId]) -> frozenset[MessageId]:
+        """Return the first of `ids`, as many as one page can hold by their copies; one at least."""
+        keys = {one: key for one in ids if (key := message_key(self.tenant_id, one))}
+        items = self.table.get_many(list(keys.values()), attributes="pk, sk, c")
+        held = {
+            Key(raw["pk"]["S"], raw["sk"]["S"]): len(raw.get("c", {}).get("SS", ()))
+            for raw in items
+        }
+        fitting: set[MessageId] = set()
+        left = COPIES_IN_PAGE
+        for one in ids:
+            left -= held.get(keys[one], 0) if one in keys else 0
+            if fitting and left < 0:
+                break
+            fitting.add(one)
+        return frozenset(fitting)
+
     def read(
         self, ids: Iterable[MessageId], *, noted: frozenset[MessageId] = frozenset()
     ) -> dict[MessageId, Doomed]:
@@ -89,7 +108,11 @@ class MessageErasure:
             lambda one: self._doomed(one, items.get(one), has_note=one in noted),
             list(keys.values()),
         )
-        return {one.id: one for one in found if one is not None}
+        stored = [one for one in found if one is not None]
+        parts = self._parts([one for one in stored if self._has_parts(one)])
+        return {
+            one.id: replace(one, objects=(*one.objects, *parts.get(one.id, ()))) for one in stored
+        }
 
     def _doomed(self, message_id: MessageId, raw: Raw | None, *, has_note: bool) -> Doomed | None:
         if raw is None or "d" not in raw:
@@ -102,18 +125,28 @@ class MessageErasure:
         if leaving != refs:
             return Doomed(message_id, refs, leaving) if leaving else None
         bodies = self._bodies(message_id) if has_note or "o" in raw else ()
+        return Doomed(message_id, refs, refs, message, addresses_of(raw), bodies, len(bodies))
+
+    def _has_parts(self, one: Doomed) -> bool:
         # Those of a mailbox that is erased are found by the mailbox. What was too much to be kept
         # of a message may have named some, too.
-        may_have = message.attachments or message.truncated
-        by_message = may_have and self.mailbox_id is None
-        parts = tuple(
-            key
+        if self.mailbox_id is not None or one.message is None:
+            return False
+        return bool(one.message.attachments) or one.message.truncated
+
+    def _parts(self, found: Sequence[Doomed]) -> dict[MessageId, list[str]]:
+        """Return the keys of all their copies' objects, side by side however few messages."""
+        asked = [
+            (one.id, of_copy(kind, self.tenant_id, ref))
+            for one in found
             for kind in (ATTACHMENTS, UPLOADS)
-            for ref in (sorted(refs) if by_message else ())
-            for key in self.objects.keys(of_copy(kind, self.tenant_id, ref))
-        )
-        objects = (*bodies, *parts)
-        return Doomed(message_id, refs, refs, message, addresses_of(raw), objects, len(bodies))
+            for ref in sorted(one.refs)
+        ]
+        listed = side_by_side(self.workers, lambda pair: list(self.objects.keys(pair[1])), asked)
+        parts: dict[MessageId, list[str]] = {}
+        for (message_id, _), keys in zip(asked, listed, strict=True):
+            parts.setdefault(message_id, []).extend(keys)
+        return parts
 
     def _bodies(self, message_id: MessageId) -> tuple[str, ...]:
         return tuple(self.objects.keys(of_message(self.tenant_id, message_id)))

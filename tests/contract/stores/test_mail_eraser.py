@@ -572,6 +572,24 @@ def test_an_eraser_that_died_keeps_a_message_from_nobody_for_long(aws, monkeypat
     assert not aws.messages.live_ids(TENANT, OTHER_BOX)
 
 
+def test_a_page_has_no_more_copies_than_can_be_looked_through_in_time(aws, monkeypatch):
+    """Of each the objects are listed; a mail to all of a tenant's mailboxes has thousands."""
+    monkeypatch.setattr("shared.aws.message_erasure.COPIES_IN_PAGE", 4)
+    record, theirs = connected(aws.mailboxes), other_box(aws)
+    for number in range(1, 6):
+        mine = with_eve(a_new_copy(f"{number}", received_at=later(-number)))
+        same = replace(mine, copy=a_new_copy(f"{number}", mailbox_id=OTHER_BOX).copy)
+        save(aws, record, with_attachment(aws, mine))
+        save(aws, theirs, with_attachment(aws, same))
+    page = aws.eraser.next_page(a_person(EVE))
+    assert (page.erased.messages, page.erased.copies, page.erased.attachments) == (2, 4, 4)
+    monkeypatch.setattr("shared.aws.message_erasure.COPIES_IN_PAGE", 1)
+    assert aws.eraser.next_page(a_person(EVE)).erased.messages == 1
+    sums = erased_all(aws, a_person(EVE))
+    assert (sums.messages, sums.copies, sums.attachments) == (5, 10, 10)
+    assert objects_of(aws) == []
+
+
 # ---- more copies than one message has room for ----
 
 
