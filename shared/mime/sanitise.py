@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import nh3
 
+from shared.mime.fold import FOLDING_TAGS, MARKED, fold, mark
 from shared.mime.html_text import html_to_text
 from shared.mime.shape import MAX_HTML_CHARACTERS, is_harmless
 
@@ -41,6 +42,9 @@ _ATTRIBUTES = {
     "ol": {"start", "type"},
     "div": {"align"},
     "p": {"align"},
+}
+_ATTRIBUTES_AND_MARKS = _ATTRIBUTES | {
+    name: _ATTRIBUTES.get(name, set()) | marked for name, marked in MARKED.items()
 }
 _SCHEMES = frozenset({"http", "https", "mailto", "tel", "cid"})
 _LINK_REL = "noopener noreferrer nofollow"
@@ -133,7 +137,7 @@ def sanitise(
     if not is_harmless(html):
         return _plain(html[:MAX_HTML_CHARACTERS], 0)
     images = _Images(remote_images, inline)
-    clean = _clean(html, images)
+    clean = fold(_clean(html, images, marks=True))
     blocked = images.blocked
     # Parsing what was written can move a stray table row once more; the reader's parser must not be
     # the first to do so.
@@ -152,15 +156,22 @@ def _plain(html: str, blocked_images: int) -> Sanitised:
     return Sanitised(shown, blocked_images, cut=len(text) > _MOST_PLAIN)
 
 
-def _clean(html: str, images: _Images) -> str:
+def _clean(html: str, images: _Images, *, marks: bool = False) -> str:
+    """Return `html` cleaned; with `marks` for `fold`, else with what that has folded."""
+
     def allowed(element: str, attribute: str, value: str) -> str | None:
-        return images.source(value) if (element, attribute) == ("img", "src") else value
+        if (element, attribute) == ("img", "src"):
+            return images.source(value)
+        if marks and attribute in MARKED.get(element, ()):
+            return mark(element, attribute, value)
+        return value
 
     return nh3.clean(
         html,
-        tags=_TAGS,
+        # What the sender folded is not: it could be hidden from who reads in haste.
+        tags=_TAGS if marks else _TAGS | FOLDING_TAGS,
         clean_content_tags=_CONTENT_TOO,
-        attributes=_ATTRIBUTES,
+        attributes=_ATTRIBUTES_AND_MARKS if marks else _ATTRIBUTES,
         attribute_filter=allowed,
         link_rel=_LINK_REL,
         url_schemes=_SCHEMES,

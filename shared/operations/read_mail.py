@@ -19,7 +19,7 @@ from shared.domain.visibility import Access, Place, Viewer
 from shared.operations.answer_size import beginning, fits
 from shared.operations.contacts import contact_id_of_known_form
 from shared.operations.page_through import Page, page_through
-from shared.operations.quoted_text import split_quoted
+from shared.operations.quoted_text import split_quoted, split_signature
 from shared.operations.show_messages import MessageView, boxes_of, show_messages
 from shared.ports.clock import Clock
 from shared.ports.contacts import ContactStore
@@ -80,10 +80,12 @@ class OpenedMessage:
     view: MessageView
     text: str | None = None
     """What the sender wrote."""
+    signature: str | None = None
+    """What they put below all they write."""
     quoted_text: str | None = None
     """What they quoted at the end."""
     html: str | None = None
-    """Sanitised."""
+    """Sanitised; signature and quoted text folded."""
     blocked_images: int = 0
     content_security_policy: str | None = None
     """Of the frame that `html` is shown in."""
@@ -203,7 +205,8 @@ def read_message(
     body = messages.get_body(viewer.tenant_id, message_id) if view.access is Access.FULL else None
     if body is None:
         return OpenedMessage(view)
-    text, quoted = split_quoted(beginning(body.text))
+    written, quoted = split_quoted(beginning(body.text))
+    text, signature = split_signature(written)
     # The one door through which HTML leaves: it is stored as received.
     safe = None
     if body.html:
@@ -212,6 +215,7 @@ def read_message(
     return OpenedMessage(
         view,
         text,
+        signature or None,
         quoted or None,
         # A piece of HTML is none: its text is there to be read instead.
         safe.html if safe and fits(safe.html) else None,

@@ -135,12 +135,15 @@ class WholeMessage(MessageShown):
 
     text: str | None
     """What the sender wrote."""
+    signature: str | None
+    """What they put below all they write."""
     quoted_text: str | None
-    """What they quoted below it; `text` and this make up the whole."""
+    """What they quoted at the end; `text`, `signature` and this make up the whole."""
     html: str | None
     """The whole, made safe to show; remote pictures are left out unless asked for.
 
-    Null where there is none or it is too large to be answered.
+    The signature and what is quoted at the end are each folded, in a `details` element. Null where
+    there is none or it is too large to be answered.
     """
     blocked_images: int
     """How many remote pictures were left out of `html`."""
@@ -164,6 +167,7 @@ class WholeMessage(MessageShown):
         return cls(
             **_facts(message.view),
             text=message.text,
+            signature=message.signature,
             quoted_text=message.quoted_text,
             html=message.html,
             blocked_images=message.blocked_images,

@@ -335,7 +335,7 @@ def test_searching_does_not_read_a_subject_the_viewer_may_not_see(app):
 
 def test_a_whole_message_with_safe_html_and_quoted_text(app):
     ann = add_mailbox(app.world, "ANN")
-    text = "Yes.\n\nOn Tue, Ann <ann@ours.example> wrote:\n> Shall we?\n"
+    text = "Yes.\n-- \nBob\n\nOn Tue, Ann <ann@ours.example> wrote:\n> Shall we?\n"
     start = Moment("2026-03-03T10:15:00", "Europe/Berlin")
     parts = (
         StoredAttachment("offer.pdf", "application/pdf", 9, digest="d1"),
@@ -345,8 +345,9 @@ def test_a_whole_message_with_safe_html_and_quoted_text(app):
     mail = message_of("w", attachments=parts)
     store(app.world, ann, mail, text=text, html='<p onclick="x()">Yes<script>1</script></p>')
     body = app.ask("GET", f"/v1/messages/{mail.id}").json
-    assert body["text"] == "Yes.\n\n"
-    assert body["text"] + body["quoted_text"] == text
+    assert body["text"] == "Yes.\n"
+    assert body["signature"] == "-- \nBob\n\n"
+    assert body["text"] + body["signature"] + body["quoted_text"] == text
     assert body["html"] == "<p>Yes</p>"
     assert body["content_security_policy"].startswith("default-src 'none'; img-src 'none';")
     assert body["attachments"][0] == {

@@ -1,6 +1,7 @@
 """What each viewer is shown of a message, and where it comes from."""
 
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from shared.domain.message import Participant, ParticipantRole, StoredAttachment
 from shared.domain.visibility import Access, Viewer
 from shared.mime.caps import MAX_BODY_BYTES
 from shared.mime.sanitise import Sanitised, sanitise
-from shared.operations.quoted_text import split_quoted
+from shared.operations.quoted_text import split_quoted, split_signature
 from shared.operations.read_mail import link_attachment, read_message, read_thread, read_timeline
 from shared.operations.search_mail import MOST_MAILBOXES, Search, search_mail
 from shared.operations.show_messages import redact
@@ -320,6 +321,49 @@ def test_no_letter_is_lost_by_splitting(lines):
     assert own.strip() or not quoted
 
 
+@given(st.lists(st.sampled_from(["-- ", "--", "Ann", "", "Sent from my phone", "\r"]), max_size=20))
+def test_no_letter_is_lost_by_taking_the_signature_off(lines):
+    text = "\n".join(lines)
+    own, signature = split_signature(text)
+    assert own + signature == text
+    assert own.strip() or not signature
+
+
+@pytest.mark.parametrize(
+    ("text", "signature"),
+    [
+        ("Yes\n-- \nAnn\nBoss\n\n", "-- \nAnn\nBoss\n\n"),
+        ("Yes\r\n--\r\nAnn", "--\r\nAnn"),
+        ("Yes\n-- \nno\n-- \nAnn", "-- \nAnn"),
+        ("Ja\n\nVon meinem iPhone gesendet\n", "Von meinem iPhone gesendet\n"),
+        ("Yes\n\nSent from my phone\n-- \nAnn", "-- \nAnn"),
+        ("-- \nAnn", ""),
+        ("Sent from my phone", ""),
+        ("Yes\n-- \n" + "a line\n" * 15, ""),
+        ("Yes\n--- \nAnn", ""),
+        ("", ""),
+    ],
+)
+def test_what_was_written_and_what_is_signature(text, signature):
+    assert split_signature(text)[1] == signature
+
+
+DEAR_TEXTS = [
+    "> a\n", ">\n", "\n", " ", "-", "--", "-- \n", "On ", "On wrote:\n", "On a wrote: ", "wrote:", "From: a\n",
+    "Von: a\nGesendet: a\n", "_", "_" * 30 + "\n", "From: ", "\t\n", "Von meinem ", "*", "- original message -\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", DEAR_TEXTS)
+def test_splitting_takes_time_in_proportion_to_the_text(piece):
+    text = ("Yes\n" + piece * (1024 * 1024))[: 1024 * 1024]
+    began = time.process_time()
+    own, quoted = split_quoted(text)
+    split_signature(own)
+    assert time.process_time() - began < 1
+    assert own + quoted == text
+
+
 @pytest.mark.parametrize(
     ("text", "own"),
     [
@@ -330,6 +374,17 @@ def test_no_letter_is_lost_by_splitting(lines):
         ("> you asked\nanswer\n> and this\nanother", None),
         ("> only a quote", None),
         ("no quote at all", None),
+        (
+            "Yes\n\nFrom: Ann <a@x.example>\nSent: Tuesday\nTo: Bob\nSubject: We\n\nShall we?\n",
+            "Yes\n\n",
+        ),
+        (
+            "Ja\n________________________________\nVon: Ann\nGesendet: Dienstag\nAn: Bob\nCc: A;\n B\nBetreff: Wir\nalt",
+            "Ja\n",
+        ),
+        ("Oui\n*De :* Ann\n*Envoyé :* mardi\n*À :* Bob\n*Objet :* x\nvieux", "Oui\n"),
+        ("From: here to there\nwe go\nSubject: travelling", None),
+        ("Look\nFrom: me\nTo: you\nSubject: no date, no quote", None),
         ("Yes\n> Shall we?\n", "Yes\n"),
     ],
 )
