@@ -11,8 +11,8 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -73,22 +73,28 @@ class Browser:
     """What the page sent to /done."""
     done: threading.Event = field(default_factory=threading.Event)
 
-    def show(self, path: str, seconds: float) -> str:
-        """Open a page, wait until it has sent its findings to /done and return them."""
-        with self._proxy() as port, tempfile.TemporaryDirectory() as profile:
+    def show(self, path: str, profile: Path, seconds: float) -> str:
+        """Open a page, wait until it has sent its findings to /done and return them.
+
+        `profile` is a folder it may fill; it may still write there when it is gone from here.
+        """
+        with self._proxy() as port:
             command = [
                 ensure_installed(), *_QUIET, f"--user-data-dir={profile}",
                 f"--proxy-server=http://127.0.0.1:{port}", "--proxy-bypass-list=<-loopback>",
                 "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
                 *(["--no-sandbox"] if os.geteuid() == 0 else []), PAGE + path,
             ]  # fmt: skip
-            log = Path(profile, "log")
+            log = profile / "log"
             with log.open("w") as said:
-                process = subprocess.Popen(command, stdout=said, stderr=said, cwd=profile)
+                process = subprocess.Popen(
+                    command, stdout=said, stderr=said, cwd=profile, start_new_session=True
+                )
             try:
                 assert self.done.wait(seconds), f"{self.requests[-3:]}\n{log.read_text()[-2000:]}"
             finally:
-                process.terminate()
+                # With its children, which outlive it by a moment.
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait(10)
         assert self.said is not None
         return self.said
