@@ -18,12 +18,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
-import signal
+import multiprocessing
+import multiprocessing.context
 import socket
-import subprocess
-import sys
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,9 +31,11 @@ from infra.local.certificates import CertificateSet, ensure_certificates
 from infra.local.dovecot import DovecotServer
 from infra.local.dovecot_mail import StoredMail
 from infra.local.smtp_server import SubmissionServer
+from tests import pymap_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from multiprocessing.process import BaseProcess
     from pathlib import Path
 
 _START_SECONDS = 20.0
@@ -103,15 +104,13 @@ def smtp_server(
 def pymap_user(certificates: CertificateSet) -> Iterator[MailUser]:
     port = _free_port()
     good = certificates.good
-    command = [
-        sys.executable, "-W", "ignore", "-c", "from pymap.main import main; main()",
+    arguments = [
         "--host", "127.0.0.1", "--port", str(port), "--cert", str(good.certificate),
         "--key", str(good.key), "dict", "--demo-user", "pymap@mailroom.example",
         "--demo-password", "password of pymap",
     ]  # fmt: skip
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-    )
+    process = _forks().Process(target=pymap_process.serve, args=(arguments,), daemon=True)
+    process.start()
     try:
         _wait_until_greeted(port, process)
         yield MailUser(
@@ -131,9 +130,16 @@ def pymap_user(certificates: CertificateSet) -> Iterator[MailUser]:
             ),
         )
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=_START_SECONDS)
+        process.kill()
+        process.join(_START_SECONDS)
+
+
+@cache
+def _forks() -> multiprocessing.context.ForkServerContext:
+    """Each a fork of one process that has loaded pymap, which takes longer than most tests."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pymap.main"])
+    return context
 
 
 def _free_port() -> int:
@@ -142,15 +148,14 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_until_greeted(port: int, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_greeted(port: int, process: BaseProcess) -> None:
     """Return when the server greets; there is no file or line to wait for, so ask until then."""
     for _ in range(2000):
-        if process.poll() is not None:
-            raise RuntimeError(f"pymap ended: {process.communicate()[0]!r}")
+        if not process.is_alive():
+            raise RuntimeError(f"pymap ended with {process.exitcode}; its words are above")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as sock:
             sock.settimeout(_START_SECONDS)
             if sock.recv(64).startswith(b"* OK"):
                 return
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.01)
+        process.join(0.01)
     raise RuntimeError("pymap did not greet")
