@@ -1,0 +1,140 @@
+"""A mail as people send it, taken in and read through the handlers and the real stores."""
+
+import re
+from base64 import encodebytes
+from html import unescape
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+
+from tests.functions.moto_stack import client
+
+LOGO = b"\x89PNG\r\n\x1a\n" + b"logo" * 9
+MAIL = b"""From: Cleo <cleo@client.example>
+To: ann@ours.example
+Date: Sat, 21 Nov 2026 10:00:00 +0100
+Message-ID: <visit@client.example>
+Subject: Visit
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=mixed
+
+--mixed
+Content-Type: multipart/related; boundary=related
+
+--related
+Content-Type: text/html
+
+<div onclick=run()>See you <img src="https://tracker.example/p.gif"><img src="cid:logo@x"></div>
+<div class=gmail_signature>Cleo, boss</div>
+<div class=gmail_quote><div class=gmail_attr>On Monday, Ann wrote:</div>
+<blockquote class=gmail_quote>When?<script>run()</script></blockquote></div>
+--related
+Content-Type: image/png; name=logo.png
+Content-ID: <logo@x>
+Content-Disposition: inline
+Content-Transfer-Encoding: base64
+
+%b
+--related--
+--mixed
+Content-Type: text/calendar; method=REQUEST
+
+BEGIN:VCALENDAR
+METHOD:REQUEST
+BEGIN:VEVENT
+DTSTART;TZID=Europe/Berlin:20261201T100000
+SUMMARY:Visit
+END:VEVENT
+END:VCALENDAR
+--mixed
+Content-Type: image/png; name=not-a-picture.png
+Content-Disposition: attachment
+
+<html><script>run()</script></html>
+--mixed--
+""" % encodebytes(LOGO)
+BOUNCE = b"""From: Mail Delivery <mailer-daemon@mx.example>
+To: ann@ours.example
+Date: Sat, 21 Nov 2026 11:00:00 +0100
+Subject: Undelivered
+Auto-Submitted: auto-replied
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary=b
+
+--b
+Content-Type: text/plain
+
+It did not arrive.
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example
+
+Final-Recipient: rfc822; gone@client.example
+Action: failed
+Status: 5.1.1
+Diagnostic-Code: smtp; 550 no such user
+--b--
+"""
+
+
+def read(stack, raw, **query):
+    stack.deliver_raw(raw.replace(b"\n", b"\r\n"))
+    stack.connect(backfill_days=30)
+    stack.work()
+    (item,) = stack.ask("GET", "/v1/messages").json["items"]
+    whole = stack.ask("GET", f"/v1/messages/{item['id']}", query=query)
+    assert whole.status == 200, whole.text
+    assert whole.json["kinds"] == item["kinds"]
+    return whole.json
+
+
+def served(url):
+    """What S3 serves under a link: the object, its type, and what a browser is told to do with it."""
+    parts = urlsplit(url)
+    query = parse_qs(parts.query)
+    key = unquote(parts.path).partition("attachments/")
+    content = client("s3").get_object(Bucket="mailroom-test", Key=key[1] + key[2])["Body"].read()
+    (kind,), (disposition,) = query["response-content-type"], query["response-content-disposition"]
+    return content, kind, disposition.partition(";")[0], query["X-Amz-Expires"]
+
+
+@pytest.mark.parametrize("remote_images", [False, True])
+def test_a_mail_is_read_safely_with_its_pictures_folded_and_named(stack, remote_images):
+    whole = read(stack, MAIL, **({"remote_images": "true"} if remote_images else {}))
+    html = whole["html"]
+    assert "run()" not in html
+    assert ("tracker.example" in html) == remote_images
+    assert whole["blocked_images"] == (0 if remote_images else 1)
+    folded = re.findall(r"<details>.*?</details>", html, re.DOTALL)
+    assert ["Cleo, boss" in folded[0], "When?" in folded[1]] == [True, True]
+
+    (link,) = re.findall(r'src="(https://[^"]*attachments/[^"]*)"', html)
+    assert served(unescape(link)) == (LOGO, "image/png", "attachment", ["300"])
+    parts = urlsplit(link)
+    sources = f"img-src {parts.scheme}://{parts.netloc}" + (" http: https:;" * remote_images or ";")
+    assert sources in whole["content_security_policy"]
+
+    assert whole["kinds"] == ["calendar"]
+    assert whole["calendar"]["summary"] == "Visit"
+    assert whole["calendar"]["starts"]["time_zone"] == "Europe/Berlin"
+    pictures = [one["picture_type"] for one in whole["attachments"]]
+    assert sorted(pictures, key=str) == [None, None, "image/png"]
+    (n,) = (one["n"] for one in whole["attachments"] if one["filename"] == "not-a-picture.png")
+    link = stack.ask("GET", f"/v1/messages/{whole['id']}/attachments/{n}").json["url"]
+    content, *how = served(link)
+    assert b"run()" in content
+    assert how == ["application/octet-stream", "attachment", ["300"]]
+
+
+def test_a_bounce_says_who_was_not_reached_and_why(stack):
+    whole = read(stack, BOUNCE)
+    assert whole["kinds"] == ["delivery_report", "bounce"]
+    assert whole["deliveries"] == [
+        {
+            "recipient": "gone@client.example",
+            "action": "failed",
+            "status": "5.1.1",
+            "said": "550 no such user",
+        }
+    ]
