@@ -7,7 +7,6 @@ moves the simulator's clock.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 from infra.simulators.google import GoogleSimulator
@@ -18,7 +17,7 @@ from shared.domain.ids import ProviderMessageId
 from shared.domain.message import Copy, MissingMessage
 from shared.domain.secret import Secret
 from shared.ports.provider import OAuthGrant
-from shared.ports.sign_in import OAuthClient, SignedIn, Tokens
+from shared.ports.sign_in import OAuthClient, SignedIn
 from shared.providers.gmail import labels
 from shared.providers.gmail.adapter import GmailProvider
 from shared.providers.gmail.endpoints import GoogleEndpoints
@@ -26,36 +25,13 @@ from shared.providers.gmail.sign_in import GoogleSignIn
 from shared.providers.http import Http
 from tests.contract.moving_world import Held, MovingWorld
 from tests.contract.provider_worlds import NOW, Followed, Theirs, number_of
+from tests.contract.renewed_tokens import RenewedTokens
 from tests.contract.simulators.google_world import Browser
 from tests.fakes.known import a_copy
 
 CLIENT = OAuthClient("one.apps.googleusercontent.com", Secret("obviously not a secret"))
 CALLBACK = "http://localhost:9999/v1/oauth/gmail/callback"
 OWNER, OTHER = "ada@gmail.example", "bob@gmail.example"
-
-
-class GoogleTokens:
-    """The access tokens of one mailbox, renewed as they end; nothing is stored."""
-
-    def __init__(self, sign_in: GoogleSignIn, tokens: Tokens, clock) -> None:
-        self._sign_in = sign_in
-        self._clock = clock
-        self.tokens = tokens
-        self.renewals = 0
-
-    def current(self) -> Secret:
-        if self._clock.now() + timedelta(minutes=5) >= self.tokens.expires_at:
-            self._renew()
-        return self.tokens.access_token
-
-    def renewed(self, refused: Secret) -> Secret:
-        if refused == self.tokens.access_token:
-            self._renew()
-        return self.tokens.access_token
-
-    def _renew(self) -> None:
-        self.renewals += 1
-        self.tokens = self._sign_in.renew(CLIENT, self.tokens.kept, now=self._clock.now())
 
 
 class AtGoogle(Theirs):
@@ -128,12 +104,14 @@ class GmailWorld(MovingWorld):
         other = sign_in_as(self.simulator, self.sign_in, OTHER)
         self.simulator.revoke_grants(OTHER)
         ended = replace(other.tokens, expires_at=self.simulator.clock.now())
-        return OAuthGrant(GoogleTokens(self.sign_in, ended, self.simulator.clock))
+        return OAuthGrant(RenewedTokens(self.sign_in, CLIENT, ended, self.simulator.clock))
 
     def sign_in_again(self) -> None:
         """Take a new grant of the same owner's, as a reconnection does."""
         signed_in = sign_in_as(self.simulator, self.sign_in)
-        self.grant = OAuthGrant(GoogleTokens(self.sign_in, signed_in.tokens, self.simulator.clock))
+        self.grant = OAuthGrant(
+            RenewedTokens(self.sign_in, CLIENT, signed_in.tokens, self.simulator.clock)
+        )
 
     def position(self, name="INBOX"):
         with self.session() as session:
@@ -266,7 +244,7 @@ def at_google(certificates, **more) -> Iterator[GmailWorld]:
         simulator.log.clear()
         yield GmailWorld(
             GmailProvider(http, endpoints),
-            OAuthGrant(GoogleTokens(sign_in, signed_in.tokens, simulator.clock)),
+            OAuthGrant(RenewedTokens(sign_in, CLIENT, signed_in.tokens, simulator.clock)),
             AtGoogle(simulator.mail(OWNER)),
             simulator=simulator,
             sign_in=sign_in,

@@ -25,36 +25,11 @@ from shared.providers.outlook.endpoints import MicrosoftEndpoints
 from shared.providers.outlook.sign_in import MicrosoftSignIn
 from tests.contract.moving_world import MovingWorld
 from tests.contract.provider_worlds import Theirs
+from tests.contract.renewed_tokens import RenewedTokens
 
 CLIENT = OAuthClient("11111111-2222-4333-8444-555555555555", Secret("obviously not a secret"))
 CALLBACK = "http://localhost:9999/v1/oauth/outlook/callback"
 OWNER, OTHER, PERSONAL = "ada@contoso.example", "bob@fabrikam.example", "eve@outlook.example"
-
-
-class Tokens:
-    """The access tokens of one mailbox, renewed as they end; nothing is stored."""
-
-    def __init__(self, sign_in: MicrosoftSignIn, client: OAuthClient, tokens, clock) -> None:
-        self._sign_in = sign_in
-        self._client = client
-        self._clock = clock
-        self.tokens = tokens
-        self.renewals = 0
-
-    def current(self) -> Secret:
-        if self._clock.now() + timedelta(minutes=5) >= self.tokens.expires_at:
-            self._renew()
-        return self.tokens.access_token
-
-    def renewed(self, refused: Secret) -> Secret:
-        if refused == self.tokens.access_token:
-            self._renew()
-        return self.tokens.access_token
-
-    def _renew(self) -> None:
-        self.renewals += 1
-        now = self._clock.now()
-        self.tokens = self._sign_in.renew(self._client, self.tokens.kept, now=now)
 
 
 class AtMicrosoft(Theirs):
@@ -110,18 +85,18 @@ class OutlookWorld(MovingWorld):
         """One whose refresh token was revoked, and whose access token has ended."""
         other = sign_in_as(self.simulator, self.sign_in, OTHER)
         self.simulator.revoke_grants(OTHER)
-        expired = Tokens(self.sign_in, CLIENT, other.tokens, _Later(self.simulator.clock))
+        expired = RenewedTokens(self.sign_in, CLIENT, other.tokens, _Later(self.simulator.clock))
         return OAuthGrant(expired)
 
     @property
-    def tokens(self) -> Tokens:
+    def tokens(self) -> RenewedTokens:
         return self.grant.tokens
 
     def sign_in_again(self) -> None:
         """Take a new grant of the same owner's, as a reconnection does."""
         signed_in = sign_in_as(self.simulator, self.sign_in)
         self.grant = OAuthGrant(
-            Tokens(self.sign_in, CLIENT, signed_in.tokens, self.simulator.clock)
+            RenewedTokens(self.sign_in, CLIENT, signed_in.tokens, self.simulator.clock)
         )
 
 
@@ -190,7 +165,7 @@ def at_microsoft(certificates) -> Iterator[OutlookWorld]:
         endpoints = MicrosoftEndpoints(login=simulator.url, graph=simulator.url)
         sign_in = MicrosoftSignIn(http, endpoints)
         signed_in = sign_in_as(simulator, sign_in)
-        tokens = Tokens(sign_in, CLIENT, signed_in.tokens, simulator.clock)
+        tokens = RenewedTokens(sign_in, CLIENT, signed_in.tokens, simulator.clock)
         simulator.log.clear()
         yield OutlookWorld(
             OutlookProvider(http, endpoints),

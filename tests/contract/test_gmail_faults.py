@@ -784,11 +784,12 @@ def test_history_ids_beyond_63_bits_are_numbers_to_us(certificates):
     with at_google(certificates) as world:
         world.simulator.add_user("zoe@gmail.example", history_start=2**64 - 10_000)
         from shared.ports.provider import OAuthGrant
-        from tests.contract.gmail_world import AtGoogle, GoogleTokens, sign_in_as
+        from tests.contract.gmail_world import AtGoogle, sign_in_as
+        from tests.contract.renewed_tokens import RenewedTokens
 
         signed_in = sign_in_as(world.simulator, world.sign_in, "zoe@gmail.example")
         world.grant = OAuthGrant(
-            GoogleTokens(world.sign_in, signed_in.tokens, world.simulator.clock)
+            RenewedTokens(world.sign_in, CLIENT, signed_in.tokens, world.simulator.clock)
         )
         world.theirs = AtGoogle(world.simulator.mail("zoe@gmail.example"))
         world.theirs.deliver(1)
