@@ -4,6 +4,7 @@ This is the one door out: bodies are stored as received, so that a better list p
 too.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
@@ -43,9 +44,12 @@ _ATTRIBUTES = {
     "div": {"align"},
     "p": {"align"},
 }
+# Asked for in the first cleaning, and never kept: they tell what is quoted and what is left out.
+_ASKED_FOR = MARKED | {name: {"background"} for name in ("table", "td", "th", "tr")}
 _ATTRIBUTES_AND_MARKS = _ATTRIBUTES | {
-    name: _ATTRIBUTES.get(name, set()) | marked for name, marked in MARKED.items()
+    name: _ATTRIBUTES.get(name, set()) | asked for name, asked in _ASKED_FOR.items()
 }
+_LEADS_ELSEWHERE = re.compile(r"\s*+(?:https?|mailto|tel|cid):", re.IGNORECASE)
 _SCHEMES = frozenset({"http", "https", "mailto", "tel", "cid"})
 _LINK_REL = "noopener noreferrer nofollow"
 _MOST_PASSES = 4
@@ -89,35 +93,46 @@ class _Images:
     remote: bool
     inline: Inline
     links: dict[str, str | None] = field(default_factory=dict)
+    """By Content-ID."""
+    made: set[str] = field(default_factory=set)
     placed: int = 0
     blocked: int = 0
 
     def source(self, value: str) -> str | None:
         """Return what an image's source becomes, or None where it is taken out."""
         url = value.strip()
+        if url.startswith("//"):
+            # By the scheme of the page, of which a frame without an origin has none.
+            url = "https:" + url
         scheme = url[:8].lower()
         if scheme.startswith("cid:"):
             return self._inline(url) or value
         # The second pass meets the links the first one made.
-        if url in self.links.values() or (
-            self.remote and scheme.startswith(("http://", "https://"))
-        ):
-            return value
-        self.blocked += 1
+        if url in self.made or (self.remote and scheme.startswith(("http://", "https://"))):
+            return url
+        self.note(url)
         return None
 
+    def note(self, url: str) -> None:
+        """Count what is taken out, if it would have been loaded from elsewhere."""
+        self.blocked += url.strip()[:6].lower().startswith(("http:", "https:", "//"))
+
     def _inline(self, url: str) -> str | None:
+        if self.placed == _MOST_INLINE_IMAGES:
+            return None
         name = unquote(url[len("cid:") :]).strip("<> ")
         if name not in self.links:
             self.links[name] = self.inline(name)
         link = self.links[name]
-        self.placed += link is not None
-        return link if self.placed <= _MOST_INLINE_IMAGES else None
+        if link is not None:
+            self.placed += 1
+            self.made.add(link)
+        return link
 
     def policy(self) -> str:
         """Return the policy of a frame that loads these and nothing else."""
-        parts = [urlsplit(link) for link in self.links.values() if link]
-        sources = dict.fromkeys(f"{part.scheme}://{part.netloc}" for part in parts)
+        parts = [urlsplit(link) for link in self.made]
+        sources = dict.fromkeys(sorted(f"{part.scheme}://{part.netloc}" for part in parts))
         if self.remote:
             sources |= {"http:": None, "https:": None}
         return _policy(" ".join(sources) or "'none'")
@@ -162,6 +177,11 @@ def _clean(html: str, images: _Images, *, marks: bool = False) -> str:
     def allowed(element: str, attribute: str, value: str) -> str | None:
         if (element, attribute) == ("img", "src"):
             return images.source(value)
+        if attribute == "href":
+            return value if _LEADS_ELSEWHERE.match(value) else None
+        if attribute == "background":
+            images.note(value)
+            return None
         if marks and attribute in MARKED.get(element, ()):
             return mark(element, attribute, value)
         return value
@@ -175,5 +195,6 @@ def _clean(html: str, images: _Images, *, marks: bool = False) -> str:
         attribute_filter=allowed,
         link_rel=_LINK_REL,
         url_schemes=_SCHEMES,
-        url_relative="deny",
+        # What has no scheme comes to `allowed`, which takes it out or gives it one.
+        url_relative="pass_through",
     )

@@ -127,6 +127,44 @@ def test_only_so_many_places_of_one_image_become_links():
 
 
 @pytest.mark.parametrize(
+    ("html", "blocked"),
+    [
+        ("<img src='//t.example/p'>", 1),
+        ("<table background='https://t.example/p'><tr><td background=//t.example/p>x</table>", 2),
+        ("<img src='data:image/png;base64,xx'><img src=x.png><img src=/x><img>", 0),
+        ("<td background='x.png'>x", 0),
+        ("<img src=' HTTP://t.example/p'>", 1),
+    ],
+    ids=range(5),
+)
+def test_what_would_have_been_loaded_from_elsewhere_is_counted(html, blocked):
+    shown = sanitise(html)
+    assert shown.blocked_images == blocked
+    assert "t.example" not in shown.html
+    assert sanitise(shown.html).blocked_images == 0
+
+
+def test_an_image_without_a_scheme_is_asked_for_by_https():
+    assert sanitise("<img src=//t.example/p>", remote_images=True).html == (
+        '<img src="https://t.example/p">'
+    )
+
+
+@pytest.mark.parametrize("href", ["x.html", "/x", "//t.example/x", "?a", "#a", "", " ", "ht\ntp:x"])
+def test_a_link_that_leads_to_where_the_mail_is_shown_is_none(href):
+    assert sanitise(f"<a href='{href}'>x</a>").html.startswith("<a rel=")
+
+
+def test_thousands_of_images_of_each_kind_are_no_dearer_than_others():
+    html = "".join(f"<img src=cid:{n}><img src=http://t.example/{n}>" for n in range(20_000))
+    began = time.process_time()
+    shown = sanitise(html, inline=lambda name: LINK + name if int(name) % 2 else None)
+    assert time.process_time() - began < 2
+    assert shown.html.count("objects.example") == 200
+    assert shown.blocked_images == 20_000
+
+
+@pytest.mark.parametrize(
     ("html", "remote_images", "sources"),
     [
         ("<img src='https://t.example/p'>", False, "'none'"),
