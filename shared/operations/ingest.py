@@ -109,6 +109,8 @@ class Ingest:
     mark_suspect: MarkSuspect | None = None
     """Set after a run that died: note every id before it is parsed."""
     _pending: list[NewCopy] = field(default_factory=list)
+    _removed: set[ProviderMessageId] = field(default_factory=set)
+    """Stored, and removed there: our copies of messages that nobody has to read again."""
     _failing: list[ProviderMessageId] = field(default_factory=list)
     _kept_out: list[KeptOut] = field(default_factory=list)
     """Read once, and only where there is something to store."""
@@ -141,6 +143,7 @@ class Ingest:
     def _take_all(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
         copies = self.messages.copies_by_id(self.mailbox.tenant_id, self.mailbox.id, ids)
         stored = {name for name, copy in copies.items() if copy.removed_at is None}
+        self._removed.update(copies.keys() - stored)
         for known in stored:
             self.ledger.settle(known, Fate.ALREADY_STORED)
         wanted = [wanted for wanted in ids if wanted not in stored]
@@ -228,6 +231,9 @@ class Ingest:
             self._give_up(folder, name, ErrorCode.NOT_HANDED_OVER)
         elif self.kept is not None and (kept := self.kept(name)) is not None:
             self._read(folder, kept)
+        elif self.kept is not None and name in self._removed:
+            # Read by somebody who died after that: what was kept of it went first.
+            self.ledger.settle(name, Fate.ALREADY_STORED)
         else:
             self.ledger.settle(name, Fate.GONE)
 
