@@ -16,6 +16,11 @@ What is taken out, and why; whatever is not named here is compared as it stands.
 - objects under `.uploads/`: parts of an upload that died, which the bucket's lifecycle deletes
 - an account's grant, text for text: each sign-in and renewal makes another; whether the one we keep
   opens the account must agree, and whether any is left alive where it can be withdrawn
+- how many erasures a person was asked for: who dies before the answer asks again. What all of them
+  deleted must agree; the hashes they keep are made with a key of each life's own
+- how many replays of dead letters there were, likewise: of all together, which messages they read and
+  what they could not store must agree
+- until when nobody may write an erased message again
 - the position of a Gmail cursor in time and the text of a Graph delta link: both hold the minute
 """
 
@@ -23,6 +28,8 @@ import hashlib
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -30,10 +37,12 @@ from shared.aws.packing import unpack
 from shared.aws.tables import ContactItem, FolderItem, RunItem, SettingsItem, StateItem
 from shared.aws.tables_of_audits import AuditItem, SettledItem
 from shared.aws.tables_of_backfills import BackfillItem, ChunkItem
+from shared.aws.tables_of_erasures import ErasureItem, KeptOutItem
 from shared.aws.tables_of_sign_ins import HoldersItem
 from shared.aws.tables_of_slots import SlotItem
 from tests.faults.killpoints import kind_of
 from tests.faults.world import World, objects
+from tests.functions.everything import places_of
 
 _ULID = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{26}\b")
 KEPT = {"stored", "already_stored"}
@@ -51,9 +60,12 @@ def fingerprint(world: World) -> Fingerprint:
     found: dict[str, list[Any]] = {}
     ledger: dict[str, set[str]] = {}
     unbalanced = 0
+    replays = _Replays.among(items)
     for raw in items:
         is_contact = raw["pk"]["S"].endswith("#contacts")
         kind = "contact record" if is_contact else kind_of(raw["sk"]["S"])
+        if raw["pk"]["S"].endswith("#erasures") and kind.startswith("mailbox "):
+            kind = "erasure of a mailbox"
         if kind in FLEETING or (kind == "slot" and not _is_held(raw, world.clock.at)):
             continue
         if kind == "run":
@@ -63,11 +75,16 @@ def fingerprint(world: World) -> Fingerprint:
             for one in unpack(SettledItem.from_raw_data(raw).ids):
                 ledger.setdefault(one, set()).add(kind)
             continue
+        if replays.take(kind, raw):
+            continue
         value = _state(raw, world.clock.at) if kind == "mailbox state" else _read(kind, raw)
         place = [] if kind in NAMELESS else [raw["pk"]["S"], raw["sk"]["S"]]
         found.setdefault(kind, []).append(_renamed([*place, value], names))
     return {
         **{kind: sorted(values, key=_text) for kind, values in found.items()},
+        "replays": replays.together(),
+        "erasure": _together(found.get("erasure", [])),
+        "words": _places(world.facts.get("words", ())),
         "ledger": {_renamed(one, names): sorted(fates) for one, fates in sorted(ledger.items())},
         "unbalanced runs": unbalanced,
         "objects": {
@@ -83,6 +100,41 @@ def fingerprint(world: World) -> Fingerprint:
         "dead letters": len(world.dead_letters),
         "theirs": world.theirs(),
     }
+
+
+@dataclass
+class _Replays:
+    """Replays of dead letters, as one."""
+
+    ids: set[str]
+    read: set[str] = field(default_factory=set)
+    ends: set[str] = field(default_factory=set)
+
+    @classmethod
+    def among(cls, items: list[dict[str, Any]]) -> "_Replays":
+        found = (raw for raw in items if kind_of(raw["sk"]["S"]) == "backfill")
+        return cls({raw["sk"]["S"] for raw in found if raw.get("kind", {}).get("S") == "replay"})
+
+    def take(self, kind: str, raw: dict[str, Any]) -> bool:
+        """Take an item, if it is of a replay; return whether."""
+        name = raw["sk"]["S"].split("#")[1] if kind in {"backfill", "chunk"} else ""
+        if f"backfill#{name}" not in self.ids:
+            return False
+        if kind == "chunk":
+            _, folder_id, state, names, *more = _chunk(raw)
+            self.read.update(names)
+            self.ends.add(_text([folder_id, state, *more]))
+        else:
+            whole = _backfill(raw)
+            chunks, released, done, _ = whole.pop("chunks")
+            counts = whole.pop("counts")
+            untold = counts.pop("listed", 0) - counts.pop("kept", 0)
+            left = chunks - released, chunks - done
+            self.ends.add(_text([whole, left, untold, counts]))
+        return True
+
+    def together(self) -> Any:
+        return [sorted(self.read), sorted(self.ends)]
 
 
 def differences(expected: Fingerprint, found: Fingerprint) -> list[str]:
@@ -241,6 +293,38 @@ def _copy(raw: Any) -> Any:
     return {name: value for name, value in raw.items() if name != "x"} | {"removed": "x" in raw}
 
 
+def _message(raw: Any) -> Any:
+    # What stays of an erased one, until a time.
+    return raw if "z" not in raw else sorted(raw)
+
+
+def _erasure(raw: Any) -> Any:
+    item = ErasureItem.from_raw_data(raw)
+    asked = [item.kind, item.state, item.mailbox_id, item.keeps_out, len(item.address_hashes)]
+    return [asked, item.addresses, item.done_at is not None, item.erased]
+
+
+def _together(erasures: list[Any]) -> Any:
+    """Return what erasures asked for alike have deleted together; a mailbox has one alone."""
+    sums: dict[str, Counter[str]] = {}
+    for ((*asked, erased),) in erasures:
+        sums.setdefault(_text(asked), Counter()).update(erased)
+    mailboxes = sum(one[0][0] == "mailbox" for (one,) in erasures)
+    return {**{asked: dict(numbers) for asked, numbers in sums.items()}, "mailboxes": mailboxes}
+
+
+def _kept_out(raw: Any) -> Any:
+    return sorted(until == 0 for until in KeptOutItem.from_raw_data(raw).until.values())
+
+
+def _places(words: Iterable[str]) -> dict[str, list[str]]:
+    """Return in which kinds of places a world's own words are found."""
+    return {
+        word: sorted({place.partition(" ")[0] for place in places})
+        for word, places in places_of(*words).items()
+    }
+
+
 def _read(kind: str, raw: Any) -> Any:
     reader = READERS.get(kind)
     return reader(raw) if reader else raw
@@ -256,6 +340,9 @@ READERS = {
     "holders": _holders,
     "slot": _slot,
     "audit": _audit,
+    "message": _message,
+    "erasure": _erasure,
+    "kept-out": _kept_out,
 }
-NAMELESS = {"holders", "slot"}
+NAMELESS = {"erasure", "holders", "slot"}
 """Items whose keys are digests of ulids, or drawn by lot."""

@@ -41,7 +41,7 @@ def nothing_yet(world: World) -> None:
     """Mail at the provider: three messages in one folder, one in another."""
     world.deliver(1)
     world.deliver(2, **{"X-Note": "an ordinary one"})
-    world.server.deliver("INBOX", _large(3), world.clock.at)
+    world.server.deliver("INBOX", large_mail(3), world.clock.at)
     world.deliver(4, folder="Sent", From="ann@ours.example", To="cleo@client.example")
     world.clock.advance(minutes=30)
 
@@ -122,7 +122,7 @@ def first_sync(world: World) -> None:
 @flow(connected)
 def incremental_sync(world: World) -> None:
     world.deliver(7)
-    world.server.deliver("INBOX", _large(8), world.clock.at)
+    world.server.deliver("INBOX", large_mail(8), world.clock.at)
     sync(world)
 
 
@@ -260,9 +260,9 @@ def _connect(world: World, **wishes: Any) -> None:
     assert answer.status in expected, answer.text
 
 
-def _large(number: int) -> bytes:
+def large_mail(number: int) -> bytes:
     """A message with a body that is an object, and an attachment."""
-    text = "".join(LARGE.format(n * n * number) for n in range(900))
+    text = "".join(LARGE.format(n**8 * number) for n in range(900))
     return (
         f"From: Cleo <cleo@client.example>\r\nTo: ann@ours.example\r\nSubject: Mail {number}\r\n"
         f"Message-ID: <{number}@client.example>\r\nDate: Sun, 01 Mar 2026 11:00:00 +0000\r\n"

@@ -5,12 +5,13 @@ Each is a mistake a person could make in that place, and is found at the interru
 
 import pytest
 
+from shared.aws.dead_letter_store import DynamoDeadLetterStore
 from shared.aws.message_store import DynamoMessageStore
 from shared.domain.errors import StoreThrottledError
 from shared.domain.mailbox import identity_of
 from shared.domain.schedule import slot_of
 from shared.operations import access, begin_mailbox, sync_mailbox
-from tests.faults import driver
+from tests.faults import driver, flows_of_letters  # noqa: F401 - adds its flows
 from tests.faults.driver import interrupted, repeated
 from tests.faults.flows import FLOWS
 from tests.faults.killpoints import Kind
@@ -18,12 +19,16 @@ from tests.faults.world import a_world
 
 
 @pytest.fixture
-def world(monkeypatch):
+def unremembered(monkeypatch):
     # What runs undisturbed with a defect is nothing to compare others with.
     monkeypatch.setattr(driver, "_undisturbed", {})
     monkeypatch.setattr(driver, "_starts", {})
     # What a defect has broken stays broken; there is no need to wait for the hourly retry.
     monkeypatch.setattr(driver, "LONGEST_MINUTES", 10)
+
+
+@pytest.fixture
+def world(unremembered, monkeypatch):
     with a_world(monkeypatch) as world:
         yield world
 
@@ -57,6 +62,24 @@ def test_a_write_taken_for_done_is_found_where_it_was_throttled(world, monkeypat
     times, found = interrupted(the_flow("flags_change"), world, Kind.THROTTLED)
     assert times > len(found) > 0
     assert all("is throttled" in one and "copy: missing" in one for one in found)
+
+
+def test_a_read_taken_for_nothing_there_is_found_where_it_was_throttled(unremembered, monkeypatch):
+    read_raw = DynamoDeadLetterStore.read_raw
+
+    def hopeful(self, letter):
+        try:
+            return read_raw(self, letter)
+        except StoreThrottledError:
+            return None
+
+    monkeypatch.setattr(DynamoDeadLetterStore, "read_raw", hopeful)
+    flow = the_flow("replay_messages_Neighbours")
+    with a_world(monkeypatch, flow.kind) as world:
+        times, found = interrupted(flow, world, Kind.UNREAD)
+    assert times > len(found) > 0
+    assert all("throttled as a read" in one and "(GetObject)" in one for one in found)
+    assert any("copy: missing" in one for one in found)
 
 
 def test_a_run_that_writes_without_news_is_found_where_a_request_comes_again(world, monkeypatch):

@@ -6,8 +6,8 @@ What is packed is unpacked first, so that a word that was compressed is found as
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
 from moto.s3.models import s3_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.sqs.models import sqs_backends
@@ -35,12 +35,11 @@ def everything() -> Iterator[tuple[str, str]]:
 
 
 def _items() -> Iterator[tuple[str, str]]:
-    dynamodb = boto3.client("dynamodb")
-    for table in dynamodb.list_tables()["TableNames"]:
-        for page in dynamodb.get_paginator("scan").paginate(TableName=table):
-            for item in page["Items"]:
-                place = f"table {item['pk']['S']} {item['sk']['S']}"
-                yield place, " ".join(_texts(item))
+    for backend in dynamodb_backends[DEFAULT_ACCOUNT_ID].values():
+        for table in backend.tables.values():
+            for item in table.all_items():
+                place = f"table {item.hash_key.value} {item.range_key.value}"
+                yield place, " ".join(_texts(item.to_json()["Attributes"]))
 
 
 def _texts(value: Any) -> Iterator[str]:
