@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
@@ -122,7 +123,12 @@ def _huge_body(parameters: Parameters, _call: Call, proceed: Proceed) -> Respons
 
 def _gzip_bomb(parameters: Parameters, _call: Call, proceed: Proceed) -> Response:
     response = proceed()
-    padding = b" " * (int(parameters["mebibytes"]) * _MEBIBYTE)
-    response.set_data(gzip.compress(padding + b"{}", compresslevel=9))
+    response.set_data(_blanks(int(parameters["mebibytes"])))
     response.headers["Content-Encoding"] = "gzip"
     return response
+
+
+@cache
+def _blanks(mebibytes: int) -> bytes:
+    """A small body of so many; made once, since it takes longer to make than to refuse."""
+    return gzip.compress(b" " * (mebibytes * _MEBIBYTE) + b"{}", compresslevel=9)
