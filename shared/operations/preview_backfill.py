@@ -51,7 +51,7 @@ class WindowPreview:
     """There are more than `messages`, and so than `missing`; they were not counted further."""
     seconds: int | None
     quota: int | None
-    """What fetching costs of the quota a provider counts: Gmail's units, Graph's requests."""
+    """What fetching costs of what a provider counts: Gmail's units, Graph's requests; else None."""
 
 
 def preview_backfill(

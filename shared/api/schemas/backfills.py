@@ -113,9 +113,12 @@ class WindowShown(Shown):
     more: bool
     """True where both are too low: there are more than were counted."""
     seconds: int | None
-    """How long the import would take, at the pace of the mailbox's latest one or a usual one."""
+    """How long it takes, at the latest import's pace or a usual one; null where `missing` is."""
     quota: int | None
-    """What it would cost: quota units at Gmail, requests at Outlook; null where nothing counts."""
+    """What it would cost: quota units at Gmail, requests at Outlook.
+
+    Null where nothing counts them, and where `missing` is.
+    """
 
 
 class BackfillPreview(Shown):
