@@ -94,7 +94,6 @@ def points(kind: Kind, before: Undisturbed) -> list[int]:
     as the former, and as the latter only where an invocation begins.
     """
     firsts = {before.first_effect(step) for step in before.steps}
-    reads = some_reads(before) if kind is Kind.UNREAD else set()
 
     def fits(number: int, call: Call) -> bool:
         match kind:
@@ -102,28 +101,14 @@ def points(kind: Kind, before: Undisturbed) -> list[int]:
                 return number in firsts
             case Kind.AFTER:
                 return call.is_effect
-            case Kind.LOST | Kind.THROTTLED:
+            case Kind.LOST:
                 return call.is_effect or not call.is_ours
-            case Kind.UNREAD:
-                return number in reads
+            case Kind.THROTTLED:
+                return True
             case Kind.DOUBLED:
                 return call.is_effect and call.is_ours and call.operation not in ANSWERED_ALIKE
 
     return [number for number, call in enumerate(before.calls) if fits(number, call)]
-
-
-def some_reads(before: Undisturbed) -> set[int]:
-    """Return the numbers of the reads to throttle: one of each kind in each kind of invocation.
-
-    An invocation is known by its first call, a read by its operation and what it reads. Of several
-    alike it is the first here, the second there and so on, so that all places have their turn.
-    """
-    alike: dict[tuple[str, str], list[int]] = {}
-    for number, call in enumerate(before.calls):
-        if call.is_read:
-            step = before.step_of(number)
-            alike.setdefault((before.calls[step.calls_before].name, call.name), []).append(number)
-    return {numbers[turn % len(numbers)] for turn, numbers in enumerate(alike.values())}
 
 
 def interrupted(

@@ -33,8 +33,6 @@ class Kind(StrEnum):
     """The answer was lost on the way, and the SDK sent the same request again."""
     THROTTLED = "is throttled"
     """It was not carried out, and the caller is asked to slow down."""
-    UNREAD = "is throttled as a read"
-    """The same, of what changes nothing."""
 
 
 READS = frozenset(
@@ -71,11 +69,6 @@ class Call:
     """Whether it may change something, as opposed to reading."""
     is_ours: bool
     """Whether AWS was called, as opposed to a provider."""
-
-    @property
-    def is_read(self) -> bool:
-        """Whether AWS was asked for something, as opposed to told."""
-        return self.is_ours and not self.is_effect
 
     @property
     def operation(self) -> str:
@@ -137,7 +130,7 @@ class Interrupter:
         name = f"{model.name} {_what(model, params)}".strip()
         number = self._begin(Call(name, model.name not in READS, is_ours=True))
         context["killpoint"] = self._sending_now.number = number
-        if self._is_now(Kind.THROTTLED, number) or self._is_now(Kind.UNREAD, number):
+        if self._is_now(Kind.THROTTLED, number):
             code = THROTTLE_CODES[model.service_model.service_name]
             raise ClientError({"Error": {"Code": code, "Message": ""}}, model.name)
 

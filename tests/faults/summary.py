@@ -1,7 +1,6 @@
 """The line a run ends with: how many interruptions were tried, and how many ended differently."""
 
 TRIED, DIFFERENCES = "interruptions", "differences"
-READS_TRIED, READS = "reads throttled", "reads"
 
 
 def pytest_addoption(parser) -> None:
@@ -9,7 +8,7 @@ def pytest_addoption(parser) -> None:
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    totals = dict.fromkeys((TRIED, DIFFERENCES, READS_TRIED, READS), 0)
+    totals = {TRIED: 0, DIFFERENCES: 0}
     for reports in terminalreporter.stats.values():
         for report in reports:
             if getattr(report, "when", "") == "call":
@@ -19,5 +18,4 @@ def pytest_terminal_summary(terminalreporter) -> None:
     if totals[TRIED]:
         terminalreporter.write_line(
             f"faults: {totals[TRIED]} interruptions tried, {totals[DIFFERENCES]} differences"
-            f" (of {totals[READS]} reads {totals[READS_TRIED]} were throttled, one of each kind)"
         )

@@ -76,9 +76,9 @@ def test_a_read_taken_for_nothing_there_is_found_where_it_was_throttled(unrememb
     monkeypatch.setattr(DynamoDeadLetterStore, "read_raw", hopeful)
     flow = the_flow("replay_messages_Neighbours")
     with a_world(monkeypatch, flow.kind) as world:
-        times, found = interrupted(flow, world, Kind.UNREAD)
+        times, found = interrupted(flow, world, Kind.THROTTLED)
     assert times > len(found) > 0
-    assert all("throttled as a read" in one and "(GetObject)" in one for one in found)
+    assert all("is throttled" in one and "(GetObject)" in one for one in found)
     assert any("copy: missing" in one for one in found)
 
 
