@@ -11,10 +11,13 @@ change, and then spreads all tests without a word
 import pytest
 
 STACK = "tests/e2e/"
-"""Several modules and one stack: on one worker, which waits for it while the others compute."""
+"""On a worker that has a stack and mostly waits for it, while others compute."""
+KILLED = "tests/e2e/test_main_job.py"
+"""It waits minutes for what a killed stack had in hand: it has a stack of its own."""
 FLOWS = "tests/faults/test_every_flow_survives.py"
 """Minutes of one core, and nothing shared but by a flow's own tests: flow by flow."""
 FIRST = (
+    KILLED,
     STACK,
     FLOWS,
     "tests/faults/test_scale.py",
@@ -31,7 +34,7 @@ FIRST = (
 def piece_of(nodeid: str) -> str:
     """Return the name of what one worker runs in one go."""
     module, _, test = nodeid.partition("::")
-    if module.startswith(STACK):
+    if module.startswith(STACK) and module != KILLED:
         return STACK
     if module == FLOWS:
         flow = test.partition("[")[2].rstrip("]").partition("-")[0]
