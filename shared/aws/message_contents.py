@@ -148,8 +148,11 @@ class MessageContents:
         if unnamed:
             self._name(key, unnamed)
         received = int(before["r"]["N"]) if "r" in before else received
-        indexed = [one for one in wanted if one in named or one in unnamed]
-        return Written(new.copy, from_microseconds(received), indexed)
+        indexed = {one for one in wanted if one in named or one in unnamed}
+        if "z" in before and "d" in before:
+            # Who claimed it and died may have taken index entries already, whoever's they were.
+            indexed |= named
+        return Written(new.copy, from_microseconds(received), sorted(indexed))
 
     def _name(self, key: Key, unnamed: Sequence[Address]) -> None:
         """Have the item say under which addresses its content does not name it is found.

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 COPIES_IN_PAGE = 2_000
 """Of each two lists of objects are read: some seconds for all of them."""
 _IN_BATCH = 25
+_CLAIMED = SETTLE_SECONDS * 1_000_000
+"""How long (µs) a claim keeps everybody from writing the message again."""
 _NOBODY: frozenset[str] = frozenset()
 
 
@@ -158,14 +160,15 @@ class MessageErasure:
 
         Return those that changed meanwhile, of which everything is left for the next look.
         """
-        until = microseconds(now) + SETTLE_SECONDS * 1_000_000
+        until = microseconds(now) + _CLAIMED
         held = side_by_side(self.workers, lambda one: self._claim(one, until), doomed)
         changed = {one.id for one, is_ours in zip(doomed, held, strict=True) if not is_ours}
         going = [one for one in doomed if one.goes_whole and one.id not in changed]
         self._tell_writers(going, until)
         self.objects.delete([key for one in going for key in one.objects])
         self.delete_items(key for one in going for key in self._keys_of(one) if key not in found_by)
-        side_by_side(self.workers, lambda one: self._empty(one, until), going)
+        emptied = side_by_side(self.workers, lambda one: self._empty(one, until), going)
+        changed |= {one.id for one, is_ours in zip(going, emptied, strict=True) if not is_ours}
         return frozenset(changed)
 
     def _claim(self, one: Doomed, until: int) -> bool:
@@ -214,10 +217,17 @@ class MessageErasure:
             mailbox_id, _, name = ref.partition("/")
             yield copy_key(self.tenant_id, MailboxId(mailbox_id), ProviderMessageId(name))
 
-    def _empty(self, one: Doomed, until: int) -> None:
-        values = {":z": {"N": str(until)}, ":e": {"N": str(until // 1_000_000 + 1)}}
-        # Another worker may have emptied it, and the message have come again since.
-        self._update(one, "SET expires_at = :e REMOVE d, r, o, c, a", "z = :z", values)
+    def _empty(self, one: Doomed, until: int) -> bool:
+        """Empty it, also where another erasure has claimed it since; return whether that held.
+
+        Two that meet at a message delete what the other has found it by. So whoever comes to its
+        end empties it, and leaves it to no other, who may have died.
+        """
+        # Another worker may have emptied it, and the message have come again since: its claim is
+        # gone then, or is of one made after this one was over.
+        over = until + _CLAIMED
+        values = {":over": {"N": str(over)}, ":e": {"N": str(over // 1_000_000 + 1)}}
+        return self._update(one, "SET expires_at = :e REMOVE d, r, o, c, a", "z < :over", values)
 
     def _update(self, one: Doomed, update: str, condition: str, values: Raw) -> bool:
         key = message_key(self.tenant_id, one.id)

@@ -11,7 +11,7 @@ from shared.aws.message_erasure import MessageErasure
 from shared.aws.table import Table
 from shared.domain.erasure import SETTLE_SECONDS, Erased, KeepsOut
 from shared.domain.errors import StoreThrottledError
-from shared.domain.ids import Address, FolderId, RunId, UserId
+from shared.domain.ids import Address, ErasureId, FolderId, RunId, UserId
 from shared.domain.lease import Fence
 from shared.domain.message import Body, Participant, ParticipantRole, StoredAttachment, copy_ref
 from shared.ports.stores import SyncOutcome
@@ -570,6 +570,83 @@ def test_an_eraser_that_died_keeps_a_message_from_nobody_for_long(aws, monkeypat
     assert erased_all(aws, a_person(EVE)).messages == 1
     assert found(aws) == found(aws, EVE) == set()
     assert not aws.messages.live_ids(TENANT, OTHER_BOX)
+
+
+def meeting(monkeypatch, meanwhile):
+    """Have this happen once the next eraser has claimed its messages, before anything goes."""
+    tell = MessageErasure._tell_writers
+
+    def claimed(self, going, until):
+        monkeypatch.setattr(MessageErasure, "_tell_writers", tell)
+        meanwhile()
+        tell(self, going, until)
+
+    monkeypatch.setattr(MessageErasure, "_tell_writers", claimed)
+
+
+@pytest.mark.parametrize("dies_at", ["_tell_writers", "delete_items", "_empty"])
+@pytest.mark.parametrize("seconds", [-1, 0, 1])
+@pytest.mark.parametrize("whose", ["mailbox", "person"])
+def test_of_two_erasures_that_meet_one_may_die(aws, monkeypatch, whose, seconds, dies_at):
+    """Each deletes what the other finds the message by, and the other's claim is the last."""
+    record = connected(aws.mailboxes)
+    save(aws, record, with_eve(a_new_copy("1", body=Body(LARGE, None))))
+    other = a_person(ADA, id=ErasureId("01OTHER"))
+    if whose == "mailbox":
+        other = an_erasure()
+        aws.mailboxes.disconnect(TENANT, BOX, identity_of(record.mailbox))
+        aws.erasures.begin_mailbox(other, stands(aws.mailboxes, record.mailbox))
+    page, others = aws.eraser.next_page(a_person(EVE)), aws.eraser.next_page(other)
+
+    def meanwhile():
+        with monkeypatch.context() as patched:
+            patched.setattr(MessageErasure, dies_at, dying)
+            with pytest.raises(DiedError):
+                aws.eraser.erase(other, others, now=later(seconds))
+
+    meeting(monkeypatch, meanwhile)
+    aws.eraser.erase(a_person(EVE), page, now=NOW)
+    erased_all(aws, a_person(EVE))
+    erased_all(aws, other)
+    assert objects_of(aws) == []
+    assert EVE not in repr(aws.items())
+    assert not any("d" in item for item in aws.items() if item["sk"]["S"].startswith("message#"))
+    kept = [item for item in aws.items() if "z" in item]
+    assert all(int(item["expires_at"]["N"]) * 1_000_000 > int(item["z"]["N"]) for item in kept)
+
+
+def test_who_is_too_late_to_empty_a_message_leaves_what_it_is_found_by(aws, monkeypatch):
+    """Another erasure emptied it, and the mail has come again since."""
+    record = connected(aws.mailboxes)
+    new = with_eve(a_new_copy("1"))
+    save(aws, record, new)
+    page = aws.eraser.next_page(a_person(EVE))
+
+    def meanwhile():
+        erased_all(aws, a_person(ADA))
+        save(written_at(aws, SETTLE_SECONDS + 1), record, new)
+
+    meeting(monkeypatch, meanwhile)
+    aws.eraser.erase(a_person(EVE), page, now=NOW)
+    assert found(aws, EVE) == seen(aws, new.message.id) == {new.message.id}
+    assert erased_all(aws, a_person(EVE)).messages == 1
+    assert found(aws, EVE) == seen(aws, new.message.id) == set()
+
+
+def test_what_an_eraser_left_half_erased_is_found_by_all_its_addresses_again(aws, monkeypatch):
+    """It died when the index entries were gone, and another mailbox's copy names fewer."""
+    record, theirs = connected(aws.mailboxes), other_box(aws)
+    (both,) = save(aws, record, with_eve(a_new_copy("1", mail="both")))
+    with monkeypatch.context() as patched:
+        patched.setattr(MessageErasure, "_empty", dying)
+        with pytest.raises(DiedError):
+            erase_box(aws, record)
+    late = a_new_copy("9", mailbox_id=OTHER_BOX, mail="both")
+    save(written_at(aws, SETTLE_SECONDS + 1), theirs, late)
+    erased_all(aws, an_erasure())
+    assert found(aws) == found(aws, EVE) == {both}
+    erased_all(aws, a_person(EVE))
+    assert seen(aws, both) == found(aws) == set()
 
 
 def test_a_page_has_no_more_copies_than_can_be_looked_through_in_time(aws, monkeypatch):
