@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 from shared.domain.ids import Address
 
@@ -11,7 +12,11 @@ MAX_ADDRESS_LENGTH = 320
 
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>,;:\\\"\s]")
 _WRITTEN_LOCAL = re.compile(r"[^\x00-\x20\x7f<>,;:\\\"\s@]*")
-_WRITTEN_DOMAIN = re.compile(r"[a-zA-Z0-9._\x80-\U0010ffff-]*")
+_WRITTEN_DOMAINS = (
+    re.compile(r"(?:[a-zA-Z0-9\x80-\U0010ffff-]|\.(?=[a-zA-Z0-9\x80-\U0010ffff]))*"),
+    re.compile(r"[a-zA-Z0-9._\x80-\U0010ffff-]*"),
+)
+"""The shortest and the longest: in eve@example.org_ italics end, and some hosts are called a_b."""
 _BEFORE_LOCAL = re.compile(r"(?<![a-zA-Z0-9._+\x80-\U0010ffff-])")
 """Where an address may begin in what stands before its `@`: eve@ is not in steve@, but in 'eve@."""
 
@@ -76,12 +81,12 @@ class WrittenAddresses:
 
 
 def _around(text: bytes, at: int) -> Iterator[Address]:
-    """Yield what may be the address whose `@` is there: where it begins is not always plain."""
+    """Yield what may be the address whose `@` is there: its ends are not always plain."""
     before = text[max(at - MAX_ADDRESS_LENGTH, 0) : at].decode("utf-8", "replace")
     after = text[at + 1 : at + 1 + MAX_ADDRESS_LENGTH].decode("utf-8", "replace")
     local = _matched(_WRITTEN_LOCAL, before[::-1])[::-1]
-    domain = _matched(_WRITTEN_DOMAIN, after)
-    for begin in _BEFORE_LOCAL.finditer(local):
+    domains = {_matched(pattern, after) for pattern in _WRITTEN_DOMAINS}
+    for begin, domain in product(_BEFORE_LOCAL.finditer(local), domains):
         address = canonical_address(f"{local[begin.start() :]}@{domain}")
         if address is not None:
             yield address

@@ -9,6 +9,7 @@ import pytest
 from shared.aws.copies import CopyItems
 from shared.aws.message_erasure import MessageErasure
 from shared.aws.table import Table
+from shared.domain.addresses import WrittenAddresses
 from shared.domain.erasure import SETTLE_SECONDS, Erased, KeepsOut
 from shared.domain.errors import StoreThrottledError
 from shared.domain.ids import Address, ErasureId, FolderId, RunId, UserId
@@ -428,6 +429,29 @@ def test_a_strangers_stays_wherever_it_is_cut_in_reading(stores, box, stranger, 
     letter = give_up(stores, box, "1", raw)
     assert erased_all(stores, a_person(EVE)).raw_messages == 0
     assert stores.letters.read_raw(letter) == raw
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"write to _eve@example.org_",
+        b"to eve@example.org_ or",
+        b"eve@example.org_x",
+        b"eve@example.org__",
+        b"eve@example.org...and",
+        b"eve@example.org.-",
+        b"eve@example.org-",
+        b"eve@example.org.uk",
+        b"eve@example.organic_",
+    ],
+)
+def test_what_is_erased_of_a_person_is_what_is_kept_out(stores, box, raw):
+    """Or it would be stored again, found, and erased, for ever; or not found where it is stored."""
+    letter = give_up(stores, box, "1", raw)
+    erased_all(stores, a_person(EVE))
+    reader = WrittenAddresses()
+    is_kept_out = EVE in reader.feed(raw) | reader.end()
+    assert (stores.letters.read_raw(letter) is None) is is_kept_out
 
 
 # ---- counted once, whatever happens between ----

@@ -78,6 +78,13 @@ def written_in(text, *cuts):
         (b"a@b@c.example", {"a@b", "b@c.example"}),
         (b"x" * 999 + b"@example.com", set()),
         (b"x" * 999 + b"/kim@example.com", {"kim@example.com"}),
+        (b"_kim@example.com_", {"_kim@example.com", "_kim@example.com_"}),
+        (
+            b"'kim@example.com_x",
+            {"'kim@example.com", "'kim@example.com_x", "kim@example.com", "kim@example.com_x"},
+        ),
+        (b"kim@a_b.example", {"kim@a", "kim@a_b.example"}),
+        (b"kim@example.com...and", {"kim@example.com"}),
         (b"\xff\xfe <kim@example.com>\xff", {"kim@example.com"}),
     ],
 )
