@@ -19,7 +19,8 @@ from shared.aws.message_items import (
     folders_value,
 )
 from shared.aws.table import MOST_IN_TRANSACTION, Raw, Table, raw_key
-from shared.aws.tables import Key, copy_key, copy_sk, mailbox_pk, state_key, unescape
+from shared.aws.tables import copy_key, copy_sk, mailbox_pk, state_key, unescape
+from shared.aws.tables_of_erasures import Note
 from shared.domain.errors import StoreThrottledError
 from shared.domain.ids import FolderId, MailboxId, ProviderMessageId, TenantId
 from shared.domain.lease import Fence
@@ -41,12 +42,13 @@ class CopyItems:
     table: Table
 
     def add(
-        self, fence: Fence, copies: Iterable[Copy], *, note: Key
+        self, fence: Fence, copies: Iterable[Copy], *, note: Note
     ) -> frozenset[ProviderMessageId]:
         """Add copies, reviving removed ones; return the ids that had no live copy before.
 
         `note`: by which who erases one of their messages tells that its content is going. Raises
-        `StoreThrottledError` then: it is to be written again once that is over.
+        `StoreThrottledError` then: it is to be written again once that is over. So it does where
+        another worker of the mailbox has noted the same messages since, or taken the note away.
         """
         wanted = {copy.provider_message_id: copy for copy in copies}
         additions = {name: self._addition(fence.tenant_id, copy) for name, copy in wanted.items()}
@@ -162,7 +164,7 @@ class CopyItems:
         return frozenset(name_of_copy(raw["sk"]["S"]) for raw in found if "x" not in raw)
 
     def _write(
-        self, fence: Fence, writes: Writes, note: Key | None = None
+        self, fence: Fence, writes: Writes, note: Note | None = None
     ) -> frozenset[ProviderMessageId]:
         """Write in transactions that check the fence; return the ids whose condition failed."""
         state = state_key(fence.tenant_id, fence.mailbox_id)
@@ -177,7 +179,7 @@ class CopyItems:
                 if 0 in failed:
                     raise stale("fence")
                 if note and 1 in failed:
-                    raise StoreThrottledError(cause="a message of these was erased meanwhile")
+                    raise self._refused(note)
                 if not failed:
                     break
                 first = len(checks)
@@ -185,14 +187,20 @@ class CopyItems:
                 left = [name for at, name in enumerate(left, first) if at not in failed]
         return frozenset(refused)
 
-    def _unclaimed(self, note: Key) -> "TransactWriteItemTypeDef":
+    def _unclaimed(self, note: Note) -> "TransactWriteItemTypeDef":
         return {
             "ConditionCheck": {
                 "TableName": self.table.name,
-                "Key": raw_key(note),
-                "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(z)",
+                "Key": raw_key(note.key),
+                "ConditionExpression": "w = :w AND attribute_not_exists(z)",
+                "ExpressionAttributeValues": {":w": {"B": note.writer}},
             }
         }
+
+    def _refused(self, note: Note) -> StoreThrottledError:
+        if "z" in (self.table.get_raw(note.key) or {}):
+            return StoreThrottledError(cause="a message of these was erased meanwhile")
+        return StoreThrottledError(cause="another worker of this mailbox is storing these messages")
 
     def _addition(self, tenant_id: TenantId, copy: Copy) -> "TransactWriteItemTypeDef":
         return {

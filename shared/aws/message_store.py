@@ -5,8 +5,8 @@
    large), side by side
 3. its index entries: keys alone, in batches
 4. its copies: in transactions that also check the fence, so that a worker that was overtaken shows
-   nothing, and that no message of the note has been claimed by who erases it: then what was written
-   in step 2 is gone. A message is shown only where a copy of it exists
+   nothing, and that the note is still its own and no message of it has been claimed by who erases
+   it: then what was written in step 2 is gone. A message is shown only where a copy of it exists
 5. the note goes: by it alone what a worker that died left half written can be found
 
 The index entry bears the time the message was first received at, read back in step 2, so that a
@@ -44,7 +44,7 @@ from shared.aws.tables import (
     thread_pk,
     unescape,
 )
-from shared.aws.tables_of_erasures import writing_key, writing_note
+from shared.aws.tables_of_erasures import new_note, writing_note
 from shared.domain.erasure import KeptOut
 from shared.domain.ids import (
     Address,
@@ -83,18 +83,14 @@ class DynamoMessageStore:
         if not new:
             return frozenset()
         require(self.table, fence)
-        note = self._note(fence, [item.message.id for item in new])
+        ids = [item.message.id for item in new]
+        note = new_note(fence.tenant_id, fence.mailbox_id, ids)
+        self.table.write_many([{"PutRequest": {"Item": writing_note(note, ids, self._now())}}])
         contents = MessageContents(self.table, self._bodies, self._writers, self._now)
-        written = contents.write(fence.tenant_id, new, note=note)
+        written = contents.write(fence.tenant_id, new, note=note.key)
         added = self._copies.add(fence, [one.copy for one in written], note=note)
-        self.table.write_many([{"DeleteRequest": {"Key": raw_key(note)}}])
+        self.table.write_many([{"DeleteRequest": {"Key": raw_key(note.key)}}])
         return added
-
-    def _note(self, fence: Fence, ids: Sequence[MessageId]) -> Key:
-        key = writing_key(fence.tenant_id, fence.mailbox_id, ids)
-        note = writing_note(key, ids, self._now())
-        self.table.write_many([{"PutRequest": {"Item": note}}])
-        return key
 
     def _now(self) -> int:
         return int(self.seconds_now() * 1_000_000)

@@ -13,13 +13,17 @@ before anything of the message goes, and outlives whoever erases. The table's ti
 item away.
 
 A note of what is about to be written (`i`) says when it was left (`t`, µs). `z` in it says that one
-of its messages has been claimed by who erases it: no copy is added beside such a note.
+of its messages has been claimed by who erases it: no copy is added beside such a note. Two workers
+of a mailbox that write the same messages share a key, so a note also says whose it is (`w`): who
+put it last adds copies, and the other, whose note may have been marked, does not.
 """
 
 import base64
 import hashlib
+import secrets
 from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 from pynamodb.attributes import (
     BinaryAttribute,
@@ -36,6 +40,7 @@ from shared.domain.ids import ErasureId, MailboxId, MessageId, TenantId
 ERASURE_PREFIX = "erasure#"
 WRITING_PREFIX = "writing#"
 _ID_BYTES = 30
+_WRITER_BYTES = 8
 
 
 def erasures_pk(tenant_id: TenantId) -> str:
@@ -64,9 +69,22 @@ def writing_key(tenant_id: TenantId, mailbox_id: MailboxId, ids: Iterable[Messag
     return Key(mailbox_pk(tenant_id, mailbox_id), WRITING_PREFIX + digest)
 
 
-def writing_note(key: Key, ids: Iterable[MessageId], now: int) -> Raw:
+class Note(NamedTuple):
+    """What a worker is about to write is noted there; `writer` tells it from another's."""
+
+    key: Key
+    writer: bytes
+
+
+def new_note(tenant_id: TenantId, mailbox_id: MailboxId, ids: Iterable[MessageId]) -> Note:
+    """Return a note of these messages, as nobody else has one."""
+    return Note(writing_key(tenant_id, mailbox_id, ids), secrets.token_bytes(_WRITER_BYTES))
+
+
+def writing_note(note: Note, ids: Iterable[MessageId], now: int) -> Raw:
     """Return the item of a note left now (µs)."""
-    return {**raw_key(key), "i": {"B": packed_ids(ids)}, "t": {"N": str(now)}}
+    parts: Raw = {"i": {"B": packed_ids(ids)}, "t": {"N": str(now)}, "w": {"B": note.writer}}
+    return {**raw_key(note.key), **parts}
 
 
 def is_noted_before(raw: Raw, at: datetime) -> bool:

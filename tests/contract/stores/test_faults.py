@@ -1,10 +1,12 @@
 """What is left when AWS is busy, conflicts, loses an answer, or we die between two writes."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
+from shared.aws.copies import CopyItems
 from shared.domain.backfill import BackfillKind, BackfillState
 from shared.domain.errors import (
     ConflictError,
@@ -414,6 +416,34 @@ def test_a_body_that_cannot_be_read_now_is_not_shown_as_empty(aws):
         aws.clients.s3.delete_object(Bucket=BUCKET, Key=one["Key"])
     with pytest.raises(StoreThrottledError):
         aws.messages.get_body(TENANT, message_id)
+
+
+@pytest.mark.parametrize("first_ends", [False, True])
+def test_of_two_workers_of_a_mailbox_that_store_the_same_one_is_told_to_try_later(
+    aws, monkeypatch, first_ends
+):
+    """Nobody erases anything; it is the note of the other that is gone, or is not its own."""
+    record = connected(aws.mailboxes)
+    fence = Fence(TENANT, record.mailbox.id, record.mailbox.generation)
+    add = CopyItems.add
+
+    def dying(*_args, **_kwargs):
+        raise KilledError
+
+    def meanwhile(self, *args, **kwargs):
+        with monkeypatch.context() as patched:
+            patched.setattr(CopyItems, "add", add if first_ends else dying)
+            with suppress(KilledError):
+                aws.messages.save(fence, [a_new_copy("1")])
+        return add(self, *args, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CopyItems, "add", meanwhile)
+        with pytest.raises(StoreThrottledError, match="another worker of this mailbox"):
+            aws.messages.save(fence, [a_new_copy("1")])
+    added = aws.messages.save(fence, [a_new_copy("1")])
+    assert added == (frozenset() if first_ends else {name("1")})
+    assert not [item for item in aws.items() if item["sk"]["S"].startswith("writing#")]
 
 
 def test_a_reconnect_met_half_way_is_read_again(aws, monkeypatch):

@@ -577,6 +577,31 @@ def test_who_is_about_to_show_a_message_that_is_erased_meanwhile_shows_none(aws,
     assert aws.messages.live_ids(TENANT, OTHER_BOX) == {name("9")}
 
 
+@pytest.mark.parametrize("first_ends", [False, True])
+def test_a_worker_shows_nothing_by_the_note_of_another(aws, monkeypatch, first_ends):
+    """Three of one mailbox write the same: one may be done, and the last notes after the claim."""
+    theirs = other_box(aws)
+    save(aws, connected(aws.mailboxes), with_eve(a_new_copy("1", mail="both")))
+    late = a_new_copy("9", mailbox_id=OTHER_BOX, mail="both")
+    early, add = written_at(aws, 0), CopyItems.add
+
+    def meanwhile(self, *args, **kwargs):
+        monkeypatch.setattr(CopyItems, "add", add)
+        if first_ends:
+            save(early, theirs, late)
+        page = aws.eraser.next_page(a_person(EVE))
+        aws.eraser.erase(a_person(EVE), page, now=NOW)
+        with pytest.raises(StoreThrottledError):
+            save(early, theirs, late)
+        return add(self, *args, **kwargs)
+
+    monkeypatch.setattr(CopyItems, "add", meanwhile)
+    with pytest.raises(StoreThrottledError):
+        save(early, theirs, late)
+    erased_all(aws, a_person(EVE))
+    assert not aws.messages.live_ids(TENANT, OTHER_BOX), "else nothing would store it again"
+
+
 def test_an_eraser_that_died_keeps_a_message_from_nobody_for_long(aws, monkeypatch):
     theirs = other_box(aws)
     save(aws, connected(aws.mailboxes), with_eve(a_new_copy("1", mail="both")))
