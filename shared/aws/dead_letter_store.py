@@ -2,7 +2,9 @@
 
 The item is there before the object: a worker that dies of the raw message leaves its letter behind.
 Only a letter that says so has a raw message. Removing goes the other way round, so that whoever
-dies between the two leaves a letter that is removed again, and no object that nobody knows of.
+dies between the two leaves a letter that is removed again, and no object that nobody knows of. The
+fence is checked before either: only who dies or is overtaken between the two leaves a letter whose
+raw message is gone, of a message that is stored or not to be kept.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,8 +19,9 @@ from pynamodb.expressions.update import Action
 from shared.aws.attachment_store import S3AttachmentStore
 from shared.aws.clients import Clients, clients_of_process
 from shared.aws.errors import is_hidden, is_missing, our_errors
-from shared.aws.fences import stale, still_holds
+from shared.aws.fences import require, stale, still_holds
 from shared.aws.state_changes import set_or_remove
+from shared.aws.stored_objects import StoredObjects
 from shared.aws.table import MOST_IN_TRANSACTION, Table
 from shared.aws.tables import MAILBOX_DATE_INDEX, Key, mailbox_pk, state_key
 from shared.aws.tables_of_dead_letters import (
@@ -75,7 +78,7 @@ class DynamoDeadLetterStore:
             set_or_remove(DeadLetterItem.raw_missing, missing),
         ]
         if not self._fenced(fence, key, actions, only_if_there=True):
-            self._drop_raw(fence, letter_id)
+            self._drop_raws(fence, [letter_id])
 
     def get_letter(
         self, tenant_id: TenantId, mailbox_id: MailboxId, letter_id: LetterId
@@ -133,20 +136,22 @@ class DynamoDeadLetterStore:
             )
 
     def remove_letters(self, fence: Fence, letter_ids: Sequence[LetterId]) -> None:
-        """Delete the objects, then the items beside a check of the fence."""
+        """Check the fence, delete the objects, then the items beside another check of the fence."""
         check = self.table.check_operation(
             state_key(fence.tenant_id, fence.mailbox_id), still_holds(fence)
         )
         for start in range(0, len(letter_ids), MOST_IN_TRANSACTION - 1):
             batch = letter_ids[start : start + MOST_IN_TRANSACTION - 1]
             found = self.get_letters(fence.tenant_id, fence.mailbox_id, batch)
-            for letter in found.values():
-                # Also where the letter says of none: who kept it may have died before saying so.
-                if letter.kind is LetterKind.MESSAGE:
-                    self._drop_raw(fence, letter.id)
+            if not found:
+                continue
+            # Whoever was overtaken leaves letters as they are, with what is kept of them.
+            require(self.table, fence)
+            # Also where a letter says of none: who kept it may have died before saying so.
+            messages = [one.id for one in found.values() if one.kind is LetterKind.MESSAGE]
+            self._drop_raws(fence, messages)
             keys = [letter_key(fence.tenant_id, fence.mailbox_id, one) for one in found]
-            deletions = [self.table.delete_operation(key) for key in keys]
-            if deletions and self.table.transact([check, *deletions]):
+            if self.table.transact([check, *map(self.table.delete_operation, keys)]):
                 raise stale("fence")
 
     # ---- raw messages ----
@@ -205,10 +210,9 @@ class DynamoDeadLetterStore:
                 ExpiresIn=seconds,
             )
 
-    def _drop_raw(self, fence: Fence, letter_id: LetterId) -> None:
-        key = raw_object_key(fence.tenant_id, fence.mailbox_id, letter_id)
-        with our_errors():
-            self.clients.s3.delete_object(Bucket=self.bucket, Key=key)
+    def _drop_raws(self, fence: Fence, letter_ids: Sequence[LetterId]) -> None:
+        keys = [raw_object_key(fence.tenant_id, fence.mailbox_id, one) for one in letter_ids]
+        StoredObjects(self.bucket, self.clients).delete(keys)
 
     def _fenced(
         self, fence: Fence, key: Key, actions: Sequence[Action], *, only_if_there: bool = False

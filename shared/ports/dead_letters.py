@@ -93,5 +93,8 @@ class DeadLetterStore(Protocol):
         ...
 
     def remove_letters(self, fence: Fence, letter_ids: Sequence[LetterId]) -> None:
-        """Delete letters, what is kept of them first; those that are gone are no error. Fenced."""
+        """Delete letters, what is kept of them first; those that are gone are no error.
+
+        Fenced: nothing goes of what a worker removes that was overtaken before.
+        """
         ...

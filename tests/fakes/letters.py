@@ -122,8 +122,8 @@ class InMemoryDeadLetterStore:
             if any(one in stored for one in letter_ids):
                 self.world.check(fence)
             for one in letter_ids:
-                self.world.raw_messages.pop((fence.tenant_id, fence.mailbox_id, one), None)
-                stored.pop(one, None)
+                if stored.pop(one, None) is not None:
+                    self.world.raw_messages.pop((fence.tenant_id, fence.mailbox_id, one), None)
 
     def _letters(self, tenant_id: TenantId, mailbox_id: MailboxId) -> dict[LetterId, DeadLetter]:
         # Asking after letters leaves no trace of who was asked after.

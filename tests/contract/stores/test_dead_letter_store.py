@@ -7,7 +7,12 @@ import pytest
 
 from shared.aws.attachment_store import PART_BYTES
 from shared.domain.dead_letter import LetterKind, message_letter_id, work_letter_id
-from shared.domain.errors import ConflictError, ErrorCode, UnreadableMessageError
+from shared.domain.errors import (
+    ConflictError,
+    ErrorCode,
+    StoreThrottledError,
+    UnreadableMessageError,
+)
 from shared.domain.ids import BackfillId, RunId
 from shared.domain.lease import Fence
 from shared.ports.dead_letters import LetterPlace
@@ -116,6 +121,7 @@ def test_letters_are_no_mail(stores, fence):
 
 def test_a_worker_that_was_overtaken_notes_and_removes_nothing(stores, fence):
     letter = stores.letters.note(fence, a_letter())
+    stores.letters.keep_raw(TENANT, BOX, letter.id, iter([b"abc"]), limit=9)
     mailbox = stores.mailboxes.get(TENANT, BOX).mailbox
     stores.mailboxes.disconnect(TENANT, BOX, identity_of(mailbox))
     for late in (
@@ -127,6 +133,7 @@ def test_a_worker_that_was_overtaken_notes_and_removes_nothing(stores, fence):
             late()
         assert caught.value.code is ErrorCode.STALE_WRITE
     assert list(stores.letters.all_letters(TENANT, BOX)) == [letter]
+    assert stores.letters.read_raw(replace(letter, raw_size=3)) == b"abc"
 
 
 def test_a_removed_letter_is_gone_with_what_was_kept_of_it(stores, fence):
@@ -159,6 +166,31 @@ def test_what_is_kept_while_a_replay_takes_the_letter_away_goes_after_it(stores,
     stores.letters.note_raw(fence, letter.id, size=3, missing=None)
     assert stores.letters.read_raw(replace(letter, raw_size=3)) is None
     assert list(stores.letters.all_letters(TENANT, BOX)) == []
+
+
+def test_raw_messages_are_deleted_many_at_once(aws):
+    fence = Fence(TENANT, BOX, connected(aws.mailboxes).mailbox.generation)
+    letters = [aws.letters.note(fence, a_letter(str(n))).id for n in range(100)]
+    for letter_id in letters:
+        aws.letters.keep_raw(TENANT, BOX, letter_id, iter([b"abc"]), limit=3)
+    asked = []
+    aws.clients.s3.meta.events.register(
+        "before-call.s3", lambda model, **_: asked.append(model.name)
+    )
+    aws.letters.remove_letters(fence, letters)
+    assert asked == ["DeleteObjects"] * 2
+    assert "Contents" not in aws.clients.s3.list_objects_v2(Bucket=BUCKET)
+
+
+def test_a_letter_stays_as_long_as_its_raw_message_could_not_be_deleted(aws, monkeypatch):
+    fence = Fence(TENANT, BOX, connected(aws.mailboxes).mailbox.generation)
+    letter = aws.letters.note(fence, a_letter())
+    refusal = {"Errors": [{"Key": letter.id, "Code": "InternalError"}]}
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(aws.clients.s3, "delete_objects", lambda **_: refusal)
+        with pytest.raises(StoreThrottledError, match="InternalError"):
+            aws.letters.remove_letters(fence, [letter.id])
+    assert list(aws.letters.all_letters(TENANT, BOX)) == [letter]
 
 
 @pytest.mark.parametrize("content", [b"", b"abc", b"xyz" * PART_BYTES])
