@@ -127,13 +127,18 @@ class DynamoDeadLetterStore:
     def note_replay(
         self, letters: Sequence[DeadLetter], *, at: datetime, replay_id: BackfillId
     ) -> None:
-        """Write it to each that is still there."""
-        for letter in letters:
-            self.table.update(
-                letter_key(letter.tenant_id, letter.mailbox_id, letter.id),
-                [DeadLetterItem.replay_id.set(replay_id), DeadLetterItem.replayed_at.set(at)],
-                DeadLetterItem.letter_id.exists(),
-            )
+        """Write it to a hundred at once, and again without those that are gone."""
+        actions = [DeadLetterItem.replay_id.set(replay_id), DeadLetterItem.replayed_at.set(at)]
+        is_there = DeadLetterItem.letter_id.exists()
+        for start in range(0, len(letters), MOST_IN_TRANSACTION):
+            updates = [
+                self.table.update_operation(
+                    letter_key(letter.tenant_id, letter.mailbox_id, letter.id), actions, is_there
+                )
+                for letter in letters[start : start + MOST_IN_TRANSACTION]
+            ]
+            while updates and (gone := self.table.transact(updates)):
+                updates = [one for place, one in enumerate(updates) if place not in gone]
 
     def remove_letters(self, fence: Fence, letter_ids: Sequence[LetterId]) -> None:
         """Check the fence, delete the objects, then the items beside another check of the fence."""

@@ -4,6 +4,9 @@ Messages are read again by a backfill of their own, beside whatever goes on: it 
 every chunk (lease, strikes, fence, ledger, sweeper), and `replayed_chunk` decides what becomes of a
 letter then. Work is sent to its queue again and its letter goes after that: whoever dies between
 the two leaves a letter that can be replayed once more, and work that fails again leaves it anew.
+
+A replay has its id from its letters and the replay each of them had before: whoever asks twice, or
+again because the answer was lost, finds the first under it.
 """
 
 from collections.abc import Sequence
@@ -12,7 +15,14 @@ from dataclasses import dataclass
 from shared.domain.backfill import OPEN, BackfillKind, BackfillState
 from shared.domain.dead_letter import DeadLetter, LetterKind
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
-from shared.domain.ids import BackfillId, FolderId, LetterId, MailboxId, ProviderMessageId, new_ulid
+from shared.domain.ids import (
+    BackfillId,
+    FolderId,
+    LetterId,
+    MailboxId,
+    ProviderMessageId,
+    named_ulid,
+)
 from shared.domain.lease import Fence
 from shared.domain.mailbox import Mailbox, MailboxStatus
 from shared.domain.permissions import require_change
@@ -141,27 +151,40 @@ def _require_active(mailbox: Mailbox) -> None:
 def _replay_messages(mailbox: Mailbox, letters: Sequence[DeadLetter], ports: ReplayPorts) -> Replay:
     at_work = _at_work(letters, ports.backfills)
     under_way = [letter for letter in letters if letter.replay_id in at_work]
+    waiting = [letter for letter in letters if letter.replay_id not in at_work]
     by_folder: dict[FolderId, list[ProviderMessageId]] = {}
-    for letter in letters:
+    for letter in waiting:
         folder_id, name = letter.folder_id, letter.provider_message_id
-        if folder_id is not None and name is not None and letter.replay_id not in at_work:
+        if folder_id is not None and name is not None:
             by_folder.setdefault(folder_id, []).append(name)
     if not by_folder:
         replay_id = under_way[-1].replay_id if under_way else None
         return Replay(tuple(letter.id for letter in under_way), replay_id)
-    now = ports.clock.now()
     backfill, names = bring_in(
         mailbox,
-        BackfillId(new_ulid(now)),
+        _replay_id(mailbox, waiting),
         BackfillKind.REPLAY,
         by_folder,
         backfills=ports.backfills,
         queues=ports.queues,
-        now=now,
+        now=ports.clock.now(),
     )
-    fresh = [letter for letter in letters if letter.provider_message_id in names]
+    fresh = [letter for letter in waiting if letter.provider_message_id in names]
     ports.letters.note_replay(fresh, at=backfill.created_at, replay_id=backfill.id)
+    if backfill.state not in OPEN:
+        # Whoever began it could not say so here, and it is over: what it left is for another.
+        ids = [letter.id for letter in letters]
+        left = ports.letters.get_letters(mailbox.tenant_id, mailbox.id, ids)
+        return _replay_messages(mailbox, [left[one] for one in ids if one in left], ports)
     return Replay(tuple(letter.id for letter in (*under_way, *fresh)), backfill.id)
+
+
+def _replay_id(mailbox: Mailbox, letters: Sequence[DeadLetter]) -> BackfillId:
+    # Nothing of a letter that reading it once more changes.
+    at = max(letter.replayed_at or letter.first_seen_at for letter in letters)
+    named = [(letter.id, letter.folder_id, letter.replay_id) for letter in letters]
+    place = (mailbox.tenant_id, mailbox.id, mailbox.generation)
+    return BackfillId(named_ulid(at, repr((place, named))))
 
 
 def _at_work(letters: Sequence[DeadLetter], backfills: BackfillStore) -> set[BackfillId]:

@@ -36,7 +36,7 @@ class BackfillStore(Protocol):
         ...
 
     def list_backfills(self, tenant_id: TenantId, mailbox_id: MailboxId) -> list[Backfill]:
-        """Return all of a mailbox, newest first."""
+        """Return all of a mailbox, newest first; a replay stands at the time of its letters."""
         ...
 
     def open_backfills(self) -> Iterator[Backfill]:

@@ -89,7 +89,10 @@ class DeadLetterStore(Protocol):
     def note_replay(
         self, letters: Sequence[DeadLetter], *, at: datetime, replay_id: BackfillId
     ) -> None:
-        """Note which replay is to read them again; one that is gone meanwhile stays so."""
+        """Note which replay is to read them again; one that is gone meanwhile stays so.
+
+        A hundred are noted together or not at all.
+        """
         ...
 
     def remove_letters(self, fence: Fence, letter_ids: Sequence[LetterId]) -> None:

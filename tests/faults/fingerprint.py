@@ -18,8 +18,6 @@ What is taken out, and why; whatever is not named here is compared as it stands.
   opens the account must agree, and whether any is left alive where it can be withdrawn
 - how many erasures a person was asked for: who dies before the answer asks again. What all of them
   deleted must agree; the hashes they keep are made with a key of each life's own
-- how many replays of dead letters there were, likewise: of all together, which messages they read and
-  what they could not store must agree
 - until when nobody may write an erased message again
 - the position of a Gmail cursor in time and the text of a Graph delta link: both hold the minute
 """
@@ -29,7 +27,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -60,7 +57,6 @@ def fingerprint(world: World) -> Fingerprint:
     found: dict[str, list[Any]] = {}
     ledger: dict[str, set[str]] = {}
     unbalanced = 0
-    replays = _Replays.among(items)
     for raw in items:
         is_contact = raw["pk"]["S"].endswith("#contacts")
         kind = "contact record" if is_contact else kind_of(raw["sk"]["S"])
@@ -75,14 +71,11 @@ def fingerprint(world: World) -> Fingerprint:
             for one in unpack(SettledItem.from_raw_data(raw).ids):
                 ledger.setdefault(one, set()).add(kind)
             continue
-        if replays.take(kind, raw):
-            continue
         value = _state(raw, world.clock.at) if kind == "mailbox state" else _read(kind, raw)
         place = [] if kind in NAMELESS else [raw["pk"]["S"], raw["sk"]["S"]]
         found.setdefault(kind, []).append(_renamed([*place, value], names))
     return {
         **{kind: sorted(values, key=_text) for kind, values in found.items()},
-        "replays": replays.together(),
         "erasure": _together(found.get("erasure", [])),
         "words": _places(world.facts.get("words", ())),
         "ledger": {_renamed(one, names): sorted(fates) for one, fates in sorted(ledger.items())},
@@ -100,41 +93,6 @@ def fingerprint(world: World) -> Fingerprint:
         "dead letters": len(world.dead_letters),
         "theirs": world.theirs(),
     }
-
-
-@dataclass
-class _Replays:
-    """Replays of dead letters, as one."""
-
-    ids: set[str]
-    read: set[str] = field(default_factory=set)
-    ends: set[str] = field(default_factory=set)
-
-    @classmethod
-    def among(cls, items: list[dict[str, Any]]) -> "_Replays":
-        found = (raw for raw in items if kind_of(raw["sk"]["S"]) == "backfill")
-        return cls({raw["sk"]["S"] for raw in found if raw.get("kind", {}).get("S") == "replay"})
-
-    def take(self, kind: str, raw: dict[str, Any]) -> bool:
-        """Take an item, if it is of a replay; return whether."""
-        name = raw["sk"]["S"].split("#")[1] if kind in {"backfill", "chunk"} else ""
-        if f"backfill#{name}" not in self.ids:
-            return False
-        if kind == "chunk":
-            _, folder_id, state, names, *more = _chunk(raw)
-            self.read.update(names)
-            self.ends.add(_text([folder_id, state, *more]))
-        else:
-            whole = _backfill(raw)
-            chunks, released, done, _ = whole.pop("chunks")
-            counts = whole.pop("counts")
-            untold = counts.pop("listed", 0) - counts.pop("kept", 0)
-            left = chunks - released, chunks - done
-            self.ends.add(_text([whole, left, untold, counts]))
-        return True
-
-    def together(self) -> Any:
-        return [sorted(self.read), sorted(self.ends)]
 
 
 def differences(expected: Fingerprint, found: Fingerprint) -> list[str]:

@@ -136,6 +136,15 @@ def test_a_worker_that_was_overtaken_notes_and_removes_nothing(stores, fence):
     assert stores.letters.read_raw(replace(letter, raw_size=3)) == b"abc"
 
 
+def test_a_replay_is_noted_in_every_letter_that_is_still_there(stores, fence):
+    letters = [stores.letters.note(fence, a_letter(str(n))) for n in range(102)]
+    gone = [letters[at].id for at in (0, 7, 101)]
+    stores.letters.remove_letters(fence, gone)
+    stores.letters.note_replay(letters, at=later(5), replay_id=BackfillId("RP1"))
+    found = {one.id: one.replay_id for one in stores.letters.all_letters(TENANT, BOX)}
+    assert found == {one.id: BackfillId("RP1") for one in letters if one.id not in gone}
+
+
 def test_a_removed_letter_is_gone_with_what_was_kept_of_it(stores, fence):
     letters = [stores.letters.note(fence, a_letter(str(n))) for n in range(3)]
     stores.letters.keep_raw(TENANT, BOX, letters[0].id, iter([b"abc"]), limit=9)
