@@ -19,6 +19,7 @@ from shared.api.schemas.contacts import (
     ContactResults,
     ContactResultShown,
     ContactShown,
+    MergeContact,
     PutContact,
     PutContacts,
 )
@@ -36,7 +37,7 @@ from shared.api.schemas.mailboxes import (
     RunAsked,
 )
 from shared.domain.ids import BackfillId, ContactId, LetterId, MailboxId
-from shared.operations.contacts import delete_contact, put_contact, put_contacts
+from shared.operations.contacts import delete_contact, merge_contacts, put_contact, put_contacts
 from shared.operations.mailbox_settings import change_settings, make_primary
 from shared.operations.read_dead_letters import place_in_text, place_to_text
 from shared.operations.read_mailboxes import get_mailbox
@@ -217,6 +218,29 @@ def save_contact(
     return ContactShown.of(contact)
 
 
+@app.post("/v1/contacts/<contact_id>/merge", summary="Take another one in", tags=["Contacts"])
+def take_in_contact(
+    contact_id: Annotated[str, Path()],
+    body: MergeContact,
+    if_match: Annotated[IfMatch, Header(alias="if-match")] = None,
+) -> ContactShown:
+    """Make another contact a part of this one: its addresses and so its mail, at once.
+
+    Whoever asks for the other's id is told this one (410 `contact_merged`). This one keeps its
+    name, and its own value of an attribute that both have. Repeated, it changes nothing.
+    """
+    contact = merge_contacts(
+        viewer(app),
+        ContactId(unquote(contact_id)),
+        ContactId(body.other),
+        expected_version=version_wanted(if_match),
+        expected_other_version=body.from_version,
+        contacts=wiring.contacts(),
+        clock=wiring.clock(),
+    )
+    return ContactShown.of(contact)
+
+
 @app.delete(
     "/v1/contacts/<contact_id>",
     summary="Delete one; its mail stays",
@@ -224,7 +248,7 @@ def save_contact(
     status_code=HTTPStatus.NO_CONTENT,
 )
 def remove_contact(contact_id: Annotated[str, Path()]) -> Response[None]:
-    """Delete a contact. Mail is not touched."""
+    """Delete a contact, and the ids that were merged into it. Mail is not touched."""
     delete_contact(viewer(app), ContactId(unquote(contact_id)), contacts=wiring.contacts())
     return Response(status_code=HTTPStatus.NO_CONTENT)
 

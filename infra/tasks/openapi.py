@@ -52,7 +52,7 @@ PROBLEMS = {
     "403": "Only an administrator, or the owner of a personal mailbox, may do this.",
     "404": "There is no such thing, or none the caller may know of.",
     "409": "Something stands against it: another change, a state, a login that has to be renewed.",
-    "410": "The attempt to sign in is over.",
+    "410": "The attempt to sign in is over, or the contact is a part of another: `merged_into`.",
     "415": "The body is not `application/json`.",
     "422": "Mail servers or provider refused it, or may not be asked.",
     "429": "Too many requests at once; API Gateway says so by itself.",
@@ -76,6 +76,7 @@ _CAN_CONFLICT = frozenset(
         ("POST", "/v1/mailboxes/{mailbox_id}/sync"),
         ("POST", "/v1/mailboxes/{mailbox_id}/reconnect"),
         ("PUT", "/v1/contacts/{contact_id}"),
+        ("POST", "/v1/contacts/{contact_id}/merge"),
     }
 )
 
@@ -227,7 +228,9 @@ def _problems_of(method: str, path: str, *, has_body: bool) -> Iterator[str]:
     if is_sign_in or is_preview:
         yield "502"
     if (method, path) == CONFIRM:
-        yield from ("410", "422")
+        yield "422"
+    if (method, path) == CONFIRM or "{contact_id}" in path:
+        yield "410"
     if has_body:
         yield "415"
     if method == "POST" and (path == "/v1/mailboxes" or path.endswith("/reconnect")):

@@ -87,6 +87,7 @@ STATUS_BY_CODE: Mapping[ErrorCode, HTTPStatus] = {
     ErrorCode.MESSAGE_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.THREAD_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.CONTACT_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.CONTACT_MERGED: HTTPStatus.GONE,
     ErrorCode.BACKFILL_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.RUN_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.ERASURE_NOT_FOUND: HTTPStatus.NOT_FOUND,
@@ -226,6 +227,7 @@ def _problem(
         request_id=request_id(app),
         errors=_fields(error),
         admin_consent_url=getattr(error, "admin_consent_url", None),
+        merged_into=getattr(error, "merged_into", None),
         **_verdicts(error),
     )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -2,9 +2,10 @@
 
 An address knows its contacts by an item each in its own partition; a contact's addresses are
 written with it in one transaction, on condition that the contact is still the one that was read.
+In the place of a merged contact stands which one it is now, never another merged one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from pynamodb.expressions.condition import Condition
 
-from shared.aws.table import Table
+from shared.aws.table import Raw, Table
 from shared.aws.tables import (
     CONTACT_PREFIX,
     ContactItem,
     Item,
+    MergedItem,
     address_pk,
     contact_key,
     contact_link_key,
@@ -25,7 +27,7 @@ from shared.aws.tables import (
     unescape,
 )
 from shared.domain.contact import Contact
-from shared.domain.errors import ConflictError, ErrorCode, StoreThrottledError
+from shared.domain.errors import ConflictError, ContactMergedError, ErrorCode, StoreThrottledError
 from shared.domain.ids import Address, ContactId, TenantId
 
 if TYPE_CHECKING:
@@ -52,11 +54,12 @@ class DynamoContactStore:
             stands = self.get_contact(contact.tenant_id, contact.id)
             version = stands.version if stands else 0
             if expected_version not in {None, version}:
-                if stands and stands == replace(contact, version=(expected_version or 0) + 1):
+                ours = replace(contact, version=(expected_version or 0) + 1)
+                if stands and stands == replace(ours, merged=stands.merged):
                     # Our own write, whose answer was lost.
                     return stands
                 raise ConflictError(ErrorCode.VERSION_CONFLICT)
-            new = replace(contact, version=version + 1)
+            new = replace(contact, version=version + 1, merged=stands.merged if stands else ())
             if not self.table.transact(
                 [
                     self.table.put_operation(_item(new), _unchanged(stands)),
@@ -66,10 +69,29 @@ class DynamoContactStore:
                 return new
         raise StoreThrottledError(cause="contact changes too fast to be written")
 
+    def merge_contacts(self, into: Contact, other: Contact, merged: Contact) -> bool:
+        """Write both items, what changed of their addresses, and where older ids lead, together."""
+        pointer = _pointer(other.tenant_id, other.id, into.id)
+        # No condition: where an older id leads changes with the contact it leads to alone.
+        older = [_pointer(other.tenant_id, one, into.id) for one in other.merged]
+        return not self.table.transact(
+            [
+                self.table.put_operation(_item(merged), _unchanged(into)),
+                self.table.put_operation(pointer, _unchanged(other)),
+                *(self.table.put_operation(one) for one in older),
+                *self._links(into, merged),
+                *self._links(other, None),
+            ]
+        )
+
     def get_contact(self, tenant_id: TenantId, contact_id: ContactId) -> Contact | None:
         """Read its item."""
-        item = self.table.get(ContactItem, contact_key(tenant_id, contact_id))
-        return _contact(tenant_id, item) if item else None
+        raw = self.table.get_raw(contact_key(tenant_id, contact_id))
+        if raw is None:
+            return None
+        if _is_pointer(raw):
+            raise ContactMergedError(ContactId(MergedItem.from_raw_data(raw).merged_into))
+        return _contact(tenant_id, ContactItem.from_raw_data(raw))
 
     def list_contacts(
         self, tenant_id: TenantId, *, after: ContactId | None, limit: int
@@ -79,12 +101,12 @@ class DynamoContactStore:
         found = self.table.query(
             contacts_pk(tenant_id), between=(start, "\U0010ffff"), page=limit + 1
         )
-        items = (ContactItem.from_raw_data(raw) for raw in found)
+        items = (ContactItem.from_raw_data(raw) for raw in found if not _is_pointer(raw))
         contacts = (_contact(tenant_id, item) for item in items if item.contact_id != after)
         return list(islice(contacts, limit))
 
     def delete_contact(self, tenant_id: TenantId, contact_id: ContactId) -> bool:
-        """Delete the contact and its addresses' items, together."""
+        """Delete the contact, its addresses' items and what leads to it, together."""
         for _ in range(_TRIES):
             stands = self.get_contact(tenant_id, contact_id)
             if stands is None:
@@ -92,7 +114,8 @@ class DynamoContactStore:
             delete = self.table.delete_operation(
                 contact_key(tenant_id, contact_id), _unchanged(stands)
             )
-            if not self.table.transact([delete, *self._links(stands, None)]):
+            pointers = self._pointers_gone(tenant_id, stands.merged)
+            if not self.table.transact([delete, *pointers, *self._links(stands, None)]):
                 return True
         raise StoreThrottledError(cause="contact changes too fast to be deleted")
 
@@ -102,7 +125,8 @@ class DynamoContactStore:
         """Take addresses from a contact, and delete one that has no other.
 
         Their items go in the same transaction, also where the contact has not the address: one who
-        is given it meanwhile is found by it.
+        is given it meanwhile is found by it. So do the ids that were merged into it, where it goes
+        or they are such an address themselves.
         """
         gone = [
             self.table.delete_operation(contact_link_key(tenant_id, address, contact_id))
@@ -110,16 +134,22 @@ class DynamoContactStore:
         ]
         key = contact_key(tenant_id, contact_id)
         for _ in range(_TRIES):
-            stands = self.get_contact(tenant_id, contact_id)
-            left = tuple(one for one in stands.addresses if one not in addresses) if stands else ()
-            if stands is None or left == stands.addresses:
+            try:
+                stands = self.get_contact(tenant_id, contact_id)
+            except ContactMergedError:
+                # Its addresses are the other's, which the next look finds.
+                self.table.transact(gone)
+                return
+            left = stands.without(addresses) if stands else None
+            if stands is None or left == stands:
                 change = self.table.check_operation(key, _unchanged(stands))
-            elif left:
-                new = replace(stands, addresses=left, version=stands.version + 1)
-                change = self.table.put_operation(_item(new), _unchanged(stands))
+            elif left is not None:
+                change = self.table.put_operation(_item(left), _unchanged(stands))
             else:
                 change = self.table.delete_operation(key, _unchanged(stands))
-            if not self.table.transact([change, *gone]):
+            kept = left.merged if left else ()
+            ids = [one for one in stands.merged if one not in kept] if stands else []
+            if not self.table.transact([change, *self._pointers_gone(tenant_id, ids), *gone]):
                 return
         raise StoreThrottledError(cause="contact changes too fast to be written")
 
@@ -145,6 +175,11 @@ class DynamoContactStore:
             ContactId(unescape(raw["sk"]["S"].removeprefix(CONTACT_PREFIX)))
             for raw in islice(found, MOST_CONTACTS_OF_AN_ADDRESS)
         ]
+
+    def _pointers_gone(
+        self, tenant_id: TenantId, ids: Iterable[ContactId]
+    ) -> "list[TransactWriteItemTypeDef]":
+        return [self.table.delete_operation(contact_key(tenant_id, one)) for one in ids]
 
     def _links(
         self, before: Contact | None, after: Contact | None
@@ -181,7 +216,17 @@ def _item(contact: Contact) -> ContactItem:
         attributes=dict(contact.attributes),
         updated_at=contact.updated_at,
         version=contact.version,
+        merged=contact.merged or None,
     )
+
+
+def _pointer(tenant_id: TenantId, contact_id: ContactId, into: ContactId) -> MergedItem:
+    key = contact_key(tenant_id, contact_id)
+    return MergedItem(key.pk, key.sk, merged_into=into, version=0)
+
+
+def _is_pointer(raw: Raw) -> bool:
+    return "merged_into" in raw
 
 
 def _contact(tenant_id: TenantId, item: ContactItem) -> Contact:
@@ -193,4 +238,5 @@ def _contact(tenant_id: TenantId, item: ContactItem) -> Contact:
         updated_at=item.updated_at,
         attributes=dict(item.attributes),
         version=int(item.version),
+        merged=tuple(ContactId(one) for one in item.merged or ()),
     )

@@ -17,6 +17,7 @@ or a mail server chose is escaped, so that no `#` can be smuggled into a key.
 | read an address's mail, newest first | `{t}#address#{address}`  | `at#{instant}#{message}` |
 | find the contacts of an address      | `{t}#address#{address}`  | `contact#{contact}` |
 | get a contact, list them             | `{t}#contacts`           | `{contact}` |
+| know which one a merged contact is   | `{t}#contacts`           | `{contact}` |
 | `due`: mailboxes of a minute         | `due_slot`: the slot     | `due_key`: the mailbox |
 | `mailbox_date`: live copies by date  | `{t}#mailbox#{id}`       | `{instant}#{message}#{folder}` |
 
@@ -304,4 +305,12 @@ class ContactItem(Item):
     addresses = JsonAttribute()
     attributes = JsonAttribute()
     updated_at = UTCDateTimeAttribute()
+    version = NumberAttribute()
+    merged = JsonAttribute(null=True)
+
+
+class MergedItem(Item):
+    """In the place of a contact that was merged. Its version, 0, is none a contact ever had."""
+
+    merged_into = UnicodeAttribute()
     version = NumberAttribute()

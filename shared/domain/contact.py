@@ -1,12 +1,15 @@
 """What a contact is: a CRM record found by its addresses."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from shared.domain.addresses import canonical_address
 from shared.domain.ids import Address, ContactId, TenantId
 
 MAX_ADDRESSES = 20
+MAX_MERGED = 40
+"""How many others one may have taken in: all of them change with it in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +23,18 @@ class Contact:
     updated_at: datetime
     attributes: Mapping[str, str] = field(default_factory=dict)
     version: int = 1
+    merged: tuple[ContactId, ...] = ()
+    """The ids of those it has taken in: whoever asks for one is told this contact's."""
+
+    def without(self, addresses: Sequence[Address]) -> "Contact | None":
+        """Return what is left of it without addresses that are to be erased, or None.
+
+        An id is the CRM's own to choose and may be such an address: one that was taken in goes.
+        """
+        left = tuple(one for one in self.addresses if one not in addresses)
+        if left == self.addresses:
+            return self
+        merged = tuple(one for one in self.merged if canonical_address(one) not in addresses)
+        if not left:
+            return None
+        return replace(self, addresses=left, merged=merged, version=self.version + 1)

@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
 
+from shared.domain.ids import ContactId
+
 
 class Acts(StrEnum):
     """Whose move it is."""
@@ -106,6 +108,7 @@ class ErrorCode(StrEnum):
     MESSAGE_NOT_FOUND = "message_not_found"
     THREAD_NOT_FOUND = "thread_not_found"
     CONTACT_NOT_FOUND = "contact_not_found"
+    CONTACT_MERGED = "contact_merged"
     BACKFILL_NOT_FOUND = "backfill_not_found"
     RUN_NOT_FOUND = "run_not_found"
     ERASURE_NOT_FOUND = "erasure_not_found"
@@ -190,6 +193,16 @@ class RequestError(MailroomError):
     ) -> None:
         super().__init__(code, cause=cause)
         self.fields = tuple(fields)
+
+
+class ContactMergedError(RequestError):
+    """The contact was merged: `merged_into` is the id of the one it is a part of now."""
+
+    CODE: ClassVar[ErrorCode] = ErrorCode.CONTACT_MERGED
+
+    def __init__(self, merged_into: ContactId, *, fields: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(self.CODE, fields=fields)
+        self.merged_into = merged_into
 
 
 class AttemptFailedError(MailroomError):

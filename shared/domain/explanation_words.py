@@ -288,6 +288,9 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
     ErrorCode.MESSAGE_NOT_FOUND: Explanation("There is no such message.", _U, _CHECK_ID),
     ErrorCode.THREAD_NOT_FOUND: Explanation("There is no such thread.", _U, _CHECK_ID),
     ErrorCode.CONTACT_NOT_FOUND: Explanation("There is no such contact.", _U, _CHECK_ID),
+    ErrorCode.CONTACT_MERGED: Explanation(
+        "This contact was merged into another.", _U, "Use the id it has now: see `merged_into`."
+    ),
     ErrorCode.BACKFILL_NOT_FOUND: Explanation("There is no such backfill.", _U, _CHECK_ID),
     ErrorCode.RUN_NOT_FOUND: Explanation(
         "There is no such run.", _U, "A run appears once it has ended; try again shortly."

@@ -5,11 +5,17 @@ Mail is never touched: it meets contacts by address when it is read.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.domain.addresses import canonical_address
-from shared.domain.contact import MAX_ADDRESSES, Contact
-from shared.domain.errors import ErrorCode, MailroomError, RequestError
+from shared.domain.contact import MAX_ADDRESSES, MAX_MERGED, Contact
+from shared.domain.errors import (
+    ConflictError,
+    ContactMergedError,
+    ErrorCode,
+    MailroomError,
+    RequestError,
+)
 from shared.domain.ids import Address, ContactId
 from shared.domain.visibility import Viewer
 from shared.ports.clock import Clock
@@ -20,6 +26,7 @@ MOST_NAME = 200
 MOST_ATTRIBUTES = 50
 MOST_ATTRIBUTE_NAME = 64
 MOST_ATTRIBUTE_VALUE = 1_000
+_TRIES = 5
 
 # A path of one or two dots is another path to whoever resolves it, so no id may be one.
 _ID = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~:@+=-]{1,128}")
@@ -54,7 +61,8 @@ def put_contact(
 ) -> Contact:
     """Create or replace a contact; `expected_version` 0 only creates, None does not ask.
 
-    Raises `RequestError(INVALID_REQUEST)` naming the fields, `ConflictError(VERSION_CONFLICT)`.
+    Raises `RequestError(INVALID_REQUEST)` naming the fields, `ConflictError(VERSION_CONFLICT)`, and
+    `ContactMergedError`: an id that was merged is not used again by one who does not know of it.
     """
     addresses = _checked(new)
     contact = Contact(
@@ -101,7 +109,7 @@ def put_contacts(
 
 
 def get_contact(viewer: Viewer, contact_id: ContactId, *, contacts: ContactStore) -> Contact:
-    """Return one contact; raises `RequestError(CONTACT_NOT_FOUND)`."""
+    """Return one contact; raises `RequestError(CONTACT_NOT_FOUND)`, `ContactMergedError`."""
     contact = contacts.get_contact(viewer.tenant_id, contact_id_of_known_form(contact_id))
     if contact is None:
         raise RequestError(ErrorCode.CONTACT_NOT_FOUND)
@@ -121,9 +129,77 @@ def list_contacts(
 
 
 def delete_contact(viewer: Viewer, contact_id: ContactId, *, contacts: ContactStore) -> None:
-    """Delete a contact; raises `RequestError(CONTACT_NOT_FOUND)`. Its mail stays where it is."""
+    """Delete a contact and the ids it has taken in. Its mail stays where it is.
+
+    Raises `RequestError(CONTACT_NOT_FOUND)`, `ContactMergedError`.
+    """
     if not contacts.delete_contact(viewer.tenant_id, contact_id_of_known_form(contact_id)):
         raise RequestError(ErrorCode.CONTACT_NOT_FOUND)
+
+
+def merge_contacts(
+    viewer: Viewer,
+    contact_id: ContactId,
+    other_id: ContactId,
+    *,
+    expected_version: int | None = None,
+    expected_other_version: int | None = None,
+    contacts: ContactStore,
+    clock: Clock,
+) -> Contact:
+    """Make another contact a part of this one, and return it; done already, nothing changes.
+
+    It keeps its name, and its own value where both have an attribute. The other's id, and those the
+    other has taken in, lead here from now on. A version given has to be the one that stands.
+
+    Raises `RequestError`: `CONTACT_NOT_FOUND`, or `INVALID_REQUEST` where the two are one or too
+    much for one; `ContactMergedError` where either is a part of a third;
+    `ConflictError(VERSION_CONFLICT)`.
+    """
+    contact_id, other_id = contact_id_of_known_form(contact_id), contact_id_of_known_form(other_id)
+    if contact_id == other_id:
+        raise _not_merged("A contact cannot be merged into itself.")
+    for _ in range(_TRIES):
+        into = get_contact(viewer, contact_id, contacts=contacts)
+        if other_id in into.merged:
+            return into
+        other = _other(viewer, other_id, contacts=contacts)
+        expected = (expected_version, into), (expected_other_version, other)
+        if any(version not in {None, contact.version} for version, contact in expected):
+            raise ConflictError(ErrorCode.VERSION_CONFLICT)
+        merged = replace(_together(into, other), updated_at=clock.now(), version=into.version + 1)
+        if contacts.merge_contacts(into, other, merged):
+            return merged
+    raise ConflictError(ErrorCode.VERSION_CONFLICT, cause="contacts change too fast to be merged")
+
+
+def _other(viewer: Viewer, other_id: ContactId, *, contacts: ContactStore) -> Contact:
+    try:
+        return get_contact(viewer, other_id, contacts=contacts)
+    except ContactMergedError as error:
+        fields = [("from", "This contact was merged into another.")]
+        raise ContactMergedError(error.merged_into, fields=fields) from error
+
+
+def _together(into: Contact, other: Contact) -> Contact:
+    both = replace(
+        into,
+        addresses=tuple(dict.fromkeys((*into.addresses, *other.addresses))),
+        attributes={**other.attributes, **into.attributes},
+        merged=(*into.merged, *other.merged, other.id),
+    )
+    for what, number, most in (
+        ("addresses", len(both.addresses), MAX_ADDRESSES),
+        ("attributes", len(both.attributes), MOST_ATTRIBUTES),
+        ("merged contacts", len(both.merged), MAX_MERGED),
+    ):
+        if number > most:
+            raise _not_merged(f"Together they have {number} {what}; one may have {most}.")
+    return both
+
+
+def _not_merged(reason: str) -> RequestError:
+    return RequestError(ErrorCode.INVALID_REQUEST, fields=[("from", reason)])
 
 
 def contact_id_of_known_form(contact_id: ContactId) -> ContactId:

@@ -13,12 +13,21 @@ class ContactStore(Protocol):
     def put_contact(self, contact: Contact, *, expected_version: int | None) -> Contact:
         """Create or replace; returns it with its new version. `expected_version` None.
 
-        Whatever stands is replaced; 0: only create. Raises `ConflictError(VERSION_CONFLICT)`.
+        Whatever stands is replaced, but for those it has taken in; 0: only create.
+
+        Raises `ConflictError(VERSION_CONFLICT)`, `ContactMergedError`.
+        """
+        ...
+
+    def merge_contacts(self, into: Contact, other: Contact, merged: Contact) -> bool:
+        """Write `merged` in place of `into`, and that `other` and all it has taken in are it now.
+
+        All or nothing; returns whether both still were as given.
         """
         ...
 
     def get_contact(self, tenant_id: TenantId, contact_id: ContactId) -> Contact | None:
-        """Return one, consistently read."""
+        """Return one, consistently read; raises `ContactMergedError`."""
         ...
 
     def list_contacts(
@@ -28,7 +37,10 @@ class ContactStore(Protocol):
         ...
 
     def delete_contact(self, tenant_id: TenantId, contact_id: ContactId) -> bool:
-        """Delete; returns whether it was there. Messages are not touched."""
+        """Delete it, with the ids it has taken in; returns whether it was there.
+
+        Messages are not touched. Raises `ContactMergedError`.
+        """
         ...
 
     def contacts_by_address(

@@ -294,9 +294,10 @@ class InMemoryMailEraser:
         for key, contact in list(self.world.contacts.items()):
             if key[0] != erasure.tenant_id or not wanted & set(contact.addresses):
                 continue
-            left = tuple(one for one in contact.addresses if one not in wanted)
+            left = contact.without(erasure.addresses)
             if left:
-                changed = replace(contact, addresses=left, version=contact.version + 1)
-                self.world.contacts[key] = changed
+                self.world.contacts[key] = left
             else:
                 del self.world.contacts[key]
+            for name in set(contact.merged) - set(left.merged if left else ()):
+                del self.world.merged_contacts[key[0], name]

@@ -24,7 +24,13 @@ from shared.domain.backfill import (
 from shared.domain.contact import Contact
 from shared.domain.dead_letter import DeadLetter
 from shared.domain.erasure import Erasure, KeptOut
-from shared.domain.errors import ConflictError, ErrorCode, RequestError, UnreadableMessageError
+from shared.domain.errors import (
+    ConflictError,
+    ContactMergedError,
+    ErrorCode,
+    RequestError,
+    UnreadableMessageError,
+)
 from shared.domain.ids import (
     Address,
     BackfillId,
@@ -103,6 +109,7 @@ class World:
         default_factory=dict
     )
     contacts: dict[tuple[TenantId, ContactId], Contact] = field(default_factory=dict)
+    merged_contacts: dict[tuple[TenantId, ContactId], ContactId] = field(default_factory=dict)
     attachments: dict[tuple[TenantId, str, str], bytes] = field(default_factory=dict)
     """By tenant, holder and digest."""
     letters: dict[Box, dict[LetterId, DeadLetter]] = field(default_factory=dict)
@@ -967,8 +974,9 @@ class InMemoryContactStore:
 
     def put_contact(self, contact: Contact, *, expected_version: int | None) -> Contact:
         with self.world.lock:
-            stored = self.world.contacts.get((contact.tenant_id, contact.id))
+            stored = self.get_contact(contact.tenant_id, contact.id)
             version = stored.version if stored else 0
+            contact = replace(contact, merged=stored.merged if stored else ())
             new = replace(contact, version=version + 1)
             if expected_version is not None and expected_version != version:
                 if stored == replace(contact, version=expected_version + 1):
@@ -977,7 +985,21 @@ class InMemoryContactStore:
             self.world.contacts[contact.tenant_id, contact.id] = new
             return new
 
+    def merge_contacts(self, into: Contact, other: Contact, merged: Contact) -> bool:
+        with self.world.lock:
+            for one in (into, other):
+                stored = self.world.contacts.get((one.tenant_id, one.id))
+                if stored is None or stored.version != one.version:
+                    return False
+            self.world.contacts[into.tenant_id, into.id] = merged
+            del self.world.contacts[other.tenant_id, other.id]
+            for name in (*other.merged, other.id):
+                self.world.merged_contacts[other.tenant_id, name] = into.id
+            return True
+
     def get_contact(self, tenant_id: TenantId, contact_id: ContactId) -> Contact | None:
+        if into := self.world.merged_contacts.get((tenant_id, contact_id)):
+            raise ContactMergedError(into)
         return self.world.contacts.get((tenant_id, contact_id))
 
     def list_contacts(
@@ -992,7 +1014,14 @@ class InMemoryContactStore:
             return [self.world.contacts[tenant_id, name] for name in ids[:limit]]
 
     def delete_contact(self, tenant_id: TenantId, contact_id: ContactId) -> bool:
-        return self.world.contacts.pop((tenant_id, contact_id), None) is not None
+        with self.world.lock:
+            stored = self.get_contact(tenant_id, contact_id)
+            if stored is None:
+                return False
+            del self.world.contacts[tenant_id, contact_id]
+            for name in stored.merged:
+                del self.world.merged_contacts[tenant_id, name]
+            return True
 
     def contacts_by_address(
         self, tenant_id: TenantId, addresses: Sequence[Address]

@@ -253,6 +253,18 @@ def a_contact(contact_id: str = "c1", *addresses: str, **changes) -> Contact:
     return replace(contact, **changes)
 
 
+def merged_into(stores, into: Contact, other: Contact) -> Contact:
+    """Merge one contact into another, both as they were read."""
+    merged = replace(
+        into,
+        addresses=tuple(dict.fromkeys((*into.addresses, *other.addresses))),
+        version=into.version + 1,
+        merged=(*into.merged, *other.merged, other.id),
+    )
+    assert stores.contacts.merge_contacts(into, other, merged)
+    return merged
+
+
 def an_erasure(**changes) -> Erasure:
     erasure = Erasure(
         tenant_id=TENANT,

@@ -224,8 +224,10 @@ def _chunk(raw: Any) -> Any:
 
 
 def _contact(raw: Any) -> Any:
+    if "merged_into" in raw:
+        return raw["merged_into"]
     item = ContactItem.from_raw_data(raw)
-    return [item.contact_id, item.name, item.addresses, item.attributes]
+    return [item.contact_id, item.name, item.addresses, item.attributes, item.merged]
 
 
 def _holders(raw: Any) -> Any:

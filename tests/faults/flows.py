@@ -230,6 +230,15 @@ def contact_is_put(world: World) -> None:
         assert world.insist("PUT", "/v1/contacts/crm-1", body=body).status == 200
 
 
+@flow(connected)
+def contacts_are_merged(world: World) -> None:
+    for name in ("crm-1", "crm-2"):
+        body = {"name": "Cleo", "addresses": [f"{name}@client.example", "cleo@client.example"]}
+        assert world.insist("PUT", f"/v1/contacts/{name}", body=body).status == 200
+    merge = world.insist("POST", "/v1/contacts/crm-1/merge", body={"from": "crm-2"})
+    assert merge.json["merged"] == ["crm-2"]
+
+
 # ---- what flows share ----
 
 

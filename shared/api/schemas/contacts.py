@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, cast
 
 from pydantic import (
+    ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
@@ -14,7 +15,7 @@ from pydantic import (
 from shared.api.field_errors import field_errors
 from shared.api.schemas.fields import AddressText, Given, Name, Shown
 from shared.domain.contact import MAX_ADDRESSES, Contact
-from shared.domain.errors import ErrorCode, MailroomError, RequestError
+from shared.domain.errors import ContactMergedError, ErrorCode, MailroomError, RequestError
 from shared.domain.explanations import explain
 from shared.operations.contacts import (
     MOST_ATTRIBUTE_NAME,
@@ -42,6 +43,17 @@ class PutContact(Given):
     def to_new(self, contact_id: str) -> NewContact:
         """Return what the operation takes."""
         return NewContact(contact_id, self.name, self.addresses, self.attributes)
+
+
+class MergeContact(Given):
+    """Which contact becomes a part of another."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    other: str = Field(alias="from", examples=["crm-43"])
+    """The id of the contact that is to go."""
+    from_version: Annotated[int, Field(ge=1)] | None = None
+    """Its version, to merge only what you have read."""
 
 
 class BatchContact(PutContact):
@@ -82,6 +94,8 @@ class ContactShown(Shown):
     name: str
     addresses: list[str]
     attributes: dict[str, str]
+    merged: list[str]
+    """The ids of contacts that were merged into this one."""
     version: int
     """Raised by every change; send it as `If-Match` to change only what you have read."""
     updated_at: datetime
@@ -94,6 +108,7 @@ class ContactShown(Shown):
             name=contact.name,
             addresses=list(contact.addresses),
             attributes=dict(contact.attributes),
+            merged=list(contact.merged),
             version=contact.version,
             updated_at=contact.updated_at,
         )
@@ -119,6 +134,8 @@ class ContactRefused(Shown):
     code: ErrorCode
     message: str
     errors: list[RefusedField]
+    merged_into: str | None
+    """With `contact_merged`: the id of the contact it is a part of now."""
 
     @classmethod
     def of(cls, error: MailroomError) -> "ContactRefused":
@@ -128,6 +145,7 @@ class ContactRefused(Shown):
             code=error.code,
             message=explain(error.code).message,
             errors=[RefusedField(field=field, message=message) for field, message in fields],
+            merged_into=error.merged_into if isinstance(error, ContactMergedError) else None,
         )
 
 

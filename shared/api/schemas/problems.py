@@ -26,6 +26,8 @@ class Problem(Shown):
     errors: list[FieldProblem] | None = None
     admin_consent_url: str | None = None
     """With `admin_consent_required`: where an administrator approves, if the provider has that."""
+    merged_into: str | None = None
+    """With `contact_merged`: the id of the contact it is a part of now."""
     imap: VerdictShown | None = None
     """With `connection_test_failed`: the verdict on the IMAP side."""
     smtp: VerdictShown | None = None

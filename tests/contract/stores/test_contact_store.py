@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.errors import ConflictError, ErrorCode
-from shared.domain.ids import ContactId
-from tests.fakes.values import ADA, BOB, OTHER_TENANT, TENANT, a_contact, later
+from shared.domain.contact import MAX_ADDRESSES, MAX_MERGED
+from shared.domain.errors import ConflictError, ContactMergedError, ErrorCode
+from shared.domain.ids import Address, ContactId
+from tests.fakes.values import ADA, BOB, OTHER_TENANT, TENANT, a_contact, later, merged_into
+
+EVE = Address("eve@example.org")
 
 
 def refused(stores, contact, expected_version) -> ErrorCode:
@@ -76,3 +79,86 @@ def test_a_deleted_contact_is_gone_with_its_addresses(stores):
     assert stores.contacts.get_contact(TENANT, ContactId("c1")) is None
     assert stores.contacts.contacts_by_address(TENANT, [ADA]) == {}
     assert stores.contacts.put_contact(a_contact(), expected_version=0).version == 1
+
+
+# ---- merging ----
+
+
+def put(stores, *names_and_addresses):
+    return stores.contacts.put_contact(a_contact(*names_and_addresses), expected_version=None)
+
+
+def leads_to(stores, contact_id, tenant_id=TENANT):
+    with pytest.raises(ContactMergedError) as caught:
+        stores.contacts.get_contact(tenant_id, ContactId(contact_id))
+    return caught.value.merged_into
+
+
+def test_a_merged_contact_is_found_by_all_addresses_and_its_other_id_leads_to_it(stores):
+    merged = merged_into(stores, put(stores, "c1", ADA), put(stores, "c2", ADA, BOB))
+    assert merged == a_contact("c1", ADA, BOB, version=2, merged=("c2",))
+    assert stores.contacts.get_contact(TENANT, merged.id) == merged
+    assert stores.contacts.contacts_by_address(TENANT, [ADA, BOB]) == {ADA: ["c1"], BOB: ["c1"]}
+    assert stores.contacts.list_contacts(TENANT, after=None, limit=9) == [merged]
+    assert leads_to(stores, "c2") == "c1"
+    assert stores.contacts.get_contact(OTHER_TENANT, ContactId("c2")) is None
+
+
+@pytest.mark.parametrize("expected_version", [None, 0, 1, 2])
+def test_an_id_that_was_merged_is_neither_written_nor_deleted_by_one_who_knows_not(
+    stores, expected_version
+):
+    merged = merged_into(stores, put(stores, "c1", ADA), put(stores, "c2", BOB))
+    with pytest.raises(ContactMergedError):
+        stores.contacts.put_contact(a_contact("c2", BOB), expected_version=expected_version)
+    with pytest.raises(ContactMergedError):
+        stores.contacts.delete_contact(TENANT, ContactId("c2"))
+    assert stores.contacts.get_contact(TENANT, merged.id) == merged
+
+
+def test_replacing_a_contact_keeps_what_was_merged_into_it(stores):
+    merged_into(stores, put(stores, "c1", ADA), put(stores, "c2", BOB))
+    changed = a_contact("c1", ADA, name="New")
+    after = stores.contacts.put_contact(changed, expected_version=2)
+    assert after == replace(changed, version=3, merged=("c2",))
+    assert stores.contacts.put_contact(changed, expected_version=2) == after, "its answer was lost"
+    assert leads_to(stores, "c2") == "c1"
+
+
+def test_an_id_leads_to_where_its_contact_is_now_however_often_that_was_merged(stores):
+    second = merged_into(stores, put(stores, "c2", BOB), put(stores, "c3", EVE))
+    first = merged_into(stores, put(stores, "c1", ADA), second)
+    assert first.merged == ("c3", "c2")
+    assert {leads_to(stores, "c2"), leads_to(stores, "c3")} == {"c1"}
+
+
+def test_with_a_contact_go_the_ids_that_were_merged_into_it(stores):
+    merged_into(stores, put(stores, "c1", ADA), put(stores, "c2", BOB))
+    assert stores.contacts.delete_contact(TENANT, ContactId("c1"))
+    assert stores.contacts.get_contact(TENANT, ContactId("c2")) is None
+    assert put(stores, "c2", BOB).version == 1
+
+
+@pytest.mark.parametrize("changed", ["c1", "c2"])
+def test_nothing_is_merged_that_changed_since_it_was_read(stores, changed):
+    into, other = put(stores, "c1", ADA), put(stores, "c2", BOB)
+    late = put(stores, changed, EVE)
+    merged = replace(into, addresses=(ADA, BOB), version=2, merged=("c2",))
+    assert not stores.contacts.merge_contacts(into, other, merged)
+    assert stores.contacts.get_contact(TENANT, late.id) == late
+    assert BOB not in (stores.contacts.get_contact(TENANT, into.id)).addresses
+
+
+def test_the_largest_contacts_are_merged_in_one_transaction(stores):
+    addresses = [f"a{number}@x.example" for number in range(MAX_ADDRESSES)]
+    first, second = addresses[: MAX_ADDRESSES // 2], addresses[MAX_ADDRESSES // 2 :]
+    other = put(stores, "other", *second)
+    for number in range(MAX_MERGED - 1):
+        small = a_contact(f"m{number}", addresses=())
+        small = stores.contacts.put_contact(small, expected_version=None)
+        other = merged_into(stores, other, small)
+    merged = merged_into(stores, put(stores, "into", *first), other)
+    assert (len(merged.addresses), len(merged.merged)) == (MAX_ADDRESSES, MAX_MERGED)
+    assert leads_to(stores, "m0") == "into"
+    assert stores.contacts.delete_contact(TENANT, merged.id)
+    assert stores.contacts.get_contact(TENANT, ContactId("m0")) is None

@@ -14,12 +14,15 @@ from shared.domain.errors import (
     StoreRefusedError,
     StoreThrottledError,
 )
-from shared.domain.ids import BackfillId, RunId
+from shared.domain.ids import BackfillId, ContactId, RunId, UserId
 from shared.domain.lease import Fence
 from shared.domain.mailbox import RunState
 from shared.domain.message import Body, Flags
+from shared.domain.visibility import Viewer
+from shared.operations.contacts import merge_contacts
 from shared.ports.stores import SyncOutcome
 from tests.fakes.backends import BUCKET
+from tests.fakes.clock import FixedClock
 from tests.fakes.faults import (
     KilledError,
     failing,
@@ -48,6 +51,7 @@ from tests.fakes.values import (
     identity_of,
     later,
     lease_of,
+    merged_into,
     name,
     some_chunks,
 )
@@ -209,6 +213,22 @@ def put_contact(stores, _):
     return lambda: stores.contacts.put_contact(changed, expected_version=1)
 
 
+def merge(stores, _):
+    put = stores.contacts.put_contact
+    put(a_contact("c1", ADA), expected_version=0)
+    other = put(a_contact("c2", ADA, BOB), expected_version=0)
+    merged_into(stores, other, put(a_contact("c3"), expected_version=0))
+    ann = Viewer(TENANT, UserId("ann"))
+    return lambda: merge_contacts(
+        ann, ContactId("c1"), ContactId("c2"), contacts=stores.contacts, clock=FixedClock()
+    )
+
+
+def delete_merged(stores, record):
+    merge(stores, record)()
+    return lambda: stores.contacts.delete_contact(TENANT, ContactId("c1"))
+
+
 FLOWS = [
     save,
     set_flags,
@@ -232,6 +252,8 @@ FLOWS = [
     note_raw,
     note_replay,
     put_contact,
+    merge,
+    delete_merged,
 ]
 
 

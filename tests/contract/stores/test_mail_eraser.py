@@ -11,7 +11,7 @@ from shared.aws.message_erasure import MessageErasure
 from shared.aws.table import Table
 from shared.domain.addresses import WrittenAddresses
 from shared.domain.erasure import SETTLE_SECONDS, Erased, KeepsOut
-from shared.domain.errors import StoreThrottledError
+from shared.domain.errors import ContactMergedError, StoreThrottledError
 from shared.domain.ids import Address, ErasureId, FolderId, RunId, UserId
 from shared.domain.lease import Fence
 from shared.domain.message import Body, Participant, ParticipantRole, StoredAttachment, copy_ref
@@ -37,6 +37,7 @@ from tests.fakes.values import (
     identity_of,
     later,
     lease_of,
+    merged_into,
     name,
     some_chunks,
     stands,
@@ -344,6 +345,21 @@ def test_a_persons_contact_goes_and_another_keeps_its_other_addresses(stores, bo
     assert get(TENANT, "both").addresses == (BOB,)
     assert get(TENANT, "other").addresses == (BOB,)
     assert sums.contacts == 2
+
+
+def test_ids_that_were_merged_go_with_their_contact_and_where_they_are_the_address(stores, box):
+    put = stores.contacts.put_contact
+    kept = put(a_contact("kept", BOB), expected_version=None)
+    kept = merged_into(stores, kept, put(a_contact(EVE, EVE), expected_version=None))
+    merged_into(stores, kept, put(a_contact("older", BOB), expected_version=None))
+    alone = put(a_contact("alone", EVE), expected_version=None)
+    merged_into(stores, alone, put(a_contact("gone", EVE), expected_version=None))
+    sums = erased_all(stores, a_person(EVE))
+    stands = stores.contacts.get_contact(TENANT, "kept")
+    assert (stands.addresses, stands.merged, sums.contacts) == ((BOB,), ("older",), 2)
+    assert [stores.contacts.get_contact(TENANT, one) for one in (EVE, "gone")] == [None, None]
+    with pytest.raises(ContactMergedError):
+        stores.contacts.get_contact(TENANT, "older")
 
 
 def test_large_bodies_go_and_are_counted(aws):
@@ -870,6 +886,17 @@ def test_a_contact_that_changes_while_it_is_relieved_keeps_the_change(aws, monke
     stands = aws.contacts.get_contact(TENANT, "both")
     assert (stands.name, stands.addresses) == ("Renamed", (BOB,))
     assert aws.contacts.contacts_by_address(TENANT, [EVE]) == {}
+
+
+def test_a_contact_that_is_merged_while_it_is_relieved_is_found_in_the_other(aws):
+    put = aws.contacts.put_contact
+    other = put(a_contact("other", EVE), expected_version=None)
+    page = aws.eraser.next_page(a_person(EVE))
+    merged_into(aws, put(a_contact("into", BOB), expected_version=None), other)
+    aws.eraser.erase(a_person(EVE), page, now=NOW)
+    erased_all(aws, a_person(EVE))
+    assert aws.contacts.get_contact(TENANT, "into").addresses == (BOB,)
+    assert aws.contacts.contacts_by_address(TENANT, [EVE, BOB]) == {BOB: ["into"]}
 
 
 @pytest.mark.parametrize("addresses", [(), (BOB,)])

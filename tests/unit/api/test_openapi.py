@@ -80,8 +80,13 @@ def test_every_route_but_the_public_ones_needs_a_token(document):
             "/v1/mailboxes/{mailbox_id}/backfills/{backfill_id}/pause",
             "200 400 401 403 404 409 429 500 503",
         ),
-        ("put", "/v1/contacts/{contact_id}", "200 400 401 409 415 429 500 503"),
-        ("delete", "/v1/contacts/{contact_id}", "204 400 401 404 429 500 503"),
+        ("put", "/v1/contacts/{contact_id}", "200 400 401 409 410 415 429 500 503"),
+        (
+            "post",
+            "/v1/contacts/{contact_id}/merge",
+            "200 400 401 404 409 410 415 429 500 503",
+        ),
+        ("delete", "/v1/contacts/{contact_id}", "204 400 401 404 410 429 500 503"),
         ("post", "/v1/contacts/batch", "200 400 401 415 429 500 503"),
     ],
 )

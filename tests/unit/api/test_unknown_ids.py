@@ -26,6 +26,7 @@ BODIES = {
     ("PATCH", "/v1/mailboxes/{mailbox_id}"): {"purpose": "sales"},
     ("POST", "/v1/mailboxes/{mailbox_id}/reconnect"): {"imap": LOGIN, "smtp": LOGIN},
     ("POST", "/v1/mailboxes/{mailbox_id}/backfills"): {"days": 7},
+    ("POST", "/v1/contacts/{contact_id}/merge"): {"from": "theirs-too"},
 }
 NOT_FOUND_NEVER = {("PUT", "/v1/contacts/{contact_id}"), CALLBACK}
 """Creates what is not there; has no tenant."""
@@ -43,6 +44,7 @@ def fill(app):
         app.world, "THEIRS", tenant="other", kind=MailboxKind.SHARED, visibility=Visibility.FULL
     )
     add_contact(app.world, "theirs", "cleo@client.example", tenant="other")
+    add_contact(app.world, "theirs-too", "c.leo@client.example", tenant="other")
     parts = (StoredAttachment("a.pdf", "application/pdf", 1, digest="d"),)
     message = store(app.world, box, message_of("x", tenant="other", attachments=parts))
     backfill = Backfill(

@@ -334,6 +334,39 @@ def test_a_contact_comes_and_goes(app):
     assert app.ask("DELETE", "/v1/contacts/crm:42@x").json["code"] == "contact_not_found"
 
 
+def test_a_merged_contact_says_which_it_is_now(app):
+    for name in ("crm:42@x", "old"):
+        body = {"name": name, "addresses": [f"{name[:3]}@client.example"]}
+        assert app.ask("PUT", f"/v1/contacts/{name}", body=body).status == 200
+    path, body = "/v1/contacts/crm%3A42%40x/merge", {"from": "old", "from_version": 1}
+    stale = app.ask("POST", path, body=body, headers={"if-match": '"2"'})
+    assert (stale.status, stale.json["code"]) == (409, "version_conflict")
+    stale = app.ask("POST", path, body={**body, "from_version": 2})
+    assert (stale.status, stale.json["code"]) == (409, "version_conflict")
+    merged = app.ask("POST", path, body=body, headers={"if-match": '"1"'})
+    assert (merged.status, merged.json["merged"]) == (200, ["old"])
+    assert merged.json["addresses"] == ["crm@client.example", "old@client.example"]
+    assert app.ask("POST", path, body=body, headers={"if-match": '"1"'}).json == merged.json
+    assert app.ask("GET", "/v1/contacts").json["items"] == [merged.json]
+    put = {"name": "Old"}
+    for method, rest, given in (
+        ("GET", "", None), ("GET", "/messages", None), ("DELETE", "", None), ("PUT", "", put),
+        ("POST", "/merge", {"from": "crm:42@x"}),
+    ):  # fmt: skip
+        gone = app.ask(method, f"/v1/contacts/old{rest}", body=given)
+        assert (gone.status, gone.json["code"]) == (410, "contact_merged")
+        assert gone.json["merged_into"] == "crm:42@x"
+    batch = app.ask("POST", "/v1/contacts/batch", body={"contacts": [{"id": "old", "name": "Old"}]})
+    (result,) = batch.json["items"]
+    assert (result["error"]["code"], result["error"]["merged_into"]) == (
+        "contact_merged",
+        "crm:42@x",
+    )
+    for wrong in ({}, {"from": ""}, {"from": "crm:42@x"}, {**body, "from_version": 0}):
+        assert app.ask("POST", path, body=wrong).status in {400, 404}
+    assert app.ask("GET", "/v1/contacts/crm:42@x").json == merged.json
+
+
 def test_a_batch_names_what_was_refused_and_takes_the_rest(app):
     contacts = [
         {"id": "a", "name": "A", "addresses": ["a@client.example"]},
