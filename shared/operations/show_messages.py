@@ -46,6 +46,8 @@ class MessageView:
     access: Access
     copies: tuple[CopyView, ...]
     contacts: tuple[ContactId, ...]
+    ambiguous: Mapping[Address, Sequence[ContactId]]
+    """Those of its addresses that several contacts have."""
     has_attachments: bool
 
 
@@ -96,6 +98,7 @@ def show_messages(
                 access,
                 tuple(_copy_views(viewer, held, boxes, at)),
                 known,
+                _ambiguous_of(shown, by_address),
                 has_attachments=any(not part.inline for part in message.attachments),
             )
     return views
@@ -147,3 +150,10 @@ def _contacts_of(
         contact_id for one in message.participants for contact_id in by_address.get(one.address, ())
     )
     return tuple(dict.fromkeys(known))
+
+
+def _ambiguous_of(
+    message: Message, by_address: Mapping[Address, Sequence[ContactId]]
+) -> dict[Address, Sequence[ContactId]]:
+    found = {one.address: by_address.get(one.address, ()) for one in message.participants}
+    return {address: contacts for address, contacts in found.items() if len(contacts) > 1}

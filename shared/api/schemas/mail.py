@@ -37,6 +37,16 @@ class ParticipantShown(Shown):
     name: str
 
 
+class AmbiguousShown(Shown):
+    """An address that several contacts have: all of them show its mail. At most 25 are named.
+
+    Merging them, or taking the address off all but one, decides it for all mail at once.
+    """
+
+    address: str
+    contacts: list[str]
+
+
 class CopyShown(Shown):
     """Where a message is now.
 
@@ -65,6 +75,8 @@ class MessageShown(Shown):
     received_at: datetime
     snippet: str | None
     contacts: list[str]
+    ambiguous: list[AmbiguousShown]
+    """Which of its addresses belong to several of `contacts`."""
     mailboxes: list[CopyShown]
     has_attachments: bool
     kinds: list[MessageKind]
@@ -239,6 +251,10 @@ def _facts(view: MessageView) -> dict[str, object]:
         "received_at": message.received_at,
         "snippet": message.snippet if view.access is Access.FULL else None,
         "contacts": list(view.contacts),
+        "ambiguous": [
+            AmbiguousShown(address=address, contacts=list(contacts))
+            for address, contacts in view.ambiguous.items()
+        ],
         "mailboxes": [
             CopyShown(mailbox_id=copy.mailbox_id, folder_id=copy.folder_id, seen=copy.seen)
             for copy in view.copies

@@ -237,6 +237,42 @@ def test_a_timeline_holds_all_addresses_newest_first_and_cuts_down_what_is_other
     assert items[0]["from"] == [{"address": "c.leo@client.example", "name": "Cleo"}]
 
 
+def test_an_address_of_several_contacts_is_said_to_be_ambiguous_until_that_is_decided(mail):
+    app, ids = mail
+    twin = {"name": "Leo", "addresses": ["cleo@client.example", "leo@client.example"]}
+
+    def shown(*contacts):
+        pages = [app.ask("GET", f"/v1/contacts/{one}/messages").json["items"] for one in contacts]
+        pages.append([app.ask("GET", f"/v1/messages/{ids['a']}").json])
+        (found,) = {
+            (tuple(one["contacts"]), repr(one["ambiguous"]))
+            for page in pages
+            for one in page
+            if one["id"] == ids["a"]
+        }
+        assert all(ids["a"] in [one["id"] for one in page] for page in pages)
+        return found
+
+    undecided = repr([{"address": "cleo@client.example", "contacts": ["crm:1", "crm:2"]}])
+    assert shown("crm:1") == (("crm:1",), "[]")
+    assert app.ask("PUT", "/v1/contacts/crm:2", body=twin).status == 200
+    assert shown("crm:1", "crm:2") == (("crm:1", "crm:2"), undecided)
+    (c,) = [
+        one
+        for one in app.ask("GET", "/v1/contacts/crm:1/messages").json["items"]
+        if one["id"] == ids["c"]
+    ]
+    assert (c["contacts"], c["ambiguous"]) == (["crm:1"], [])
+    decided = {**twin, "addresses": ["leo@client.example"]}
+    assert app.ask("PUT", "/v1/contacts/crm:2", body=decided).status == 200
+    assert shown("crm:1") == (("crm:1",), "[]")
+    assert app.ask("PUT", "/v1/contacts/crm:2", body=twin).status == 200
+    assert app.ask("POST", "/v1/contacts/crm:2/merge", body={"from": "crm:1"}).status == 200
+    assert shown("crm:2") == (("crm:2",), "[]")
+    items = app.ask("GET", "/v1/contacts/crm:2/messages").json["items"]
+    assert [one["id"] for one in items] == [ids["c"], ids["b"], ids["a"]]
+
+
 def test_an_administrator_sees_no_more_of_anothers_mail(mail):
     app, ids = mail
     items = app.ask("GET", "/v1/contacts/crm:1/messages", roles="admin").json["items"]

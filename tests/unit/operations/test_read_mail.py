@@ -127,6 +127,10 @@ def test_a_blind_copy_shows_its_contact_to_nobody_who_may_not_see_it(world, visi
     assert on_timeline(BOB, "c") == {both.id}
     assert contacts_shown(ANN) == ("c", "secret")
     assert contacts_shown(BOB) == (("c", "secret") if is_full else ("c",))
+    add_contact(world, "twin", "secret@x.example")
+    ambiguous = {"secret@x.example": ["secret", "twin"]}
+    assert opened_by(world, ANN, both.id).view.ambiguous == ambiguous
+    assert opened_by(world, BOB, both.id).view.ambiguous == (ambiguous if is_full else {})
     if not is_full:
         with pytest.raises(RequestError):
             opened_by(world, BOB, alone.id)
