@@ -84,7 +84,12 @@ class Life:
         return self.api("GET", f"/v1/mailboxes/{self.mailbox_id}").body
 
     def backfill(self):
-        return self.api("GET", f"/v1/mailboxes/{self.mailbox_id}/backfills").body["items"][0]
+        answer = self.api("GET", f"/v1/mailboxes/{self.mailbox_id}/backfills")
+        if answer.status >= 500 and set(answer.body or ()) == {"message"}:
+            # The gateway's own: a function took too long, as its first call after a power cut may.
+            raise TimeoutError(answer)
+        assert answer.status == 200, answer.body
+        return answer.body["items"][0]
 
     def imported(self):
         return until(lambda: (b := self.backfill())["state"] == "done" and b, what="the import")
