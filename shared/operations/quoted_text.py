@@ -38,30 +38,51 @@ _SHORTEST_HEAD = 5
 _FIELDS_BELOW = 8
 """To and Cc may take lines of their own."""
 _RULE = re.compile(r"^\s?_{10,}\s*$")
-_DASHES = ("-- ", "--")
-"""RFC 3676, 4.3; and as it is when the space at its end was taken for none."""
+_DASHES = "-- "
+"""RFC 3676, 4.3."""
+_BARE_DASHES = "--"
+"""As it is when the space at its end was taken for none, or a line that somebody drew."""
 _LONGEST_SIGNATURE_LINES = 15
+_LONGEST_BELOW_BARE_DASHES = 5
+_ENDS_A_SENTENCE = re.compile(r"[.!?:;,]\s*$")
 _OF_A_PHONE = re.compile(
-    r"^(?:Sent from my |Sent from Outlook|Get Outlook for |Von meinem .{1,40} gesendet"
-    r"|Gesendet von |Envoyé de mon |Enviado desde mi |Enviado do meu |Inviato da "
-    r"|Verzonden vanaf )",
+    r"^(?:(?:Sent from my |Sent from Outlook|Get Outlook for |Gesendet von |Envoyé de mon "
+    r"|Enviado desde mi |Enviado do meu |Inviato da |Verzonden vanaf )"
+    r"[\w '\u2019-]{0,40}|Von meinem [\w '\u2019-]{1,40} gesendet)"
+    r"\.?(?: ?[<(]https?://[^\s<>()]{1,200}[>)])?\s*$",
     re.IGNORECASE,
 )
 
 
 def split_signature(text: str) -> tuple[str, str]:
-    """Return (what was written, the signature); joined in this order they are `text` again."""
+    """Return (what was written, the signature); joined in this order they are `text` again.
+
+    What may be an answer is no signature: it would be hidden.
+    """
     lines = text.splitlines(keepends=True)
     last = len(lines)
     while last and not lines[last - 1].strip():
         last -= 1
     start = last - 1 if last and _OF_A_PHONE.match(lines[last - 1]) else None
     for index in range(max(0, last - _LONGEST_SIGNATURE_LINES), last):
-        if lines[index].rstrip("\r\n") in _DASHES:
+        if _is_signature(lines[index].rstrip("\r\n"), lines[index + 1 : last]):
             start = index
     if start is None or not "".join(lines[:start]).strip():
         return text, ""
     return "".join(lines[:start]), "".join(lines[start:])
+
+
+def _is_signature(dashes: str, below: list[str]) -> bool:
+    if dashes == _DASHES:
+        # A quote down there has answers around it, or `split_quoted` had taken it off.
+        return not any(
+            pattern.match(line) for line in below for pattern in (_QUOTED, _SAYS_WHO, _FROM)
+        )
+    return (
+        dashes == _BARE_DASHES
+        and len(below) <= _LONGEST_BELOW_BARE_DASHES
+        and all(line.strip() and not _ENDS_A_SENTENCE.search(line) for line in below)
+    )
 
 
 def split_quoted(text: str) -> tuple[str, str]:

@@ -345,11 +345,32 @@ def test_no_letter_is_lost_by_taking_the_signature_off(lines):
         ("Sent from my phone", ""),
         ("Yes\n-- \n" + "a line\n" * 15, ""),
         ("Yes\n--- \nAnn", ""),
+        ("Yes\n\nSent from my Galaxy S24.\n", "Sent from my Galaxy S24.\n"),
+        ("Yes\nGet Outlook for iOS<https://aka.ms/o0>", "Get Outlook for iOS<https://aka.ms/o0>"),
         ("", ""),
     ],
 )
 def test_what_was_written_and_what_is_signature(text, signature):
     assert split_signature(text)[1] == signature
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "See below.\n-- \nAnn\n\nOn Tue, Bob wrote:\n> Shall we sign?\nNo, never.\n> Friday?\nYes.",
+        "See below.\n-- \nAnn\n> Shall we sign?\nNo, never.",
+        "See below.\n-- \nAnn\n\nBob wrote:\nShall we sign?\nNo, never.",
+        "See below.\n-- \nAnn\n\nFrom: Bob\nShall we sign?\nNo, never.",
+        "A: we go.\n--\nOption B: we cancel.\n\nPlease answer.",
+        "A: we go.\n--\nOption B: we cancel.",
+        "A: we go.\n--\n" + "B\n" * 6,
+        "Yes\nSent from my garden: the flowers are ready, call me",
+        "Yes\nSent from my phone. Call me",
+        "Yes\nGesendet von der Bank, bitte prüfen",
+    ],
+)
+def test_no_answer_is_taken_for_a_signature(text):
+    assert split_signature(text) == (text, "")
 
 
 DEAR_TEXTS = [
