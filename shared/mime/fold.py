@@ -106,6 +106,8 @@ class _Page:
     def __init__(self, html: str) -> None:
         self._length = len(html)
         self._marked: list[_Element] = []
+        self._quotes: list[int] = []
+        """Where elements begin that are marked as anything but a signature."""
         self._seen: list[int] = []
         inside: _Element | None = None
         at = 0
@@ -125,6 +127,8 @@ class _Page:
             element = _Element(name, found[1] if found else None, inside, tag.start())
             if element.mark:
                 self._marked.append(element)
+                if element.mark != _SIGNATURE:
+                    self._quotes.append(element.start)
             if name in _VOID:
                 element.closes = element.end = tag.end()
             else:
@@ -171,7 +175,10 @@ class _Page:
         return (first.start, end) if is_worth_it else None
 
     def _signature(self, below: int) -> _Element | None:
-        """Return the signature that ends what was written, up to `below`."""
+        """Return the signature that ends what was written, up to `below`.
+
+        One that holds a quote is none: it may hold answers too.
+        """
         for one in self._marked:
             if (
                 one.mark == _SIGNATURE
@@ -179,10 +186,15 @@ class _Page:
                 and self._sees(0, one.start)
                 and self._sees(one.start, one.end)
                 and not self._sees(one.end, below)
+                and not _any_between(self._quotes, one.start, one.end)
             ):
                 return one
         return None
 
     def _sees(self, start: int, end: int) -> bool:
         """Return whether anything from `start` to `end` is to be seen."""
-        return bisect_left(self._seen, start) < bisect_left(self._seen, end)
+        return _any_between(self._seen, start, end)
+
+
+def _any_between(places: list[int], start: int, end: int) -> bool:
+    return bisect_left(places, start) < bisect_left(places, end)

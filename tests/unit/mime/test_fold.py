@@ -1,5 +1,7 @@
 """What of a mail's HTML is folded: as mail programs write it, and never what somebody answered."""
 
+import itertools
+import random
 import re
 import time
 
@@ -78,6 +80,10 @@ ANSWERED = {
     "with nothing": ("<blockquote type=cite>only a quote</blockquote>", []),
     "with a signature": ("<br><div id=Signature>Ann</div>&nbsp;", []),
     "nothing seen": ("<p>Hi</p><div id=appendonsend></div><pre class=moz-signature> </pre>", []),
+    "below a quote in a signature": (
+        "<p>Hi</p><div class=gmail_signature>Ann<blockquote type=cite>old</blockquote>my answer</div>",
+        [],
+    ),
     "in an unknown way": ("<p>Hi</p><div class=quote>old</div><blockquote>old</blockquote>", []),
     "folded by the sender": ("<p>Hi</p><details><summary>x</summary>hidden</details>", []),
 }
@@ -106,9 +112,36 @@ def test_folding_changes_nothing_but_that_it_folds(pieces):
     assert "details" not in sanitise(plain).html
 
 
+WRAPPERS = ["blockquote type=cite", "div class=gmail_signature", "div class=gmail_attr", "div"]
+
+
+def written(steps, words):
+    """Open an element, close one, or write a word, step by step."""
+    inside = []
+    for step in steps:
+        if step:
+            inside.append(step.split()[0])
+            yield f"<{step}>"
+        elif step is None and inside:
+            yield f"</{inside.pop()}>"
+        yield f"w{next(words)} "
+    yield from (f"</{name}>" for name in reversed(inside))
+
+
+def test_no_word_is_lost_or_doubled_by_folding():
+    random_ = random.Random(21)
+    for _ in range(3_000):
+        steps = random_.choices([*WRAPPERS, None, None, ""], k=random_.randint(1, 8))
+        words = itertools.count()
+        html = "".join(written(["", *steps], words))
+        shown = sanitise(html).html
+        assert re.findall(r"\bw\d+", shown) == [f"w{n}" for n in range(next(words))], html
+
+
 @pytest.mark.parametrize(
     "piece",
     [
+        "<div class=gmail_signature>x<blockquote type=cite></blockquote></div>",
         "<div class=gmail_attr>x</div>",
         "<blockquote type=cite>x</blockquote>",
         "<blockquote type=cite></blockquote>",
