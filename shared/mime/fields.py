@@ -34,21 +34,22 @@ _COMMENT = re.compile(r"\([^()]*\)")
 
 def raw_fields(header: bytes) -> dict[str, list[str]]:
     """Return a header block's unfolded values by lower-case name, encoded words undecoded."""
-    found: dict[str, list[str]] = {}
-    value: list[str] = []
+    found: dict[str, list[list[str]]] = {}
+    # Joined once, at the end: a value may go on for as many lines as there are.
+    unfolded: list[str] = []
     for number, line in enumerate(header.split(b"\n")):
         if number > MAX_HEADERS * 20:
             break
         if line[:1] in (b" ", b"\t"):
-            value[-1:] = [(value[-1] if value else "") + " " + _text(line)]
+            unfolded.append(_text(line))
             continue
         match = _FIELD.match(line)
         if match:
-            value = found.setdefault(match[1].decode("ascii").lower(), [])
-            value.append(_text(line[match.end() :]))
+            unfolded = [_text(line[match.end() :])]
+            found.setdefault(match[1].decode("ascii").lower(), []).append(unfolded)
         else:
-            value = []
-    return found
+            unfolded = []
+    return {name: [" ".join(lines) for lines in values] for name, values in found.items()}
 
 
 def _text(line: bytes) -> str:

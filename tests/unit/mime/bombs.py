@@ -137,6 +137,15 @@ BOMBS = {
         MIXED
         + (b"--b\r\nContent-Type: message/delivery-status\r\n\r\na: b\n" + b" \n" * 33_000) * 700
     ),
+    "delivery reports of continued lines": lambda: (
+        MIXED
+        + (
+            b"--b\r\nContent-Type: message/delivery-status\r\n\r\n"
+            + "Diagnostic-Code: \U0001f600\n".encode()
+            + b" x\n" * 20_000
+        )
+        * 60
+    ),
     "calendars": lambda: (
         MIXED
         + (b"--b\r\nContent-Type: text/calendar\r\n\r\nBEGIN:VCALENDAR\n" + b"A:b\n" * 17_000) * 700
