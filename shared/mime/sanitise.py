@@ -49,7 +49,8 @@ _ASKED_FOR = MARKED | {name: {"background"} for name in ("table", "td", "th", "t
 _ATTRIBUTES_AND_MARKS = _ATTRIBUTES | {
     name: _ATTRIBUTES.get(name, set()) | asked for name, asked in _ASKED_FOR.items()
 }
-_LEADS_ELSEWHERE = re.compile(r"\s*+(?:https?|mailto|tel|cid):", re.IGNORECASE)
+# Without slashes a scheme that is the page's own too is no scheme: `https:/logout` is a path there.
+_LEADS_ELSEWHERE = re.compile(r"\s*+(?:https?://|(?:mailto|tel|cid):)", re.IGNORECASE)
 _SCHEMES = frozenset({"http", "https", "mailto", "tel", "cid"})
 _LINK_REL = "noopener noreferrer nofollow"
 _MOST_PASSES = 4

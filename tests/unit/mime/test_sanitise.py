@@ -150,7 +150,23 @@ def test_an_image_without_a_scheme_is_asked_for_by_https():
     )
 
 
-@pytest.mark.parametrize("href", ["x.html", "/x", "//t.example/x", "?a", "#a", "", " ", "ht\ntp:x"])
+@pytest.mark.parametrize(
+    "href",
+    [
+        "x.html",
+        "/x",
+        "//t.example/x",
+        "?a",
+        "#a",
+        "",
+        " ",
+        "ht\ntp:x",
+        "https:/x",
+        "HTTP:x",
+        "https:",
+        "https:?a",
+    ],
+)
 def test_a_link_that_leads_to_where_the_mail_is_shown_is_none(href):
     assert sanitise(f"<a href='{href}'>x</a>").html.startswith("<a rel=")
 
