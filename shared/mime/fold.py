@@ -27,14 +27,19 @@ _CLASSES = {
 }
 _IDS = {
     "divrplyfwdmsg": _REST,
-    "appendonsend": _REST,
+    # Where Outlook would put a quote; there may be none.
+    "appendonsend": _LEAD,
     "stopspelling": _REST,
     "mail-editor-reference-message-container": _REST,
     "signature": _SIGNATURE,
     "ms-outlook-mobile-signature": _SIGNATURE,
     "applemailsignature": _SIGNATURE,
 }
-_BORDER_OF_OUTLOOK = "border:none;border-top:solid"
+_BORDERS_OF_OUTLOOK = (
+    "border:none;border-top:solid#e1e1e1",
+    "border:none;border-top:solid#b5c4df",
+)
+"""Above the header of what is quoted; in any other colour it may be the sender's own."""
 MARKED = {
     "div": {"class", "id", "style"},
     "blockquote": {"class", "type"},
@@ -64,7 +69,7 @@ def mark(element: str, attribute: str, value: str) -> str | None:
         return _IDS.get(value.lower())
     if attribute == "type":
         return _QUOTE if value.lower() == "cite" else None
-    is_border = value.replace(" ", "").lower().startswith(_BORDER_OF_OUTLOOK)
+    is_border = value.replace(" ", "").lower().startswith(_BORDERS_OF_OUTLOOK)
     return _REST if is_border else None
 
 

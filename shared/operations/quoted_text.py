@@ -26,10 +26,11 @@ _SEPARATOR = re.compile(
 # What Outlook puts above the mail that is answered, in the languages met most, perhaps in bold.
 _FROM = re.compile(r"^\s?\*?(?:From|Von|De|Da|Van|Från|Fra|Od)\s?:\*?\s", re.IGNORECASE)
 _SENT = re.compile(
-    r"^\s?\*?(?:Sent|Date|Gesendet|Datum|Envoyé|Enviad[ao](?: el| em)?|Fecha|Data|Inviato"
-    r"|Verzonden|Skickat|Sendt|Wysłano)\s?:\*?\s",
+    r"^\s?\*?(?:Sent|Gesendet|Envoyé|Enviad[ao](?: el| em)?|Inviato|Verzonden|Skickat|Sendt"
+    r"|Wysłano)\s?:\*?\s",
     re.IGNORECASE,
 )
+_DATE = re.compile(r"^\s?\*?(?:Date|Datum|Fecha|Data)\s?:\*?\s", re.IGNORECASE)
 _SUBJECT = re.compile(
     r"^\s?\*?(?:Subject|Betreff|Objet|Asunto|Assunto|Oggetto|Onderwerp|Ämne|Emne|Temat)\s?:",
     re.IGNORECASE,
@@ -104,8 +105,11 @@ def _first_quoted(lines: list[str]) -> int | None:
             continue
         if _SEPARATOR.match(line):
             return index
-        if _FROM.match(line) and _is_head(lines[index + 1 : index + 1 + _FIELDS_BELOW]):
-            return index - 1 if index and _RULE.match(lines[index - 1]) else index
+        if _FROM.match(line):
+            is_ruled = index > 0 and _RULE.match(lines[index - 1]) is not None
+            below = lines[index + 1 : index + 1 + _FIELDS_BELOW]
+            if _is_head(below, is_certain=is_ruled or "@" in line):
+                return index - is_ruled
     start = len(lines)
     while start and (_QUOTED.match(lines[start - 1]) or not lines[start - 1].strip()):
         start -= 1
@@ -114,8 +118,12 @@ def _first_quoted(lines: list[str]) -> int | None:
     return _with_attribution(lines, start)
 
 
-def _is_head(below: list[str]) -> bool:
-    return any(_SENT.match(line) for line in below) and any(_SUBJECT.match(line) for line in below)
+def _is_head(below: list[str], *, is_certain: bool) -> bool:
+    """Return whether these fields head a mail; a trip too is from somewhere, and has a date."""
+    when = (_SENT, _DATE) if is_certain else (_SENT,)
+    return any(pattern.match(line) for line in below for pattern in when) and any(
+        _SUBJECT.match(line) for line in below
+    )
 
 
 def _with_attribution(lines: list[str], start: int) -> int:

@@ -84,6 +84,14 @@ ANSWERED = {
         "<p>Hi</p><div class=gmail_signature>Ann<blockquote type=cite>old</blockquote>my answer</div>",
         [],
     ),
+    "below a border of their own": (
+        "<p>Hi</p><div style='border:none;border-top:solid windowtext 1.0pt'>my answer</div><p>more</p>",
+        [],
+    ),
+    "below an empty place for a quote": (
+        "<p>Hi</p><div id=appendonsend></div><p>my answer</p>",
+        [],
+    ),
     "in an unknown way": ("<p>Hi</p><div class=quote>old</div><blockquote>old</blockquote>", []),
     "folded by the sender": ("<p>Hi</p><details><summary>x</summary>hidden</details>", []),
 }

@@ -410,6 +410,10 @@ def test_splitting_takes_time_in_proportion_to_the_text(piece):
         ("Oui\n*De :* Ann\n*Envoyé :* mardi\n*À :* Bob\n*Objet :* x\nvieux", "Oui\n"),
         ("From: here to there\nwe go\nSubject: travelling", None),
         ("Look\nFrom: me\nTo: you\nSubject: no date, no quote", None),
+        ("From: Berlin\nTo: Paris\nDate: 3 March\nSubject: the trip\n\nPlease book both.", None),
+        ("Hi\nFrom: Berlin\nTo: Paris\nDate: 3 March\nSubject: the trip\nPlease book both.", None),
+        ("Yes\nFrom: Ann <a@x.example>\nDate: 3 March\nTo: Bob\nSubject: We\nold", "Yes\n"),
+        ("Ja\n____________\nVan: Ann\nDatum: 3 maart\nAan: Bob\nOnderwerp: Wij\noud", "Ja\n"),
         ("Yes\n> Shall we?\n", "Yes\n"),
     ],
 )
