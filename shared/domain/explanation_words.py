@@ -200,7 +200,7 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
         "Imports of your organisation take turns, and others are at work now.", _T, WAIT
     ),
     ErrorCode.STORE_REFUSED: Explanation(
-        "Mailroom's own store does not let it in.",
+        "Mailroom may not use its own store, or cannot find it.",
         _O,
         "Restore the right, key, table or bucket that the log names; mailboxes then go on.",
     ),

@@ -111,7 +111,7 @@ class WindowShown(Shown):
     Null where more are held than were counted: nobody can say then, nor how long it would take.
     """
     more: bool
-    """True where both are too low: there are more than were counted."""
+    """True where there are more than were counted: `messages` is too low, and so is `missing`."""
     seconds: int | None
     """How long it takes, at the latest import's pace or a usual one; null where `missing` is."""
     quota: int | None
