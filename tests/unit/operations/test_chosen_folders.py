@@ -155,7 +155,7 @@ def test_an_import_begun_amid_a_run_that_compares_a_folder_leaves_out_none_of_it
 
     monkeypatch.setattr(FakeSession, moment, meanwhile)
     machine.drain()
-    machine.tick(6)
+    machine.tick(12)
     assert import_of(machine, mailbox).state is BackfillState.DONE
     assert is_whole(machine, mailbox)
 
@@ -177,7 +177,7 @@ def test_an_old_message_that_is_moved_here_as_an_import_begins_is_not_left_out(
         return changes(session, *args, **given)
 
     monkeypatch.setattr(FakeSession, "changes", meanwhile)
-    machine.tick(6)
+    machine.tick(12)
     assert import_of(machine, mailbox).state is BackfillState.DONE
     assert is_whole(machine, mailbox)
 
