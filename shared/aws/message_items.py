@@ -6,6 +6,7 @@ stranger sends, the item stays far below the 400 KB that DynamoDB takes.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 from shared.aws.content_items import content_of, content_value
@@ -13,7 +14,7 @@ from shared.aws.instants import from_microseconds, microseconds
 from shared.aws.packing import pack, unpack, unpacked_size
 from shared.aws.table import Raw
 from shared.aws.tables import copy_key, date_sk, escape, mailbox_pk, unescape
-from shared.domain.contents import DeliveryReport, Invite
+from shared.domain.contents import DeliveryReport, Invite, SeenContent
 from shared.domain.ids import (
     Address,
     FolderId,
@@ -49,6 +50,10 @@ _MOST_ATTACHMENTS = 500
 _MOST_HEADERS = 50
 _LONGEST_TEXT = 4_000
 _LONGEST_NAME = 500
+_LONGEST_REPORT = 8_000
+"""Characters of all deliveries together; the report itself can be opened."""
+
+_LONG_CONTENTS = (Invite, DeliveryReport)
 
 _SEEN, _FLAGGED, _ANSWERED, _DRAFT = 1, 2, 4, 8
 
@@ -218,7 +223,7 @@ def _fitted(message: Message) -> dict[str, Any]:
             for one in message.participants[:MOST_PARTICIPANTS]
         ),
         attachments=tuple(
-            replace(one, filename=one.filename[:_LONGEST_NAME])
+            replace(one, filename=one.filename[:_LONGEST_NAME], seen=_short_report(one.seen))
             for one in message.attachments[:_MOST_ATTACHMENTS]
         ),
         defects=message.defects[:_MOST_HEADERS],
@@ -228,6 +233,9 @@ def _fitted(message: Message) -> dict[str, Any]:
         },
     )
     document = _document(kept)
+    if _is_too_large(document):
+        kept = replace(kept, attachments=tuple(map(_without_long_content, kept.attachments)))
+        document = _document(kept)
     while _is_too_large(document):
         kept = replace(
             kept,
@@ -238,6 +246,22 @@ def _fitted(message: Message) -> dict[str, Any]:
         )
         document = _document(kept)
     return document if kept == message else _document(replace(kept, truncated=True))
+
+
+def _short_report(seen: SeenContent | None) -> SeenContent | None:
+    """Return what was seen, of a long report as many deliveries as there is room for."""
+    if not isinstance(seen, DeliveryReport):
+        return seen
+    ends = accumulate(
+        len(one.recipient) + len(one.action) + len(one.status or "") + len(one.said or "")
+        for one in seen.deliveries
+    )
+    fitting = sum(end <= _LONGEST_REPORT for end in ends)
+    return replace(seen, deliveries=seen.deliveries[:fitting])
+
+
+def _without_long_content(one: StoredAttachment) -> StoredAttachment:
+    return replace(one, seen=None) if isinstance(one.seen, _LONG_CONTENTS) else one
 
 
 def _is_too_large(document: dict[str, Any]) -> bool:
@@ -287,7 +311,7 @@ def _contents(attachments: Sequence[StoredAttachment]) -> dict[str, Any]:
     for number, one in enumerate(attachments):
         if one.seen is None or type(one.seen) in told:
             continue
-        if isinstance(one.seen, Invite | DeliveryReport):
+        if isinstance(one.seen, _LONG_CONTENTS):
             told.add(type(one.seen))
         found[str(number)] = content_value(one.seen)
     return found

@@ -70,6 +70,52 @@ def test_of_invitations_and_reports_the_first_is_kept():
     assert kept[6:] == [CONTENTS[0], None, None, CONTENTS[3], None, None]
 
 
+def long_report(count):
+    return DeliveryReport(
+        tuple(
+            Delivery(noise(500 + n), noise(600 + n), "5.1.1", noise(700 + n)) for n in range(count)
+        )
+    )
+
+
+def test_of_a_long_report_the_first_deliveries_are_kept_and_the_cut_is_told():
+    report = long_report(50)
+    new = a_new_copy(attachments=parts_of([report]))
+    packed = pack_message(new.message, new.body)
+    assert len(packed.content) < 25_000
+    _, message = read_back(packed, new.message)
+    kept = message.attachments[0].seen.deliveries
+    assert kept
+    assert kept == report.deliveries[: len(kept)]
+    assert message.truncated
+
+
+def test_a_usual_report_of_fifty_deliveries_is_kept_whole():
+    one = "user unknown " * 8
+    report = DeliveryReport(
+        tuple(Delivery(f"{n}@b.example", "failed", "5.1.1", one) for n in range(50))
+    )
+    new = a_new_copy(attachments=parts_of([report]))
+    _, message = read_back(pack_message(new.message, new.body), new.message)
+    assert message.attachments[0].seen == report
+    assert not message.truncated
+
+
+def test_what_contents_were_seen_to_be_goes_before_any_attachment():
+    seen = Invite("request", *(noise(10_000 + n) for n in range(4)))
+    files = tuple(StoredAttachment(noise(300), "a/b", n) for n in range(480))
+    texts = {f"x-{n}": noise(1_500 + n) for n in range(45)}
+    invite = StoredAttachment("i.ics", "text/calendar", 1, seen=seen)
+    new = a_new_copy(attachments=(*files[:-1], invite), headers=texts)
+    _, message = read_back(pack_message(new.message, new.body), new.message)
+    assert message.truncated
+    assert message.headers == texts
+    assert [one.size for one in message.attachments] == [
+        one.size for one in new.message.attachments
+    ]
+    assert message.attachments[-1].seen is None
+
+
 def test_what_an_older_version_stored_or_a_newer_one_saw_is_read_without():
     new = a_new_copy(attachments=parts_of(CONTENTS))
     document = unpack(pack_message(new.message, new.body).content)
