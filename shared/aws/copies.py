@@ -20,7 +20,7 @@ from shared.aws.message_items import (
 )
 from shared.aws.table import MOST_IN_TRANSACTION, Raw, Table, raw_key
 from shared.aws.tables import copy_key, copy_sk, mailbox_pk, state_key, unescape
-from shared.aws.tables_of_erasures import Note
+from shared.aws.tables_of_erasures import OTHERS_NOTE, Note
 from shared.domain.errors import StoreThrottledError
 from shared.domain.ids import FolderId, MailboxId, ProviderMessageId, TenantId
 from shared.domain.lease import Fence
@@ -200,7 +200,7 @@ class CopyItems:
     def _refused(self, note: Note) -> StoreThrottledError:
         if "z" in (self.table.get_raw(note.key) or {}):
             return StoreThrottledError(cause="a message of these was erased meanwhile")
-        return StoreThrottledError(cause="another worker of this mailbox is storing these messages")
+        return StoreThrottledError(cause=OTHERS_NOTE)
 
     def _addition(self, tenant_id: TenantId, copy: Copy) -> "TransactWriteItemTypeDef":
         return {

@@ -25,7 +25,7 @@ from shared.aws.message_items import (
 from shared.aws.side_by_side import side_by_side
 from shared.aws.table import Table, raw_key
 from shared.aws.tables import Key, address_pk, at_sk, message_key
-from shared.aws.tables_of_erasures import packed_ids
+from shared.aws.tables_of_erasures import OTHERS_NOTE, packed_ids
 from shared.domain.errors import StoreThrottledError
 from shared.domain.identity import further_id
 from shared.domain.ids import Address, MessageId, TenantId
@@ -63,7 +63,8 @@ class MessageContents:
         """Write contents, one `UpdateItem` each, and their index entries; return one for each.
 
         `note`: names the messages of `new`, and is told of those that follow from them before one
-        is written. Raises `StoreThrottledError` for a message that is being erased.
+        is written. Raises `StoreThrottledError` for a message that is being erased, and where the
+        note is gone.
         """
         left = dict(enumerate(new))
         noted = [item.message.id for item in new]
@@ -91,7 +92,7 @@ class MessageContents:
 
     def _note_further(self, note: Key, ids: Sequence[MessageId]) -> None:
         # Changed and not put anew: who erases one of its messages may have marked it meanwhile.
-        self.table.update_raw(
+        told = self.table.update_raw(
             {
                 "Key": raw_key(note),
                 "UpdateExpression": "SET i = :i",
@@ -99,6 +100,9 @@ class MessageContents:
                 "ExpressionAttributeValues": {":i": {"B": packed_ids(ids)}},
             }
         )
+        if told is None:
+            # What no note names would be found by nobody, were it to get no copy.
+            raise StoreThrottledError(cause=OTHERS_NOTE)
 
     def _write_one(
         self, tenant_id: TenantId, new: NewCopy, packed: PackedMessage

@@ -39,6 +39,8 @@ from shared.domain.ids import ErasureId, MailboxId, MessageId, TenantId
 
 ERASURE_PREFIX = "erasure#"
 WRITING_PREFIX = "writing#"
+OTHERS_NOTE = "another worker of this mailbox is storing these messages"
+"""The cause of a failure where a note is gone, or not the worker's own any more."""
 _ID_BYTES = 30
 _WRITER_BYTES = 8
 

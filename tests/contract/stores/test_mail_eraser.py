@@ -7,8 +7,9 @@ from itertools import count
 import pytest
 
 from shared.aws.copies import CopyItems
+from shared.aws.message_contents import MessageContents
 from shared.aws.message_erasure import MessageErasure
-from shared.aws.table import Table
+from shared.aws.table import Table, raw_key
 from shared.domain.addresses import WrittenAddresses
 from shared.domain.erasure import SETTLE_SECONDS, Erased, KeepsOut
 from shared.domain.errors import ContactMergedError, StoreThrottledError
@@ -766,6 +767,25 @@ def test_copies_past_the_room_of_a_message_hold_one_that_follows(aws):
     before = aws.items()
     assert aws.messages.save(fence, new) == frozenset()
     assert aws.items() == before
+
+
+@pytest.mark.usefixtures("room_for_two")
+def test_one_that_follows_is_not_written_where_no_note_says_so(aws, monkeypatch):
+    record = connected(aws.mailboxes)
+    copies_of_one_mail(aws, record, "1", "2")
+    before, note_further = aws.items(), MessageContents._note_further
+
+    def taken_away(self, note, ids):
+        aws.table.write_many([{"DeleteRequest": {"Key": raw_key(note)}}])
+        note_further(self, note, ids)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(MessageContents, "_note_further", taken_away)
+        with pytest.raises(StoreThrottledError, match="another worker of this mailbox"):
+            copies_of_one_mail(aws, record, "3")
+    assert aws.items() == before
+    copies_of_one_mail(aws, record, "3")
+    assert name("3") in aws.messages.live_ids(TENANT, BOX)
 
 
 @pytest.mark.usefixtures("room_for_two")
