@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from tests.unit.mime.bombs import BOMBS, MEGABYTE
 from tests.unit.mime.mail import PAYLOADS
+from tests.unit.mime.xss import VECTORS
 
 SEEDS = [path.read_bytes() for path in sorted(PAYLOADS.glob("*.eml"))]
 TOKENS = [
@@ -260,6 +261,110 @@ def odd_fields(random_: random.Random) -> bytes:
     )
 
 
+SPECIAL = {
+    "text/calendar; method=REQUEST": (
+        b"BEGIN:VCALENDAR", b"METHOD:REQUEST", b"BEGIN:VTIMEZONE", b"TZID:X", b"END:VTIMEZONE", b"BEGIN:VEVENT",
+        b"UID:1@x", b"DTSTART;TZID=Europe/Berlin:20261201T100000", b"DTEND:99999999T999999Z", b"SUMMARY:\\n\\,\0",
+        b"DTSTART;TZID=../../etc/passwd:20260230T250000", b"RRULE:FREQ=SECONDLY;COUNT=999999999", b" folded",
+        b"ORGANIZER;CN='a':mailto:a@b.example", b"BEGIN:VALARM", b"END:VALARM", b"END:VEVENT", b"END:VCALENDAR",
+    ),
+    "message/delivery-status": (
+        b"Reporting-MTA: dns; mx.example", b"", b"Final-Recipient: rfc822; a@b.example", b"Action: failed",
+        b"Action: \xff", b"Status: 5.1.1", b"Status: 9.9.999999999", b"Diagnostic-Code: smtp; 550 \0\r no",
+        b"Original-Recipient: ;;;", b"Final-Recipient: utf-8; \xed\xa0\x80@b.example", b" ", b": x", b"x",
+    ),
+    "message/rfc822": (
+        b"From: a@b.example", b"Message-ID: <inner@x>", b"Content-Type: multipart/mixed; boundary=b", b"", b"--b",
+        b"Content-Type: message/rfc822", b"--b--", b"Subject: =?utf-8?b?////?=", b"\0",
+    ),
+    "application/ms-tnef; name=winmail.dat": (
+        b"\x78\x9f\x3e\x22", b"\x01\x06\x90\x08\x00\x04\x00\x00\x00", b"\xff\xff\xff\xff", b"\x00", b"winmail",
+    ),
+    "application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m": (
+        b"\x30\x80", b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03", b"\x30\x84\xff\xff\xff\xff", b"\x00",
+        b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02",
+    ),
+    "image/png; name=a.png": (b"\x89PNG\r\n\x1a\n", b"<svg onload=alert(1)>", b"GIF89a", b"RIFF\0\0\0\0WEBPVP", b"\xff\xd8\xff"),
+}  # fmt: skip
+"""What is looked into, by its claimed type: the pieces that are joined in any order, most in theirs."""
+
+
+def special_parts(random_: random.Random) -> bytes:
+    """Calendars, delivery reports, TNEF, S/MIME and pictures that are nearly what they claim."""
+    outer = random_.choice(
+        ["mixed", "report; report-type=delivery-status", "signed", "alternative"]
+    )
+    made = [_head(random_, Content_Type=f"multipart/{outer}; boundary=b") + b"\r\n"]
+    for kind in random_.choices(sorted(SPECIAL), k=random_.randint(1, 4)):
+        pieces = [piece for piece in SPECIAL[kind] if random_.random() < 0.8]
+        if random_.random() < 0.3:
+            random_.shuffle(pieces)
+        pieces = [piece * random_.choice([1, 1, 1, 1, 1, 300]) for piece in pieces]
+        content = random_.choice([b"\r\n", b"\r\n", b"\n", b"\r", b""]).join(pieces)
+        encoding = random_.choice(["7bit", "base64", "quoted-printable", "binary"])
+        coded = base64.encodebytes(content) if random_.random() < 0.5 else content
+        made += [
+            _bytes(f"--b\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"),
+            coded,
+            b"\r\n",
+        ]
+    return b"".join(made) + random_.choice([b"", b"--b--\r\n", b"--b--", b"--b"])
+
+
+def boundaries(random_: random.Random) -> bytes:
+    """Delimiters that are one another's beginning, that are odd, and that stand where none may."""
+    name = random_.choice(["b", "b b", "", "-", "--", "b" * 90, "=_b", "\u00fc", "'", "b--"])
+    given = random_.choice(
+        [f'"{name}"', name, f"{name}; boundary=c", f"x; boundary*=utf-8''{name}"]
+    )
+    lines = [
+        f"--{name}", f"--{name}--", f"--{name}x", f"-- {name}", f"--{name}  ", f" --{name}", f"--{name}----", "",
+        "Content-Type: text/html", "Content-Type: text/plain; charset=utf-16", "Content-Type: multipart/mixed; boundary=c",
+        f"Content-Type: multipart/mixed; boundary={name}", "--c", "--c--", "Content-Transfer-Encoding: base64", "text",
+        "Content-Type: message/partial; id=a; number=1; total=9", "Content-Type: message/external-body; access-type=URL",
+        "Content-Disposition: attachment; filename*0=a; filename*2=c", "\0", "From me",
+    ]  # fmt: skip
+    body = (
+        random_.choice(lines) + random_.choice(["\r\n", "\n", "\r"])
+        for _ in range(_size(random_, 900))
+    )
+    return (
+        _head(random_, Content_Type=f"multipart/mixed; boundary={given}")
+        + b"\r\n"
+        + _bytes("".join(body))
+    )
+
+
+def hostile_html(random_: random.Random) -> bytes:
+    """Vectors nested and cut, in whatever a text is sent in."""
+    html = "".join(random_.choices(VECTORS, k=random_.randint(1, 20)))
+    at = random_.randrange(len(html) + 1)
+    charset = random_.choice(["utf-8", "utf-16", "utf-7", "iso-2022-jp", "gb18030", "latin-1"])
+    coded = (html[at:] + html[:at]).encode(random_.choice(["utf-8", charset]), "replace")
+    encoding = random_.choice(["8bit", "base64", "quoted-printable"])
+    head = _head(
+        random_, Content_Type=f"text/html; charset={charset}", Content_Transfer_Encoding=encoding
+    )
+    return head + b"\r\n" + (base64.encodebytes(coded) if encoding == "base64" else coded)
+
+
+def line_ends(random_: random.Random) -> bytes:
+    """A real message whose line ends are of every kind, and here and there none."""
+    ends = [
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b"\r\r\n",
+        b"\n\r",
+        b"\x0b",
+        b"\x0c",
+        b"\x85",
+        b"\xe2\x80\xa8",
+        b"",
+    ]
+    return b"".join(line + random_.choice(ends) for line in random_.choice(SEEDS).splitlines())
+
+
 def nothing(random_: random.Random) -> bytes:
     return random_.choice([b"", b"\r\n", b" \r\n\t", b"\r\n\r\n", b"\n" * 9_000])
 
@@ -272,16 +377,29 @@ def bomb(random_: random.Random) -> bytes:
     return BOMBS[random_.choice(sorted(BOMBS))]()
 
 
-KINDS: dict[str, Callable[[random.Random], bytes]] = {
+QUICK: dict[str, Callable[[random.Random], bytes]] = {
     made.__name__: made
     for made in (
-        nesting, huge_headers, broken_charsets, packed, large_bodies, html_bombs, header_injection,
-        odd_characters, odd_fields, nothing, noise, mutated, bomb,
+        nesting, huge_headers, broken_charsets, packed, header_injection, odd_characters, odd_fields, nothing,
+        noise, mutated, special_parts, boundaries, hostile_html, line_ends,
     )
 }  # fmt: skip
+SLOW: dict[str, Callable[[random.Random], bytes]] = {
+    made.__name__: made for made in (large_bodies, html_bombs, bomb)
+}
+"""As large as is taken in, or as dear to look at as the caps permit: a tenth of a second and more."""
+KINDS = QUICK | SLOW
+ONE_IN = 100
+"""Of so many one is slow: all of them, and the slow ones among themselves, come in turn."""
+
+
+def kind_of(number: int) -> str:
+    """Return the kind of mail `number` of any seed."""
+    turn, kinds = (number // ONE_IN, SLOW) if number % ONE_IN == 0 else (number, QUICK)
+    return sorted(kinds)[turn % len(kinds)]
 
 
 def hostile(seed: int, number: int) -> tuple[str, bytes]:
-    """Return mail `number` of a seed, and of what kind it is: each kind comes in its turn."""
-    kind = sorted(KINDS)[number % len(KINDS)]
+    """Return mail `number` of a seed, and of what kind it is."""
+    kind = kind_of(number)
     return kind, KINDS[kind](random.Random(f"{seed}/{number}"))
