@@ -20,6 +20,7 @@ from shared.ports.contacts import ContactStore
 from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.erasures import ErasureStore, MailEraser
 from shared.ports.parser import MessageParser
+from shared.ports.policies import PolicyStore
 from shared.ports.provider import MailProvider, ServerTester
 from shared.ports.queues import (
     AuditRequest,
@@ -145,6 +146,14 @@ def contacts() -> ContactStore:
     from shared.aws.contact_store import DynamoContactStore
 
     return DynamoContactStore(table())
+
+
+@functools.cache
+def policies() -> PolicyStore:
+    """Return the store of tenants' policies."""
+    from shared.aws.policy_store import DynamoPolicyStore
+
+    return DynamoPolicyStore(table())
 
 
 @functools.cache

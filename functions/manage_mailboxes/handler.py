@@ -1,4 +1,4 @@
-"""HTTP: settings, sync now, backfills, contacts.
+"""HTTP: settings, sync now, backfills, contacts, the tenant's policy.
 
 Writes the table and the queues; knows no secret.
 """
@@ -36,6 +36,7 @@ from shared.api.schemas.mailboxes import (
     MailboxShown,
     RunAsked,
 )
+from shared.api.schemas.policies import PolicyShown, PutPolicy
 from shared.domain.ids import BackfillId, ContactId, LetterId, MailboxId
 from shared.operations.contacts import delete_contact, merge_contacts, put_contact, put_contacts
 from shared.operations.mailbox_settings import change_settings, make_primary
@@ -48,6 +49,7 @@ from shared.operations.replay_dead_letters import (
 )
 from shared.operations.request_sync import request_sync
 from shared.operations.start_backfill import BackfillAction, change_backfill, start_backfill
+from shared.operations.tenant_policy import change_policy
 
 app = make_app()
 
@@ -251,6 +253,25 @@ def remove_contact(contact_id: Annotated[str, Path()]) -> Response[None]:
     """Delete a contact, and the ids that were merged into it. Mail is not touched."""
     delete_contact(viewer(app), ContactId(unquote(contact_id)), contacts=wiring.contacts())
     return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+@app.put("/v1/policy", summary="Replace what the tenant keeps out", tags=["Policy"])
+def replace_policy(
+    body: PutPolicy,
+    if_match: Annotated[IfMatch, Header(alias="if-match")] = None,
+) -> PolicyShown:
+    """Replace the tenant's policy, as an administrator.
+
+    It holds at once: mail that it keeps out is no longer shown, mail that it lets in again is.
+    What a former policy left at the provider was never stored; the next import brings it in.
+    """
+    policy = change_policy(
+        viewer(app),
+        body.to_policy(),
+        expected_version=version_wanted(if_match),
+        policies=wiring.policies(),
+    )
+    return PolicyShown.of(policy)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from shared.api.app import make_app, respond, viewer
 from shared.api.dead_letter_routes import add_dead_letter_routes
 from shared.api.erasure_routes import add_erasure_routes
 from shared.api.paging import ListOf
+from shared.api.policy_routes import add_policy_routes
 from shared.api.schemas.backfills import BackfillList, BackfillShown
 from shared.api.schemas.contacts import ContactList, ContactShown
 from shared.api.schemas.fields import (
@@ -67,6 +68,7 @@ from shared.operations.search_mail import Search, search_mail
 app = make_app()
 # Not `wiring.erasures` itself: what stands there is looked up with each request.
 add_erasure_routes(app, erasures=lambda: wiring.erasures())  # noqa: PLW0108
+add_policy_routes(app, policies=lambda: wiring.policies())  # noqa: PLW0108
 
 MailboxPath = Annotated[MailboxIdText, Path()]
 Limit = Annotated[int, Query(ge=1, le=100)]

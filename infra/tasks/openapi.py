@@ -67,6 +67,7 @@ OF_THE_GATEWAY_ALONE = frozenset({"429"})
 _FOR_WHO_MAY_CHANGE = re.compile(
     r"/v1/mailboxes(/\{mailbox_id\}(/(primary|disconnection|reconnect|backfill-preview|backfills/?.*))?"
     r"|/authorize(/complete)?)?"
+    r"|/v1/policy"
 )
 _CAN_CONFLICT = frozenset(
     {
@@ -77,6 +78,7 @@ _CAN_CONFLICT = frozenset(
         ("POST", "/v1/mailboxes/{mailbox_id}/reconnect"),
         ("PUT", "/v1/contacts/{contact_id}"),
         ("POST", "/v1/contacts/{contact_id}/merge"),
+        ("PUT", "/v1/policy"),
     }
 )
 

@@ -1,6 +1,11 @@
-"""The one canonical form of an e-mail address, by which participants and contacts meet."""
+"""The one canonical form of an e-mail address, by which participants and contacts meet.
+
+What a tenant may choose comes on top of it (`folded`): that a plus tag or the dots of a Gmail
+address make no other one.
+"""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -10,6 +15,17 @@ from shared.domain.ids import Address
 MAX_ADDRESS_LENGTH = 320
 """64 for the local part, `@`, 255 for the domain (RFC 5321, 4.5.3.1)."""
 
+_MAX_DOMAIN_LENGTH = 255
+_MAX_LABEL_LENGTH = 63
+_DOTS = str.maketrans("\u3002\uff0e\uff61", "...")
+"""What stands for a dot in a domain (RFC 3490, 3.1)."""
+_JOINERS = "\u200c\u200d"
+_GMAIL = "gmail.com"
+_GMAIL_DOMAINS = frozenset({_GMAIL, "googlemail.com"})
+"""One mailbox has both, and dots in it mean nothing (https://support.google.com/mail/answer/7436150).
+
+Not so the domains of Google Workspace: there they do.
+"""
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>,;:\\\"\s]")
 _WRITTEN_LOCAL = re.compile(r"[^\x00-\x20\x7f<>,;:\\\"\s@]*")
 _WRITTEN_DOMAINS = (
@@ -25,28 +41,68 @@ def canonical_address(text: str) -> Address | None:
     """Return the canonical form of `text`, or None where it is no address.
 
     Lower case throughout: no provider in use tells local parts apart by case (RFC 5321, 2.4 asks
-    for care, practice decided). The domain becomes its ASCII form (RFC 5891), so that
-    `bücher.example` and `xn--bcher-kva.example` are one. Plus tags and dots stay: folding them is a
-    tenant's choice.
+    for care, practice decided). The domain is as `canonical_domain` has it. Plus tags and dots
+    stay: folding them is a tenant's choice.
     """
     text = text.strip().rstrip(".")
-    local, at, domain = text.rpartition("@")
-    if not at or not local or not domain or len(text) > MAX_ADDRESS_LENGTH:
+    local, at, written = text.rpartition("@")
+    if not at or not local or len(text) > MAX_ADDRESS_LENGTH or _FORBIDDEN.search(local):
         return None
-    if _FORBIDDEN.search(local) or _FORBIDDEN.search(domain) or ".." in domain:
-        return None
-    domain = domain.lower()
+    domain = canonical_domain(written)
+    return None if domain is None else Address(f"{local.lower()}@{domain}")
+
+
+def canonical_domain(text: str) -> str | None:
+    """Return a domain in lower case and ASCII, or None where `text` is none.
+
+    `Bücher.example` and `xn--bcher-kva.example` are one, as browsers and registries have it
+    (UTS 46, nontransitional): `straße.example` is another domain than `strasse.example`. Whether
+    such a name may be registered is not asked: mail has come from it.
+    """
+    domain = text.lower()
     if not domain.isascii():
-        try:
-            domain = domain.encode("idna").decode("ascii")
-        except UnicodeError:
+        labels = _mapped(domain).split(".")
+        domain = ".".join(
+            label if label.isascii() else "xn--" + label.encode("punycode").decode("ascii")
+            for label in labels
+        )
+        if any(len(label) > _MAX_LABEL_LENGTH for label in domain.split(".")):
             return None
-    return Address(f"{local.lower()}@{domain}")
+    if not domain or len(domain) > _MAX_DOMAIN_LENGTH:
+        return None
+    return None if ".." in domain or "@" in domain or _FORBIDDEN.search(domain) else domain
+
+
+def _mapped(domain: str) -> str:
+    """Return a domain in one spelling: full-width letters are letters, what cannot be seen goes."""
+    composed = unicodedata.normalize("NFKC", domain.translate(_DOTS)).lower().translate(_DOTS)
+    seen = (one for one in composed if unicodedata.category(one) != "Cf" or one in _JOINERS)
+    return unicodedata.normalize("NFKC", "".join(seen))
 
 
 def domain_of(address: Address) -> str:
     """Return the part after the last `@`."""
     return address.rpartition("@")[2]
+
+
+def folded(address: Address, *, tags: bool, dots: bool) -> Address:
+    """Return the address it is taken for, of a canonical one.
+
+    `tags`: without what follows a `+`. `dots`: without the dots of a Gmail address, and Gmail's
+    other domain is Gmail.
+    """
+    local, _, domain = address.rpartition("@")
+    if tags:
+        local = local.partition("+")[0] or local
+    if dots and domain in _GMAIL_DOMAINS:
+        name, plus, tag = local.partition("+")
+        local, domain = (name.replace(".", "") or name) + plus + tag, _GMAIL
+    return Address(f"{local}@{domain}")
+
+
+def base_form(address: Address) -> Address:
+    """Return what all addresses have in common that any tenant may take for one."""
+    return folded(address, tags=True, dots=True)
 
 
 @dataclass(slots=True)

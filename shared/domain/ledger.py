@@ -14,6 +14,16 @@ ERASED = "erased"
 """Why a message stays at the provider in which somebody takes part whose mail was erased."""
 
 
+INTERNAL = "internal"
+"""Why a message stays at the provider that the tenant's own people wrote to each other."""
+BLOCKED = "blocked"
+"""Why a message stays at the provider that is from, or only to, who is blocked by the tenant."""
+AUTOMATED = "automated"
+"""Why a message stays at the provider that a machine sent, where the tenant wants none of those."""
+NO_CONTACT = "no_contact"
+"""Why a message stays at the provider in which no contact takes part, where only theirs is kept."""
+
+
 class Fate(StrEnum):
     """What can become of a listed message."""
 

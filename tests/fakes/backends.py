@@ -20,6 +20,7 @@ from shared.aws.erasure_store import DynamoErasureStore
 from shared.aws.mail_eraser import DynamoMailEraser
 from shared.aws.mailbox_store import DynamoMailboxStore
 from shared.aws.message_store import DynamoMessageStore
+from shared.aws.policy_store import DynamoPolicyStore
 from shared.aws.run_store import DynamoRunStore
 from shared.aws.table import Raw, Table
 from shared.ports.audits import AuditStore
@@ -27,6 +28,7 @@ from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.contacts import ContactStore
 from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.erasures import ErasureStore, MailEraser
+from shared.ports.policies import PolicyStore
 from shared.ports.stores import (
     AttachmentStore,
     MailboxStore,
@@ -37,6 +39,7 @@ from tests.fakes.audits import InMemoryAuditStore
 from tests.fakes.erasures import InMemoryErasureStore, InMemoryMailEraser
 from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.moto_dynamodb import make_atomic
+from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.quick_moto import make_quick
 from tests.fakes.slots import InMemoryChunkSlots
 from tests.fakes.stores import (
@@ -71,6 +74,7 @@ class Stores:
     audits: AuditStore
     erasures: ErasureStore
     eraser: MailEraser
+    policies: PolicyStore
     table: Table | None = None
     clients: Clients | None = None
 
@@ -96,6 +100,7 @@ def in_memory() -> Stores:
         InMemoryAuditStore(world),
         InMemoryErasureStore(world),
         InMemoryMailEraser(world),
+        InMemoryPolicyStore(world),
     )
 
 
@@ -119,6 +124,7 @@ def on_aws() -> Iterator[Stores]:
             DynamoAuditStore(table),
             DynamoErasureStore(table),
             DynamoMailEraser(table, BUCKET, clients),
+            DynamoPolicyStore(table),
             table,
             clients,
         )

@@ -21,6 +21,7 @@ from tests.fakes.audits import InMemoryAuditStore
 from tests.fakes.clock import FixedClock
 from tests.fakes.erasures import InMemoryErasureStore
 from tests.fakes.letters import InMemoryDeadLetterStore
+from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.queues import RecordingWorkQueues
 from tests.fakes.secrets import InMemorySecretStore
 from tests.fakes.sign_in import FakeAccounts, InMemoryOAuthClients
@@ -123,6 +124,7 @@ class Deployment:
         self.attachments = InMemoryAttachmentStore(self.world)
         self.letters = InMemoryDeadLetterStore(self.world)
         self.erasures = InMemoryErasureStore(self.world)
+        self.policies = InMemoryPolicyStore(self.world)
         self.attempts = InMemoryAttemptStore()
         self.grant_holders = InMemoryGrantHolders()
         self.accounts = {one: FakeAccounts(one) for one in (Provider.GMAIL, Provider.OUTLOOK)}
@@ -136,7 +138,7 @@ class Deployment:
         ours = {
             wiring: (
                 "mailboxes", "messages", "contacts", "backfills", "runs", "attachments", "letters",
-                "audits", "erasures", "queues", "secrets", "clock",
+                "audits", "erasures", "policies", "queues", "secrets", "clock",
             ),
             wiring_of_sign_ins: ("attempts", "grant_holders", "oauth_clients"),
         }  # fmt: skip

@@ -1,0 +1,77 @@
+"""What a tenant may write into its policy, and how it is kept."""
+
+import pytest
+
+from shared.domain.errors import RequestError
+from shared.domain.policy import Automated, Folding, TenantPolicy, checked_policy
+
+
+def checked(**fields):
+    rest = {
+        "own_domains": [],
+        "blocklist": [],
+        "automated": Automated.STORE,
+        "plus_tags": Folding.KEEP,
+        "dots": Folding.KEEP,
+    }
+    return checked_policy(**{**rest, **fields})
+
+
+def refused(**fields):
+    with pytest.raises(RequestError) as caught:
+        checked(**fields)
+    return [name for name, _ in caught.value.fields]
+
+
+def test_a_policy_that_says_nothing_is_that_of_a_tenant_that_chose_nothing():
+    assert checked() == TenantPolicy()
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("Eve@Spam.Example", "eve@spam.example"),
+        (" spam.example. ", "spam.example"),
+        ("@spam.example", "spam.example"),
+        ("*@spam.example", "spam.example"),
+        ("*@*.spam.example", "*.spam.example"),
+        ("*.ADS.example", "*.ads.example"),
+        ("newsletter-*@x.example", "newsletter-*@x.example"),
+        ("noreply@*", "noreply@*"),
+        ("*@*.example", "*.example"),
+        ("Bücher.example", "xn--bcher-kva.example"),
+        ("jörg@straße.example", "jörg@xn--strae-oqa.example"),
+    ],
+)
+def test_an_entry_is_kept_as_it_is_compared(written, kept):
+    assert checked(blocklist=[written, kept]).blocklist == (kept,)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "", " ", "*", "**", "*@*", "@*", "*.*", "spam", "@", "a b@x.example", "a,b@x.example",
+        "eve@", "eve@.", ".example", "x..example", "a*b*c*d*e*f@x.example", "a\nb@x.example",
+        "eve@" + "x" * 320 + ".example", "ü" * 200 + ".example", "<eve@x.example>",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_and_no_domain_is_refused_where_it_stands(written):
+    assert refused(blocklist=["fine.example", written]) == ["blocklist.1"]
+
+
+@pytest.mark.parametrize("written", ["ann@ours.example", "*@ours.*", "*.com", "gmail.com", "*.de"])
+def test_an_own_domain_is_one_and_nobody_else_s(written):
+    assert refused(own_domains=["ours.example", written]) == ["own_domains.1"]
+
+
+def test_all_that_is_refused_is_named_at_once():
+    fields = refused(own_domains=["gmail.com", "ours.example"], blocklist=["*", "ours.example"])
+    assert fields == ["blocklist.0", "own_domains.0", "blocklist.1"]
+
+
+def test_a_policy_is_bounded():
+    assert refused(own_domains=[f"d{number}.example" for number in range(201)]) == ["own_domains"]
+    assert refused(blocklist=[f"d{number}.example" for number in range(1_001)]) == ["blocklist"]
+    long = [f"{'x' * 60}{number:03}@{'y' * 50}.example" for number in range(300)]
+    assert refused(blocklist=long) == ["blocklist"]
+    assert len(checked(blocklist=long[:200]).blocklist) == 200
