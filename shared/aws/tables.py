@@ -14,6 +14,7 @@ or a mail server chose is escaped, so that no `#` can be smuggled into a key.
 | recognise copies, compare a folder   | `{t}#mailbox#{id}`       | `copy#{provider message id}` |
 | read runs, newest first              | `{t}#mailbox#{id}`       | `run#{run}` |
 | read a message, its whole thread     | `{t}#thread#{thread}`    | `message#{message}` |
+| know which thread one is part of     | `{t}#thread#{thread}`    | `thread` |
 | read an address's mail, newest first | `{t}#address#{address}`  | `at#{instant}#{message}` |
 | find the contacts of an address      | `{t}#address#{address}`  | `contact#{contact}` |
 | get a contact, list them             | `{t}#contacts`           | `{contact}` |
@@ -32,6 +33,7 @@ item:
 | --- | --- |
 | message | `d` content, `r` received (µs), `c` copies, `o` digest of a body in S3, `a` addresses |
 | copy | `m` message id, `f` folders, `r` received, `g` flag bits, `n` flags version, `x` removed |
+| thread | `j` its root, `k` at a root: its members, `l` levels by mailbox |
 | at | its keys alone |
 """
 
@@ -169,6 +171,11 @@ def run_key(tenant_id: TenantId, mailbox_id: MailboxId, run_id: RunId) -> Key:
 def thread_pk(tenant_id: TenantId, thread_id: ThreadId) -> str:
     """Where a thread's messages are."""
     return f"{escape(tenant_id)}#thread#{escape(thread_id)}"
+
+
+def thread_key(tenant_id: TenantId, thread_id: ThreadId) -> Key:
+    """Key of what is known of a thread beside its messages."""
+    return Key(thread_pk(tenant_id, thread_id), "thread")
 
 
 def message_key(tenant_id: TenantId, message_id: MessageId) -> Key | None:

@@ -23,6 +23,7 @@ from shared.aws.message_store import DynamoMessageStore
 from shared.aws.policy_store import DynamoPolicyStore
 from shared.aws.run_store import DynamoRunStore
 from shared.aws.table import Raw, Table
+from shared.aws.thread_store import DynamoThreadStore
 from shared.ports.audits import AuditStore
 from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.contacts import ContactStore
@@ -35,6 +36,7 @@ from shared.ports.stores import (
     MessageStore,
     RunStore,
 )
+from shared.ports.threads import ThreadStore
 from tests.fakes.audits import InMemoryAuditStore
 from tests.fakes.erasures import InMemoryErasureStore, InMemoryMailEraser
 from tests.fakes.letters import InMemoryDeadLetterStore
@@ -51,6 +53,7 @@ from tests.fakes.stores import (
     InMemoryRunStore,
     World,
 )
+from tests.fakes.threads import InMemoryThreadStore
 
 make_atomic()
 make_quick()
@@ -75,6 +78,7 @@ class Stores:
     erasures: ErasureStore
     eraser: MailEraser
     policies: PolicyStore
+    threads: ThreadStore
     table: Table | None = None
     clients: Clients | None = None
 
@@ -101,6 +105,7 @@ def in_memory() -> Stores:
         InMemoryErasureStore(world),
         InMemoryMailEraser(world),
         InMemoryPolicyStore(world),
+        InMemoryThreadStore(world),
     )
 
 
@@ -125,6 +130,7 @@ def on_aws() -> Iterator[Stores]:
             DynamoErasureStore(table),
             DynamoMailEraser(table, BUCKET, clients),
             DynamoPolicyStore(table),
+            DynamoThreadStore(table),
             table,
             clients,
         )

@@ -52,6 +52,7 @@ from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, RunState
 from shared.domain.message import Body, Copy, Flags, Message, copy_ref
 from shared.domain.policy import TenantPolicy
 from shared.domain.run import Run
+from shared.domain.threads import ThreadRecord
 from shared.ports.stores import DueMailbox, MailboxRecord, NewCopy, SyncOutcome, TimelineEntry
 
 MOST_STRIKES = 250
@@ -109,6 +110,8 @@ class World:
     index: dict[tuple[TenantId, Address], set[tuple[datetime, MessageId]]] = field(
         default_factory=dict
     )
+    threads: dict[tuple[TenantId, ThreadId], ThreadRecord] = field(default_factory=dict)
+    """Of those of which there is something to say."""
     contacts: dict[tuple[TenantId, ContactId], Contact] = field(default_factory=dict)
     merged_contacts: dict[tuple[TenantId, ContactId], ContactId] = field(default_factory=dict)
     policies: dict[TenantId, TenantPolicy] = field(default_factory=dict)

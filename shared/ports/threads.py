@@ -1,0 +1,20 @@
+"""What operations need to have kept of threads; rules as in `stores`."""
+
+from collections.abc import Collection
+from typing import Protocol
+
+from shared.domain.ids import TenantId, ThreadId
+from shared.domain.threads import ThreadRecord
+
+
+class ThreadStore(Protocol):
+    """What is known of threads beside their messages."""
+
+    def get_threads(
+        self, tenant_id: TenantId, ids: Collection[ThreadId]
+    ) -> dict[ThreadId, ThreadRecord]:
+        """Return the record of every thread asked for (eventually consistent).
+
+        One of which nothing is recorded is its own root.
+        """
+        ...
