@@ -49,13 +49,14 @@ def keep_clients(monkeypatch: Any) -> None:
 
 
 _create = clients.Clients.create
-_made: dict[str, Any] = {}
+kept_clients: dict[str, Any] = {}
+"""Those of `keep_clients`, by service."""
 
 
 def _kept(made_by: clients.Clients, service: str, config: Config) -> Any:
-    if service not in _made:
-        _made[service] = _create(made_by, service, config)
-    return _made[service]
+    if service not in kept_clients:
+        kept_clients[service] = _create(made_by, service, config)
+    return kept_clients[service]
 
 
 def sqs_event(*bodies: str, sent_at: datetime | None = None) -> dict[str, Any]:
