@@ -15,8 +15,9 @@ import pytest
 
 from shared.mime.sanitise import NOTHING_LOADS, Sanitised, sanitise
 from tests.browser.chromium import Browser
-from tests.unit.mime.xss import VECTORS
+from tests.unit.mime.xss import FOLDED, VECTORS
 
+ALL = [*VECTORS, *FOLDED]
 README = Path(__file__).parents[2] / "README.md"
 WAYS = ("documented", "sanitised", "framed", "raw", "pictured")
 LOGO = "http://objects.test/logo.png?signed=1&for=5"
@@ -106,7 +107,7 @@ def shown(tmp_path_factory):
     """Show all of it in one start of the browser; what it asked for, and what the page found."""
     cases = []
     for way in WAYS:
-        of_way = [case(number, way, one) for number, one in enumerate(VECTORS)]
+        of_way = [case(number, way, one) for number, one in enumerate(ALL)]
         cases += of_way[::ONE_IN] if way in {"framed", "raw"} else together(of_way)
     logo = sanitise('<img src="cid:logo%40x">', inline={"logo@x": LOGO}.get)
     cases.append({"bare": False, "message": message(logo)})
@@ -158,5 +159,5 @@ def test_with_remote_pictures_asked_for_only_pictures_are_loaded(shown):
     assert not loaded["ran"]
     assert loaded["load"]
     for number in loaded["load"]:
-        clean = sanitise(aimed(number, "pictured", VECTORS[number]), remote_images=True).html
-        assert re.search(rf'<img[^>]* src="[^"]*load-{number}\.', clean), VECTORS[number]
+        clean = sanitise(aimed(number, "pictured", ALL[number]), remote_images=True).html
+        assert re.search(rf'<img[^>]* src="[^"]*load-{number}\.', clean), ALL[number]

