@@ -123,7 +123,7 @@ def find_preset(address: Annotated[AddressText, Query()]) -> PresetShown:
 
 @app.get("/v1/mailboxes", summary="Mailboxes the caller may see", tags=["Mailboxes"])
 def list_mailboxes() -> MailboxList:
-    """List the caller's own and shared mailboxes; an administrator sees all."""
+    """List the caller's own mailboxes and those shared with them; an administrator sees all."""
     views = read_mailboxes.list_mailboxes(
         viewer(app),
         mailboxes=wiring.mailboxes(),

@@ -74,7 +74,8 @@ def _connect(api: HttpApi, servers: MailServers, say: Say) -> str:
             "display_name": "Ada of the Demo",
             "kind": "shared",
             "purpose": "sales",
-            # The whole team may read it; a shared mailbox shows no more than its level.
+            # A shared mailbox is read by those it is granted to, and shows them no more than this.
+            "granted_to": "everyone",
             "visibility": "full",
             "backfill_days": _DAYS,
         },

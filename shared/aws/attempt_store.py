@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from shared.aws.mailbox_items import readers_of, readers_value
 from shared.aws.table import Table
 from shared.aws.tables_of_sign_ins import AttemptItem, attempt_key
 from shared.domain.connecting import Attempt, Outcome, Wishes
@@ -70,7 +71,7 @@ def _document(attempt: Attempt) -> dict[str, Any]:
         "return_url": attempt.return_url,
         "cookie_digest": attempt.cookie_digest,
         "mailbox_id": attempt.mailbox_id,
-        "wishes": asdict(attempt.wishes),
+        "wishes": _wishes_document(attempt.wishes),
     }
 
 
@@ -94,8 +95,17 @@ def _attempt(item: AttemptItem) -> Attempt:
     )
 
 
+def _wishes_document(wishes: Wishes) -> dict[str, Any]:
+    granted = wishes.granted_to
+    return {
+        **asdict(wishes),
+        "granted_to": None if granted is None else readers_value(granted),
+    }
+
+
 def _wishes(document: Mapping[str, Any]) -> Wishes:
     folders, owner = document["active_folders"], document["owner_user_id"]
+    granted = document.get("granted_to")
     return Wishes(
         display_name=document["display_name"],
         reply_to=document["reply_to"],
@@ -105,6 +115,7 @@ def _wishes(document: Mapping[str, Any]) -> Wishes:
         active_folders=None if folders is None else tuple(FolderId(one) for one in folders),
         create_contacts=document["create_contacts"],
         visibility=Visibility(document["visibility"]),
+        granted_to=None if granted is None else readers_of(granted),
         owner_user_id=None if owner is None else UserId(owner),
         recovery_note=document["recovery_note"],
     )

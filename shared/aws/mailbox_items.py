@@ -18,6 +18,7 @@ from shared.domain.folders import Folder, FolderRole
 from shared.domain.ids import FolderId, MailboxId, RunId, TenantId, UserId
 from shared.domain.mail_server import Security, ServerSettings
 from shared.domain.mailbox import (
+    EVERYONE,
     FolderState,
     LatestError,
     Mailbox,
@@ -25,10 +26,13 @@ from shared.domain.mailbox import (
     MailboxStatus,
     Provider,
     Purpose,
+    Readers,
     RunState,
     Visibility,
 )
 from shared.ports.stores import MailboxRecord
+
+_EVERYONE = "everyone"
 
 
 def settings_document(mailbox: Mailbox) -> dict[str, Any]:
@@ -47,6 +51,7 @@ def settings_document(mailbox: Mailbox) -> dict[str, Any]:
         "reply_to": mailbox.reply_to,
         "recovery_note": mailbox.recovery_note,
         "visibility": mailbox.visibility,
+        "granted_to": readers_value(mailbox.granted_to),
         "create_contacts": mailbox.create_contacts,
         "backfill_days": mailbox.backfill_days,
         "history_from": _time(mailbox.history_from),
@@ -56,6 +61,18 @@ def settings_document(mailbox: Mailbox) -> dict[str, Any]:
         "smtp": _server(mailbox.smtp),
         "sync_minutes": mailbox.sync_minutes,
     }
+
+
+def readers_value(readers: Readers) -> tuple[UserId, ...] | str:
+    """Return how those a mailbox is granted to are written."""
+    return _EVERYONE if readers.everyone else readers.users
+
+
+def readers_of(value: Any) -> Readers:
+    """Return whom `readers_value` wrote."""
+    if value == _EVERYONE:
+        return EVERYONE
+    return Readers(tuple(UserId(one) for one in value))
 
 
 def settings_item(mailbox: Mailbox, identity: str) -> SettingsItem:
@@ -118,6 +135,8 @@ def mailbox_record(settings: SettingsItem, state: StateItem) -> MailboxRecord:
         reply_to=document["reply_to"],
         recovery_note=document["recovery_note"],
         visibility=Visibility(document["visibility"]),
+        # Connected before there were grants: nobody's but its owner's until one is given.
+        granted_to=readers_of(document.get("granted_to", ())),
         create_contacts=document["create_contacts"],
         backfill_days=document["backfill_days"],
         history_from=_from_time(document["history_from"]),

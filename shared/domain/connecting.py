@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.errors import ErrorCode
 from shared.domain.ids import FolderId, MailboxId, TenantId, UserId
-from shared.domain.mailbox import MailboxKind, Provider, Purpose, Visibility
+from shared.domain.mailbox import MailboxKind, Provider, Purpose, Readers, Visibility
 from shared.domain.secret import Secret
 
 ATTEMPT_LASTS = timedelta(minutes=10)
@@ -24,6 +24,8 @@ class Wishes:
     active_folders: tuple[FolderId, ...] | None = None
     create_contacts: bool = False
     visibility: Visibility = Visibility.METADATA
+    granted_to: Readers | None = None
+    """Said of a shared mailbox, never of a personal one; None: nothing was said."""
     owner_user_id: UserId | None = None
     recovery_note: str = ""
 

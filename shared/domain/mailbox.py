@@ -38,11 +38,27 @@ class Purpose(StrEnum):
 
 
 class Visibility(StrEnum):
-    """How much of a personal mailbox's mail others see on a contact's timeline."""
+    """How much of a mailbox's mail others than its owner see; `domain/visibility` says where."""
 
     METADATA = "metadata"
     SUBJECT = "subject"
     FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """Whom a shared mailbox is granted to; besides its owner, who needs no granting."""
+
+    users: tuple[UserId, ...] = ()
+    everyone: bool = False
+    """Every user of the mailbox's tenant, those of tomorrow included."""
+
+    def __contains__(self, user_id: UserId) -> bool:
+        """Whether the user, of the mailbox's own tenant, is one of them."""
+        return self.everyone or user_id in self.users
+
+
+NOBODY, EVERYONE = Readers(), Readers(everyone=True)
 
 
 class MailboxStatus(StrEnum):
@@ -127,6 +143,8 @@ class Mailbox:
     reply_to: str | None = None
     recovery_note: str = ""
     visibility: Visibility = Visibility.METADATA
+    granted_to: Readers = NOBODY
+    """Always nobody for a personal mailbox, which is its owner's."""
     create_contacts: bool = False
     backfill_days: int = 0
     history_from: datetime | None = None

@@ -1,24 +1,21 @@
 """Who may see and who may change a mailbox's settings.
 
-A personal mailbox is its owner's and the administrators'; a shared one is seen by every user of its
-tenant and changed by administrators. Settings are not mail: what a message shows is decided in
+A personal mailbox is seen and changed by its owner and the administrators; a shared one is seen by
+its owner, those it is granted to and the administrators, who alone change it. All others cannot
+tell it from one that does not exist. Settings are not mail: what a message shows is decided in
 `visibility`.
 """
 
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.mailbox import Mailbox, MailboxKind
-from shared.domain.visibility import Viewer
+from shared.domain.visibility import Viewer, is_granted
 
 
 def may_see(viewer: Viewer, mailbox: Mailbox) -> bool:
     """Whether the mailbox is listed for the viewer."""
     if viewer.tenant_id != mailbox.tenant_id:
         return False
-    return (
-        mailbox.kind is MailboxKind.SHARED
-        or viewer.is_admin
-        or viewer.user_id == mailbox.owner_user_id
-    )
+    return viewer.is_admin or viewer.user_id == mailbox.owner_user_id or is_granted(viewer, mailbox)
 
 
 def may_change(viewer: Viewer, mailbox: Mailbox) -> bool:

@@ -1,8 +1,14 @@
 """Who sees how much of a message; deny by default.
 
-A personal mailbox's mail is its owner's. On a contact's timeline others see it at the mailbox's
-level. A shared mailbox's mail is for the tenant's users at the mailbox's level. Where several
-mailboxes hold the message, the most open one decides. An administrator has no way around this.
+- A mailbox's owner sees all its mail in full, personal or shared, whatever its level.
+- A shared mailbox's mail is for those it is granted to, everywhere, at its level.
+- A personal mailbox's mail is its owner's. On a contact's timeline others see it at its level.
+- Where several mailboxes hold a message, the most open one decides how much of the message is
+  seen: what it says is the same in all of them. What is one mailbox's own (that it has the message,
+  in which folder, whether it was read, whom its copy names as blind recipients) is seen by those
+  alone who see that mailbox's mail.
+
+An administrator has no way around this.
 """
 
 from collections.abc import Iterable
@@ -16,7 +22,7 @@ DEFAULT_VISIBILITY = {
     MailboxKind.PERSONAL: Visibility.METADATA,
     MailboxKind.SHARED: Visibility.FULL,
 }
-"""Where nothing is said: a shared mailbox that shows less is read by nobody, its owner included."""
+"""Where nothing is said: those a shared mailbox is granted to are there to read it."""
 
 
 class Access(IntEnum):
@@ -51,15 +57,25 @@ _LEVELS = {
 }
 
 
+def is_granted(viewer: Viewer, mailbox: Mailbox) -> bool:
+    """Whether a shared mailbox is granted to the viewer; its owner needs no granting."""
+    return (
+        mailbox.kind is MailboxKind.SHARED
+        and viewer.tenant_id == mailbox.tenant_id
+        and viewer.user_id in mailbox.granted_to
+    )
+
+
 def access_to_mailbox(viewer: Viewer, mailbox: Mailbox, place: Place) -> Access:
     """Return how much of the mail in `mailbox` the viewer sees at `place`."""
     if viewer.tenant_id != mailbox.tenant_id:
         return Access.NONE
-    if mailbox.kind is MailboxKind.SHARED:
-        return _LEVELS[mailbox.visibility]
     if viewer.user_id == mailbox.owner_user_id:
         return Access.FULL
-    return _LEVELS[mailbox.visibility] if place is Place.TIMELINE else Access.NONE
+    is_on_timeline = mailbox.kind is MailboxKind.PERSONAL and place is Place.TIMELINE
+    if is_granted(viewer, mailbox) or is_on_timeline:
+        return _LEVELS[mailbox.visibility]
+    return Access.NONE
 
 
 def access_to_message(viewer: Viewer, mailboxes: Iterable[Mailbox], place: Place) -> Access:

@@ -17,6 +17,7 @@ from shared.domain.errors import ConflictError, ErrorCode, RequestError
 from shared.domain.ids import BackfillId, MailboxId, UserId, new_ulid
 from shared.domain.mail_server import ImapGrant, ServerSettings
 from shared.domain.mailbox import (
+    NOBODY,
     Mailbox,
     MailboxKind,
     MailboxStatus,
@@ -29,6 +30,7 @@ from shared.domain.schedule import slot_of
 from shared.domain.visibility import Viewer
 from shared.operations import access
 from shared.operations.access import KeptTokens
+from shared.operations.mailbox_settings import ONLY_SHARED_IS_GRANTED
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.queues import PlanRequest, SyncRequest, WorkQueues
@@ -68,19 +70,25 @@ class BeginPorts:
 def checked_owner(viewer: Viewer, wishes: Wishes) -> UserId:
     """Return whose mailbox it will be.
 
-    Raises `RequestError`: `INVALID_REQUEST` naming the fields, `ADMIN_REQUIRED` for a shared
-    mailbox or somebody else's.
+    Raises `RequestError`: `ADMIN_REQUIRED` for a shared mailbox or somebody else's,
+    `INVALID_REQUEST` naming the fields.
     """
+    owner = wishes.owner_user_id or viewer.user_id
+    if not viewer.is_admin and (wishes.kind is MailboxKind.SHARED or owner != viewer.user_id):
+        raise RequestError(ErrorCode.ADMIN_REQUIRED)
     fields: list[tuple[str, str]] = []
     if wishes.reply_to is not None and canonical_address(wishes.reply_to) is None:
         fields.append(("reply_to", "This is not an e-mail address."))
     if not 0 <= wishes.backfill_days <= MAX_DAYS:
         fields.append(("backfill_days", f"From 0 (from now on) to {MAX_DAYS}."))
+    if wishes.kind is MailboxKind.SHARED and wishes.granted_to is None:
+        # Neither guess is safe: all of it shown to all, or a mailbox that looks empty to a team.
+        words = "Who may read a shared mailbox: a list of user ids, or `everyone`."
+        fields.append(("granted_to", words))
+    if wishes.kind is MailboxKind.PERSONAL and wishes.granted_to is not None:
+        fields.append(("granted_to", ONLY_SHARED_IS_GRANTED))
     if fields:
         raise RequestError(ErrorCode.INVALID_REQUEST, fields=fields)
-    owner = wishes.owner_user_id or viewer.user_id
-    if not viewer.is_admin and (wishes.kind is MailboxKind.SHARED or owner != viewer.user_id):
-        raise RequestError(ErrorCode.ADMIN_REQUIRED)
     return owner
 
 
@@ -117,6 +125,7 @@ def begin_mailbox(
         reply_to=wishes.reply_to,
         recovery_note=wishes.recovery_note,
         visibility=wishes.visibility,
+        granted_to=wishes.granted_to or NOBODY,
         create_contacts=wishes.create_contacts,
         backfill_days=days,
         history_from=window_start(now, days) if days else now - SERVER_CLOCK_MAY_LAG,

@@ -13,7 +13,14 @@ from typing import Any, Final
 from shared.domain.addresses import canonical_address
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
 from shared.domain.ids import FolderId, MailboxId, RunId, UserId, new_ulid
-from shared.domain.mailbox import Mailbox, MailboxKind, MailboxStatus, Purpose, Visibility
+from shared.domain.mailbox import (
+    Mailbox,
+    MailboxKind,
+    MailboxStatus,
+    Purpose,
+    Readers,
+    Visibility,
+)
 from shared.domain.permissions import require_change, require_sight
 from shared.domain.run import RunReason
 from shared.domain.schedule import CADENCES_MINUTES
@@ -23,6 +30,7 @@ from shared.ports.queues import SyncRequest, WorkQueues
 from shared.ports.stores import MailboxStore
 
 _ATTEMPTS = 3
+ONLY_SHARED_IS_GRANTED = "A personal mailbox is its owner's: only a shared one is granted."
 
 
 class _Unset(Enum):
@@ -44,6 +52,7 @@ class SettingsChange:
     reply_to: str | _Unset | None = UNSET
     purpose: Purpose | _Unset = UNSET
     visibility: Visibility | _Unset = UNSET
+    granted_to: Readers | _Unset = UNSET
     owner_user_id: UserId | _Unset = UNSET
     recovery_note: str | _Unset = UNSET
     active_folders: tuple[FolderId, ...] | _Unset | None = UNSET
@@ -120,6 +129,8 @@ def _checked(
         refused += [
             (name, "Only the mailbox's owner may change this.") for name in sorted(owners_own)
         ]
+    if personal and "granted_to" in given:
+        refused.append(("granted_to", ONLY_SHARED_IS_GRANTED))
     if change.reply_to not in (None, UNSET) and canonical_address(str(change.reply_to)) is None:
         refused.append(("reply_to", "This is not an e-mail address."))
     if change.sync_minutes is not UNSET and change.sync_minutes not in CADENCES_MINUTES:

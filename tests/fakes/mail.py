@@ -20,6 +20,7 @@ from shared.domain.ids import (
 from shared.domain.lease import Fence
 from shared.domain.mail_server import Security, ServerSettings
 from shared.domain.mailbox import (
+    NOBODY,
     Direction,
     FolderState,
     Mailbox,
@@ -27,6 +28,7 @@ from shared.domain.mailbox import (
     MailboxStatus,
     Provider,
     Purpose,
+    Readers,
     RunState,
     Visibility,
 )
@@ -62,6 +64,7 @@ def add_mailbox(
     owner: str = "ann",
     kind: MailboxKind = MailboxKind.PERSONAL,
     visibility: Visibility = Visibility.METADATA,
+    granted_to: Readers = NOBODY,
     status: MailboxStatus = MailboxStatus.ACTIVE,
     address: str | None = None,
 ) -> Mailbox:
@@ -78,6 +81,7 @@ def add_mailbox(
         owner_user_id=UserId(owner),
         connected_at=START,
         visibility=visibility,
+        granted_to=granted_to,
         recovery_note="ask Ann",
         imap=server,
         smtp=replace(server, host="smtp.example.org", port=587, security=Security.STARTTLS),
@@ -161,6 +165,9 @@ def store(
         message.received_at + later,
         Flags(seen=seen),
         removed_at=START if removed else None,
+        blind=frozenset(
+            one.address for one in message.participants if one.role is ParticipantRole.BCC
+        ),
     )
     own = mailbox.address
     index = tuple({one.address for one in message.participants} - {Address(own)})

@@ -33,6 +33,7 @@ from shared.domain.mailbox import (
     MailboxStatus,
     Provider,
     Purpose,
+    Readers,
     RunState,
 )
 from shared.domain.message import (
@@ -75,6 +76,7 @@ def a_mailbox(**changes) -> Mailbox:
         display_name="Sales – Zoë",
         reply_to="reply@acme.example",
         backfill_days=30,
+        granted_to=Readers((UserId("u2"), UserId("u3"))),
         history_from=later(-86_400),
         active_folders=(INBOX, SENT),
         imap=server,

@@ -8,12 +8,14 @@ from shared.api.schemas.fields import (
     ActiveFolders,
     AddressText,
     Given,
+    GrantedTo,
     Host,
     Id,
     Line,
     Note,
     Shown,
     Username,
+    readers_given,
 )
 from shared.api.schemas.fields import Password as PasswordText
 from shared.api.schemas.verdicts import VerdictShown
@@ -95,8 +97,13 @@ class Wished(Given):
     visibility: Visibility | None = None
     """How much of its mail others are shown.
 
-    By default `full` in a shared mailbox, whose mail nobody could read otherwise, its owner
-    included; `metadata` in a personal one, which its owner reads whole.
+    By default `full` in a shared mailbox, which is there to be read by those it is granted to;
+    `metadata` in a personal one.
+    """
+    granted_to: GrantedTo | None = None
+    """Who may read a shared mailbox besides its owner: users, or `everyone` in the tenant.
+
+    Has to be said of a shared mailbox; a list may be empty. A personal one takes none.
     """
     owner_user_id: Id | None = None
     recovery_note: Note = ""
@@ -112,6 +119,7 @@ class Wished(Given):
             active_folders=folders_chosen(self.active_folders),
             create_contacts=self.create_contacts,
             visibility=self.visibility or DEFAULT_VISIBILITY[self.kind],
+            granted_to=None if self.granted_to is None else readers_given(self.granted_to),
             owner_user_id=UserId(self.owner_user_id) if self.owner_user_id else None,
             recovery_note=self.recovery_note,
         )

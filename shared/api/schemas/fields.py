@@ -6,7 +6,7 @@ Nothing that reaches a mail protocol holds a control character: CR, LF and NUL w
 import re
 import unicodedata
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +22,8 @@ from pydantic_core import PydanticCustomError
 
 from shared.domain.addresses import canonical_address
 from shared.domain.errors import ErrorCode, RequestError
+from shared.domain.ids import UserId
+from shared.domain.mailbox import EVERYONE, Readers
 from shared.domain.schedule import CADENCES_MINUTES
 
 OUR_ERROR = "mailroom"
@@ -112,10 +114,44 @@ Password = Annotated[SecretStr, AfterValidator(_password)]
 _DATE_AND_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}")
 Instant = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_instant)]
 """In UTC whatever zone it was given in: every index is ordered by UTC."""
-Id = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_line)]
+_LONGEST_ID = 256
+Id = Annotated[str, StringConstraints(min_length=1, max_length=_LONGEST_ID), AfterValidator(_line)]
 FolderName = Annotated[
     str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(_line)
 ]
+
+
+MOST_READERS = 200
+"""Named one by one; they are read with the mailbox wherever mail is shown."""
+
+
+def _is_id(given: object) -> bool:
+    return (
+        isinstance(given, str)
+        and 1 <= len(given) <= _LONGEST_ID
+        and not any(map(_is_control, given))
+    )
+
+
+def _granted_to(given: object) -> object:
+    # In one piece: what a union refuses is said once for each of its parts, by Python's names.
+    are_users = isinstance(given, list) and len(given) <= MOST_READERS and all(map(_is_id, given))
+    if given is None or given == "everyone" or are_users:
+        return given
+    raise _refuse(f"A list of up to {MOST_READERS} user ids, or `everyone`.")
+
+
+GrantedTo = Annotated[
+    Literal["everyone"] | Annotated[list[Id], Field(max_length=MOST_READERS)],
+    BeforeValidator(_granted_to),
+]
+
+
+def readers_given(granted_to: GrantedTo) -> Readers:
+    """Return whom a caller grants a mailbox to, each once."""
+    if granted_to == "everyone":
+        return EVERYONE
+    return Readers(tuple(dict.fromkeys(UserId(name) for name in granted_to)))
 
 
 ActiveFolders = Annotated[

@@ -7,11 +7,13 @@ from shared.api.schemas.fields import (
     ActiveFolders,
     AddressText,
     Given,
+    GrantedTo,
     Id,
     Line,
     Note,
     Shown,
     SyncMinutes,
+    readers_given,
 )
 from shared.api.schemas.servers import ServerShown
 from shared.domain.errors import Acts, ErrorCode
@@ -21,6 +23,7 @@ from shared.domain.ids import FolderId, UserId
 from shared.domain.ledger import Fate
 from shared.domain.mailbox import (
     LatestError,
+    Mailbox,
     MailboxKind,
     MailboxStatus,
     Provider,
@@ -75,6 +78,12 @@ class LatestErrors(Shown):
     push: LatestErrorShown | None = None
 
 
+def _granted_to(box: Mailbox) -> GrantedTo | None:
+    if box.kind is MailboxKind.PERSONAL:
+        return None
+    return "everyone" if box.granted_to.everyone else list(box.granted_to.users)
+
+
 class MailboxShown(Shown):
     """A connected mailbox."""
 
@@ -91,6 +100,8 @@ class MailboxShown(Shown):
     active_folders: list[str] | None
     """Ids of the folders that are synced; null is all but trash, spam and drafts."""
     visibility: Visibility
+    granted_to: GrantedTo | None
+    """Who may read a shared mailbox besides its owner; null for a personal one, which is not."""
     create_contacts: bool
     backfill_days: int
     allow_untrusted_certificate: bool
@@ -124,6 +135,7 @@ class MailboxShown(Shown):
             is_primary=view.is_primary,
             active_folders=None if box.active_folders is None else list(box.active_folders),
             visibility=box.visibility,
+            granted_to=_granted_to(box),
             create_contacts=box.create_contacts,
             backfill_days=box.backfill_days,
             allow_untrusted_certificate=box.allow_untrusted_certificate,
@@ -156,6 +168,8 @@ class ChangeMailbox(Given):
     reply_to: AddressText | None = None
     purpose: Purpose | None = None
     visibility: Visibility | None = None
+    granted_to: GrantedTo | None = None
+    """Who may read a shared mailbox besides its owner: users, or `everyone` in the tenant."""
     owner_user_id: Id | None = None
     recovery_note: Note | None = None
     active_folders: ActiveFolders | None = None
@@ -178,6 +192,8 @@ class ChangeMailbox(Given):
             given["active_folders"] = tuple(FolderId(name) for name in given["active_folders"])
         if "owner_user_id" in given:
             given["owner_user_id"] = UserId(given["owner_user_id"])
+        if "granted_to" in given:
+            given["granted_to"] = readers_given(given["granted_to"])
         return SettingsChange(**given)
 
 

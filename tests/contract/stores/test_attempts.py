@@ -10,7 +10,7 @@ from shared.aws.grant_holders import DynamoGrantHolders
 from shared.domain.connecting import Attempt, Outcome, Wishes
 from shared.domain.errors import ErrorCode
 from shared.domain.ids import FolderId, MailboxId, UserId
-from shared.domain.mailbox import MailboxKind, Provider, Purpose, Visibility
+from shared.domain.mailbox import MailboxKind, Provider, Purpose, Readers, Visibility
 from shared.domain.secret import Secret
 from shared.ports.attempts import AccountGrant
 from tests.fakes.attempts import InMemoryAttemptStore, InMemoryGrantHolders
@@ -39,6 +39,7 @@ WISHES = Wishes(
     active_folders=(FolderId("INBOX"),),
     create_contacts=True,
     visibility=Visibility.FULL,
+    granted_to=Readers((UserId("cyd"),)),
     owner_user_id=UserId("bob"),
     recovery_note="Ask Bob",
 )

@@ -7,7 +7,7 @@ import pytest
 from shared.domain.errors import ConflictError, ErrorCode
 from shared.domain.ids import MailboxId, RunId, UserId
 from shared.domain.lease import Fence
-from shared.domain.mailbox import MailboxStatus, Provider, RunState
+from shared.domain.mailbox import EVERYONE, NOBODY, MailboxStatus, Provider, Readers, RunState
 from shared.ports.stores import DueMailbox, SyncOutcome
 from tests.fakes.values import (
     BOX,
@@ -62,6 +62,13 @@ def test_what_is_created_is_read_back_whole(stores):
     stores.mailboxes.create(mailbox, state, "imap:a")
     record = stores.mailboxes.get(TENANT, BOX)
     assert (record.mailbox, record.run_state) == (mailbox, state)
+
+
+@pytest.mark.parametrize("granted_to", [NOBODY, EVERYONE, Readers((UserId("everyone"),))])
+def test_whom_it_is_granted_to_is_read_back(stores, granted_to):
+    record = connected(stores.mailboxes, granted_to=NOBODY)
+    stores.mailboxes.save_settings(replace(record.mailbox, granted_to=granted_to))
+    assert stores.mailboxes.get(TENANT, BOX).mailbox.granted_to == granted_to
 
 
 def test_an_identity_is_connected_once_in_a_tenant(stores):

@@ -7,9 +7,9 @@ import pytest
 from shared.domain.backfill import Backfill, BackfillState
 from shared.domain.dead_letter import DeadLetter, LetterKind, message_letter_id, work_letter_id
 from shared.domain.errors import ErrorCode
-from shared.domain.ids import BackfillId, ProviderMessageId, RunId
+from shared.domain.ids import BackfillId, ProviderMessageId, RunId, UserId
 from shared.domain.lease import Fence
-from shared.domain.mailbox import MailboxKind, MailboxStatus
+from shared.domain.mailbox import MailboxKind, MailboxStatus, Readers
 from tests.fakes.mail import INBOX, START, add_mailbox
 
 LETTERS = "/v1/mailboxes/MB1/dead-letters"
@@ -135,10 +135,13 @@ def test_a_mailbox_that_reads_no_mail_replays_none(app, status):
     assert app.ask("GET", LETTERS).json["items"]
 
 
-def test_of_a_shared_mailbox_everybody_sees_the_letters_and_administrators_replay(app):
-    box = add_mailbox(app.world, "MB1", kind=MailboxKind.SHARED)
+def test_of_a_shared_mailbox_its_readers_see_the_letters_and_administrators_replay(app):
+    box = add_mailbox(
+        app.world, "MB1", kind=MailboxKind.SHARED, granted_to=Readers((UserId("bob"),))
+    )
     letter = noted(app, box)
     assert app.ask("GET", LETTERS, user="bob").json["items"]
+    assert app.ask("GET", LETTERS, user="cyd").json["code"] == "mailbox_not_found"
     refused = app.ask("POST", f"{LETTERS}/{letter.id}/replay", user="bob")
     assert (refused.status, refused.json["code"]) == (403, "admin_required")
 

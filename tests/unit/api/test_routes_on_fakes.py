@@ -10,9 +10,16 @@ from shared.domain.audit import Audit, Window
 from shared.domain.backfill import BackfillKind, BackfillState
 from shared.domain.contents import Invite, Moment, Picture
 from shared.domain.errors import ErrorCode
-from shared.domain.ids import MessageId, RunId, TenantId
+from shared.domain.ids import MessageId, RunId, TenantId, UserId
 from shared.domain.ledger import Counts
-from shared.domain.mailbox import LatestError, MailboxKind, MailboxStatus, Visibility
+from shared.domain.mailbox import (
+    EVERYONE,
+    LatestError,
+    MailboxKind,
+    MailboxStatus,
+    Readers,
+    Visibility,
+)
 from shared.domain.message import StoredAttachment
 from shared.domain.run import Run, RunReason
 from shared.ports.stores import TimelineEntry
@@ -193,12 +200,16 @@ def test_a_doubt_that_is_still_tried_sends_nobody_to_reconnect(
 def test_others_personal_mailboxes_are_hidden_but_from_administrators(app):
     add_mailbox(app.world, "MINE")
     add_mailbox(app.world, "BOBS", owner="bob")
-    add_mailbox(app.world, "TEAM", owner="bob", kind=MailboxKind.SHARED)
+    team = Readers((UserId("ann"),))
+    add_mailbox(app.world, "TEAM", owner="bob", kind=MailboxKind.SHARED, granted_to=team)
+    add_mailbox(app.world, "THEIRS", owner="bob", kind=MailboxKind.SHARED)
     listed = [box["id"] for box in app.ask("GET", "/v1/mailboxes").json["items"]]
     assert listed == ["MINE", "TEAM"]
-    assert app.ask("GET", "/v1/mailboxes/BOBS").status == 404
+    for hidden in ("BOBS", "THEIRS"):
+        assert app.ask("GET", f"/v1/mailboxes/{hidden}").status == 404
     all_of_them = app.ask("GET", "/v1/mailboxes", roles="[admin]").json["items"]
-    assert [box["id"] for box in all_of_them] == ["BOBS", "MINE", "TEAM"]
+    assert [box["id"] for box in all_of_them] == ["BOBS", "MINE", "TEAM", "THEIRS"]
+    assert [box["granted_to"] for box in all_of_them] == [None, None, ["ann"], []]
     assert app.ask("GET", "/v1/mailboxes/TEAM").json["recovery_note"] is None
     assert app.ask("GET", "/v1/mailboxes/TEAM", roles=["admin"]).json["recovery_note"] == "ask Ann"
 
@@ -362,7 +373,7 @@ def test_search_by_each_field(mail):
 
 
 def test_searching_does_not_read_a_subject_the_viewer_may_not_see(app):
-    team = add_mailbox(app.world, "TEAM", kind=MailboxKind.SHARED, owner="bob")
+    team = add_mailbox(app.world, "TEAM", kind=MailboxKind.SHARED, owner="bob", granted_to=EVERYONE)
     store(app.world, team, message_of("x", subject="Merger", bcc=("hidden@client.example",)))
     assert len(app.ask("GET", "/v1/messages").json["items"]) == 1
     assert app.ask("GET", "/v1/messages?subject=merger").json["items"] == []

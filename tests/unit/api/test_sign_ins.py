@@ -14,8 +14,8 @@ from shared.domain.errors import (
     RetryLaterError,
     StoreThrottledError,
 )
-from shared.domain.ids import FolderId, MailboxId
-from shared.domain.mailbox import MailboxStatus, Provider
+from shared.domain.ids import FolderId, MailboxId, UserId
+from shared.domain.mailbox import MailboxStatus, Provider, Readers
 from shared.domain.secret import Secret
 from shared.ports.sign_in import OAuthClient
 from tests.fakes.deployment import http_event
@@ -699,6 +699,7 @@ def test_wishes_are_those_of_a_mailbox_connected_by_password(app, accounts):
         "display_name": "Support",
         "reply_to": "support@ours.example",
         "kind": "shared",
+        "granted_to": ["cyd", "dan", "cyd"],
         "purpose": "support",
         "create_contacts": True,
         "owner_user_id": "bob",
@@ -709,11 +710,12 @@ def test_wishes_are_those_of_a_mailbox_connected_by_password(app, accounts):
     (box,) = boxes(app)
     assert (box.display_name, box.owner_user_id, box.kind) == ("Support", "bob", "shared")
     assert (box.visibility, box.active_folders) == ("full", (FolderId("INBOX"),))
+    assert box.granted_to == Readers((UserId("cyd"), UserId("dan")))
     assert box.create_contacts
 
 
 def test_an_administrator_who_is_none_any_more_connects_no_shared_mailbox(app, accounts):
-    begun = begin(app, kind="shared", roles="admin")
+    begun = begin(app, kind="shared", granted_to="everyone", roles="admin")
     answer = accounts.allow(begun.json["authorize_url"], ANN)
     _, fragment = outcome_of(come_back(app, answer))
     refused = confirm(app, fragment)

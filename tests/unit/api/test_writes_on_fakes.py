@@ -17,8 +17,9 @@ from shared.domain.errors import (
     StoreRefusedError,
     UnreadableMessageError,
 )
+from shared.domain.ids import UserId
 from shared.domain.mail_server import Verdict
-from shared.domain.mailbox import MailboxKind, MailboxStatus
+from shared.domain.mailbox import MailboxKind, MailboxStatus, Readers
 from tests.fakes.deployment import http_event
 from tests.fakes.mail import FOLDERS, add_mailbox
 
@@ -66,9 +67,9 @@ def test_connecting_answers_201_with_the_mailbox_and_no_password(app):
     [
         ({}, "metadata"),
         ({"kind": "personal"}, "metadata"),
-        ({"kind": "shared"}, "full"),
-        ({"kind": "shared", "visibility": None}, "full"),
-        ({"kind": "shared", "visibility": "subject"}, "subject"),
+        ({"kind": "shared", "granted_to": []}, "full"),
+        ({"kind": "shared", "granted_to": ["bob"], "visibility": None}, "full"),
+        ({"kind": "shared", "granted_to": "everyone", "visibility": "subject"}, "subject"),
         ({"kind": "personal", "visibility": "full"}, "full"),
     ],
 )
@@ -76,6 +77,7 @@ def test_a_shared_mailbox_is_to_be_read_unless_its_owner_says_otherwise(app, cho
     app.tester = ScriptedServers()
     answer = app.ask("POST", "/v1/mailboxes", body={**CONNECT, **chosen}, roles="admin")
     assert (answer.status, answer.json["visibility"]) == (201, visibility)
+    assert answer.json["granted_to"] == chosen.get("granted_to")
     assert (len(app.queues.syncs), len(app.queues.plans)) == (1, 1)
     login = app.tester.logins[0]
     assert (login.server.port, login.server.security) == (993, "tls")
@@ -107,9 +109,32 @@ def test_connecting_with_a_failed_test_is_422_with_both_verdicts(app):
 
 def test_only_an_administrator_connects_a_shared_mailbox(app):
     app.tester = ScriptedServers()
-    shared = {**CONNECT, "kind": "shared"}
+    shared = {**CONNECT, "kind": "shared", "granted_to": "everyone"}
     assert app.ask("POST", "/v1/mailboxes", body=shared).json["code"] == "admin_required"
     assert app.ask("POST", "/v1/mailboxes", body=shared, roles="[admin]").status == 201
+
+
+@pytest.mark.parametrize(
+    ("chosen", "fields"),
+    [
+        ({"kind": "shared"}, {"granted_to"}),
+        ({"kind": "shared", "granted_to": None}, {"granted_to"}),
+        ({"kind": "shared", "granted_to": "all"}, {"granted_to"}),
+        ({"kind": "shared", "granted_to": {"bob": True}}, {"granted_to"}),
+        ({"kind": "shared", "granted_to": ["bob", 7]}, {"granted_to"}),
+        ({"kind": "shared", "granted_to": ["bob", ""]}, {"granted_to"}),
+        ({"kind": "shared", "granted_to": ["b\n"]}, {"granted_to"}),
+        ({"kind": "shared", "granted_to": [str(n) for n in range(201)]}, {"granted_to"}),
+        ({"granted_to": []}, {"granted_to"}),
+        ({"granted_to": "everyone"}, {"granted_to"}),
+    ],
+)
+def test_who_reads_a_shared_mailbox_has_to_be_said_and_of_no_other(app, chosen, fields):
+    app.tester = ScriptedServers()
+    answer = app.ask("POST", "/v1/mailboxes", body={**CONNECT, **chosen}, roles="admin")
+    assert (answer.status, answer.json["code"]) == (400, "invalid_request")
+    assert {one["field"] for one in answer.json["errors"]} == fields
+    assert not app.world.mailboxes
 
 
 @pytest.mark.parametrize(
@@ -264,12 +289,34 @@ def test_a_shared_mailbox_is_changed_by_administrators(app):
     assert (answer.json["visibility"], answer.json["owner_user_id"]) == ("full", "bob")
 
 
-def test_a_primary_is_each_users_own(app):
+def test_whom_a_shared_mailbox_is_granted_to_is_changed_by_administrators(app):
     add_mailbox(app.world, "TEAM", kind=MailboxKind.SHARED)
+    add_mailbox(app.world, "ANN")
+
+    def grant(to, box="TEAM", **who):
+        return app.ask("PATCH", f"/v1/mailboxes/{box}", body={"granted_to": to}, **who)
+
+    assert grant(["ann"]).json["code"] == "admin_required"
+    assert grant(["bob", "cyd", "bob"], roles="admin").json["granted_to"] == ["bob", "cyd"]
+    assert grant(None, roles="admin").json["granted_to"] == ["bob", "cyd"]
+    assert app.ask("GET", "/v1/mailboxes/TEAM", user="bob").status == 200
+    assert grant(["bob"], user="bob").json["code"] == "admin_required"
+    assert grant([], roles="admin").json["granted_to"] == []
+    assert app.ask("GET", "/v1/mailboxes/TEAM", user="bob").status == 404
+    assert grant([], user="bob").json["code"] == "mailbox_not_found"
+    assert grant("everyone", roles="admin").json["granted_to"] == "everyone"
+    assert app.ask("GET", "/v1/mailboxes/TEAM", user="bob").status == 200
+    assert grant(["bob"], box="ANN").json["errors"][0]["field"] == "granted_to"
+
+
+def test_a_primary_is_each_users_own(app):
+    add_mailbox(app.world, "TEAM", kind=MailboxKind.SHARED, granted_to=Readers((UserId("bob"),)))
     assert app.ask("PUT", "/v1/mailboxes/TEAM/primary").json["is_primary"] is True
     assert app.ask("GET", "/v1/mailboxes/TEAM", user="bob").json["is_primary"] is False
     add_mailbox(app.world, "BOB", owner="bob")
     others = app.ask("PUT", "/v1/mailboxes/BOB/primary", roles="admin")
+    assert (others.status, others.json["code"]) == (403, "owner_required")
+    others = app.ask("PUT", "/v1/mailboxes/TEAM/primary", user="root", roles="admin")
     assert (others.status, others.json["code"]) == (403, "owner_required")
     add_mailbox(app.world, "OLD", status=MailboxStatus.DISCONNECTED)
     gone = app.ask("PUT", "/v1/mailboxes/OLD/primary").json

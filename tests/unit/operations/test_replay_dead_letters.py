@@ -9,7 +9,7 @@ from shared.domain.backfill import BackfillKind, BackfillState
 from shared.domain.dead_letter import LetterKind
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
 from shared.domain.ids import FolderId, LetterId, UserId
-from shared.domain.mailbox import MailboxKind, Provider
+from shared.domain.mailbox import MailboxKind, Provider, Readers
 from shared.domain.run import RunReason
 from shared.domain.visibility import Viewer
 from shared.operations.bring_in import bring_in
@@ -631,7 +631,9 @@ def test_whoever_may_change_the_mailbox_replays_and_nobody_else():
             is ErrorCode.MAILBOX_NOT_FOUND
         )
     machine.world.mailboxes[TENANT, box.id] = replace(
-        machine.world.mailboxes[TENANT, box.id], kind=MailboxKind.SHARED
+        machine.world.mailboxes[TENANT, box.id],
+        kind=MailboxKind.SHARED,
+        granted_to=Readers((bob.user_id,)),
     )
     assert refused(RequestError, machine.replay, box.id, viewer=bob) is ErrorCode.ADMIN_REQUIRED
     assert machine.replay(box.id, viewer=admin).queued == (letter.id,)
