@@ -45,6 +45,8 @@ MOST_COPIES = 2_000
 """Copies one message has; more of the same mail hold one that follows from it."""
 MOST_UNNAMED = 100
 """Addresses of later copies, blind ones above all, under which a message is found as well."""
+MOST_BLIND_CHARACTERS = 8_000
+"""Of addresses a copy names as blind recipients: some 300 of ordinary length."""
 _MOST_REFERENCES = 200
 _MOST_ATTACHMENTS = 500
 _MOST_HEADERS = 50
@@ -155,12 +157,21 @@ def copy_item(tenant_id: TenantId, copy: Copy) -> Raw:
         "g": {"N": str(flag_bits(copy.flags))},
         "n": {"N": str(copy.flags.version)},
     }
+    if blind := _fitting(copy.blind):
+        raw["b"] = {"SS": blind}
     if copy.removed_at is not None:
         raw["x"] = {"N": str(microseconds(copy.removed_at))}
     else:
         raw["mailbox_pk"] = {"S": mailbox_pk(tenant_id, copy.mailbox_id)}
         raw["date_sk"] = {"S": copy_date_sk(copy)}
     return raw
+
+
+def _fitting(addresses: frozenset[Address]) -> list[str]:
+    """Return as many as a copy has room for, spelled: a hundred copies are one transaction."""
+    spelled = sorted(map(escape, addresses))
+    ends = accumulate(map(len, spelled))
+    return [one for one, end in zip(spelled, ends, strict=True) if end <= MOST_BLIND_CHARACTERS]
 
 
 def folders_value(folder_ids: frozenset[FolderId]) -> dict[str, Any]:
@@ -184,6 +195,7 @@ def copy_of(mailbox_id: MailboxId, name: ProviderMessageId, raw: Raw) -> Copy:
         message_id=MessageId(raw["m"]["S"]),
         received_at=from_microseconds(int(raw["r"]["N"])),
         flags=flags_of(int(raw["g"]["N"]), int(raw["n"]["N"])),
+        blind=frozenset(Address(unescape(one)) for one in raw.get("b", {}).get("SS", ())),
         removed_at=from_microseconds(int(removed["N"])) if removed else None,
     )
 

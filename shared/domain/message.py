@@ -164,6 +164,12 @@ class ParsedMessage:
             )
         )
 
+    def blind(self) -> frozenset[Address]:
+        """Return whom this copy of the message names as blind recipients."""
+        return frozenset(
+            one.address for one in self.participants if one.role is ParticipantRole.BCC
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class StoredAttachment:
@@ -234,6 +240,8 @@ class Copy:
     flags: Flags
     removed_at: datetime | None = None
     """When it was found gone from its last folder; the message itself stays."""
+    blind: frozenset[Address] = frozenset()
+    """Whom this copy names as blind recipients: as a rule only the sender's own does."""
 
 
 def copy_ref(mailbox_id: MailboxId, provider_message_id: ProviderMessageId) -> str:

@@ -355,6 +355,7 @@ class Ingest:
             message_id=message_id,
             received_at=fetched.received_at,
             flags=fetched.flags,
+            blind=parsed.blind(),
             removed_at=None if self._is_in_active_folder(fetched) else self.removed_at,
         )
         return NewCopy(message, Body(parsed.text, parsed.html), copy, _index_addresses(parsed, own))

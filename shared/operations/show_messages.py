@@ -8,12 +8,13 @@ stays in the CRM.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.ids import Address, ContactId, FolderId, MailboxId, MessageId
 from shared.domain.mailbox import Mailbox
-from shared.domain.message import Copy, Message, ParticipantRole
+from shared.domain.message import Copy, Message, Participant, ParticipantRole
 from shared.domain.visibility import (
     Access,
     Place,
@@ -78,17 +79,13 @@ def show_messages(
     rule holds. So a blind copy that is hidden neither names its contact nor opens the message.
     """
     copies = messages.copies_of(viewer.tenant_id, found)
-    by_address = contacts.contacts_by_address(viewer.tenant_id, _addresses(found))
+    by_address = contacts.contacts_by_address(viewer.tenant_id, _addresses(found, copies))
     views = {}
     for message in found:
         held = [copy for copy in copies.get(message.id, ()) if copy.mailbox_id in boxes]
         for at in (place, Place.MAILBOX):
-            access = access_to_message(
-                viewer,
-                {boxes[copy.mailbox_id].id: boxes[copy.mailbox_id] for copy in held}.values(),
-                at,
-            )
-            shown = redact(message, access)
+            access, blind = _opened(viewer, held, boxes, at)
+            shown = redact(message, access, blind)
             known = _contacts_of(shown, by_address)
             if known:
                 break
@@ -104,12 +101,36 @@ def show_messages(
     return views
 
 
-def redact(message: Message, access: Access) -> Message:
+def _opened(
+    viewer: Viewer, held: Sequence[Copy], boxes: Boxes, place: Place
+) -> tuple[Access, frozenset[Address]]:
+    """Return how much of a message its copies open, and whom those open in full name as blind."""
+    access = access_to_message(viewer, [boxes[one.mailbox_id] for one in held], place)
+    open_blind = (
+        one.blind
+        for one in held
+        if one.blind and access_to_mailbox(viewer, boxes[one.mailbox_id], place) is Access.FULL
+    )
+    return access, frozenset[Address]().union(*open_blind)
+
+
+def redact(message: Message, access: Access, blind: AbstractSet[Address] = frozenset()) -> Message:
     """Return `message` without what `access` does not open.
 
-    metadata: who, when, which way. subject: the subject too. full: everything. Blind copies are not
-    for others.
+    metadata: who, when, which way. subject: the subject too. full: everything. Of blind recipients
+    those in `blind` are left, which copies in other mailboxes than the content's may have named.
     """
+    named = tuple(
+        one
+        for one in message.participants
+        if one.role is not ParticipantRole.BCC or one.address in blind
+    )
+    named_blind = {one.address for one in named if one.role is ParticipantRole.BCC}
+    message = replace(
+        message,
+        participants=named
+        + tuple(Participant(ParticipantRole.BCC, one) for one in sorted(blind - named_blind)),
+    )
     if access is Access.FULL:
         return message
     return replace(
@@ -119,9 +140,6 @@ def redact(message: Message, access: Access) -> Message:
         attachments=(),
         headers={},
         defects=(),
-        participants=tuple(
-            one for one in message.participants if one.role is not ParticipantRole.BCC
-        ),
     )
 
 
@@ -139,8 +157,12 @@ def _copy_views(viewer: Viewer, held: Sequence[Copy], boxes: Boxes, place: Place
     return list(views)
 
 
-def _addresses(found: Sequence[Message]) -> list[Address]:
-    return list(dict.fromkeys(one.address for message in found for one in message.participants))
+def _addresses(
+    found: Sequence[Message], copies: Mapping[MessageId, Sequence[Copy]]
+) -> list[Address]:
+    named = (one.address for message in found for one in message.participants)
+    blind = (address for held in copies.values() for copy in held for address in sorted(copy.blind))
+    return list(dict.fromkeys((*named, *blind)))
 
 
 def _contacts_of(

@@ -81,6 +81,24 @@ def test_a_stored_message_is_read_back_whole(stores, fence):
     assert held(stores) == {new.copy.provider_message_id: new.copy}
 
 
+def test_whom_a_copy_names_as_blind_recipients_is_its_own_and_stays_with_it(stores, fence):
+    first, second = a_new_copy("1"), a_new_copy("2", folder_id=SENT, mail="mail-1")
+    second = replace(second, copy=replace(second.copy, blind=frozenset({ADA, BOB})))
+    stores.messages.save(fence, [first, second])
+    name = second.copy.provider_message_id
+    stores.messages.set_flags(fence, {name: Flags(version=9)})
+    stores.messages.place_copies(fence, {name: frozenset({LABEL})}, now=NOW)
+    (message,) = stores.messages.get_messages(TENANT, [first.message.id]).values()
+    blind = {one.provider_message_id: one.blind for one in copies(stores, message)}
+    assert blind == {first.copy.provider_message_id: frozenset(), name: {ADA, BOB}}
+    stores.messages.remove_copies(fence, LABEL, [name], now=NOW)
+    assert {one.blind for one in copies(stores, message)} == {frozenset(), frozenset({ADA, BOB})}
+
+
+def copies(stores, message):
+    return stores.messages.copies_of(TENANT, [message])[message.id]
+
+
 def test_a_message_without_the_optional_is_read_back_whole(stores, fence):
     new = a_new_copy(
         internet_message_id=None, in_reply_to=None, references=(), headers={}, participants=()

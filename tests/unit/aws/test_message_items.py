@@ -9,7 +9,10 @@ import pytest
 from shared.aws.message_items import (
     LARGEST_CONTENT_BYTES,
     LARGEST_INLINE_BYTES,
+    MOST_BLIND_CHARACTERS,
     body_of,
+    copy_item,
+    copy_of,
     flag_bits,
     flags_of,
     inline_body,
@@ -25,8 +28,9 @@ from shared.domain.contents import (
     Picture,
     Sealed,
 )
+from shared.domain.ids import Address
 from shared.domain.message import Body, Flags, Participant, ParticipantRole, StoredAttachment
-from tests.fakes.values import a_new_copy
+from tests.fakes.values import TENANT, a_new_copy
 
 
 @cache
@@ -53,6 +57,17 @@ CONTENTS = (
 
 def parts_of(contents):
     return tuple(StoredAttachment(f"{n}", "a/b", 1, seen=seen) for n, seen in enumerate(contents))
+
+
+def test_a_copy_names_as_many_blind_recipients_as_it_has_room_for():
+    copy = a_new_copy().copy
+    for many in (1, 300, 5_000):
+        blind = frozenset(Address(f"{number:04}ü@client.example") for number in range(many))
+        raw = copy_item(TENANT, replace(copy, blind=blind))
+        kept = copy_of(copy.mailbox_id, copy.provider_message_id, raw).blind
+        assert kept <= blind
+        assert sum(map(len, raw["b"]["SS"])) <= MOST_BLIND_CHARACTERS
+        assert len(kept) == min(many, 400)
 
 
 @pytest.mark.parametrize("seen", CONTENTS, ids=lambda seen: type(seen).__name__)

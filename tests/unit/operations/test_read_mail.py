@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from shared.domain.ids import (
     ThreadId,
     UserId,
 )
-from shared.domain.mailbox import MailboxKind, Visibility, renamed
+from shared.domain.mailbox import EVERYONE, MailboxKind, Readers, Visibility, renamed
 from shared.domain.message import Participant, ParticipantRole, StoredAttachment
 from shared.domain.visibility import Access, Viewer
 from shared.mime.caps import MAX_BODY_BYTES
@@ -42,7 +43,9 @@ from tests.fakes.stores import (
 ANN = Viewer(TenantId("acme"), UserId("ann"))
 BOB = Viewer(TenantId("acme"), UserId("bob"))
 ADMIN = Viewer(TenantId("acme"), UserId("root"), is_admin=True)
+CYD = Viewer(TenantId("acme"), UserId("cyd"))
 STRANGER = Viewer(TenantId("other"), UserId("ann"))
+SHARED = MailboxKind.SHARED
 PART = StoredAttachment("a.pdf", "application/pdf", 3, digest="d")
 
 
@@ -77,14 +80,15 @@ def opened_by(world, viewer, message_id, sanitise=safe):
 @pytest.mark.parametrize("access", [Access.METADATA, Access.SUBJECT, Access.FULL])
 def test_redaction_leaves_what_the_level_names_and_no_more(access):
     message = message_of("a", bcc=("secret@x.example",), attachments=(PART,))
+    secret = Address("secret@x.example")
     left = redact(message, access)
     assert (left.subject != "") == (access >= Access.SUBJECT)
     full = access is Access.FULL
     assert bool(left.snippet) == full
     assert bool(left.attachments) == full
     assert bool(left.headers) == full
-    roles = {one.role for one in left.participants}
-    assert (ParticipantRole.BCC in roles) == full
+    assert secret not in {one.address for one in left.participants}
+    assert secret in {one.address for one in redact(message, access, {secret}).participants}
     assert left.id == message.id
 
 
@@ -136,6 +140,32 @@ def test_a_blind_copy_shows_its_contact_to_nobody_who_may_not_see_it(world, visi
             opened_by(world, BOB, alone.id)
 
 
+@pytest.mark.parametrize("senders_first", [True, False])
+def test_blind_recipients_are_told_to_those_who_read_the_copy_that_names_them(world, senders_first):
+    """Whose copy came first decides what the content says, and nothing about who learns it."""
+    sent = add_mailbox(world, "A", address="ann@ours.example", visibility=Visibility.SUBJECT)
+    got = add_mailbox(world, "B", owner="bob", visibility=Visibility.FULL)
+    hidden = "secret@x.example"
+    add_contact(world, "secret", hidden)
+    mail = message_of("a", sender="ann@ours.example", to=("b@ours.example",))
+    named = (*mail.participants, Participant(ParticipantRole.BCC, Address(hidden)))
+    stored = [(sent, replace(mail, participants=named)), (got, mail)]
+    for box, copy in stored if senders_first else reversed(stored):
+        store(world, box, copy)
+
+    def told(viewer):
+        shown = opened_by(world, viewer, mail.id).view
+        page = read_timeline(viewer, ContactId("secret"), before=None, limit=10, **ports(world))
+        is_told = Address(hidden) in {one.address for one in shown.message.participants}
+        assert is_told == bool(shown.contacts) == bool(page.items)
+        return is_told
+
+    assert told(ANN)
+    assert not told(BOB)
+    world.mailboxes[sent.tenant_id, sent.id] = replace(sent, visibility=Visibility.FULL)
+    assert told(BOB)
+
+
 def test_a_blind_copy_who_is_to_be_answered_is_on_no_timeline_of_others(world):
     box = add_mailbox(world, "A")
     add_contact(world, "secret", "secret@x.example")
@@ -148,7 +178,10 @@ def test_a_blind_copy_who_is_to_be_answered_is_on_no_timeline_of_others(world):
 
 def test_the_most_open_mailbox_that_holds_it_decides(world):
     personal = add_mailbox(world, "A", owner="bob")
-    team = add_mailbox(world, "T", owner="bob", kind=MailboxKind.SHARED, visibility=Visibility.FULL)
+    granted = Readers((ANN.user_id,))
+    team = add_mailbox(
+        world, "T", owner="bob", kind=SHARED, visibility=Visibility.FULL, granted_to=granted
+    )
     message = message_of("a")
     store(world, personal, message)
     with pytest.raises(RequestError):
@@ -225,7 +258,14 @@ def test_an_id_of_no_message_is_unknown(world, name):
 
 
 def test_an_attachment_needs_full_access_and_content(world):
-    box = add_mailbox(world, "T", kind=MailboxKind.SHARED, visibility=Visibility.SUBJECT)
+    box = add_mailbox(
+        world,
+        "T",
+        owner="bob",
+        kind=SHARED,
+        visibility=Visibility.SUBJECT,
+        granted_to=EVERYONE,
+    )
     missing = replace(PART, digest=None, missing="message_too_large")
     message = store(world, box, message_of("a", attachments=(PART, missing)))
     rest: Any = {"attachments": InMemoryAttachmentStore(world), "clock": FixedClock()}
@@ -261,6 +301,41 @@ def test_images_a_message_brings_along_are_links(world):
     assert '<img src="cid:lost@x"><img src="cid:other"><img>' in opened.html
     assert "img-src https://objects.invalid;" in opened.content_security_policy
     assert opened.blocked_images == 1
+
+
+# ---- a shared mailbox ----
+
+
+def test_a_shared_mailbox_is_read_by_those_it_is_granted_to_from_one_request_to_the_next(world):
+    granted = Readers((BOB.user_id,))
+    box = add_mailbox(world, "T", kind=SHARED, visibility=Visibility.SUBJECT, granted_to=granted)
+    add_contact(world, "c", "cleo@client.example")
+    mail = store(world, box, message_of("a"))
+
+    def seen():
+        found = {}
+        for viewer in (ANN, BOB, CYD, ADMIN, STRANGER):
+            with suppress(RequestError):
+                found[viewer] = opened_by(world, viewer, mail.id).view.access
+            if viewer.tenant_id == box.tenant_id:
+                timeline = read_timeline(
+                    viewer, ContactId("c"), before=None, limit=9, **ports(world)
+                )
+                for page in (timeline, search(world, viewer)):
+                    shown = [view.access for view in page.items]
+                    assert shown == [found[viewer]] if viewer in found else shown == []
+        return found
+
+    assert seen() == {ANN: Access.FULL, BOB: Access.SUBJECT}
+    world.mailboxes[box.tenant_id, box.id] = replace(box, granted_to=EVERYONE)
+    assert seen() == {
+        ANN: Access.FULL,
+        BOB: Access.SUBJECT,
+        CYD: Access.SUBJECT,
+        ADMIN: Access.SUBJECT,
+    }
+    world.mailboxes[box.tenant_id, box.id] = replace(box, granted_to=Readers())
+    assert seen() == {ANN: Access.FULL}
 
 
 # ---- search ----
@@ -304,7 +379,7 @@ def test_a_search_without_a_mailbox_to_open_finds_nothing(world):
 
 def test_with_very_many_mailboxes_one_must_be_named(world):
     for number in range(MOST_MAILBOXES + 1):
-        add_mailbox(world, f"S{number}", kind=MailboxKind.SHARED)
+        add_mailbox(world, f"S{number}", kind=SHARED, granted_to=EVERYONE)
     with pytest.raises(RequestError) as caught:
         search(world)
     assert caught.value.fields[0][0] == "mailbox_id"
