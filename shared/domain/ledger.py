@@ -24,6 +24,18 @@ NO_CONTACT = "no_contact"
 """Why a message stays at the provider in which no contact takes part, where only theirs is kept."""
 
 
+LEFT_OUT = {
+    BEFORE_HISTORY: "as too old",
+    FOLDER_NOT_ACTIVE: "as in no folder that is synced",
+    ERASED: "as erased",
+    INTERNAL: "as internal",
+    BLOCKED: "as blocked",
+    AUTOMATED: "as automated",
+    NO_CONTACT: "as without a contact",
+}
+"""How a person is told why messages stay at the provider: "3 left out …"."""
+
+
 class Fate(StrEnum):
     """What can become of a listed message."""
 

@@ -25,6 +25,7 @@ KEPT = (
     "x-autorespond",
     "x-failed-recipients",
 )
+_LIST = "list-"
 
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
 # Neither side of an angle bracket may hold another, so no run is read twice.
@@ -106,9 +107,11 @@ def _id(text: str) -> str:
 
 
 def kept_headers(fields: Mapping[str, list[str]]) -> dict[str, str]:
-    """Return the few headers that say what kind of mail this is, the first of each."""
-    return {
-        name: clean_line(fields[name][0], MAX_KEPT_HEADER_CHARACTERS)
-        for name in KEPT
-        if name in fields
-    }
+    """Return the few headers that say what kind of mail this is, the first of each.
+
+    A list has a handful of its own, and says so with any of them: one is enough.
+    """
+    names = [name for name in KEPT if name in fields]
+    if not any(name.startswith(_LIST) for name in names):
+        names += [name for name in fields if name.startswith(_LIST)][:1]
+    return {name: clean_line(fields[name][0], MAX_KEPT_HEADER_CHARACTERS) for name in names}

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.domain.contents import MOST_LOOKED_AT
-from shared.domain.erasure import KeptOut
 from shared.domain.errors import (
     ErrorCode,
     MailroomError,
@@ -24,7 +23,7 @@ from shared.domain.folders import Folder, FolderRole, is_wanted
 from shared.domain.identity import thread_and_message_id
 from shared.domain.ids import Address, FolderId, ProviderMessageId
 from shared.domain.lease import Fence
-from shared.domain.ledger import BEFORE_HISTORY, ERASED, FOLDER_NOT_ACTIVE, Fate, Ledger
+from shared.domain.ledger import BEFORE_HISTORY, FOLDER_NOT_ACTIVE, Fate, Ledger
 from shared.domain.mailbox import Direction, Mailbox, own_addresses
 from shared.domain.message import (
     Body,
@@ -38,6 +37,7 @@ from shared.domain.message import (
     StoredAttachment,
     copy_ref,
 )
+from shared.operations.gate import Gate
 from shared.operations.keep_attachments import keep_attachment
 from shared.operations.note_dead_letters import DeadLetters
 from shared.ports.parser import MessageParser
@@ -99,6 +99,7 @@ class Ingest:
     since: datetime | None
     """The date floor; None for none."""
     dead_letters: DeadLetters
+    gate: Gate
     kept: Callable[[ProviderMessageId], FetchedMessage | None] | None = None
     """Set where what is gone from the provider may still be had from us: it is in no folder."""
     removed_at: datetime | None = None
@@ -112,8 +113,6 @@ class Ingest:
     _removed: set[ProviderMessageId] = field(default_factory=set)
     """Stored, and removed there: our copies of messages that nobody has to read again."""
     _failing: list[ProviderMessageId] = field(default_factory=list)
-    _kept_out: list[KeptOut] = field(default_factory=list)
-    """Read once, and only where there is something to store."""
 
     def take_in(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
         """Fetch and store `ids`, settling each in the ledger.
@@ -254,8 +253,10 @@ class Ingest:
         except UnreadableMessageError as error:
             self._give_up(folder, fetched.provider_message_id, error.code, fetched)
             return 0
-        if self._is_kept_out(parsed, fetched.received_at):
-            self.ledger.settle(fetched.provider_message_id, Fate.SKIPPED, ERASED)
+        direction = self._direction(folder, fetched, parsed)
+        # Before anything of it is kept, its attachments included.
+        if reason := self.gate.why_kept_out(parsed, direction, fetched.received_at):
+            self.ledger.settle(fetched.provider_message_id, Fate.SKIPPED, reason)
             return 0
         kept = tuple(
             self._keep_attachment(
@@ -263,14 +264,9 @@ class Ingest:
             )
             for number, attachment in enumerate(parsed.attachments)
         )
-        self._pending.append(self._new_copy(folder, fetched, parsed, kept))
+        self._pending.append(self._new_copy(folder, fetched, parsed, kept, direction))
         # However it was fetched: attachments are stored already and the bytes are let go.
         return len(parsed.text) + len(parsed.html or "")
-
-    def _is_kept_out(self, parsed: ParsedMessage, received_at: datetime) -> bool:
-        if not self._kept_out:
-            self._kept_out.append(self.messages.kept_out(self.mailbox.tenant_id))
-        return self._kept_out[0].covers(parsed.taking_part(), received_at)
 
     def _flush(self) -> None:
         if not self._pending:
@@ -324,12 +320,11 @@ class Ingest:
         fetched: FetchedMessage,
         parsed: ParsedMessage,
         attachments: tuple[StoredAttachment, ...],
+        direction: Direction,
     ) -> NewCopy:
         mailbox = self.mailbox
         thread_id, message_id = thread_and_message_id(mailbox.tenant_id, parsed, attachments)
-        own = own_addresses(mailbox)
         ref = copy_ref(mailbox.id, fetched.provider_message_id)
-        folder_ids = fetched.folder_ids or frozenset({folder.id})
         message = Message(
             id=message_id,
             thread_id=thread_id,
@@ -337,7 +332,7 @@ class Ingest:
             in_reply_to=parsed.in_reply_to,
             references=parsed.references,
             subject=parsed.subject,
-            direction=self._direction(folder_ids, parsed, own),
+            direction=direction,
             sent_at=_sane(parsed.sent_at, fetched.received_at),
             received_at=fetched.received_at,
             participants=parsed.participants,
@@ -350,7 +345,7 @@ class Ingest:
         )
         copy = Copy(
             mailbox_id=mailbox.id,
-            folder_ids=folder_ids,
+            folder_ids=_places(folder, fetched),
             provider_message_id=fetched.provider_message_id,
             message_id=message_id,
             received_at=fetched.received_at,
@@ -358,17 +353,25 @@ class Ingest:
             blind=parsed.blind(),
             removed_at=None if self._is_in_active_folder(fetched) else self.removed_at,
         )
-        return NewCopy(message, Body(parsed.text, parsed.html), copy, _index_addresses(parsed, own))
+        index_addresses = _index_addresses(parsed, own_addresses(mailbox))
+        return NewCopy(message, Body(parsed.text, parsed.html), copy, index_addresses)
 
     def _direction(
-        self, folder_ids: frozenset[FolderId], parsed: ParsedMessage, own: Collection[Address]
+        self, folder: Folder, fetched: FetchedMessage, parsed: ParsedMessage
     ) -> Direction:
+        own = own_addresses(self.mailbox)
         is_ours = any(
             participant.role is ParticipantRole.FROM and participant.address in own
             for participant in parsed.participants
         )
-        roles = {self.folders[name].role for name in folder_ids if name in self.folders}
+        roles = {
+            self.folders[name].role for name in _places(folder, fetched) if name in self.folders
+        }
         return Direction.OUTBOUND if is_ours or FolderRole.SENT in roles else Direction.INBOUND
+
+
+def _places(folder: Folder, fetched: FetchedMessage) -> frozenset[FolderId]:
+    return fetched.folder_ids or frozenset({folder.id})
 
 
 def _index_addresses(parsed: ParsedMessage, own: Collection[Address]) -> tuple[Address, ...]:

@@ -14,6 +14,7 @@ from shared.domain.mailbox import FolderState, LatestError, Mailbox, MailboxStat
 from shared.domain.pace import LONGEST_REST, SYNC_SHARE, rest_after
 from shared.domain.run import Run, RunReason
 from shared.domain.schedule import slot_of
+from shared.operations.gate import Gate
 from shared.ports.clock import Clock
 from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.parser import MessageParser
@@ -55,6 +56,7 @@ class SyncRun:
     messages: MessageStore
     attachments: AttachmentStore
     letters: DeadLetterStore
+    gate: Gate
     parser: MessageParser
     clock: Clock
     remaining_seconds: Callable[[], float]

@@ -24,6 +24,7 @@ from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, Provider
 from shared.domain.pace import BACKFILL_SHARE, rest_after
 from shared.domain.run import Run, RunReason
 from shared.operations.access import Grants
+from shared.operations.gate import Gate
 from shared.operations.ingest import END_SECONDS, Ingest, our_time_is_up
 from shared.operations.look_again import SecondLook
 from shared.operations.note_dead_letters import DeadLetters
@@ -34,6 +35,7 @@ from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.clock import Clock
 from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.parser import MessageParser
+from shared.ports.policies import PolicyStore
 from shared.ports.provider import MailProvider
 from shared.ports.queues import ChunkRequest, WorkQueues
 from shared.ports.stores import (
@@ -77,6 +79,7 @@ class ChunkPorts:
     messages: MessageStore
     attachments: AttachmentStore
     letters: DeadLetterStore
+    policies: PolicyStore
     grants: Grants
     queues: WorkQueues
     provider_of: Callable[[Provider], MailProvider]
@@ -247,6 +250,7 @@ def _work(
             folders=folders,
             since=backfill.since,
             dead_letters=dead_letters,
+            gate=Gate(mailbox.tenant_id, ports.messages, ports.policies),
             kept=replayed.kept if replayed else None,
             removed_at=replayed.now if replayed else None,
             gives_up=chunk.not_handed_over >= GIVEN_UP_AFTER,

@@ -44,6 +44,7 @@ from shared.operations.folder_positions import (
     reached,
     reset,
 )
+from shared.operations.gate import Gate
 from shared.operations.held_copies import HeldCopies
 from shared.operations.ingest import (
     END_SECONDS,
@@ -57,6 +58,7 @@ from shared.operations.outcomes import SyncReport, SyncRun, fail, same_before, s
 from shared.ports.clock import Clock
 from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.parser import MessageParser
+from shared.ports.policies import PolicyStore
 from shared.ports.provider import Look, MailProvider, MailSession
 from shared.ports.queues import SyncRequest, WorkQueues
 from shared.ports.stores import (
@@ -83,6 +85,7 @@ def sync_mailbox(
     messages: MessageStore,
     attachments: AttachmentStore,
     letters: DeadLetterStore,
+    policies: PolicyStore,
     grants: Grants,
     queues: WorkQueues,
     provider_of: Callable[[Provider], MailProvider],
@@ -113,6 +116,7 @@ def sync_mailbox(
         messages=messages,
         attachments=attachments,
         letters=letters,
+        gate=Gate(request.tenant_id, messages, policies),
         parser=parser,
         clock=clock,
         remaining_seconds=remaining_seconds,
@@ -295,6 +299,7 @@ def _sync_folder(
             remaining_seconds=run.remaining_seconds,
             kept_out=lambda: run.messages.kept_out(mailbox.tenant_id),
         ),
+        gate=run.gate,
         gives_up=same_before(mailbox, ErrorCode.MESSAGE_UNAVAILABLE) >= GIVEN_UP_AFTER,
         mark_suspect=_careful_marker(run, lease),
     )

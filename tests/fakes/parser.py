@@ -13,6 +13,7 @@ from shared.domain.message import (
     Participant,
     ParticipantRole,
 )
+from shared.mime.fields import kept_headers
 
 
 class PlainParser:
@@ -54,6 +55,6 @@ class PlainParser:
             html=None,
             snippet=text[:50],
             attachments=attachments,
-            headers={},
+            headers=kept_headers({name.lower(): [value] for name, value in mail.items()}),
             fingerprint_source=repr((mail["From"], mail["Date"], mail["Subject"], text)).encode(),
         )

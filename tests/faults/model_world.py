@@ -31,6 +31,7 @@ from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest
 from tests.fakes.attempts import InMemoryGrantHolders
 from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.parser import PlainParser
+from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.queues import RecordingTickRelay
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
@@ -104,6 +105,7 @@ class ModelWorld(Machine):
         self.messages = Ported(InMemoryMessageStore(self.world))
         self.attachments = Ported(InMemoryAttachmentStore(self.world))
         self.letters = Ported(InMemoryDeadLetterStore(self.world))
+        self.policies = Ported(InMemoryPolicyStore(self.world))
         self.secrets = Ported(self.secret_store)
         self.holders = Ported(InMemoryGrantHolders())
         self.grants = Grants(self.secrets, no_sign_in, None, self.clock)

@@ -29,11 +29,13 @@ from shared.domain.ledger import Ledger
 from shared.domain.mailbox import Mailbox, MailboxKind, MailboxStatus, Provider, Purpose
 from shared.domain.message import Copy, FetchedMessage
 from shared.mime.parse import MimeParser
+from shared.operations.gate import Gate
 from shared.operations.ingest import Ingest
 from shared.operations.note_dead_letters import DeadLetters
 from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.stores import AttachmentStore, MessageStore, NewCopy
 from shared.providers.imap.adapter import ImapSession
+from tests.fakes.policies import InMemoryPolicyStore
 from tests.performance.memory import peak_megabytes
 from tests.performance.server import MeasuredMailbox
 from tests.performance.synthetic_mail import OWNER
@@ -113,6 +115,7 @@ def take_in(session: ImapSession, stage: str) -> dict[str, int]:
         folders={folder.id: folder for folder in folders},
         since=_SINCE,
         dead_letters=letters,
+        gate=Gate(MAILBOX.tenant_id, cast("MessageStore", store), InMemoryPolicyStore()),
     )
     messages = 0
     for folder, ids in _chunks(session, folders):

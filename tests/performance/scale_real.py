@@ -77,6 +77,7 @@ class RealFleet(Fleet):
             messages=None,
             attachments=None,
             letters=None,
+            policies=None,
             grants=_Grants(),
             queues=None,
             provider_of=lambda _: _Server(clock, ends_at, error),

@@ -15,6 +15,7 @@ from shared.domain.run import RunReason
 from shared.domain.secret import Secret
 from shared.mime.parse import MimeParser
 from shared.operations.access import Grants, keep_grant
+from shared.operations.gate import Gate
 from shared.operations.ingest import Ingest
 from shared.operations.note_dead_letters import DeadLetters
 from shared.operations.outcomes import SyncReport
@@ -111,6 +112,7 @@ class _Work:
             messages=self.stores.messages,
             attachments=self.stores.attachments,
             letters=self.stores.letters,
+            policies=self.stores.policies,
             grants=self.grants,
             queues=self.queues,
             provider_of=lambda _: self.server,
@@ -154,6 +156,7 @@ class _Work:
             folders={fake.folder.id: fake.folder for fake in self.server.folders.values()},
             since=datetime(2000, 1, 1, tzinfo=UTC),
             dead_letters=letters,
+            gate=Gate(record.mailbox.tenant_id, self.stores.messages, self.stores.policies),
         )
         for name, fake in self.server.folders.items():
             ids = sorted(self.server.ids(name, since=datetime(2000, 1, 1, tzinfo=UTC)))

@@ -45,6 +45,7 @@ class BackfillShown(Shown):
     stored: int
     already_stored: int
     skipped: dict[str, int]
+    """By reason, as of a run."""
     unreadable: int
     gone: int
     failed: int

@@ -20,7 +20,7 @@ from shared.domain.errors import Acts, ErrorCode
 from shared.domain.explanations import explain, explain_while_retried
 from shared.domain.folders import FolderRole
 from shared.domain.ids import FolderId, UserId
-from shared.domain.ledger import Fate
+from shared.domain.ledger import LEFT_OUT, Fate
 from shared.domain.mailbox import (
     LatestError,
     Mailbox,
@@ -238,6 +238,9 @@ class RunShown(Shown):
     stored: int
     already_stored: int
     skipped: dict[str, int]
+    """What stays at the provider, by reason: `before_history`, `folder_not_active`, `erased`; by
+    policy `internal`, `blocked`, `automated`; `no_contact` where only contacts' mail is kept.
+    """
     unreadable: int
     gone: int
     failed: int
@@ -321,7 +324,7 @@ def _summary(run: Run) -> str:
     facts = [
         (counts.stored, "stored"),
         (counts.already_stored, "already there"),
-        (sum(counts.skipped.values()), "skipped"),
+        *((counts.skipped.get(reason), f"left out {words}") for reason, words in LEFT_OUT.items()),
         (counts.unreadable, "unreadable"),
         (counts.gone, "gone before they were read"),
         (counts.flags_changed, "marked anew"),

@@ -129,6 +129,12 @@ def test_an_automatic_reply_and_a_list_show_themselves():
     }
 
 
+def test_a_list_that_says_so_in_another_way_shows_itself_by_one_header():
+    mail = b"From: a@b.example\r\nList-Post: NO\r\nList-Help: <mailto:h@b.example>\r\n\r\nx"
+    assert parse(mail).headers == {"list-post": "NO"}
+    assert parse(b"List-Id: <l.b.example>\r\n" + mail).headers == {"list-id": "<l.b.example>"}
+
+
 def test_an_inline_image_keeps_its_id():
     image = parse(payload("nested")).attachments[0]
     assert (image.content_id, image.inline) == ("logo@x", True)

@@ -38,6 +38,7 @@ from tests.fakes.audits import InMemoryAuditStore
 from tests.fakes.clock import FixedClock
 from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.parser import PlainParser
+from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.provider import FakeMailServer
 from tests.fakes.queues import RecordingTickRelay, RecordingWorkQueues
 from tests.fakes.secrets import InMemorySecretStore
@@ -172,6 +173,7 @@ class Machine:
         self.messages = guard(InMemoryMessageStore(self.world))
         self.attachments = guard(InMemoryAttachmentStore(self.world))
         self.letters = guard(InMemoryDeadLetterStore(self.world))
+        self.policies = guard(InMemoryPolicyStore(self.world))
         self.secrets = guard(self.secret_store)
         self.grants = Grants(self.secrets, no_sign_in, None, self.clock)
         self.holders = guard(InMemoryGrantHolders())
@@ -244,6 +246,7 @@ class Machine:
             messages=self.messages,
             attachments=self.attachments,
             letters=self.letters,
+            policies=self.policies,
             grants=self.grants,
             queues=self.guarded_queues,
             provider_of=lambda _provider: self.server,
@@ -296,6 +299,7 @@ class Machine:
             messages=self.messages,
             attachments=self.attachments,
             letters=self.letters,
+            policies=self.policies,
             grants=self.grants,
             queues=self.guarded_queues,
             provider_of=lambda _provider: self.server,

@@ -18,11 +18,13 @@ from shared.domain.message import FetchedMessage, FetchedPart, Flags, MissingMes
 from shared.domain.visibility import Access, Viewer
 from shared.mime.parse import MimeParser
 from shared.mime.sanitise import Sanitised
+from shared.operations.gate import Gate
 from shared.operations.ingest import BATCH_BYTES, Ingest
 from shared.operations.note_dead_letters import DeadLetters
 from shared.operations.read_mail import read_message
 from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.mail import INBOX, START, add_contact, add_mailbox
+from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
     InMemoryContactStore,
@@ -84,6 +86,7 @@ def taking_in(world: World, box, session: Session, **changes) -> Ingest:
         "folders": {FOLDER.id: FOLDER},
         "since": None,
     }
+    parts["gate"] = Gate(box.tenant_id, parts["messages"], InMemoryPolicyStore(world))
     parts["dead_letters"] = DeadLetters(
         fence=parts["fence"],
         run_id=RunId("R1"),
