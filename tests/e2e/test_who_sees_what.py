@@ -1,0 +1,187 @@
+"""Three users and an administrator over HTTP: what each is shown of each mail, wherever they ask for it.
+
+One customer's mail in the mailboxes of one team, imported before anybody knows the customer.
+"""
+
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from email.utils import format_datetime
+
+import pytest
+
+from infra.local.demo import TENANT
+from tests.e2e.test_main_job import CUSTOMER, Life
+
+DOMAIN = "team.mailroom.test"
+USERS = {"ann": None, "bob": None, "cy": None, "root": "admin"}
+MAILBOXES = {
+    "ann": {"kind": "personal", "visibility": "metadata", "owner_user_id": "ann"},
+    "bob": {"kind": "personal", "visibility": "subject", "owner_user_id": "bob"},
+    "cy": {"kind": "personal", "visibility": "full", "owner_user_id": "cy"},
+    "desk": {"kind": "shared", "visibility": "subject", "owner_user_id": "cy", "granted_to": ["ann"]},
+    "board": {"kind": "shared", "visibility": "full", "owner_user_id": "cy", "granted_to": []},
+    "all": {"kind": "shared", "visibility": "metadata", "owner_user_id": "bob", "granted_to": "everyone"},
+}  # fmt: skip
+TABLE = """
+    held by         ann               bob               cy                root, an admin
+
+    ann             full/full         metadata/none     metadata/none     metadata/none
+    bob             subject/none      full/full         subject/none      subject/none
+    cy              full/none         full/none         full/full         full/none
+    desk            subject/subject   none/none         full/full         none/none
+    board           none/none         none/none         full/full         none/none
+    all             metadata/metadata full/full         metadata/metadata metadata/metadata
+    ann+bob         full/full         full/full         subject/none      subject/none
+    ann+desk        full/full         metadata/none     full/full         metadata/none
+    bob+board       subject/none      full/full         full/full         subject/none
+    ann+all         full/full         full/full         metadata/metadata metadata/metadata
+"""
+"""Before the stroke: on the contact's timeline, in the thread, alone, and its attachment, which is
+to be had with `full`. Behind it: in the view of the mailboxes that hold it, and in search."""
+
+
+def table():
+    heads, *rows = (line.split() for line in TABLE.splitlines() if line.strip())
+    assert heads[2:6] == ["ann", "bob", "cy", "root,"]
+    return {row[0]: dict(zip(USERS, row[1:], strict=True)) for row in rows}
+
+
+def mail_held_by(row, number, now):
+    message = EmailMessage()
+    message["From"], message["To"] = f"Kim <{CUSTOMER}>", f"{row.split('+')[0]}@{DOMAIN}"
+    message["Subject"] = f"Held by {row}"
+    message["Date"] = format_datetime(now - timedelta(hours=number + 1))
+    message["Message-ID"] = f"<{row}@customer.example>"
+    message.set_content(f"Words for {row}\n")
+    message.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="offer.pdf")
+    return message.as_bytes()
+
+
+class Team:
+    """The team's mailboxes, imported, and its users as callers."""
+
+    def __init__(self, stack, dovecot, submission):
+        self.apis = {user: stack.as_user(TENANT, user, role) for user, role in USERS.items()}
+        self.mailboxes = {}
+        now = datetime.now(UTC).replace(microsecond=0)
+        mails = {row: mail_held_by(row, number, now) for number, row in enumerate(table())}
+        lives = []
+        for name, settings in MAILBOXES.items():
+            address = f"{name}@{DOMAIN}"
+            dovecot.add_user(address, "not-a-real-password")
+            held = [(raw, (), now) for row, raw in mails.items() if name in row.split("+")]
+            life = Life(stack, dovecot, submission, self.apis["root"], address)
+            life.server.append_many("INBOX", held)
+            body = {**life.logins(), **settings, "address": address, "backfill_days": 30}
+            answer = life.api("POST", "/v1/mailboxes", body)
+            assert answer.status == 201, answer.body
+            life.mailbox_id = self.mailboxes[name] = answer.body["id"]
+            lives.append(life)
+        for life in lives:
+            assert life.imported()["failed"] == 0
+
+    def get(self, user, path):
+        answer = self.apis[user]("GET", path)
+        assert answer.status in {200, 404}, answer.body
+        return answer.body if answer.status == 200 else None
+
+    def items(self, user, path):
+        page = self.get(user, path) or {"items": [], "next": None}
+        assert page["next"] is None
+        return {item["internet_message_id"]: item for item in page["items"]}
+
+
+@pytest.fixture(scope="module")
+def team(stack, dovecot, submission):
+    return Team(stack, dovecot, submission)
+
+
+def test_a_contact_added_after_import_has_its_history_at_once_and_a_merge_needs_no_import(team):
+    api = team.apis["root"]
+    path = f"/v1/mailboxes/{team.mailboxes['cy']}/backfills"
+    imports = api("GET", path).body
+    other = {"name": "Kim's assistant", "addresses": ["desk@customer.example"]}
+    assert api("PUT", "/v1/contacts/assistant", other).status in {200, 201}
+    assert team.items("cy", "/v1/contacts/assistant/messages") == {}
+    kim = {"name": "Kim", "addresses": [CUSTOMER]}
+    assert api("PUT", "/v1/contacts/customer", kim).status in {200, 201}
+    history = team.items("cy", "/v1/contacts/customer/messages?limit=100")
+    assert len(history) == len(table())
+    merged = api("POST", "/v1/contacts/assistant/merge", {"from": "customer"})
+    assert merged.status == 200, merged.body
+    after = team.items("cy", "/v1/contacts/assistant/messages?limit=100")
+    assert after.keys() == history.keys()
+    assert {one["id"] for one in after.values()} == {one["id"] for one in history.values()}
+    assert api("GET", "/v1/contacts/customer").status == 410
+    assert api("GET", path).body == imports
+
+
+def test_each_sees_exactly_what_the_rules_say(team):
+    kim = {"name": "Kim", "addresses": [CUSTOMER]}
+    assert team.apis["root"]("PUT", "/v1/contacts/kim", kim).status in {200, 201}
+    ids = ids_of(team)
+    found = {row: {} for row in table()}
+    for user in USERS:
+        lists = {
+            "timeline": team.items(user, "/v1/contacts/kim/messages?limit=100"),
+            "search": team.items(user, f"/v1/messages?from={CUSTOMER}&limit=100"),
+            **{
+                name: team.items(user, f"/v1/messages?mailbox_id={mailbox_id}&limit=100")
+                for name, mailbox_id in team.mailboxes.items()
+            },
+        }
+        for row, (message_id, thread_id) in ids.items():
+            shown = {
+                place: level(row, items.get(f"{row}@customer.example"))
+                for place, items in lists.items()
+            }
+            alone = team.get(user, f"/v1/messages/{message_id}")
+            thread = team.items(user, f"/v1/threads/{thread_id}?limit=100")
+            attachment = team.get(user, f"/v1/messages/{message_id}/attachments/0")
+            assert level(row, alone) == shown["timeline"], (user, row)
+            assert level(row, thread.get(f"{row}@customer.example")) == shown["timeline"], (
+                user,
+                row,
+            )
+            assert (attachment is not None) == (shown["timeline"] == "full"), (user, row)
+            if alone:
+                assert (alone["text"] is None) == (alone["access"] != "full"), (user, row)
+                assert bool(alone["attachments"]) == (alone["access"] == "full"), (user, row)
+                seen = {copy["mailbox_id"] for copy in alone["mailboxes"]}
+                assert seen <= {team.mailboxes[name] for name in row.split("+")}
+            views = {shown[name] for name in row.split("+")}
+            assert shown["search"] == max(views, key=LEVELS.index), (user, row)
+            assert {shown[name] for name in team.mailboxes if name not in row.split("+")} == {
+                "none"
+            }
+            found[row][user] = f"{shown['timeline']}/{shown['search']}"
+    assert found == table()
+
+
+LEVELS = ["none", "metadata", "subject", "full"]
+
+
+def level(row, item):
+    """How much is shown, by what is shown and by what is said of it."""
+    if item is None:
+        return "none"
+    told = {
+        "metadata": (None, None),
+        "subject": (f"Held by {row}", None),
+        "full": (f"Held by {row}", f"Words for {row}"),
+    }
+    assert (item["subject"], item["snippet"]) == told[item["access"]], item
+    return item["access"]
+
+
+def ids_of(team):
+    """Message and thread of each row, as the owners of its mailboxes see them."""
+    found = {}
+    for name, settings in MAILBOXES.items():
+        view = f"/v1/messages?mailbox_id={team.mailboxes[name]}&limit=100"
+        for item in team.items(settings["owner_user_id"], view).values():
+            ids = (item["id"], item["thread_id"])
+            row = item["subject"].removeprefix("Held by ")
+            assert found.setdefault(row, ids) == ids, "one message in two mailboxes is two"
+    assert found.keys() == table().keys()
+    return found
