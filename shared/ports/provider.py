@@ -5,7 +5,8 @@ a clock.
 
 Every method may raise, and raises nothing else but: `ReconnectRequiredError`, `ConfigurationError`,
 `RetryLaterError` (with code `FOLDER_UNAVAILABLE` where only one folder cannot be opened or read),
-`CursorExpiredError` (`changes` and `list_window` only), `RequestError` (host or port not allowed).
+`CursorExpiredError` (`changes`, `list_window` and `search_window` only), `RequestError` (host or
+port not allowed).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Protocol
 
 from shared.domain.cursor import Cursor
 from shared.domain.folders import Folder
-from shared.domain.ids import FolderId, ProviderMessageId
+from shared.domain.ids import Address, FolderId, ProviderMessageId
 from shared.domain.mail_server import ImapGrant, ServerLogin, Verdict
 from shared.domain.message import Copy, FetchedMessage, Flags, MissingMessage
 from shared.domain.secret import Secret
@@ -173,6 +174,20 @@ class MailSession(Protocol):
         """
         ...
 
+    def search_window(
+        self, folder: Folder, addresses: Sequence[Address], *, since: datetime, upto: Cursor
+    ) -> tuple[ProviderMessageId, ...]:
+        """Return the ids of a window whose From, To, Cc or Bcc names one of `addresses`.
+
+        Of those that `list_window` would list, newest first. It may name too many, never too few:
+        where a provider's search cannot promise that, the window is gone through. `addresses` are
+        canonical, as many as there are: asking for them together costs less than one by one. One
+        that begins with its `@` stands for every address of that domain, for who reads several
+        (tags, dots) as one. Which form a message has them in does not matter. Raises as
+        `list_window` does.
+        """
+        ...
+
     def tallies(
         self, folders: Sequence[Folder], instants: Sequence[datetime]
     ) -> Mapping[FolderId, Sequence[Tally]]:
@@ -195,6 +210,19 @@ class MailSession(Protocol):
         others; `failing` where that may pass. A refusal that has nothing to do with one message is
         raised, after what came before it was yielded. `read_part` may be called between two
         yields.
+        """
+        ...
+
+    def fetch_headers(
+        self, folder: Folder, ids: Sequence[ProviderMessageId]
+    ) -> Iterator[FetchedMessage | MissingMessage]:
+        """Yield each of `ids` once as `fetch` does, but no content: of the header what judges it.
+
+        That is in `header`: who takes part, subject, date, ids, and what tells automated mail
+        (`providers/header_fields.py`). Where the provider tells names decoded, more addresses may
+        be read there than a message has, never fewer; so what is judged worth keeping is fetched,
+        and judged again. `size` is the whole message's as far as the provider tells it, else the
+        header's. To be judged, not to be stored: without its text a message has another identity.
         """
         ...
 

@@ -7,6 +7,7 @@ import pytest
 
 from shared.domain.mail_server import ImapGrant, Security, ServerLogin, ServerSettings
 from shared.domain.secret import Secret
+from shared.providers.imap import login
 from shared.providers.imap.adapter import ImapProvider, Patience
 from shared.providers.network import Network, NetworkPolicy
 
@@ -81,3 +82,63 @@ def gmail(certificates):
 
     with at_google(certificates) as world:
         yield world
+
+
+# ---- every provider ----
+
+HIDDEN = {
+    "dovecot with QRESYNC": frozenset(),
+    "dovecot with CONDSTORE": frozenset({b"QRESYNC"}),
+    "dovecot with nothing": frozenset(
+        {b"QRESYNC", b"CONDSTORE", b"ESEARCH", b"SPECIAL-USE", b"ID"}
+    ),
+}
+"""To a client that asks Dovecot for less it is an older server."""
+NUMBERED = ["the fake", *HIDDEN, "pymap"]
+"""Those that number the messages of each folder anew, and can number it anew altogether."""
+BY_FOLDER = [*NUMBERED, "outlook", "the fake with folders"]
+"""Those that tell the changes of each folder apart, and know of a folder that is not asked about.
+
+Gmail tells those of the whole mailbox, and a label that is gone leaves its messages where they are.
+"""
+
+
+@pytest.fixture(params=[*BY_FOLDER, "gmail", "the fake with labels"])
+def world(request, monkeypatch):
+    """A mailbox at each provider in turn, the fakes of the operations' tests included."""
+    return _world(request, monkeypatch)
+
+
+@pytest.fixture(params=BY_FOLDER)
+def world_by_folder(request, monkeypatch):
+    return _world(request, monkeypatch)
+
+
+@pytest.fixture(params=NUMBERED)
+def numbered_world(request, monkeypatch):
+    return _world(request, monkeypatch)
+
+
+@pytest.fixture(params=["the fake", "dovecot with QRESYNC", "pymap", "outlook", "gmail"])
+def world_of_each_kind(request, monkeypatch):
+    """One of each, for what no extension of a server's and no kind of fake changes."""
+    return _world(request, monkeypatch)
+
+
+def _world(request, monkeypatch):
+    from tests.contract import lasting_worlds, provider_worlds
+
+    match request.param:
+        case "outlook" | "gmail":
+            return request.getfixturevalue(request.param)
+        case "the fake":
+            return provider_worlds.in_memory()
+        case "the fake with folders":
+            return lasting_worlds.with_folders()
+        case "the fake with labels":
+            return lasting_worlds.with_labels()
+        case "pymap":
+            return provider_worlds.on_imap(request.getfixturevalue("pymap_user"))
+    hidden = HIDDEN[request.param]
+    monkeypatch.setattr(login.Session, "can", lambda self, name: name in self.capabilities - hidden)
+    return provider_worlds.on_imap(request.getfixturevalue("mail_user"))

@@ -8,12 +8,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from shared.domain.cursor import Cursor
 from shared.domain.errors import ErrorCode
 from shared.domain.folders import Folder
-from shared.domain.ids import FolderId, ProviderMessageId
+from shared.domain.ids import Address, FolderId, ProviderMessageId
 from shared.domain.mail_server import ImapGrant, Security, ServerLogin, ServerSettings
 from shared.domain.message import FetchedMessage, Flags
 from shared.domain.secret import Secret
@@ -60,6 +60,15 @@ class Theirs(ABC):
         raws = [raw_mail(number) for number in numbers]
         uids = self._store(folder, raws, received_at, seen=seen)
         self._places |= {n: (folder, uid) for n, uid in zip(numbers, uids, strict=True)}
+
+    def deliver_as(
+        self, number: int, head: str, *, folder: str = "INBOX", received_at: datetime = NOW
+    ) -> None:
+        """Deliver a message whose header says more, or other people, than the usual one."""
+        lines = "\r\n".join([*head.strip().splitlines(), f"Subject: {number}"])
+        raw = f"{lines}\r\nMessage-ID: <{number}@customer.example>\r\n\r\nhello\r\n".encode()
+        (uid,) = self._store(folder, [raw], received_at, seen=False)
+        self._places[number] = (folder, uid)
 
     def flag(self, number: int) -> None:
         """Mark a message seen, flagged and answered."""
@@ -289,6 +298,24 @@ class ProviderWorld:
         folder = self.folder(name)
         with self.session() as session:
             names = session.list_window(folder, since=since, upto=upto, before=before)
+            found = {one.provider_message_id: one for one in session.fetch(folder, names)}
+        return [number_of(found[name]) for name in names]
+
+    def searched(
+        self,
+        *addresses: str,
+        upto: Cursor | None = None,
+        since: datetime = NOW - timedelta(days=30),
+        name: str = "INBOX",
+    ) -> list[int]:
+        """The numbers of what may name one of `addresses`, in the order it is found."""
+        folder = self.followed(name)
+        upto = upto or self.position(name)
+        with self.session() as session:
+            names = session.search_window(
+                folder, [Address(one) for one in addresses], since=since, upto=upto
+            )
+            assert len(names) == len(set(names))
             found = {one.provider_message_id: one for one in session.fetch(folder, names)}
         return [number_of(found[name]) for name in names]
 

@@ -19,71 +19,12 @@ from shared.domain.errors import (
 from shared.domain.folders import FolderRole
 from shared.domain.message import FetchedMessage, MissingMessage
 from shared.ports.provider import Tally
-from shared.providers.imap import login
-from tests.contract.lasting_worlds import with_folders, with_labels
 from tests.contract.provider_worlds import (
     NOW,
-    ProviderWorld,
-    in_memory,
     number_of,
-    on_imap,
     raw_mail,
 )
 from tests.fakes.known import Known
-
-HIDDEN = {
-    "dovecot with QRESYNC": frozenset(),
-    "dovecot with CONDSTORE": frozenset({b"QRESYNC"}),
-    "dovecot with nothing": frozenset(
-        {b"QRESYNC", b"CONDSTORE", b"ESEARCH", b"SPECIAL-USE", b"ID"}
-    ),
-}
-
-
-NUMBERED = ["the fake", *HIDDEN, "pymap"]
-"""Those that number the messages of each folder anew, and can number it anew altogether."""
-
-
-LASTING = {"the fake with folders": with_folders, "the fake with labels": with_labels}
-BY_FOLDER = [*NUMBERED, "outlook", "the fake with folders"]
-"""Those that tell the changes of each folder apart, and know of a folder that is not asked about.
-
-Gmail tells those of the whole mailbox, and a label that is gone leaves its messages where they are.
-"""
-
-
-@pytest.fixture(params=[*BY_FOLDER, "gmail", "the fake with labels"])
-def world(request, monkeypatch) -> ProviderWorld:
-    return _world(request, monkeypatch)
-
-
-@pytest.fixture(params=BY_FOLDER)
-def world_by_folder(request, monkeypatch) -> ProviderWorld:
-    return _world(request, monkeypatch)
-
-
-def _world(request, monkeypatch) -> ProviderWorld:
-    if request.param in {"outlook", "gmail"}:
-        return request.getfixturevalue(request.param)
-    if request.param in LASTING:
-        return LASTING[request.param]()
-    return _numbered(request, monkeypatch)
-
-
-@pytest.fixture(params=NUMBERED)
-def numbered_world(request, monkeypatch) -> ProviderWorld:
-    return _numbered(request, monkeypatch)
-
-
-def _numbered(request, monkeypatch) -> ProviderWorld:
-    if request.param == "the fake":
-        return in_memory()
-    if request.param == "pymap":
-        return on_imap(request.getfixturevalue("pymap_user"))
-    hidden = HIDDEN[request.param]
-    monkeypatch.setattr(login.Session, "can", lambda self, name: name in self.capabilities - hidden)
-    return on_imap(request.getfixturevalue("mail_user"))
-
 
 # ---- logging in ----
 

@@ -67,6 +67,8 @@ class LastingMailServer:
     password: str | None = None
     """What a grant must hold; None lets everybody in."""
     fetched: list[ProviderMessageId] = field(default_factory=list)
+    judged: list[ProviderMessageId] = field(default_factory=list)
+    """Messages whose headers alone were fetched."""
     unreadable: set[ProviderMessageId] = field(default_factory=set)
     """Messages it holds and cannot read."""
     failing: set[ProviderMessageId] = field(default_factory=set)

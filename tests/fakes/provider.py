@@ -68,6 +68,8 @@ class FakeMailServer:
     """How long each session might last."""
     numberings: int = 1
     fetched: list[ProviderMessageId] = field(default_factory=list)
+    judged: list[ProviderMessageId] = field(default_factory=list)
+    """Messages whose headers alone were fetched."""
     unreadable: set[ProviderMessageId] = field(default_factory=set)
     """Messages it holds and cannot read."""
     failing: set[ProviderMessageId] = field(default_factory=set)

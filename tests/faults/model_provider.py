@@ -74,12 +74,17 @@ class TroubledSession:
     def list_window(self, *given, **named):
         return self._ask("list_window", lambda: self.inner.list_window(*given, **named))
 
+    def search_window(self, *given, **named):
+        return self._ask("search_window", lambda: self.inner.search_window(*given, **named))
+
     def fetch(self, folder, ids):
-        fetched = iter(self.inner.fetch(folder, ids))
-        while True:
-            one = self._ask("fetch", lambda: next(fetched, None))
-            if one is None:
-                return
+        return self._each("fetch", self.inner.fetch(folder, ids))
+
+    def fetch_headers(self, folder, ids):
+        return self._each("fetch_headers", self.inner.fetch_headers(folder, ids))
+
+    def _each(self, name, fetched):
+        while (one := self._ask(name, lambda: next(fetched, None))) is not None:
             yield one
 
     def read_raw(self, *given, **named):

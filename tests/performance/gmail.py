@@ -24,7 +24,7 @@ from shared.domain.ids import ProviderMessageId
 from shared.domain.message import FetchedMessage
 from shared.mime.parse import MimeParser
 from shared.providers.gmail import batch, labels, message, units
-from shared.providers.gmail.api import PART_LIMIT_BYTES
+from shared.providers.gmail.api import PART_LIMIT_BYTES, RAW
 from shared.providers.gmail.session import GmailSession
 from tests.contract.gmail_world import GmailWorld, at_google
 from tests.fakes.known import Known
@@ -273,7 +273,7 @@ def _as_raw(world: GmailWorld, names: Sequence[ProviderMessageId]) -> dict[str, 
     counted, processor = _Counted(world), 0.0
     with counted.session() as session:
         for group in _fifties(names):
-            with session._api.get_raw_together(group) as parts:
+            with session._api.get_together(group, RAW) as parts:
                 bodies = [bytes(part.body) for part in parts]
             began = time.thread_time()
             for body in bodies:

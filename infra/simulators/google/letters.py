@@ -45,9 +45,9 @@ class Letter:
 def read_letter(raw: bytes) -> Letter:
     """Read a message of any quality; what cannot be read is empty."""
     message = email.message_from_bytes(raw)
-    subject = decoded(message.get("Subject"))
-    sender = decoded(message.get("From"))
-    receivers = [decoded(v) for n in ("To", "Cc", "Bcc") for v in message.get_all(n, [])]
+    subject = decoded(_first(message, "Subject"))
+    sender = decoded(_first(message, "From"))
+    receivers = [decoded(v) for n in ("To", "Cc", "Bcc") for v in _all(message, n)]
     text = " ".join(" ".join(body_texts(message)).split())
     return Letter(
         internet_message_id=(_MESSAGE_ID.findall(str(message.get("Message-ID", ""))) or [""])[0],
@@ -72,11 +72,22 @@ def decoded(value: object) -> str:
     """Return a header's value unfolded and with its encoded words read."""
     if value is None:
         return ""
-    text = re.sub(r"\r?\n(?=[ \t])", "", str(value)).strip()
+    # Bytes that nobody declared are UTF-8 by now (RFC 6532).
+    written = str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    text = re.sub(r"\r?\n(?=[ \t])", "", written).strip()
     try:
         return str(email.header.make_header(email.header.decode_header(text)))
     except (LookupError, ValueError):
         return text
+
+
+def _all(message: Message, name: str) -> list[str]:
+    # Not `get`: it makes replacement signs of bytes that nobody declared.
+    return [str(value) for key, value in message.raw_items() if key.lower() == name.lower()]
+
+
+def _first(message: Message, name: str) -> str:
+    return next(iter(_all(message, name)), "")
 
 
 def base_subject(subject: str) -> str:

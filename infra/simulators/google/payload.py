@@ -103,7 +103,7 @@ def _part_json(mailbox: Mailbox, message_id: int, part: Message, part_id: str) -
 def _headers(part: Message, wanted: set[str]) -> list[dict[str, str]]:
     return [
         {"name": name, "value": decoded(value)}
-        for name, value in part.items()
+        for name, value in part.raw_items()
         if not wanted or name.lower() in wanted
     ]
 

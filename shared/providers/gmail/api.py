@@ -10,6 +10,7 @@ from shared.domain.secret import Secret
 from shared.ports.provider import AccessTokens
 from shared.providers.gmail import batch, errors, units
 from shared.providers.gmail.endpoints import GoogleEndpoints
+from shared.providers.header_fields import FIELDS
 from shared.providers.http import ANSWER_LIMIT_BYTES, Answer, Requests, Streamed
 from shared.providers.room import Room
 
@@ -18,7 +19,16 @@ LARGE_BYTES = 8 * 1024 * 1024
 PART_LIMIT_BYTES = 128 * 1024 * 1024
 """One message as the API gives it: Gmail takes 50 MB, base64 makes a third more of it."""
 _OK, _UNAUTHORIZED = 200, 401
-_RAW = {"format": "raw", "fields": "id,threadId,labelIds,historyId,internalDate,raw"}
+Form = Mapping[str, str | Sequence[str]]
+"""The parameters of `messages.get` that say what of a message comes."""
+_BESIDE = "id,threadId,labelIds,historyId,internalDate"
+RAW: Form = {"format": "raw", "fields": f"{_BESIDE},raw"}
+HEADERS: Form = {
+    "format": "metadata",
+    "metadataHeaders": FIELDS,
+    # Without the snippet, which is content.
+    "fields": f"{_BESIDE},sizeEstimate,payload/headers",
+}
 
 
 class GmailApi:
@@ -74,10 +84,10 @@ class GmailApi:
             raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="not a JSON object")
         return found
 
-    def get_raw(self, message_id: str) -> batch.Part:
-        """Ask for one message as it came. A large one has a turn in `room`, which nobody ends."""
+    def get_message(self, message_id: str, form: Form) -> batch.Part:
+        """Ask for one message. A large one has a turn in `room`, which nobody ends."""
         self.units += units.MESSAGES_GET
-        url = self._url(_message(message_id), _RAW)
+        url = self._url(_message(message_id), form)
         with self._stream("GET", url, limit=PART_LIMIT_BYTES) as streamed:
             if streamed.status != _OK:
                 return batch.Part(message_id, streamed.status, streamed.headers, _said(streamed))
@@ -88,13 +98,15 @@ class GmailApi:
             return batch.Part(message_id, streamed.status, streamed.headers, body)
 
     @contextmanager
-    def get_raw_together(self, message_ids: Sequence[str]) -> Iterator[Iterator[batch.Part]]:
+    def get_together(
+        self, message_ids: Sequence[str], form: Form
+    ) -> Iterator[Iterator[batch.Part]]:
         """Ask for messages in one HTTP batch; parts come as they are received, some perhaps not.
 
         Source: developers.google.com/workspace/gmail/api/guides/batch.
         """
         self.units += units.MESSAGES_GET * len(message_ids)
-        paths = [self._url(_message(one), _RAW).removeprefix(self._base) for one in message_ids]
+        paths = [self._url(_message(one), form).removeprefix(self._base) for one in message_ids]
         content_type, body = batch.request(paths)
         url, headers = f"{self._base}/batch/gmail/v1", {"content-type": content_type}
         limit = PART_LIMIT_BYTES * batch.MOST_PARTS

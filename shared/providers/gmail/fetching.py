@@ -1,5 +1,8 @@
 """Decides how messages are fetched: raw, fifty to a request, what failed again one by one.
 
+Where only headers are wanted they come in the same way, and cost the same units: it is bytes, and
+content that is not kept, that are spared.
+
 A part that failed says nothing about the others (T55): the rest of the batch is taken first. One
 that Gmail fails on again and again while it hands over others is named `failing`, so that it holds
 up nothing; where nothing comes at all it is Gmail that fails, and that is raised. Why raw, and not
@@ -7,7 +10,7 @@ as parsed by Gmail, is measured in infra/decisions/0011-gmail-messages-come-raw.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from shared.domain.errors import (
@@ -18,8 +21,8 @@ from shared.domain.errors import (
 )
 from shared.domain.ids import ProviderMessageId
 from shared.domain.message import FetchedMessage, MissingMessage
-from shared.providers.gmail import batch, errors, message
-from shared.providers.gmail.api import GmailApi
+from shared.providers.gmail import batch, errors, headers, message
+from shared.providers.gmail.api import HEADERS, RAW, Form, GmailApi
 from shared.providers.gmail.patience import pause, pauses_of
 
 FEW = 3
@@ -34,11 +37,24 @@ _Left = dict[ProviderMessageId, MailroomError | None]
 """What has not come yet, each with what it failed of last."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What of a message is fetched, and how that is read."""
+
+    form: Form
+    read: Callable[[bytes | bytearray | memoryview], FetchedMessage]
+
+
+WHOLE = Kind(RAW, message.read)
+ONLY_HEADERS = Kind(HEADERS, headers.read)
+
+
 @dataclass
 class Fetching:
     """The fetching of one session. Not thread-safe."""
 
     api: GmailApi
+    kind: Kind = WHOLE
     _something_came: bool = False
     """During this session: Gmail does hand over messages."""
 
@@ -90,8 +106,8 @@ class Fetching:
         """Yield what a batch brings; what it does not is asked for alone."""
         for tries in itertools.count():
             try:
-                with self.api.get_raw_together(ids) as parts:
-                    yield from _taken(parts, left)
+                with self.api.get_together(ids, self.kind.form) as parts:
+                    yield from self._taken(parts, left)
                 return
             except RetryLaterError as failure:
                 is_passing = errors.is_passing(failure) and len(left) == len(ids)
@@ -123,7 +139,7 @@ class Fetching:
 
     def _ask_for(self, name: ProviderMessageId) -> FetchedMessage | MissingMessage | MailroomError:
         try:
-            outcome = _outcome(self.api.get_raw(name))
+            outcome = self._outcome(self.api.get_message(name, self.kind.form))
         except RetryLaterError as error:
             if error.code not in _BROKEN_OFF:
                 raise
@@ -138,44 +154,42 @@ class Fetching:
         if reasons:
             pause(self.api, max(reasons, key=_wish), tries)
 
+    def _taken(self, parts: Iterator[batch.Part], left: _Left) -> Iterator[FetchedMessage]:
+        """Yield what came, once each whatever an answer repeats or makes up; note what did not."""
+        for part in parts:
+            if part.status != _OK and not part.asked:
+                continue  # of whom it is about nothing is known: asked for alone it is told
+            asked, outcome = part.asked, self._outcome(part)
+            del part
+            if isinstance(outcome, MissingMessage):
+                continue  # what was just listed is asked for alone before it is taken for gone
+            if isinstance(outcome, FetchedMessage):
+                if outcome.provider_message_id in left:
+                    del left[outcome.provider_message_id]
+                    yield outcome
+            elif asked in left:
+                left[ProviderMessageId(asked)] = outcome
+            del outcome
+
+    def _outcome(self, part: batch.Part) -> FetchedMessage | MissingMessage | MailroomError:
+        """Return what a part is, or an error that may be the message's or pass; raises others."""
+        if part.status == _NOT_FOUND and part.asked:
+            return MissingMessage(ProviderMessageId(part.asked), "gone")
+        if part.status == _OK:
+            try:
+                return self.kind.read(part.body)
+            except RetryLaterError as error:
+                return error
+        refusal = errors.from_api(part.status, part.headers, bytes(part.body))
+        if (
+            part.status == _UNAUTHORIZED
+            or errors.is_passing(refusal)
+            or refusal.code in _OF_THE_MESSAGE
+        ):
+            return refusal
+        raise refusal
+
 
 def _wish(error: MailroomError) -> tuple[bool, float]:
     named = error.retry_after_seconds if isinstance(error, RetryLaterError) else None
     return error.code is ErrorCode.RATE_LIMITED, named or 0.0
-
-
-def _taken(parts: Iterator[batch.Part], left: _Left) -> Iterator[FetchedMessage]:
-    """Yield what came, once each whatever the answer repeats or makes up, and note what did not."""
-    for part in parts:
-        if part.status != _OK and not part.asked:
-            continue  # of whom it is about nothing is known: asked for alone it is told
-        asked, outcome = part.asked, _outcome(part)
-        del part
-        if isinstance(outcome, MissingMessage):
-            continue  # what was just listed is asked for alone before it is taken for gone
-        if isinstance(outcome, FetchedMessage):
-            if outcome.provider_message_id in left:
-                del left[outcome.provider_message_id]
-                yield outcome
-        elif asked in left:
-            left[ProviderMessageId(asked)] = outcome
-        del outcome
-
-
-def _outcome(part: batch.Part) -> FetchedMessage | MissingMessage | MailroomError:
-    """Return what a part is, or an error that may be the message's or pass; raises any other."""
-    if part.status == _NOT_FOUND and part.asked:
-        return MissingMessage(ProviderMessageId(part.asked), "gone")
-    if part.status == _OK:
-        try:
-            return message.read(part.body)
-        except RetryLaterError as error:
-            return error
-    refusal = errors.from_api(part.status, part.headers, bytes(part.body))
-    if (
-        part.status == _UNAUTHORIZED
-        or errors.is_passing(refusal)
-        or refusal.code in _OF_THE_MESSAGE
-    ):
-        return refusal
-    raise refusal

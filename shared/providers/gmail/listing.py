@@ -47,6 +47,8 @@ class Listing:
     scope: Scope
     window: Window
     since: datetime | None
+    terms: str = ""
+    """Of the search, beside those of the time."""
     _labelled: dict[str, frozenset[ProviderMessageId]] = field(default_factory=dict)
 
     def wanted(self, *, most: int | None = None) -> list[ProviderMessageId] | None:
@@ -109,6 +111,8 @@ class Listing:
             yield f"after:{int(self.since.timestamp())}"
         if listed.end:
             yield f"before:{listed.end}"
+        if self.terms:
+            yield self.terms
         if not label:
             yield "-in:chats"
             if not self.scope.drafts:

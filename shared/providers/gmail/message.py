@@ -3,6 +3,8 @@
 import binascii
 import io
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,6 +28,11 @@ _END_MILLISECONDS = 253_402_300_799_000
 def read(body: bytes | bytearray | memoryview) -> FetchedMessage:
     """Read a `Message` of format `raw`; raises `RetryLaterError` for what is none."""
     found, raw = _taken_apart(body)
+    return replace(known(found), size=len(raw), raw=raw)
+
+
+def known(found: Mapping[str, Any]) -> FetchedMessage:
+    """Return what a `Message` of any format says beside its content; raises as `read` does."""
     label_ids = texts(found, "labelIds")
     milliseconds = min(max(0, whole_number(found.get("internalDate", 0))), _END_MILLISECONDS)
     message_id, thread_id = found.get("id"), found.get("threadId")
@@ -34,9 +41,8 @@ def read(body: bytes | bytearray | memoryview) -> FetchedMessage:
     return FetchedMessage(
         provider_message_id=ProviderMessageId(message_id),
         received_at=_BEGIN + timedelta(milliseconds=milliseconds),
-        size=len(raw),
+        size=max(0, whole_number(found.get("sizeEstimate", 0))),
         flags=labels.flags_of(label_ids, whole_number(found.get("historyId", 0))),
-        raw=raw,
         provider_thread_id=thread_id if isinstance(thread_id, str) else None,
         folder_ids=labels.folder_ids(label_ids),
     )

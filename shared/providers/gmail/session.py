@@ -11,13 +11,13 @@ from shared.domain.errors import (
     UnreadableMessageError,
 )
 from shared.domain.folders import Folder
-from shared.domain.ids import FolderId, ProviderMessageId
+from shared.domain.ids import Address, FolderId, ProviderMessageId
 from shared.domain.message import FetchedMessage, MissingMessage
 from shared.ports.provider import ChangePage, KnownCopies, Look, Tally
-from shared.providers.gmail import counting, history, labels, position, units
+from shared.providers.gmail import by_address, counting, history, labels, position, units
 from shared.providers.gmail.api import GmailApi, objects, whole_number
 from shared.providers.gmail.comparing import Comparison
-from shared.providers.gmail.fetching import Fetching
+from shared.providers.gmail.fetching import ONLY_HEADERS, Fetching
 from shared.providers.gmail.listing import Listing, Window
 from shared.providers.gmail.position import Position, Walk
 from shared.providers.gmail.scope import Scope
@@ -35,6 +35,7 @@ class GmailSession:
         self._api = api
         self._scope = Scope()
         self._fetching = Fetching(api)
+        self._judging = Fetching(api, ONLY_HEADERS)
         self._comparison: Comparison | None = None
         self._news: tuple[Position, history.News | CursorExpiredError] | None = None
 
@@ -120,6 +121,14 @@ class GmailSession:
         window = Window(end=int(before.timestamp()) if before else 0)
         return tuple(Listing(self._api, self._scope, window, since).wanted() or ())
 
+    def search_window(
+        self, folder: Folder, addresses: Sequence[Address], *, since: datetime, upto: Cursor
+    ) -> tuple[ProviderMessageId, ...]:
+        """See `MailSession.search_window`; by Gmail's search, some eight addresses to a listing."""
+        _require_whole(folder)
+        position.read(upto)
+        return by_address.search(self._api, self._scope, addresses, since)
+
     def tallies(
         self, folders: Sequence[Folder], instants: Sequence[datetime]
     ) -> Mapping[FolderId, Sequence[Tally]]:
@@ -134,6 +143,13 @@ class GmailSession:
         """See `MailSession.fetch`; each comes whole, up to the 50 MB that Gmail takes."""
         del folder
         yield from self._fetching.fetch(ids)
+
+    def fetch_headers(
+        self, folder: Folder, ids: Sequence[ProviderMessageId]
+    ) -> Iterator[FetchedMessage | MissingMessage]:
+        """See `MailSession.fetch_headers`; each costs as many units as it costs whole."""
+        del folder
+        yield from self._judging.fetch(ids)
 
     def read_part(
         self, folder: Folder, provider_message_id: ProviderMessageId, section: str, encoding: str

@@ -8,11 +8,20 @@ from datetime import datetime
 from shared.domain.cursor import Cursor
 from shared.domain.errors import MailroomError
 from shared.domain.folders import Folder
-from shared.domain.ids import FolderId, ProviderMessageId
+from shared.domain.ids import Address, FolderId, ProviderMessageId
 from shared.domain.mail_server import ImapGrant, ServerLogin, Verdict
 from shared.domain.message import FetchedMessage, MissingMessage
 from shared.ports.provider import ChangePage, Grant, KnownCopies, Look, Tally
-from shared.providers.imap import counting, errors, fetching, glance, listing, slices, smtp
+from shared.providers.imap import (
+    by_address,
+    counting,
+    errors,
+    fetching,
+    glance,
+    listing,
+    slices,
+    smtp,
+)
 from shared.providers.imap.login import open_session
 from shared.providers.imap.session import OpenFolders
 from shared.providers.network import Network
@@ -107,6 +116,15 @@ class ImapSession:
         )
 
     @errors.unreadable_is_a_violation()
+    def search_window(
+        self, folder: Folder, addresses: Sequence[Address], *, since: datetime, upto: Cursor
+    ) -> tuple[ProviderMessageId, ...]:
+        """See `MailSession.search_window`; costs the address fields of the whole window."""
+        return by_address.search_window(
+            self._open_folders, folder, addresses, since=since, upto=upto
+        )
+
+    @errors.unreadable_is_a_violation()
     def tallies(
         self, folders: Sequence[Folder], instants: Sequence[datetime]
     ) -> Mapping[FolderId, Sequence[Tally]]:
@@ -119,6 +137,13 @@ class ImapSession:
         """See `MailSession.fetch`."""
         with errors.unreadable_is_a_violation():
             yield from fetching.fetch(self._open_folders, folder, ids)
+
+    def fetch_headers(
+        self, folder: Folder, ids: Sequence[ProviderMessageId]
+    ) -> Iterator[FetchedMessage | MissingMessage]:
+        """See `MailSession.fetch_headers`; 60 to a command, and the next command ahead."""
+        with errors.unreadable_is_a_violation():
+            yield from fetching.fetch(self._open_folders, folder, ids, headers_only=True)
 
     def read_part(
         self, folder: Folder, provider_message_id: ProviderMessageId, section: str, encoding: str

@@ -1,18 +1,20 @@
 """Decides how messages are read: small ones whole, of large ones the text, the rest left there.
 
+Of one that is only to be judged, the fields that tell enough, many messages to a command.
 Commands go ahead of their need: while the messages of one batch are handed over, the next batch is
 already on its way. What comes back is matched by UID and by nothing else, because servers reorder,
 leave out and add. No more than a batch of bodies is held at a time.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from shared.domain.errors import ErrorCode, RetryLaterError
 from shared.domain.folders import Folder
 from shared.domain.ids import ProviderMessageId
 from shared.domain.message import FetchedMessage, FetchedPart, MissingMessage
+from shared.providers.header_fields import FIELDS
 from shared.providers.imap import errors, grammar, structure
 from shared.providers.imap.listing import read_flags
 from shared.providers.imap.session import OpenFolders, read_fetch, uid_of
@@ -27,9 +29,14 @@ BATCH_BYTES = 4 << 20
 SALVAGE_BYTES = 1 << 20
 """A message whose structure cannot be read is fetched whole up to this size."""
 HEADER_BYTES = 256 << 10
+HEADERS_PER_FETCH = 60
+FIRST_HEADER_BYTES = 64 << 10
+"""Of a header's fields; those of a message with more are asked for again, alone and in full."""
 _OBJECT_BYTES = 20
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-_ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE%s)"
+_ITEMS = b"UID FLAGS INTERNALDATE RFC822.SIZE%s"
+HEADER_FIELDS = b"BODY[HEADER.FIELDS]"
+"""What we call the answer to a choice of fields, which servers spell as they like."""
 
 
 @dataclass(slots=True)
@@ -72,12 +79,21 @@ class _Wanted:
             self.plan = None
 
 
+def fields_item(fields: Sequence[str], limit: int) -> bytes:
+    """Return the FETCH item for some fields of a header, up to `limit` bytes of them."""
+    return f"BODY.PEEK[HEADER.FIELDS ({' '.join(fields)})]<0.{limit}>".encode()
+
+
 def fetch(
-    open_folders: OpenFolders, folder: Folder, ids: Sequence[ProviderMessageId]
+    open_folders: OpenFolders,
+    folder: Folder,
+    ids: Sequence[ProviderMessageId],
+    *,
+    headers_only: bool = False,
 ) -> Iterator[FetchedMessage | MissingMessage]:
-    """Yield each of `ids` once; see `MailSession.fetch`."""
+    """Yield each of `ids` once; see `MailSession.fetch` and `MailSession.fetch_headers`."""
     try:
-        fetching = _Fetching(open_folders, folder)
+        fetching = _Fetching(open_folders, folder, headers_only=headers_only)
         uidvalidity = open_folders.select(fetching.raw)
     except RetryLaterError as error:
         # A refusal may pass by itself and proves nothing; what the server no longer lists is gone.
@@ -106,7 +122,8 @@ class _Batch:
 class _Fetching:
     """Reads messages of one folder in batches."""
 
-    def __init__(self, open_folders: OpenFolders, folder: Folder) -> None:
+    def __init__(self, open_folders: OpenFolders, folder: Folder, *, headers_only: bool) -> None:
+        self._once = self._headers_once if headers_only else self._whole_once
         self._open_folders = open_folders
         self._wire = open_folders.wire
         self.raw = open_folders.name_of(folder)
@@ -141,7 +158,7 @@ class _Fetching:
         is_there = (one.is_told or one.is_refused) and not one.is_expunged
         return MissingMessage(one.name, "unreadable" if is_there else "gone")
 
-    def _once(self, wanted: Sequence[_Wanted]) -> Iterator[FetchedMessage | _Wanted]:
+    def _whole_once(self, wanted: Sequence[_Wanted]) -> Iterator[FetchedMessage | _Wanted]:
         """Yield each of `wanted` as fetched, or as itself where it was not delivered."""
         self._wire.drain()
         self._by_uid = {one.uid: one for one in wanted}
@@ -166,6 +183,26 @@ class _Fetching:
                     self._forget(one)
                     yield finished
 
+    def _headers_once(self, wanted: Sequence[_Wanted]) -> Iterator[FetchedMessage | _Wanted]:
+        """Yield each of `wanted` by its header, or as itself where it was not delivered."""
+        self._wire.drain()
+        self._by_uid = {one.uid: one for one in wanted}
+        starts = range(0, len(wanted), HEADERS_PER_FETCH)
+        groups = [wanted[start : start + HEADERS_PER_FETCH] for start in starts]
+        asked = self._send_headers(groups[0], FIRST_HEADER_BYTES) if groups else None
+        for group, following in zip(groups, [*groups, None][1:], strict=True):
+            if asked is not None:
+                self._collect(asked, group)
+            asked = self._send_headers(following, FIRST_HEADER_BYTES) if following else None
+            for one in group:
+                header = one.items.get(HEADER_FIELDS)
+                if isinstance(header, bytes) and len(header) >= FIRST_HEADER_BYTES:
+                    self._collect(self._send_headers([one], HEADER_BYTES), [one])
+                    header = one.items.get(HEADER_FIELDS)
+                came = self._message(one, header=header) if isinstance(header, bytes) else one
+                self._forget(one)
+                yield came
+
     def _begin_bodies(self, group: Sequence[_Wanted]) -> tuple[list[_Batch], Pending | None]:
         """Divide what is known to be there by size, whole or in parts, and ask for the first."""
         found = [one for one in group if b"RFC822.SIZE" in one.items]
@@ -186,32 +223,40 @@ class _Fetching:
 
     def _finished(self, one: _Wanted) -> FetchedMessage | _Wanted:
         whole, header = one.items.get(b"BODY[]"), one.items.get(b"BODY[HEADER]")
-        thread = one.items.get(b"X-GM-THRID")
+        if isinstance(whole, bytes):
+            return self._message(one, raw=whole)
         plan = one.plan
-        if not isinstance(whole, bytes) and (plan is None or not isinstance(header, bytes)):
+        if plan is None or not isinstance(header, bytes):
             return one
-        is_whole = isinstance(whole, bytes)
-        parts = () if is_whole or plan is None else tuple(_parts(one, plan))
-        if plan and one.is_refused and not one.is_last_try and len(parts) < len(plan.texts):
+        parts = tuple(_parts(one, plan))
+        if one.is_refused and not one.is_last_try and len(parts) < len(plan.texts):
             return one
+        remote = tuple(leaf.as_remote() for leaf in plan.remote)
+        return replace(self._message(one, header=header), parts=parts, remote=remote)
+
+    def _message(
+        self, one: _Wanted, *, raw: bytes | None = None, header: bytes | None = None
+    ) -> FetchedMessage:
+        """Return what is known of a message beside its content."""
+        thread = one.items.get(b"X-GM-THRID")
         return FetchedMessage(
             provider_message_id=one.name,
             received_at=grammar.internal_date(one.items.get(b"INTERNALDATE")) or _LONG_AGO,
             size=one.size,
             flags=read_flags(one.items),
-            raw=whole if isinstance(whole, bytes) else None,
-            header=header if isinstance(header, bytes) and not is_whole else None,
-            parts=parts,
-            remote=()
-            if is_whole or plan is None
-            else tuple(leaf.as_remote() for leaf in plan.remote),
+            raw=raw,
+            header=header,
             provider_thread_id=thread.decode("ascii", "replace")
             if isinstance(thread, bytes)
             else None,
         )
 
     def _send_metadata(self, group: Sequence[_Wanted]) -> Pending:
-        return self._send([(_uids(group), self._items)])
+        return self._send([(_uids(group), b"(" + self._items + b")")])
+
+    def _send_headers(self, group: Sequence[_Wanted], limit: int) -> Pending:
+        items = b"(%b %b)" % (self._items, fields_item(FIELDS, limit))
+        return self._send([(_uids(group), items)])
 
     def _send(self, fetches: Sequence[tuple[bytes, bytes]]) -> Pending:
         # The caller may have read from another folder between two batches.
@@ -245,7 +290,7 @@ class _Fetching:
         if one is None:
             return
         one.is_told = True
-        one.items.update({key.partition(b"<")[0]: items[key] for key in items})
+        one.items.update({item_name(key): items[key] for key in items})
         # Outside literals every byte may become an object of its own.
         size = sum(map(len, response[1::2])) + _OBJECT_BYTES * sum(map(len, response[::2]))
         one.held_bytes += size
@@ -260,6 +305,13 @@ class _Fetching:
         self._held_bytes -= one.held_bytes
         one.held_bytes = 0
         one.items.clear()
+
+
+def item_name(key: bytes) -> bytes:
+    """Return what we call an item of a FETCH response."""
+    if key.startswith(b"BODY[HEADER.FIELDS "):
+        return HEADER_FIELDS
+    return key.partition(b"<")[0]
 
 
 def _uids(group: Sequence[_Wanted]) -> bytes:

@@ -7,11 +7,20 @@ from datetime import datetime
 from shared.domain.cursor import Cursor
 from shared.domain.errors import ConfigurationError, ErrorCode, ReconnectRequiredError
 from shared.domain.folders import Folder
-from shared.domain.ids import FolderId, ProviderMessageId
+from shared.domain.ids import Address, FolderId, ProviderMessageId
 from shared.domain.message import FetchedMessage, MissingMessage
 from shared.ports.provider import ChangePage, Grant, KnownCopies, Look, OAuthGrant, Tally
 from shared.providers.http import Http, Requests
-from shared.providers.outlook import baseline, counting, delta, errors, fetching, glance, window
+from shared.providers.outlook import (
+    baseline,
+    counting,
+    delta,
+    errors,
+    fetching,
+    glance,
+    judging,
+    window,
+)
 from shared.providers.outlook.endpoints import MicrosoftEndpoints
 from shared.providers.outlook.graph import Graph, Part, Reply
 from shared.providers.outlook.session import Session, is_gone
@@ -100,6 +109,12 @@ class OutlookSession:
         """See `MailSession.list_window`. Positions and listings cannot be compared here."""
         return window.list_window(self._session, folder, since=since, upto=upto, before=before)
 
+    def search_window(
+        self, folder: Folder, addresses: Sequence[Address], *, since: datetime, upto: Cursor
+    ) -> tuple[ProviderMessageId, ...]:
+        """See `MailSession.search_window`; a request for every two hundred of the window."""
+        return window.search_window(self._session, folder, addresses, since=since, upto=upto)
+
     @errors.where_there_is_no_cursor()
     def tallies(
         self, folders: Sequence[Folder], instants: Sequence[datetime]
@@ -113,6 +128,14 @@ class OutlookSession:
         """See `MailSession.fetch`."""
         with errors.where_there_is_no_cursor():
             yield from fetching.fetch(self._session, folder, ids)
+
+    def fetch_headers(
+        self, folder: Folder, ids: Sequence[ProviderMessageId]
+    ) -> Iterator[FetchedMessage | MissingMessage]:
+        """See `MailSession.fetch_headers`; twenty to a request."""
+        del folder
+        with errors.where_there_is_no_cursor():
+            yield from judging.fetch_headers(self._session, ids)
 
     def read_part(
         self, folder: Folder, provider_message_id: ProviderMessageId, section: str, encoding: str

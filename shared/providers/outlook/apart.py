@@ -10,15 +10,22 @@ from email.utils import format_datetime, quote
 
 from shared.domain.ids import ProviderMessageId
 from shared.domain.message import FetchedMessage, FetchedPart, RemotePart
+from shared.providers.header_fields import FIELDS
 from shared.providers.outlook.entries import Entry, instant
 from shared.providers.outlook.paths import message_path
 
-_PROPERTIES = (
-    "internetMessageHeaders,internetMessageId,subject,sentDateTime,from,toRecipients,ccRecipients,"
-    "replyTo,body"
+HEADER_PROPERTIES = (
+    "internetMessageHeaders,internetMessageId,subject,sentDateTime,from,sender,toRecipients,"
+    "ccRecipients,bccRecipients,replyTo"
 )
+_PROPERTIES = f"{HEADER_PROPERTIES},body"
 _ABOUT_THE_BODY = ("content-type", "content-transfer-encoding", "mime-version")
-_ADDRESSED = {"To": "toRecipients", "Cc": "ccRecipients", "Reply-To": "replyTo"}
+_ADDRESSED = {
+    "To": "toRecipients",
+    "Cc": "ccRecipients",
+    "Bcc": "bccRecipients",
+    "Reply-To": "replyTo",
+}
 
 
 def url_of(message_id: ProviderMessageId) -> str:
@@ -77,9 +84,23 @@ def _header(stored: Mapping[str, object]) -> bytes:
     """Return the header as it was sent, or for one that was not sent what Graph knows of it."""
     fields = list(_as_sent(stored.get("internetMessageHeaders")))
     names = {name.lower() for name, _ in fields}
-    for name, value in _known(stored):
-        if value and name.lower() not in names:
-            fields.append((name, value))
+    fields += [(name, value) for name, value in _known(stored) if name.lower() not in names]
+    return _written(fields)
+
+
+def judged_header(stored: Mapping[str, object]) -> bytes:
+    """Return what judges a message; whom it is from and to as Graph knows it.
+
+    That is what Exchange writes into the MIME that is fetched of it, and has no Bcc as sent.
+    """
+    fields = list(_known(stored))
+    names = {name.lower() for name, _ in fields}
+    judging = {name.lower() for name in FIELDS} - names
+    sent = _as_sent(stored.get("internetMessageHeaders"))
+    return _written([*fields, *((name, value) for name, value in sent if name.lower() in judging)])
+
+
+def _written(fields: Sequence[tuple[str, str]]) -> bytes:
     lines = (f"{name}: {' '.join(value.split())}" for name, value in fields)
     return "\r\n".join(lines).encode("utf-8", "replace") + b"\r\n"
 
@@ -94,13 +115,19 @@ def _as_sent(headers: object) -> Iterator[tuple[str, str]]:
 
 
 def _known(stored: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    yield "Message-ID", str(stored.get("internetMessageId") or "")
-    yield "Date", _date(stored.get("sentDateTime"))
-    yield "From", _addresses([stored.get("from")])
+    """Yield the fields whose values Graph tells as properties, as far as it does."""
+    fields = {
+        "Message-ID": str(stored.get("internetMessageId") or ""),
+        "Date": _date(stored.get("sentDateTime")),
+        "From": _addresses([stored.get("from")]),
+        "Subject": str(stored.get("subject") or ""),
+    }
+    if stored.get("sender") != stored.get("from"):
+        fields["Sender"] = _addresses([stored.get("sender")])
     for name, key in _ADDRESSED.items():
         listed = stored.get(key)
-        yield name, _addresses(listed if isinstance(listed, list) else [])
-    yield "Subject", str(stored.get("subject") or "")
+        fields[name] = _addresses(listed if isinstance(listed, list) else [])
+    yield from ((name, value) for name, value in fields.items() if value)
 
 
 def _date(value: object) -> str:

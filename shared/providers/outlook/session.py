@@ -120,19 +120,33 @@ class Session:
         found: dict[ProviderMessageId, Entry | None] = {}
         failed: dict[ProviderMessageId, MailroomError] = {}
         for start in range(0, len(names), PARTS):
-            group = names[start : start + PARTS]
-            for name, reply in zip(group, self._told_of(group), strict=True):
-                try:
-                    if isinstance(reply, MailroomError):
-                        raise reply
-                    found[name] = None if is_gone(reply) else read_entry(reply.object())
-                except MailroomError as error:
-                    failed[name] = error
+            told = self.properties(names[start : start + PARTS], FIELDS)
+            for name, stored in told.items():
+                if isinstance(stored, MailroomError):
+                    failed[name] = stored
+                else:
+                    found[name] = None if stored is None else read_entry(stored)
         return found, failed
 
-    def _told_of(self, names: Sequence[ProviderMessageId]) -> list[Reply | MailroomError]:
+    def properties(
+        self, names: Sequence[ProviderMessageId], fields: str
+    ) -> Mapping[ProviderMessageId, Item | MailroomError | None]:
+        """Return of each of at most 20 what Graph tells, None where it is gone, or its failure."""
+        told: dict[ProviderMessageId, Item | MailroomError | None] = {}
+        for name, reply in zip(names, self._told_of(names, fields), strict=True):
+            try:
+                if isinstance(reply, MailroomError):
+                    raise reply
+                told[name] = None if is_gone(reply) else reply.object()
+            except MailroomError as error:
+                told[name] = error
+        return told
+
+    def _told_of(
+        self, names: Sequence[ProviderMessageId], fields: str
+    ) -> list[Reply | MailroomError]:
         """Return an answer for each of at most 20, alone where together there was none."""
-        urls = [f"{message_path(one)}?$select={FIELDS}" for one in names]
+        urls = [f"{message_path(one)}?$select={fields}" for one in names]
         try:
             return [*self.graph.batch([Part(url) for url in urls])]
         except RetryLaterError as error:
