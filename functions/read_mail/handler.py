@@ -329,8 +329,9 @@ def get_message(
 
     `remote_images` keeps pictures of the web, by which a sender learns it was read.
     """
+    who = viewer(app)
     message = read_mail.read_message(
-        viewer(app),
+        who,
         MessageId(message_id),
         mailboxes=wiring.mailboxes(),
         messages=wiring.messages(),
@@ -338,7 +339,7 @@ def get_message(
         attachments=wiring.attachments(),
         sanitise=wiring.sanitiser(remote_images=remote_images),
     )
-    return WholeMessage.opened(message)
+    return WholeMessage.opened(message, who.tenant_id)
 
 
 @app.get(

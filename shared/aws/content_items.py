@@ -4,6 +4,7 @@ from dataclasses import astuple
 from typing import Any
 
 from shared.domain.contents import (
+    AttachedMail,
     Delivery,
     DeliveryReport,
     Invite,
@@ -25,8 +26,8 @@ def content_of(value: list[Any] | None) -> SeenContent | None:
         return None
     letter, *fields = value
     match letter:
-        case "p":
-            return Picture(fields[0])
+        case "p" | "s" | "m":
+            return _PLAIN[letter](*fields)
         case "i":
             *words, starts, ends, repeats = fields
             method, uid, summary, location, organizer = words
@@ -42,12 +43,16 @@ def content_of(value: list[Any] | None) -> SeenContent | None:
             )
         case "d":
             return DeliveryReport(tuple(Delivery(*one) for one in fields[0]))
-        case "s":
-            return Sealed(is_encrypted=fields[0])
     return None
 
 
-_LETTERS = {Picture: "p", Invite: "i", DeliveryReport: "d", Sealed: "s"}
+_PLAIN: dict[str, type[Picture | Sealed | AttachedMail]] = {
+    "p": Picture,
+    "s": Sealed,
+    "m": AttachedMail,
+}
+"""Those whose fields are values of JSON."""
+_LETTERS = {Picture: "p", Invite: "i", DeliveryReport: "d", Sealed: "s", AttachedMail: "m"}
 
 
 def _moment(value: list[Any] | None) -> Moment | None:

@@ -14,7 +14,7 @@ from shared.aws.instants import from_microseconds, microseconds
 from shared.aws.packing import pack, unpack, unpacked_size
 from shared.aws.table import Raw
 from shared.aws.tables import copy_key, date_sk, escape, mailbox_pk, unescape
-from shared.domain.contents import DeliveryReport, Invite, SeenContent
+from shared.domain.contents import AttachedMail, DeliveryReport, Invite, SeenContent
 from shared.domain.ids import (
     Address,
     FolderId,
@@ -55,7 +55,7 @@ _LONGEST_NAME = 500
 _LONGEST_REPORT = 8_000
 """Characters of all deliveries together; the report itself can be opened."""
 
-_LONG_CONTENTS = (Invite, DeliveryReport)
+_LONG_CONTENTS = (Invite, DeliveryReport, AttachedMail)
 
 _SEEN, _FLAGGED, _ANSWERED, _DRAFT = 1, 2, 4, 8
 

@@ -71,4 +71,13 @@ class Sealed:
     """Else it is signed."""
 
 
-SeenContent = Picture | Invite | DeliveryReport | Sealed
+@dataclass(frozen=True, slots=True)
+class AttachedMail:
+    """A message that came along, whole or its header alone: a report returns what it is about."""
+
+    internet_message_id: str
+    root: str
+    """The Message-ID that names its thread; see `identity`."""
+
+
+SeenContent = Picture | Invite | DeliveryReport | Sealed | AttachedMail

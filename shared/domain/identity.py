@@ -32,13 +32,20 @@ def thread_and_message_id(
         hashlib.sha256(message.fingerprint_source).hexdigest(),
         *(name for kept in attachments for name in (kept.filename, _content_of(kept))),
     )
-    root = next(
-        (root for root in (*message.references[:1], message.in_reply_to, own) if root),
-        f"fingerprint:{fingerprint}",
-    )
-    thread_id = ThreadId("t" + _digest(_THREAD_BYTES, tenant_id, root))
+    root = root_of(message.references, message.in_reply_to, own) or f"fingerprint:{fingerprint}"
+    thread_id = thread_named(tenant_id, root)
     name = _digest(_MESSAGE_BYTES, tenant_id, own, fingerprint)
     return thread_id, MessageId(f"m{thread_id[1:]}{name}")
+
+
+def root_of(references: Sequence[str], in_reply_to: str | None, own: str) -> str:
+    """Return the Message-ID that names a message's thread; empty where nothing does."""
+    return next((root for root in (*references[:1], in_reply_to, own) if root), "")
+
+
+def thread_named(tenant_id: TenantId, root: str) -> ThreadId:
+    """Return the thread that `root` names inside `tenant_id`; nobody need have it."""
+    return ThreadId("t" + _digest(_THREAD_BYTES, tenant_id, root))
 
 
 def further_id(message_id: MessageId) -> MessageId:

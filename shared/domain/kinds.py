@@ -6,7 +6,7 @@ only the content tells (`contents`) is missing from mail stored before it was lo
 
 from enum import StrEnum
 
-from shared.domain.contents import DeliveryReport, Invite, Sealed
+from shared.domain.contents import AttachedMail, DeliveryReport, Invite, Sealed
 from shared.domain.message import Message, ParticipantRole
 
 
@@ -77,6 +77,17 @@ def delivery_report_of(message: Message) -> DeliveryReport | None:
     """Return the delivery report `message` is."""
     reports = (one.seen for one in message.attachments if isinstance(one.seen, DeliveryReport))
     return next(reports, None)
+
+
+def returned_by(message: Message) -> AttachedMail | None:
+    """Return the message that the delivery report or bounce `message` is about.
+
+    None where it brings none back that has a Message-ID.
+    """
+    if delivery_report_of(message) is None and not _is_bounce(message):
+        return None
+    mails = (one.seen for one in message.attachments if isinstance(one.seen, AttachedMail))
+    return next(mails, None)
 
 
 def _by_attachments(message: Message) -> set[MessageKind]:

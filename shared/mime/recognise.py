@@ -9,6 +9,7 @@ from datetime import datetime
 
 from shared.domain.contents import (
     TELLING_BYTES,
+    AttachedMail,
     Delivery,
     DeliveryReport,
     Invite,
@@ -17,11 +18,16 @@ from shared.domain.contents import (
     Sealed,
     SeenContent,
 )
-from shared.mime.fields import decoded_fields
+from shared.domain.identity import root_of
+from shared.mime.caps import header_end
+from shared.mime.fields import decoded_fields, message_id, message_ids, raw_fields
 from shared.mime.words import clean_line, decoded
 
 _CALENDARS = frozenset({"text/calendar", "application/ics"})
 _REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
+_MAIL = frozenset(
+    {"message/rfc822", "message/global", "text/rfc822-headers", "message/global-headers"}
+)
 _SEALED = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _MAX_CHARACTERS = 500
 _MAX_RECIPIENTS = 50
@@ -54,6 +60,8 @@ def recognise(content_type: str, content: bytes) -> SeenContent | None:
         return _invite(decoded(_whole_lines(content), "utf-8"))
     if content_type in _REPORTS:
         return _report(_whole_lines(content))
+    if content_type in _MAIL:
+        return _attached_mail(_whole_lines(content))
     if content_type in _SEALED:
         return _sealed(content[:_DER_BYTES])
     return _picture(content)
@@ -163,6 +171,22 @@ def _moment(properties: Properties, name: str) -> Moment | None:
     zone = _TIME_ZONE.search(parameters)
     named = clean_line(zone[1], _MAX_CHARACTERS) if zone else None
     return Moment(at.isoformat(), "UTC" if is_utc else named or None)
+
+
+# ---- attached mail ----
+
+
+def _attached_mail(content: bytes) -> AttachedMail | None:
+    """Return what names an attached message; None for one without a Message-ID."""
+    content = content.lstrip(b"\r\n")
+    end, _ = header_end(content)
+    fields = raw_fields(content[:end])
+    own = message_id(fields.get("message-id", ()))
+    if own is None:
+        return None
+    replies_to = message_ids(fields.get("in-reply-to", ()))
+    root = root_of(message_ids(fields.get("references", ())), next(iter(replies_to), None), own)
+    return AttachedMail(own, root)
 
 
 # ---- delivery reports ----

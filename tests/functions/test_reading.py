@@ -75,6 +75,12 @@ Final-Recipient: rfc822; gone@client.example
 Action: failed
 Status: 5.1.1
 Diagnostic-Code: smtp; 550 no such user
+--b
+Content-Type: text/rfc822-headers
+
+From: ann@ours.example
+Message-ID: <asked@ours.example>
+References: <offer@client.example>
 --b--
 """
 
@@ -116,7 +122,7 @@ def test_a_mail_is_read_safely_with_its_pictures_folded_and_named(stack, remote_
     sources = f"img-src {parts.scheme}://{parts.netloc}" + (" http: https:;" * remote_images or ";")
     assert sources in whole["content_security_policy"]
 
-    assert whole["kinds"] == ["calendar"]
+    assert (whole["kinds"], whole["about"]) == (["calendar"], None)
     assert whole["calendar"]["summary"] == "Visit"
     assert whole["calendar"]["starts"]["time_zone"] == "Europe/Berlin"
     pictures = [one["picture_type"] for one in whole["attachments"]]
@@ -175,3 +181,22 @@ def test_a_bounce_says_who_was_not_reached_and_why(stack):
             "said": "550 no such user",
         }
     ]
+    assert whole["about"]["internet_message_id"] == "asked@ours.example"
+    returned = f"/v1/threads/{whole['about']['thread_id']}"
+    assert stack.ask("GET", returned).status == 404
+
+
+def test_a_bounce_leads_to_the_thread_of_what_it_is_about(stack):
+    stack.deliver_raw(
+        b"From: ann@ours.example\r\nTo: gone@client.example\r\nMessage-ID: <asked@ours.example>\r\n"
+        b"References: <offer@client.example>\r\nSubject: Asked\r\n\r\nAgain?\r\n",
+        "Sent",
+    )
+    stack.deliver_raw(BOUNCE.replace(b"\n", b"\r\n"))
+    stack.connect(backfill_days=30)
+    stack.work()
+    items = stack.ask("GET", "/v1/messages").json["items"]
+    (bounce,) = (one["id"] for one in items if one["subject"] == "Undelivered")
+    about = stack.ask("GET", f"/v1/messages/{bounce}").json["about"]
+    thread = stack.ask("GET", f"/v1/threads/{about['thread_id']}").json["items"]
+    assert [one["internet_message_id"] for one in thread] == [about["internet_message_id"]]

@@ -6,8 +6,10 @@ from enum import StrEnum
 from pydantic import ConfigDict, Field
 
 from shared.api.schemas.fields import Shown
-from shared.domain.contents import Invite, Moment, Picture
-from shared.domain.kinds import MessageKind, delivery_report_of, invite_of, kinds_of
+from shared.domain.contents import AttachedMail, Invite, Moment, Picture
+from shared.domain.identity import thread_named
+from shared.domain.ids import TenantId
+from shared.domain.kinds import MessageKind, delivery_report_of, invite_of, kinds_of, returned_by
 from shared.domain.mailbox import Direction
 from shared.domain.message import Participant, ParticipantRole, StoredAttachment
 from shared.domain.visibility import Access
@@ -142,6 +144,17 @@ class DeliveryShown(Shown):
     said: str | None
 
 
+class ReturnedShown(Shown):
+    """The message that a delivery report is about, by the header the report brings back.
+
+    `thread_id` is the thread it is in if it is stored and the caller may see it; else
+    `GET /v1/threads/{thread_id}` answers 404. Anybody can send a report of anything.
+    """
+
+    internet_message_id: str
+    thread_id: str
+
+
 class WholeMessage(MessageShown):
     """A message alone."""
 
@@ -168,14 +181,17 @@ class WholeMessage(MessageShown):
     """The first entry of a calendar that came along."""
     deliveries: list[DeliveryShown]
     """What a delivery report says, by recipient; empty where it is none."""
+    about: ReturnedShown | None
+    """The message that a delivery report or bounce is about, where it brings it back."""
     headers: dict[str, str]
 
     @classmethod
-    def opened(cls, message: OpenedMessage) -> "WholeMessage":
-        """Show an opened message."""
+    def opened(cls, message: OpenedMessage, tenant_id: TenantId) -> "WholeMessage":
+        """Show a message that was opened inside a tenant."""
         parts = message.view.message.attachments
         invite = invite_of(message.view.message)
         report = delivery_report_of(message.view.message)
+        returned = returned_by(message.view.message)
         return cls(
             **_facts(message.view),
             text=message.text,
@@ -193,6 +209,7 @@ class WholeMessage(MessageShown):
                 )
                 for one in (report.deliveries if report else ())
             ],
+            about=_returned(returned, tenant_id) if returned else None,
             headers=dict(message.view.message.headers),
         )
 
@@ -276,6 +293,11 @@ def _invite(invite: Invite) -> InviteShown:
         ends=_moment(invite.ends),
         repeats=invite.repeats,
     )
+
+
+def _returned(mail: AttachedMail, tenant_id: TenantId) -> ReturnedShown:
+    thread_id = thread_named(tenant_id, mail.root)
+    return ReturnedShown(internet_message_id=mail.internet_message_id, thread_id=thread_id)
 
 
 def _moment(moment: Moment | None) -> MomentShown | None:

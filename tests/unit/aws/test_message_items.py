@@ -21,6 +21,7 @@ from shared.aws.message_items import (
 )
 from shared.aws.packing import pack, unpack
 from shared.domain.contents import (
+    AttachedMail,
     Delivery,
     DeliveryReport,
     Invite,
@@ -50,6 +51,7 @@ CONTENTS = (
     Invite("request", "u", "s", "l", "o", Moment("2026-03-03"), Moment("2026-03-04", "UTC"), True),
     Invite(None),
     Sealed(is_encrypted=True),
+    AttachedMail("own@x", "root@x"),
     DeliveryReport((Delivery("a@b.example", "failed", "5.1.1", "no"), Delivery("c", "delayed"))),
     None,
 )
@@ -81,8 +83,8 @@ def test_of_invitations_and_reports_the_first_is_kept():
     new = a_new_copy(attachments=parts_of(CONTENTS * 2))
     _, message = read_back(pack_message(new.message, new.body), new.message)
     kept = [one.seen for one in message.attachments]
-    assert kept[:6] == [*CONTENTS[:2], None, *CONTENTS[3:]]
-    assert kept[6:] == [CONTENTS[0], None, None, CONTENTS[3], None, None]
+    assert kept[:7] == [*CONTENTS[:2], None, *CONTENTS[3:]]
+    assert kept[7:] == [CONTENTS[0], None, None, CONTENTS[3], None, None, None]
 
 
 def long_report(count):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from shared.domain.contents import (
     TELLING_BYTES,
+    AttachedMail,
     Delivery,
     DeliveryReport,
     Invite,
@@ -115,6 +116,18 @@ def test_of_a_delivery_report_each_recipient_is_told():
     )
     assert recognise(DELIVERY, b"Reporting-MTA: dns; x\n\nAction: failed\n") is None
     assert len(recognise(DELIVERY, b"Final-Recipient: a\n\n" * 900).deliveries) == 50
+
+
+@pytest.mark.parametrize("claimed", ["message/rfc822", "text/rfc822-headers", "message/global"])
+def test_an_attached_message_is_named_with_its_thread(claimed):
+    header = b"Subject: x\r\nmessage-id: <own@x>\r\nIn-Reply-To: <parent@x>\r\n"
+    refs = b"References: <root@x>\r\n <parent@x>\r\n"
+    assert recognise(claimed, header + refs + b"\r\nText") == AttachedMail("own@x", "root@x")
+    assert recognise(claimed, b"\n" + header) == AttachedMail("own@x", "parent@x")
+    assert recognise(claimed, b"Message-ID: <own@x>\n") == AttachedMail("own@x", "own@x")
+    for none in (b"", b"Subject: x\r\n\r\nMessage-ID: <body@x>", b"Message-ID: <>", b"\0" * 99):
+        assert recognise(claimed, none) is None
+    assert len(recognise(claimed, b"Message-ID: <" + b"a" * 9_000 + b">\n").root) <= 998
 
 
 @pytest.mark.parametrize(

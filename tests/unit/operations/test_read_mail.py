@@ -243,7 +243,7 @@ def test_the_largest_body_makes_an_answer_that_can_be_sent(world, letter):
     body = letter * (MAX_BODY_BYTES // len(letter.encode()))
     message = store(world, box, message_of("a"), text=body, html=body)
     opened = opened_by(world, ANN, message.id, sanitise)
-    answer = WholeMessage.opened(opened).model_dump_json()
+    answer = WholeMessage.opened(opened, ANN.tenant_id).model_dump_json()
     assert len(json.dumps({"body": answer}, ensure_ascii=False).encode()) < 5_000_000
     assert body.startswith(opened.text)
     whole = opened.text == body and opened.html is not None
