@@ -98,7 +98,7 @@ def _listed(
     *,
     since: datetime,
     before: datetime | None = None,
-    page_size: int = LARGEST_PAGE,
+    page_size: int = 0,
 ) -> tuple[ProviderMessageId, ...]:
     def url(newest: datetime | None) -> str:
         return window_url(folder, fields, since=since, newest=newest, page_size=page_size)
@@ -124,15 +124,18 @@ def window_url(
     *,
     since: datetime,
     newest: datetime | None = None,
-    page_size: int = LARGEST_PAGE,
+    page_size: int = 0,
 ) -> str:
-    """Return the list of a folder's messages between two instants, both included, newest first."""
+    """Return the list of a folder's messages between two instants, both included, newest first.
+
+    `page_size` 0 is as many to a page as Graph gives.
+    """
     condition = f"receivedDateTime%20ge%20{_stamp(since)}"
     if newest is not None:
         condition += f"%20and%20receivedDateTime%20le%20{_stamp(newest + _LESS_THAN_A_SECOND)}"
     return (
         f"{folder_path(folder)}/messages?$select={fields}&$filter={condition}"
-        f"&$orderby=receivedDateTime%20desc&$top={page_size}"
+        f"&$orderby=receivedDateTime%20desc&$top={page_size or LARGEST_PAGE}"
     )
 
 
