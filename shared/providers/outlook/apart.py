@@ -6,12 +6,12 @@ no file, is left out.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from email.utils import format_datetime, quote
+from email.utils import format_datetime
 
 from shared.domain.ids import ProviderMessageId
 from shared.domain.message import FetchedMessage, FetchedPart, RemotePart
 from shared.providers.header_fields import FIELDS
-from shared.providers.outlook.entries import Entry, instant
+from shared.providers.outlook.entries import Entry, instant, written_addresses
 from shared.providers.outlook.paths import message_path
 
 HEADER_PROPERTIES = (
@@ -119,27 +119,15 @@ def _known(stored: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     fields = {
         "Message-ID": str(stored.get("internetMessageId") or ""),
         "Date": _date(stored.get("sentDateTime")),
-        "From": _addresses([stored.get("from")]),
+        "From": written_addresses([stored.get("from")]),
         "Subject": str(stored.get("subject") or ""),
     }
     if stored.get("sender") != stored.get("from"):
-        fields["Sender"] = _addresses([stored.get("sender")])
-    for name, key in _ADDRESSED.items():
-        listed = stored.get(key)
-        fields[name] = _addresses(listed if isinstance(listed, list) else [])
+        fields["Sender"] = written_addresses([stored.get("sender")])
+    fields |= {name: written_addresses(stored.get(key)) for name, key in _ADDRESSED.items()}
     yield from ((name, value) for name, value in fields.items() if value)
 
 
 def _date(value: object) -> str:
     found = instant(value)
     return format_datetime(found) if found else ""
-
-
-def _addresses(listed: Sequence[object]) -> str:
-    written: list[str] = []
-    for one in listed:
-        mail = one.get("emailAddress") if isinstance(one, dict) else None
-        if isinstance(mail, dict) and mail.get("address"):
-            name = str(mail.get("name") or "")
-            written.append(f'"{quote(name)}" <{mail["address"]}>')
-    return ", ".join(written)

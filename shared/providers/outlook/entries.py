@@ -8,6 +8,7 @@ it as one that has to be asked for.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import quote
 
 from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.message import Flags
@@ -29,6 +30,9 @@ class Entry:
     received_at: datetime
     flags: Flags
     has_attachments: bool
+    blind: str = ""
+    """Its Bcc as a header writes it, where that was asked for: hundreds to a page of a thousand
+    would be more than is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,19 @@ def read_entry(stored: Mapping[str, object]) -> Entry:
             version=int(modified.timestamp() * 1000) if modified else 0,
         ),
         has_attachments=stored.get("hasAttachments") is True,
+        blind=written_addresses(stored.get("bccRecipients")),
     )
+
+
+def written_addresses(listed: object) -> str:
+    """Return a list of recipients as a header writes it, on one line; "" for nobody."""
+    written: list[str] = []
+    for one in listed if isinstance(listed, list) else []:
+        mail = one.get("emailAddress") if isinstance(one, dict) else None
+        if isinstance(mail, dict) and mail.get("address"):
+            name = str(mail.get("name") or "")
+            written.append(f'"{quote(name)}" <{mail["address"]}>')
+    return " ".join(", ".join(written).split())
 
 
 def instant(value: object) -> datetime | None:

@@ -146,6 +146,9 @@ def _in_parts(session: Session, one: Entry, refusal: Reply | None) -> Outcome:
 def _whole(one: Entry, raw: bytes) -> FetchedMessage:
     if not is_message(raw):
         raise errors.unusable("a message without a header")
+    if one.blind:
+        # It was judged by it, and nobody promises that the MIME of a sent message has one.
+        raw = f"Bcc: {one.blind}\r\n".encode("utf-8", "replace") + raw
     return FetchedMessage(
         provider_message_id=one.id,
         received_at=one.received_at,
