@@ -31,6 +31,7 @@ from shared.ports.queues import (
     TickRelay,
     WorkQueues,
 )
+from shared.ports.reading import MailReader
 from shared.ports.secrets import SecretStore
 from shared.ports.stores import AttachmentStore, MailboxStore, MessageStore, RunStore
 
@@ -146,6 +147,14 @@ def contacts() -> ContactStore:
     from shared.aws.contact_store import DynamoContactStore
 
     return DynamoContactStore(table())
+
+
+@functools.cache
+def mail_reader() -> MailReader:
+    """Return what reads all that decides over what is shown."""
+    from shared.aws.mail_reader import DynamoMailReader
+
+    return DynamoMailReader(table())
 
 
 @functools.cache

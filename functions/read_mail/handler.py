@@ -268,9 +268,8 @@ def read_timeline(
         contact,
         before=pages.entry_position(next_),
         limit=limit,
-        mailboxes=wiring.mailboxes(),
         messages=wiring.messages(),
-        contacts=wiring.contacts(),
+        reader=wiring.mail_reader(),
     )
     return _message_list(page, pages)
 
@@ -314,7 +313,7 @@ def search_messages(
         limit=limit,
         mailboxes=wiring.mailboxes(),
         messages=wiring.messages(),
-        contacts=wiring.contacts(),
+        reader=wiring.mail_reader(),
     )
     return _message_list(page, pages)
 
@@ -333,9 +332,8 @@ def get_message(
     message = read_mail.read_message(
         who,
         MessageId(message_id),
-        mailboxes=wiring.mailboxes(),
         messages=wiring.messages(),
-        contacts=wiring.contacts(),
+        reader=wiring.mail_reader(),
         attachments=wiring.attachments(),
         sanitise=wiring.sanitiser(remote_images=remote_images),
     )
@@ -353,9 +351,7 @@ def get_attachment(
         viewer(app),
         MessageId(message_id),
         int(n) if re.fullmatch(r"[0-9]{1,4}", n) else -1,
-        mailboxes=wiring.mailboxes(),
-        messages=wiring.messages(),
-        contacts=wiring.contacts(),
+        reader=wiring.mail_reader(),
         attachments=wiring.attachments(),
         clock=wiring.clock(),
     )
@@ -374,9 +370,8 @@ def get_thread(
         ThreadId(thread_id),
         after=pages.entry_position(next_),
         limit=limit,
-        mailboxes=wiring.mailboxes(),
         messages=wiring.messages(),
-        contacts=wiring.contacts(),
+        reader=wiring.mail_reader(),
     )
     shown = _message_list(page, pages)
     return ThreadShown(id=thread_id, items=shown.items, next=shown.next)

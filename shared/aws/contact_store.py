@@ -1,42 +1,34 @@
 """How contacts and the addresses they are found by change together.
 
-An address knows its contacts by an item each in its own partition; a contact's addresses are
-written with it in one transaction, on condition that the contact is still the one that was read.
+An address knows its contacts (`address_contacts`); a contact's addresses are written with it in one
+transaction, on condition that the contact is still the one that was read.
 In the place of a merged contact stands which one it is now, never another merged one.
 """
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from pynamodb.expressions.condition import Condition
 
+from shared.aws.address_contacts import AddressContacts, SetChange, named
 from shared.aws.table import Raw, Table
-from shared.aws.tables import (
-    CONTACT_PREFIX,
-    ContactItem,
-    Item,
-    MergedItem,
-    address_pk,
-    contact_key,
-    contact_link_key,
-    contacts_pk,
-    escape,
-    unescape,
+from shared.aws.tables import ContactItem, MergedItem, contact_key, contacts_pk, escape
+from shared.domain.contact import MOST_CONTACTS_OF_AN_ADDRESS, Contact
+from shared.domain.errors import (
+    AddressFullError,
+    ConflictError,
+    ContactMergedError,
+    ErrorCode,
+    StoreThrottledError,
 )
-from shared.domain.contact import Contact
-from shared.domain.errors import ConflictError, ContactMergedError, ErrorCode, StoreThrottledError
 from shared.domain.ids import Address, ContactId, TenantId
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 _TRIES = 5
-_READERS = 8
-MOST_CONTACTS_OF_AN_ADDRESS = 25
-"""So many are named where an address is ambiguous; bounds what one shared address can cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +36,6 @@ class DynamoContactStore:
     """The port `ContactStore`."""
 
     table: Table
-    _readers: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(_READERS, thread_name_prefix="contacts")
-    )
 
     def put_contact(self, contact: Contact, *, expected_version: int | None) -> Contact:
         """Write the contact and what changed of its addresses, together."""
@@ -60,12 +49,9 @@ class DynamoContactStore:
                     return stands
                 raise ConflictError(ErrorCode.VERSION_CONFLICT)
             new = replace(contact, version=version + 1, merged=stands.merged if stands else ())
-            if not self.table.transact(
-                [
-                    self.table.put_operation(_item(new), _unchanged(stands)),
-                    *self._links(stands, new),
-                ]
-            ):
+            sets = self._sets(contact.tenant_id, (stands, new))
+            put = self.table.put_operation(_item(new), _unchanged(stands))
+            if self._is_written([put], sets):
                 return new
         raise StoreThrottledError(cause="contact changes too fast to be written")
 
@@ -74,24 +60,23 @@ class DynamoContactStore:
         pointer = _pointer(other.tenant_id, other.id, into.id)
         # No condition: where an older id leads changes with the contact it leads to alone.
         older = [_pointer(other.tenant_id, one, into.id) for one in other.merged]
-        return not self.table.transact(
-            [
-                self.table.put_operation(_item(merged), _unchanged(into)),
-                self.table.put_operation(pointer, _unchanged(other)),
-                *(self.table.put_operation(one) for one in older),
-                *self._links(into, merged),
-                *self._links(other, None),
-            ]
-        )
+        contacts = [
+            self.table.put_operation(_item(merged), _unchanged(into)),
+            self.table.put_operation(pointer, _unchanged(other)),
+            *(self.table.put_operation(one) for one in older),
+        ]
+        for _ in range(_TRIES):
+            sets = self._sets(into.tenant_id, (into, merged), (other, None))
+            if self._is_written(contacts, sets):
+                return True
+            if any(not self._stands(one) for one in (into, other)):
+                return False
+        raise StoreThrottledError(cause="contacts change too fast to be merged")
 
     def get_contact(self, tenant_id: TenantId, contact_id: ContactId) -> Contact | None:
         """Read its item."""
         raw = self.table.get_raw(contact_key(tenant_id, contact_id))
-        if raw is None:
-            return None
-        if _is_pointer(raw):
-            raise ContactMergedError(ContactId(MergedItem.from_raw_data(raw).merged_into))
-        return _contact(tenant_id, ContactItem.from_raw_data(raw))
+        return contact_of(tenant_id, raw) if raw else None
 
     def list_contacts(
         self, tenant_id: TenantId, *, after: ContactId | None, limit: int
@@ -115,7 +100,7 @@ class DynamoContactStore:
                 contact_key(tenant_id, contact_id), _unchanged(stands)
             )
             pointers = self._pointers_gone(tenant_id, stands.merged)
-            if not self.table.transact([delete, *pointers, *self._links(stands, None)]):
+            if self._is_written([delete, *pointers], self._sets(tenant_id, (stands, None))):
                 return True
         raise StoreThrottledError(cause="contact changes too fast to be deleted")
 
@@ -124,22 +109,22 @@ class DynamoContactStore:
     ) -> None:
         """Take addresses from a contact, and delete one that has no other.
 
-        Their items go in the same transaction, also where the contact has not the address: one who
+        The addresses forget it in the same transaction, also where it has not the address: one who
         is given it meanwhile is found by it. So do the ids that were merged into it, where it goes
         or they are such an address themselves.
         """
-        gone = [
-            self.table.delete_operation(contact_link_key(tenant_id, address, contact_id))
-            for address in addresses
-        ]
         key = contact_key(tenant_id, contact_id)
         for _ in range(_TRIES):
+            gone = self._addresses.changes(
+                tenant_id, gone=dict.fromkeys(addresses, contact_id), added={}
+            )
             try:
                 stands = self.get_contact(tenant_id, contact_id)
             except ContactMergedError:
                 # Its addresses are the other's, which the next look finds.
-                self.table.transact(gone)
-                return
+                if not gone or self._is_written([], gone):
+                    return
+                continue
             left = stands.without(addresses) if stands else None
             if stands is None or left == stands:
                 change = self.table.check_operation(key, _unchanged(stands))
@@ -149,53 +134,66 @@ class DynamoContactStore:
                 change = self.table.delete_operation(key, _unchanged(stands))
             kept = left.merged if left else ()
             ids = [one for one in stands.merged if one not in kept] if stands else []
-            if not self.table.transact([change, *self._pointers_gone(tenant_id, ids), *gone]):
+            if self._is_written([change, *self._pointers_gone(tenant_id, ids)], gone):
                 return
         raise StoreThrottledError(cause="contact changes too fast to be written")
 
     def contacts_by_address(
         self, tenant_id: TenantId, addresses: Sequence[Address]
     ) -> dict[Address, list[ContactId]]:
-        """Read each address's partition, side by side."""
-        unique = list(dict.fromkeys(addresses))
-        found = self._readers.map(lambda address: self._contacts_of(tenant_id, address), unique)
-        return {
-            address: contacts for address, contacts in zip(unique, found, strict=True) if contacts
-        }
+        """Read each address's item, consistently."""
+        found = self._addresses.read(tenant_id, addresses)
+        return {address: named(contacts) for address, contacts in found.items()}
 
-    def _contacts_of(self, tenant_id: TenantId, address: Address) -> list[ContactId]:
-        found = self.table.query(
-            address_pk(tenant_id, address),
-            prefix=CONTACT_PREFIX,
-            consistent=False,
-            page=MOST_CONTACTS_OF_AN_ADDRESS,
-            attributes="sk",
-        )
-        return [
-            ContactId(unescape(raw["sk"]["S"].removeprefix(CONTACT_PREFIX)))
-            for raw in islice(found, MOST_CONTACTS_OF_AN_ADDRESS)
-        ]
+    def all_contacts_of(self, tenant_id: TenantId, address: Address) -> list[ContactId]:
+        """Return every contact of an address, by id, consistently read."""
+        return self._addresses.read(tenant_id, [address]).get(address, [])
+
+    @property
+    def _addresses(self) -> AddressContacts:
+        return AddressContacts(self.table)
 
     def _pointers_gone(
         self, tenant_id: TenantId, ids: Iterable[ContactId]
     ) -> "list[TransactWriteItemTypeDef]":
         return [self.table.delete_operation(contact_key(tenant_id, one)) for one in ids]
 
-    def _links(
-        self, before: Contact | None, after: Contact | None
-    ) -> "list[TransactWriteItemTypeDef]":
-        """Return what makes the addresses' items those of `after`."""
-        had = set(before.addresses) if before else set()
-        has = set(after.addresses) if after else set()
-        contact = after or before
-        if contact is None:
-            return []
-        added = [contact_link_key(contact.tenant_id, address, contact.id) for address in has - had]
-        gone = [contact_link_key(contact.tenant_id, address, contact.id) for address in had - has]
-        return [
-            *(self.table.put_operation(Item(key.pk, key.sk)) for key in added),
-            *(self.table.delete_operation(key) for key in gone),
-        ]
+    def _sets(
+        self, tenant_id: TenantId, *changed: tuple[Contact | None, Contact | None]
+    ) -> list[SetChange]:
+        """Return what makes the addresses' sets those of contacts after each change."""
+        gone: dict[Address, ContactId] = {}
+        added: dict[Address, ContactId] = {}
+        for before, after in changed:
+            had = set(before.addresses) if before else set()
+            has = set(after.addresses) if after else set()
+            if before:
+                gone |= dict.fromkeys(had - has, before.id)
+            if after:
+                added |= dict.fromkeys(has - had, after.id)
+        return self._addresses.changes(tenant_id, gone=gone, added=added)
+
+    def _is_written(
+        self, contacts: "list[TransactWriteItemTypeDef]", sets: Sequence[SetChange]
+    ) -> bool:
+        """Write all or nothing; return whether it was.
+
+        Raises `AddressFullError` where that alone is in the way.
+        """
+        failed = self.table.transact([*contacts, *(one.operation for one in sets)])
+        refused = [one for at, one in enumerate(sets, len(contacts)) if at in failed]
+        if len(refused) == len(failed):
+            for one in refused:
+                if one.is_full_if_refused:
+                    raise AddressFullError(one.address, MOST_CONTACTS_OF_AN_ADDRESS)
+        return not failed
+
+    def _stands(self, contact: Contact) -> bool:
+        try:
+            stands = self.get_contact(contact.tenant_id, contact.id)
+        except ContactMergedError:
+            return False
+        return stands is not None and stands.version == contact.version
 
 
 def _unchanged(stands: Contact | None) -> Condition:
@@ -227,6 +225,13 @@ def _pointer(tenant_id: TenantId, contact_id: ContactId, into: ContactId) -> Mer
 
 def _is_pointer(raw: Raw) -> bool:
     return "merged_into" in raw
+
+
+def contact_of(tenant_id: TenantId, raw: Raw) -> Contact:
+    """Return the contact an item holds; raises `ContactMergedError` for one that was merged."""
+    if _is_pointer(raw):
+        raise ContactMergedError(ContactId(MergedItem.from_raw_data(raw).merged_into))
+    return _contact(tenant_id, ContactItem.from_raw_data(raw))
 
 
 def _contact(tenant_id: TenantId, item: ContactItem) -> Contact:

@@ -36,7 +36,8 @@ from shared.aws.erase_pages import (
     messages_of,
     step,
 )
-from shared.aws.message_erasure import MessageErasure, index_key
+from shared.aws.index_entries import message_of_entry
+from shared.aws.message_erasure import MessageErasure
 from shared.aws.settled_copies import settle_copies
 from shared.aws.side_by_side import side_by_side
 from shared.aws.stored_objects import (
@@ -50,7 +51,6 @@ from shared.aws.stored_objects import (
 from shared.aws.table import Raw, Table
 from shared.aws.tables import (
     AT_PREFIX,
-    CONTACT_PREFIX,
     MAILBOX_PREFIX,
     PRIMARY_PREFIX,
     SETTINGS_SUFFIX,
@@ -69,7 +69,7 @@ from shared.aws.tables_of_dead_letters import (
 )
 from shared.aws.tables_of_erasures import WRITING_PREFIX, is_noted_before
 from shared.domain.erasure import Erased, Erasure, KeepsOut
-from shared.domain.ids import Address, ContactId, MailboxId, MessageId
+from shared.domain.ids import Address, MailboxId, MessageId
 from shared.ports.erasures import ErasePage
 
 ITEMS_IN_PAGE = 50
@@ -213,7 +213,7 @@ class DynamoMailEraser:
             return None
         place = Place(erasure, f"1{erasure.addresses.index(address):03}")
         messages = self._messages(erasure)
-        named = [(raw, MessageId(raw["sk"]["S"].rpartition("#")[2])) for raw in items]
+        named = [(raw, message_of_entry(raw["sk"]["S"])) for raw in items]
         fitting = messages.in_page([one for _, one in named])
         items = [raw for raw, one in named if one in fitting]
         names = {key_of(raw): frozenset({one}) for raw, one in named if one in fitting}
@@ -221,7 +221,9 @@ class DynamoMailEraser:
         fresh = all_of(names[key_of(raw)] for raw in items if place.is_new(raw["sk"]["S"]))
         erased = counts_of_messages(doomed, fresh, with_copies=True)
         work = Work(tuple(doomed.values()), names)
-        return ErasePage(place.up_to(items[-1]["sk"]["S"]), erased, work)
+        # A message counts once, also where not all its entries are on this page.
+        last_of_message = items[-1]["sk"]["S"].rpartition("#")[0] + f"#{_LAST}"
+        return ErasePage(place.up_to(last_of_message), erased, work)
 
     def _half_written(self, erasure: Erasure) -> ErasePage | None:
         """Look through the notes of workers that died: what they name may be in no index.
@@ -247,10 +249,9 @@ class DynamoMailEraser:
         doomed = {one.id: one for one in sorted(found, key=lambda one: one.id)[:ITEMS_IN_PAGE]}
         place = Place(erasure, f"{_NOTES}{after}")
         names = {
-            index_key(erasure.tenant_id, address, one.message): frozenset({one.id})
+            key: frozenset({one.id})
             for one in doomed.values()
-            if one.message is not None
-            for address in wanted & one.addresses
+            for key in self._messages(erasure).entries_of(one, among=wanted)
         }
         fresh = [one for one in doomed if place.is_new(one)]
         erased = counts_of_messages(doomed, fresh, with_copies=True)
@@ -277,16 +278,15 @@ class DynamoMailEraser:
         return all_of(messages_of(raw) for raw in notes if is_noted_before(raw, erasure.settles_at))
 
     def _contacts_of(self, erasure: Erasure, address: Address) -> ErasePage | None:
-        items = self._some(address_pk(erasure.tenant_id, address), CONTACT_PREFIX)
-        if not items:
+        found = DynamoContactStore(self.table).all_contacts_of(erasure.tenant_id, address)
+        if not found:
             return None
+        contacts = tuple(found[:ITEMS_IN_PAGE])
         place = Place(erasure, f"3{erasure.addresses.index(address):03}")
-        number = sum(place.is_new(raw["sk"]["S"]) for raw in items)
-        contacts = tuple(
-            ContactId(unescape(raw["sk"]["S"].removeprefix(CONTACT_PREFIX))) for raw in items
+        number = sum(place.is_new(one) for one in contacts)
+        return ErasePage(
+            place.up_to(contacts[-1]), Erased(contacts=number), Work(contacts=contacts)
         )
-        up_to = place.up_to(items[-1]["sk"]["S"])
-        return ErasePage(up_to, Erased(contacts=number), Work(contacts=contacts))
 
     def _raw_messages_of(self, erasure: Erasure) -> ErasePage | None:
         """Look into what was kept because nobody could read it: their address as it came."""

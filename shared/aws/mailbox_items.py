@@ -153,6 +153,24 @@ def mailbox_record(settings: SettingsItem, state: StateItem) -> MailboxRecord:
     return MailboxRecord(mailbox, run_state(state))
 
 
+def mailbox_of_settings(
+    tenant_id: TenantId, mailbox_id: MailboxId, settings: SettingsItem
+) -> Mailbox:
+    """Return the mailbox as its settings say; its health is not told: it counts as active."""
+    key = state_key(tenant_id, mailbox_id)
+    state = StateItem(
+        key.pk,
+        key.sk,
+        tenant_id=tenant_id,
+        mailbox_id=mailbox_id,
+        status=MailboxStatus.ACTIVE,
+        generation=settings.generation,
+        fence=0,
+        failures=0,
+    )
+    return mailbox_record(settings, state).mailbox
+
+
 def run_state(state: StateItem) -> RunState:
     """Return the run state an item holds."""
     waiting = sorted(state.waited_for or ())

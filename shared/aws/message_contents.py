@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.aws.bodies import BodyObjects
+from shared.aws.index_entries import entry_item, participants_named
 from shared.aws.instants import from_microseconds, microseconds
 from shared.aws.message_items import (
     MOST_COPIES,
@@ -23,8 +24,8 @@ from shared.aws.message_items import (
     pack_message,
 )
 from shared.aws.side_by_side import side_by_side
-from shared.aws.table import Table, raw_key
-from shared.aws.tables import Key, address_pk, at_sk, message_key
+from shared.aws.table import Raw, Table, raw_key
+from shared.aws.tables import Key, entry_key, message_key
 from shared.aws.tables_of_erasures import OTHERS_NOTE, packed_ids
 from shared.domain.errors import StoreThrottledError
 from shared.domain.identity import further_id
@@ -48,6 +49,8 @@ class Written:
     """When the message was first received."""
     addresses: Sequence[Address]
     """Under which it is found."""
+    participants: Sequence[str]
+    """What its index entries say of who takes part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,8 @@ class MessageContents:
         if "z" in before and "d" in before:
             # Who claimed it and died may have taken index entries already, whoever's they were.
             indexed |= named
-        return Written(new.copy, from_microseconds(received), sorted(indexed))
+        named_in_index = participants_named(message)
+        return Written(new.copy, from_microseconds(received), sorted(indexed), named_in_index)
 
     def _name(self, key: Key, unnamed: Sequence[Address]) -> None:
         """Have the item say under which addresses its content does not name it is found.
@@ -176,14 +180,15 @@ class MessageContents:
             raise StoreThrottledError(cause="this message was erased meanwhile")
 
     def _write_index(self, tenant_id: TenantId, written: Sequence[Written]) -> None:
-        keys = {
-            Key(address_pk(tenant_id, address), at_sk(one.received_at, one.copy.message_id))
-            for one in written
-            for address in one.addresses
-        }
+        entries: dict[Key, Raw] = {}
+        for one in written:
+            copy = one.copy
+            ref = copy_ref(copy.mailbox_id, copy.provider_message_id)
+            for address in one.addresses:
+                key = entry_key(tenant_id, address, one.received_at, copy.message_id, ref)
+                entries[key] = entry_item(key, ref, one.participants)
         requests: list[WriteRequestTypeDef] = [
-            {"PutRequest": {"Item": {"pk": {"S": key.pk}, "sk": {"S": key.sk}}}}
-            for key in sorted(keys)
+            {"PutRequest": {"Item": entries[key]}} for key in sorted(entries)
         ]
         batches = [
             requests[start : start + _IN_BATCH] for start in range(0, len(requests), _IN_BATCH)

@@ -4,17 +4,17 @@
    points to what goes now
 2. whoever was about to add a copy, and wrote the content before it was claimed, is told so in the
    note it left: it adds none
-3. its objects, then its index entries, then its copies
+3. its objects, then its index entries and copies
 4. its content: what all these were known by. Its keys stay for a while (see `tables_of_erasures`)
 
 A claim ends by itself, when whoever made it is over: one that died keeps the message from nobody.
 
-A message that another mailbox holds is not claimed: it loses the names of this one's copies, on
-condition that the other still holds it. Who finds that something has changed leaves the message to
-the next look.
+A message that another mailbox holds is not claimed: it loses the index entries of this one's
+copies, which are found by their names alone, and then those names, on condition that the other
+still holds it. Who finds that something has changed leaves the message to the next look.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,11 +25,11 @@ from shared.aws.message_items import addresses_of, message_of
 from shared.aws.side_by_side import side_by_side
 from shared.aws.stored_objects import ATTACHMENTS, UPLOADS, StoredObjects, of_copy, of_message
 from shared.aws.table import Raw, Table, raw_key
-from shared.aws.tables import Key, address_pk, at_sk, copy_key, mailbox_pk, message_key
+from shared.aws.tables import Key, copy_key, entry_key, mailbox_pk, message_key
 from shared.aws.tables_of_erasures import WRITING_PREFIX, unpacked_ids
 from shared.domain.erasure import SETTLE_SECONDS
-from shared.domain.ids import Address, MailboxId, MessageId, ProviderMessageId, TenantId
-from shared.domain.message import Message
+from shared.domain.ids import Address, MailboxId, MessageId, TenantId
+from shared.domain.message import Message, place_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
@@ -52,7 +52,7 @@ class Doomed:
     leaving: frozenset[str] = _NOBODY
     """Those of them that are erased."""
     message: Message | None = None
-    """What it says, for a message that goes whole."""
+    """What it says; None where only a body was left."""
     addresses: frozenset[Address] = frozenset()
     """All under which it is found."""
     objects: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ class MessageErasure:
         }
         fitting: set[MessageId] = set()
         left = COPIES_IN_PAGE
-        for one in ids:
+        for one in dict.fromkeys(ids):
             left -= held.get(keys[one], 0) if one in keys else 0
             if fitting and left < 0:
                 break
@@ -124,10 +124,11 @@ class MessageErasure:
         refs = message.copies
         start = f"{self.mailbox_id}/"
         leaving = frozenset(one for one in refs if self.mailbox_id is None or one.startswith(start))
-        if leaving != refs:
-            return Doomed(message_id, refs, leaving) if leaving else None
-        bodies = self._bodies(message_id) if has_note or "o" in raw else ()
-        return Doomed(message_id, refs, refs, message, addresses_of(raw), bodies, len(bodies))
+        if leaving != refs and not leaving:
+            return None
+        is_whole = leaving == refs
+        bodies = self._bodies(message_id) if is_whole and (has_note or "o" in raw) else ()
+        return Doomed(message_id, refs, leaving, message, addresses_of(raw), bodies, len(bodies))
 
     def _has_parts(self, one: Doomed) -> bool:
         # Those of a mailbox that is erased are found by the mailbox. What was too much to be kept
@@ -161,6 +162,9 @@ class MessageErasure:
         Return those that changed meanwhile, of which everything is left for the next look.
         """
         until = microseconds(now) + _CLAIMED
+        self.delete_items(
+            key for one in doomed if not one.goes_whole for key in self.entries_of(one)
+        )
         held = side_by_side(self.workers, lambda one: self._claim(one, until), doomed)
         changed = {one.id for one, is_ours in zip(doomed, held, strict=True) if not is_ours}
         going = [one for one in doomed if one.goes_whole and one.id not in changed]
@@ -209,13 +213,18 @@ class MessageErasure:
 
     def _keys_of(self, one: Doomed) -> Iterator[Key]:
         """Yield index entries and, where nothing else finds them, copies: content names them."""
+        yield from self.entries_of(one)
+        if one.message is not None and self.mailbox_id is None:
+            for ref in sorted(one.refs):
+                yield copy_key(self.tenant_id, *place_of(ref))
+
+    def entries_of(self, one: Doomed, among: Collection[Address] | None = None) -> Iterator[Key]:
+        """Yield the index entries of the copies that leave, all or those of some addresses."""
         if one.message is None:
             return
-        for address in one.addresses:
-            yield index_key(self.tenant_id, address, one.message)
-        for ref in sorted(one.refs) if self.mailbox_id is None else ():
-            mailbox_id, _, name = ref.partition("/")
-            yield copy_key(self.tenant_id, MailboxId(mailbox_id), ProviderMessageId(name))
+        for address in one.addresses if among is None else one.addresses.intersection(among):
+            for ref in one.leaving:
+                yield entry_key(self.tenant_id, address, one.message.received_at, one.id, ref)
 
     def _empty(self, one: Doomed, until: int) -> bool:
         """Empty it, also where another erasure has claimed it since; return whether that held.
@@ -250,8 +259,3 @@ class MessageErasure:
             requests[start : start + _IN_BATCH] for start in range(0, len(requests), _IN_BATCH)
         ]
         side_by_side(self.workers, self.table.write_many, batches)
-
-
-def index_key(tenant_id: TenantId, address: Address, message: Message) -> Key:
-    """Key of a message's entry in the index of an address."""
-    return Key(address_pk(tenant_id, address), at_sk(message.received_at, message.id))

@@ -19,25 +19,24 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import cast
 
 from shared.aws.bodies import BodyObjects
 from shared.aws.clients import Clients, clients_of_process
-from shared.aws.copies import CopyItems
+from shared.aws.copies import CopyItems, name_of_copy
 from shared.aws.fences import require
+from shared.aws.index_entries import most_entries, page_of
 from shared.aws.instants import from_microseconds, instant
 from shared.aws.kept_out import read_kept_out
 from shared.aws.message_contents import MessageContents
-from shared.aws.message_items import body_of, copy_of, inline_body, message_of
-from shared.aws.table import Table, raw_key
+from shared.aws.message_items import body_of, inline_body
+from shared.aws.side_by_side import side_by_side
+from shared.aws.table import Raw, Table, raw_key
 from shared.aws.tables import (
     AT_PREFIX,
     MAILBOX_DATE_INDEX,
     MESSAGE_PREFIX,
-    Key,
     address_pk,
     at_sk,
-    copy_key,
     date_sk,
     mailbox_pk,
     message_key,
@@ -56,11 +55,10 @@ from shared.domain.ids import (
     ThreadId,
 )
 from shared.domain.lease import Fence
-from shared.domain.message import Body, Copy, Flags, Message, copy_ref
-from shared.ports.stores import NewCopy, TimelineEntry
+from shared.domain.message import Body, Copy, Flags, copy_ref
+from shared.ports.stores import IndexPage, NewCopy, TimelineEntry
 
-_WRITERS = 8
-_MOST_MESSAGES_AT_ONCE = 100
+_WORKERS = 8
 _FIRST, _LAST = " ", "\U0010ffff"
 
 
@@ -72,8 +70,8 @@ class DynamoMessageStore:
     bucket: str
     clients: Clients = field(default_factory=clients_of_process)
     seconds_now: Callable[[], float] = time.time
-    _writers: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(_WRITERS, thread_name_prefix="messages")
+    _workers: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(_WORKERS, thread_name_prefix="messages")
     )
 
     # ---- storing ----
@@ -86,7 +84,7 @@ class DynamoMessageStore:
         ids = [item.message.id for item in new]
         note = new_note(fence.tenant_id, fence.mailbox_id, ids)
         self.table.write_many([{"PutRequest": {"Item": writing_note(note, ids, self._now())}}])
-        contents = MessageContents(self.table, self._bodies, self._writers, self._now)
+        contents = MessageContents(self.table, self._bodies, self._workers, self._now)
         written = contents.write(fence.tenant_id, new, note=note.key)
         added = self._copies.add(fence, [one.copy for one in written], note=note)
         self.table.write_many([{"DeleteRequest": {"Key": raw_key(note.key)}}])
@@ -147,17 +145,6 @@ class DynamoMessageStore:
 
     # ---- reading ----
 
-    def get_messages(
-        self, tenant_id: TenantId, ids: Sequence[MessageId]
-    ) -> dict[MessageId, Message]:
-        """Read items by key; a text that is no message id names none."""
-        if len(ids) > _MOST_MESSAGES_AT_ONCE:
-            raise ValueError(f"at most {_MOST_MESSAGES_AT_ONCE} messages at once")
-        keys = [key for name in ids if (key := message_key(tenant_id, name))]
-        items = self.table.get_many(keys, consistent=False)
-        found = (message_of(raw) for raw in items if "d" in raw)
-        return {message.id: message for message in found}
-
     def get_body(self, tenant_id: TenantId, message_id: MessageId) -> Body | None:
         """Read the item, then the object where the body is one."""
         key = message_key(tenant_id, message_id)
@@ -169,37 +156,19 @@ class DynamoMessageStore:
             body = body_of(self._bodies.get(tenant_id, message_id, raw["o"]["B"]))
         return body
 
-    def copies_of(
-        self, tenant_id: TenantId, messages: Sequence[Message]
-    ) -> dict[MessageId, list[Copy]]:
-        """Read the copies the messages remember."""
-        asked: dict[Key, tuple[MailboxId, ProviderMessageId]] = {}
-        for message in messages:
-            for ref in message.copies:
-                mailbox_id, _, name = ref.partition("/")
-                place = MailboxId(mailbox_id), ProviderMessageId(name)
-                asked[copy_key(tenant_id, *place)] = place
-        found: dict[str, Copy] = {}
-        for raw in self.table.get_many(list(asked), consistent=False):
-            mailbox_id, name = asked[Key(raw["pk"]["S"], raw["sk"]["S"])]
-            found[copy_ref(mailbox_id, name)] = copy_of(mailbox_id, name, raw)
-        return {
-            message.id: [found[ref] for ref in sorted(message.copies) if ref in found]
-            for message in messages
-        }
-
     def thread(self, tenant_id: TenantId, thread_id: ThreadId) -> list[TimelineEntry]:
         """Read the thread's partition, which is in order of id: only the whole has an order."""
         found = self.table.query(
             thread_pk(tenant_id, thread_id),
             prefix=MESSAGE_PREFIX,
             consistent=False,
-            attributes="sk, r",
+            attributes="sk, r, c",
         )
         entries = [
             TimelineEntry(
                 from_microseconds(int(raw["r"]["N"])),
                 MessageId(raw["sk"]["S"].removeprefix(MESSAGE_PREFIX)),
+                copies=frozenset(raw.get("c", {}).get("SS", ())),
             )
             for raw in found
             if "r" in raw
@@ -209,60 +178,74 @@ class DynamoMessageStore:
     def by_address(
         self,
         tenant_id: TenantId,
-        address: Address,
+        addresses: Sequence[Address],
         *,
         before: TimelineEntry | None,
         limit: int,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> list[TimelineEntry]:
-        """Read the address's partition backwards."""
-        # An entry of a folder comes after one of none, so the one of none is still to come.
-        end = at_sk(before.at, before.message_id) if before else AT_PREFIX + _LAST
-        excluded = end if before and not before.folder_id else None
+    ) -> list[IndexPage]:
+        """Read each address's partition backwards."""
+        end = AT_PREFIX + _LAST
+        if before:
+            # An entry of a folder comes after one of none, so the one of none is still to come.
+            behind = f"#{_LAST}" if before.folder_id else ""
+            end = at_sk(before.at, before.message_id) + behind
         upper = min(end, AT_PREFIX + instant(until)) if until else end
-        found = self.table.query(
-            address_pk(tenant_id, address),
-            between=(AT_PREFIX + (instant(since) if since else _FIRST), upper),
-            newest_first=True,
-            consistent=False,
-            page=limit + 1,
-            attributes="sk",
-        )
-        sort_keys = (cast("str", raw["sk"]["S"]) for raw in found)
-        entries = (_entry(sk.removeprefix(AT_PREFIX)) for sk in sort_keys if sk != excluded)
-        return list(islice(entries, limit))
+        most = most_entries(limit)
+
+        def page(address: Address) -> IndexPage:
+            found = self.table.query(
+                address_pk(tenant_id, address),
+                between=(AT_PREFIX + (instant(since) if since else _FIRST), upper),
+                newest_first=True,
+                consistent=False,
+                page=most,
+            )
+            entries = list(islice(found, most))
+            return page_of(entries, limit, cut=len(entries) == most)
+
+        return side_by_side(self._workers, page, addresses)
 
     def by_mailbox(
         self,
         tenant_id: TenantId,
-        mailbox_id: MailboxId,
+        mailbox_ids: Sequence[MailboxId],
         *,
         before: TimelineEntry | None,
         limit: int,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> list[TimelineEntry]:
+    ) -> list[IndexPage]:
         """Read the index by date backwards."""
         end = date_sk(before.at, before.message_id, before.folder_id or "") if before else _LAST
         upper = min(end, instant(until)) if until else end
-        found = self.table.query(
-            mailbox_pk(tenant_id, mailbox_id),
-            index=(MAILBOX_DATE_INDEX, "mailbox_pk", "date_sk"),
-            between=(instant(since) if since else _FIRST, upper),
-            newest_first=True,
-            page=limit + 1,
-            attributes="date_sk",
-        )
-        sort_keys = (cast("str", raw["date_sk"]["S"]) for raw in found)
-        entries = (_entry(sk) for sk in sort_keys if before is None or sk != end)
-        return list(islice(entries, limit))
+
+        def page(mailbox_id: MailboxId) -> IndexPage:
+            found = self.table.query(
+                mailbox_pk(tenant_id, mailbox_id),
+                index=(MAILBOX_DATE_INDEX, "mailbox_pk", "date_sk"),
+                between=(instant(since) if since else _FIRST, upper),
+                newest_first=True,
+                # Beside those asked for: the one `before`, and one that says whether it goes on.
+                page=limit + 2,
+                attributes="sk, date_sk",
+            )
+            entries = [
+                _entry_of_copy(mailbox_id, raw)
+                for raw in islice(found, limit + 2)
+                if before is None or raw["date_sk"]["S"] != end
+            ]
+            return IndexPage(entries[:limit], more=len(entries) > limit)
+
+        return side_by_side(self._workers, page, mailbox_ids)
 
 
-def _entry(text: str) -> TimelineEntry:
-    at, message_id, *folder = text.split("#")
+def _entry_of_copy(mailbox_id: MailboxId, raw: Raw) -> TimelineEntry:
+    at, message_id, folder = raw["date_sk"]["S"].split("#")
     return TimelineEntry(
         datetime.fromisoformat(at),
         MessageId(message_id),
-        FolderId(unescape(folder[0])) if folder else None,
+        FolderId(unescape(folder)),
+        copies=frozenset({copy_ref(mailbox_id, name_of_copy(raw["sk"]["S"]))}),
     )

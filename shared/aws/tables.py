@@ -15,8 +15,8 @@ or a mail server chose is escaped, so that no `#` can be smuggled into a key.
 | read runs, newest first              | `{t}#mailbox#{id}`       | `run#{run}` |
 | read a message, its whole thread     | `{t}#thread#{thread}`    | `message#{message}` |
 | know which thread one is part of     | `{t}#thread#{thread}`    | `thread` |
-| read an address's mail, newest first | `{t}#address#{address}`  | `at#{instant}#{message}` |
-| find the contacts of an address      | `{t}#address#{address}`  | `contact#{contact}` |
+| read an address's mail, newest first | `{t}#address#{address}` | `at#{instant}#{message}#{copy}` |
+| find the contacts of an address      | `{t}#address#{address}`  | `contacts` |
 | get a contact, list them             | `{t}#contacts`           | `{contact}` |
 | know which one a merged contact is   | `{t}#contacts`           | `{contact}` |
 | `due`: mailboxes of a minute         | `due_slot`: the slot     | `due_key`: the mailbox |
@@ -34,7 +34,8 @@ item:
 | message | `d` content, `r` received (µs), `c` copies, `o` digest of a body in S3, `a` addresses |
 | copy | `m` message id, `f` folders, `r` received, `g` flag bits, `n` flags version, `x` removed |
 | thread | `j` its root, `k` at a root: its members, `l` levels by mailbox |
-| at | its keys alone |
+| at | `c` the copy it is of, `p` who takes part (see `index_entries`) |
+| contacts | `c` their ids |
 """
 
 import hashlib
@@ -80,7 +81,6 @@ FOLDER_PREFIX = "folder#"
 RUN_PREFIX = "run#"
 MESSAGE_PREFIX = "message#"
 AT_PREFIX = "at#"
-CONTACT_PREFIX = "contact#"
 
 _UNSAFE = re.compile("[%#\x00-\x1f\x7f\ud800-\udfff]")
 _ESCAPED = re.compile("((?:%[0-9A-F]{2})+)")
@@ -190,8 +190,16 @@ def address_pk(tenant_id: TenantId, address: Address) -> str:
 
 
 def at_sk(at: datetime, message_id: MessageId) -> str:
-    """Sort key of an address's index entry."""
+    """What the sort keys of a message's entries in the index of an address begin with."""
     return f"{AT_PREFIX}{instant(at)}#{message_id}"
+
+
+def entry_key(
+    tenant_id: TenantId, address: Address, at: datetime, message_id: MessageId, ref: str
+) -> Key:
+    """Key of what says that a copy (its `copy_ref`) of a message is found under an address."""
+    digest = hashlib.blake2b(ref.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return Key(address_pk(tenant_id, address), f"{at_sk(at, message_id)}#{digest}")
 
 
 def date_sk(at: datetime, message_id: MessageId, folder_id: str) -> str:
@@ -199,9 +207,9 @@ def date_sk(at: datetime, message_id: MessageId, folder_id: str) -> str:
     return f"{instant(at)}#{message_id}#{escape(folder_id)}"
 
 
-def contact_link_key(tenant_id: TenantId, address: Address, contact_id: ContactId) -> Key:
-    """Key that says a contact has an address."""
-    return Key(address_pk(tenant_id, address), CONTACT_PREFIX + escape(contact_id))
+def contacts_of_address_key(tenant_id: TenantId, address: Address) -> Key:
+    """Key of what says which contacts have an address."""
+    return Key(address_pk(tenant_id, address), "contacts")
 
 
 def contacts_pk(tenant_id: TenantId) -> str:

@@ -8,6 +8,10 @@ from shared.domain.addresses import canonical_address
 from shared.domain.ids import Address, ContactId, TenantId
 
 MAX_ADDRESSES = 20
+MOST_CONTACTS_OF_AN_ADDRESS = 500
+"""Bounds what it costs to read and to change one shared address: 18 KB of ids as long as UUIDs."""
+MOST_CONTACTS_NAMED = 25
+"""So many are named where an address is ambiguous."""
 MAX_MERGED = 40
 """How many others one may have taken in: all of them change with it in one transaction."""
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
 
-from shared.domain.ids import ContactId
+from shared.domain.ids import Address, ContactId
 
 
 class Acts(StrEnum):
@@ -203,6 +203,16 @@ class ContactMergedError(RequestError):
     def __init__(self, merged_into: ContactId, *, fields: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(self.CODE, fields=fields)
         self.merged_into = merged_into
+
+
+class AddressFullError(RequestError):
+    """An address has as many contacts as one may have."""
+
+    def __init__(self, address: Address, most: int, *, field: str = "addresses") -> None:
+        reason = f"{most} contacts have this address already; one address may have no more."
+        super().__init__(ErrorCode.INVALID_REQUEST, fields=[(field, reason)])
+        self.address = address
+        self.most = most
 
 
 class AttemptFailedError(MailroomError):

@@ -247,3 +247,9 @@ class Copy:
 def copy_ref(mailbox_id: MailboxId, provider_message_id: ProviderMessageId) -> str:
     """Return the name of a copy inside its tenant."""
     return f"{mailbox_id}/{provider_message_id}"
+
+
+def place_of(ref: str) -> tuple[MailboxId, ProviderMessageId]:
+    """Return what `copy_ref` made `ref` of."""
+    mailbox_id, _, name = ref.partition("/")
+    return MailboxId(mailbox_id), ProviderMessageId(name)

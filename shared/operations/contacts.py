@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from shared.domain.addresses import canonical_address
 from shared.domain.contact import MAX_ADDRESSES, MAX_MERGED, Contact
 from shared.domain.errors import (
+    AddressFullError,
     ConflictError,
     ContactMergedError,
     ErrorCode,
@@ -73,7 +74,12 @@ def put_contact(
         updated_at=clock.now(),
         attributes=dict(new.attributes),
     )
-    return contacts.put_contact(contact, expected_version=expected_version)
+    try:
+        return contacts.put_contact(contact, expected_version=expected_version)
+    except AddressFullError as error:
+        written = map(canonical_address, new.addresses)
+        position = next(at for at, one in enumerate(written) if one == error.address)
+        raise AddressFullError(error.address, error.most, field=f"addresses.{position}") from error
 
 
 def put_contacts(

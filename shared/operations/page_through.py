@@ -5,32 +5,34 @@ is full, the indexes end, or the budget of one request is spent; `next` is then 
 looked at. It is None only at the very end, so a page may be empty and still have a next one.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 from shared.domain.ids import FolderId, MessageId
 from shared.operations.show_messages import MessageView
-from shared.ports.stores import TimelineEntry
+from shared.ports.stores import IndexPage, TimelineEntry
 
 MOST_ENTRIES_LOOKED_AT = 1_000
 """Index entries one request looks at: bounds its time however little of them the viewer may see."""
 _FEWEST_PER_READ = 25
 _MOST_PER_READ = 100
-"""Messages are read by the hundred at most."""
 
 
-class Index(Protocol):
-    """One index, read newest first."""
+class Indexes(Protocol):
+    """Some indexes, read newest first."""
 
-    def __call__(self, *, before: TimelineEntry | None, limit: int) -> list[TimelineEntry]:
-        """Return up to `limit` entries that come after `before` in the index's order."""
+    def __call__(self, *, before: TimelineEntry | None, limit: int) -> Sequence[IndexPage]:
+        """Return of each up to `limit` entries that come after `before` in its order."""
         ...
 
 
-Judge = Callable[[Sequence[TimelineEntry]], Mapping[MessageId, MessageView]]
-"""Gives those messages of some entries that belong on the page."""
+Views = Mapping[MessageId, MessageView]
+
+Judge = Callable[[Sequence[TimelineEntry]], tuple[Views, int]]
+"""Gives those messages of the first entries that belong on the page, and how many entries it judged
+(one at least, where there is one)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +44,37 @@ class Page:
 
 
 def page_through(
-    indexes: Sequence[Index],
+    indexes: Indexes,
     judge: Judge,
     *,
     before: TimelineEntry | None,
     limit: int,
     budget: int = MOST_ENTRIES_LOOKED_AT,
+    looks: int | None = None,
 ) -> Page:
-    """Return up to `limit` of the messages that `judge` lets through, each once."""
+    """Return up to `limit` of the messages that `judge` lets through, each once.
+
+    `looks`: after so many judgements a page on which there is anything ends.
+    """
     items: list[MessageView] = []
     done: set[MessageId] = {before.message_id} if before else set()
-    looked_at = 0
+    looked_at = looked = 0
+    entries: Sequence[TimelineEntry] = ()
+    more = True
     while True:
-        size = min(max(limit - len(items), _FEWEST_PER_READ), _MOST_PER_READ)
-        entries, more = _read(indexes, before, size)
+        if not entries:
+            size = min(max(limit - len(items), _FEWEST_PER_READ), _MOST_PER_READ)
+            entries, more = _read(indexes, before, size)
         fresh = [entry for entry in entries if entry.message_id not in done]
-        views = judge(fresh)
+        views, judged = judge(fresh)
+        looked += 1
+        unjudged = fresh[judged] if judged < len(fresh) else None
         for position, entry in enumerate(entries):
+            if entry is unjudged:
+                entries = entries[position:]
+                break
             before = entry
+            looked_at += 1
             if entry.message_id in done:
                 continue
             done.add(entry.message_id)
@@ -68,10 +83,11 @@ def page_through(
             if len(items) == limit:
                 rest = {left.message_id for left in entries[position + 1 :]} - done
                 return Page(tuple(items), before if more or rest else None)
-        looked_at += len(entries)
-        if not more:
+        else:
+            entries = ()
+        if not entries and not more:
             return Page(tuple(items), None)
-        if looked_at >= budget:
+        if looked_at >= budget or (looks is not None and items and looked >= looks):
             return Page(tuple(items), before)
 
 
@@ -97,14 +113,23 @@ def entry_at_position(position: Sequence[str | int | None] | None) -> TimelineEn
 
 
 def _read(
-    indexes: Sequence[Index], before: TimelineEntry | None, size: int
-) -> tuple[list[TimelineEntry], bool]:
+    indexes: Indexes, before: TimelineEntry | None, size: int
+) -> tuple[Sequence[TimelineEntry], bool]:
     """Read the next `size` entries of all indexes taken as one; also say whether there are more."""
-    found: Iterable[TimelineEntry] = (
-        entry for index in indexes for entry in index(before=before, limit=size + 1)
-    )
-    ordered = sorted(found, key=_order, reverse=True)
-    return ordered[:size], len(ordered) > size
+    pages = indexes(before=before, limit=size)
+    # Behind the last entry of an index that goes on there may be others of its own.
+    known_to = max((_order(page.entries[-1]) for page in pages if page.more), default=None)
+    together: dict[TimelineEntry, TimelineEntry] = {}
+    for entry in (entry for page in pages for entry in page.entries):
+        same = together.get(entry, entry)
+        together[entry] = replace(
+            entry,
+            copies=entry.copies | same.copies,
+            addresses=entry.addresses | same.addresses,
+        )
+    ordered = sorted(together.values(), key=_order, reverse=True)
+    known = [entry for entry in ordered if known_to is None or _order(entry) >= known_to]
+    return known[:size], known_to is not None or len(known) > size
 
 
 def _order(entry: TimelineEntry) -> tuple[datetime, MessageId, str]:

@@ -18,19 +18,17 @@ from shared.domain.message import Message, ParticipantRole, StoredAttachment
 from shared.domain.visibility import Access, Place, Viewer
 from shared.operations.answer_size import beginning, fits
 from shared.operations.contacts import contact_id_of_known_form
-from shared.operations.page_through import Page, page_through
+from shared.operations.load_mail import load, load_first, load_one
+from shared.operations.page_through import Page, Views, page_through
 from shared.operations.quoted_text import split_quoted, split_signature
-from shared.operations.show_messages import MessageView, boxes_of, show_messages
+from shared.operations.show_messages import MessageView, show_messages
 from shared.ports.clock import Clock
-from shared.ports.contacts import ContactStore
-from shared.ports.stores import (
-    AttachmentStore,
-    MailboxStore,
-    MessageStore,
-    TimelineEntry,
-)
+from shared.ports.reading import MailReader
+from shared.ports.stores import AttachmentStore, MessageStore, TimelineEntry
 
 _A_FILE = "application/octet-stream"
+_IN_LOOK = 25
+"""Messages of a page that are to take one request; a longer page has as many more."""
 LINK_SECONDS = 300
 """How long an attachment's link works.
 
@@ -108,32 +106,33 @@ def read_timeline(
     *,
     before: TimelineEntry | None,
     limit: int,
-    mailboxes: MailboxStore,
     messages: MessageStore,
-    contacts: ContactStore,
+    reader: MailReader,
 ) -> Page:
     """Return a page of the mail with a contact, over all its addresses, newest first.
 
+    A page of 25 takes one request for the contact, one for each of its addresses and one for all
+    else. It ends early rather than take another, with `next`, but never without a message for that.
+
     Raises `RequestError(CONTACT_NOT_FOUND)`.
     """
-    contact = contacts.get_contact(viewer.tenant_id, contact_id_of_known_form(contact_id))
+    known_form = contact_id_of_known_form(contact_id)
+    contact, policy = reader.contact(viewer.tenant_id, known_form)
     if contact is None:
         raise RequestError(ErrorCode.CONTACT_NOT_FOUND)
-    boxes = boxes_of(viewer, mailboxes=mailboxes)
 
-    def judge(entries: Sequence[TimelineEntry]) -> dict[MessageId, MessageView]:
-        ids = [entry.message_id for entry in entries]
-        found = messages.get_messages(viewer.tenant_id, ids) if ids else {}
-        known = [found[message_id] for message_id in ids if message_id in found]
-        views = show_messages(
-            viewer, known, Place.TIMELINE, boxes, messages=messages, contacts=contacts
-        )
-        return {name: view for name, view in views.items() if _takes_part(contact, view.message)}
+    def judge(entries: Sequence[TimelineEntry]) -> tuple[Views, int]:
+        found, judged = load_first(viewer.tenant_id, entries, policy=policy, reader=reader)
+        ids = [entry.message_id for entry in entries[:judged]]
+        views = show_messages(viewer, found, ids, Place.TIMELINE)
+        with_them = {
+            name: view for name, view in views.items() if _takes_part(contact, view.message)
+        }
+        return with_them, judged
 
-    indexes = [
-        partial(messages.by_address, viewer.tenant_id, address) for address in contact.addresses
-    ]
-    return page_through(indexes, judge, before=before, limit=limit)
+    by_address = partial(messages.by_address, viewer.tenant_id, contact.addresses)
+    looks = -(-limit // _IN_LOOK)
+    return page_through(by_address, judge, before=before, limit=limit, looks=looks)
 
 
 def _takes_part(contact: Contact, shown: Message) -> bool:
@@ -150,9 +149,8 @@ def read_thread(
     *,
     after: TimelineEntry | None,
     limit: int,
-    mailboxes: MailboxStore,
     messages: MessageStore,
-    contacts: ContactStore,
+    reader: MailReader,
 ) -> Page:
     """Return a page of what the viewer may see of a thread, oldest first.
 
@@ -163,15 +161,12 @@ def read_thread(
         for entry in messages.thread(viewer.tenant_id, thread_id)
         if after is None or (entry.at, entry.message_id) > (after.at, after.message_id)
     ]
-    boxes = boxes_of(viewer, mailboxes=mailboxes)
     items: list[MessageView] = []
     for start in range(0, len(entries), limit):
-        ids = [entry.message_id for entry in entries[start : start + limit]]
-        found = messages.get_messages(viewer.tenant_id, ids)
-        known = [found[message_id] for message_id in ids if message_id in found]
-        views = show_messages(
-            viewer, known, Place.TIMELINE, boxes, messages=messages, contacts=contacts
-        )
+        some = entries[start : start + limit]
+        ids = [entry.message_id for entry in some]
+        found = load(viewer.tenant_id, some, reader=reader)
+        views = show_messages(viewer, found, ids, Place.TIMELINE)
         for position, message_id in enumerate(ids, start):
             if message_id in views:
                 items.append(views[message_id])
@@ -187,9 +182,8 @@ def read_message(
     viewer: Viewer,
     message_id: MessageId,
     *,
-    mailboxes: MailboxStore,
     messages: MessageStore,
-    contacts: ContactStore,
+    reader: MailReader,
     attachments: AttachmentStore,
     sanitise: Sanitise,
 ) -> OpenedMessage:
@@ -199,7 +193,7 @@ def read_message(
 
     Raises `RequestError(MESSAGE_NOT_FOUND)`.
     """
-    view = _view(viewer, message_id, mailboxes=mailboxes, messages=messages, contacts=contacts)
+    view = _view(viewer, message_id, reader=reader)
     if view is None:
         raise RequestError(ErrorCode.MESSAGE_NOT_FOUND)
     body = messages.get_body(viewer.tenant_id, message_id) if view.access is Access.FULL else None
@@ -230,9 +224,7 @@ def link_attachment(
     message_id: MessageId,
     number: int,
     *,
-    mailboxes: MailboxStore,
-    messages: MessageStore,
-    contacts: ContactStore,
+    reader: MailReader,
     attachments: AttachmentStore,
     clock: Clock,
 ) -> AttachmentLink:
@@ -241,7 +233,7 @@ def link_attachment(
     Raises `RequestError(ATTACHMENT_NOT_FOUND)` where there is none to be had: also for an
     attachment that was too large to keep, and without full access.
     """
-    view = _view(viewer, message_id, mailboxes=mailboxes, messages=messages, contacts=contacts)
+    view = _view(viewer, message_id, reader=reader)
     # Without full access `redact` has left no attachment to find.
     parts = view.message.attachments if view else ()
     if view is None or not 0 <= number < len(parts):
@@ -283,26 +275,8 @@ def _link(
     )
 
 
-def _view(
-    viewer: Viewer,
-    message_id: MessageId,
-    *,
-    mailboxes: MailboxStore,
-    messages: MessageStore,
-    contacts: ContactStore,
-) -> MessageView | None:
+def _view(viewer: Viewer, message_id: MessageId, *, reader: MailReader) -> MessageView | None:
     if thread_of(message_id) is None:
         return None
-    found = messages.get_messages(viewer.tenant_id, [message_id])
-    if message_id not in found:
-        return None
-    boxes = boxes_of(viewer, mailboxes=mailboxes)
-    views = show_messages(
-        viewer,
-        [found[message_id]],
-        Place.TIMELINE,
-        boxes,
-        messages=messages,
-        contacts=contacts,
-    )
-    return views.get(message_id)
+    found = load_one(viewer.tenant_id, message_id, reader=reader)
+    return show_messages(viewer, found, [message_id], Place.TIMELINE).get(message_id)

@@ -15,13 +15,14 @@ from functools import partial
 from shared.domain.addresses import canonical_address
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.ids import Address, FolderId, MailboxId, MessageId
-from shared.domain.mailbox import own_addresses
+from shared.domain.mailbox import Mailbox, own_addresses
 from shared.domain.message import Message, ParticipantRole
 from shared.domain.permissions import require_sight
 from shared.domain.visibility import Access, Place, Viewer, access_to_mailbox
-from shared.operations.page_through import Index, Page, page_through
-from shared.operations.show_messages import Boxes, MessageView, boxes_of, show_messages
-from shared.ports.contacts import ContactStore
+from shared.operations.load_mail import load
+from shared.operations.page_through import Indexes, Page, Views, page_through
+from shared.operations.show_messages import MessageView, show_messages
+from shared.ports.reading import MailReader
 from shared.ports.stores import MailboxStore, MessageStore, TimelineEntry
 
 MOST_MAILBOXES = 50
@@ -67,23 +68,19 @@ def search_mail(
     limit: int,
     mailboxes: MailboxStore,
     messages: MessageStore,
-    contacts: ContactStore,
+    reader: MailReader,
 ) -> Page:
     """Return a page of what is found, newest first.
+
+    Without a mailbox all of the tenant's are read first: only they say which the viewer may open.
 
     Raises `RequestError(INVALID_REQUEST)` naming the field, `MAILBOX_NOT_FOUND` for a mailbox the
     viewer may not know of. One they may know of and not open (an administrator, another's personal
     one) holds nothing for them.
     """
     wanted = _checked(search)
-    boxes = boxes_of(viewer, mailboxes=mailboxes)
-    if search.mailbox_id is not None:
-        require_sight(viewer, boxes.get(search.mailbox_id))
-    open_boxes = [
-        box.id
-        for box in boxes.values()
-        if search.mailbox_id in (None, box.id) and access_to_mailbox(viewer, box, Place.MAILBOX)
-    ]
+    boxes = _boxes(viewer, search, mailboxes)
+    open_boxes = [box.id for box in boxes if access_to_mailbox(viewer, box, Place.MAILBOX)]
     if not open_boxes:
         return Page((), None)
     if search.mailbox_id is not None and search.folder_id is not None:
@@ -92,19 +89,27 @@ def search_mail(
             reason = "This mailbox has no such folder; `GET /v1/mailboxes/{id}/folders` lists ids."
             raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("folder", reason)])
 
-    def judge(entries: Sequence[TimelineEntry]) -> dict[MessageId, MessageView]:
+    def judge(entries: Sequence[TimelineEntry]) -> tuple[Views, int]:
         first: dict[MessageId, TimelineEntry] = {}
         for entry in entries:
             first.setdefault(entry.message_id, entry)
-        found = messages.get_messages(viewer.tenant_id, list(first)) if first else {}
-        known = [found[name] for name in first if name in found and _fits(wanted, found[name])]
-        views = show_messages(
-            viewer, known, Place.MAILBOX, boxes, messages=messages, contacts=contacts
-        )
-        return {name: view for name, view in views.items() if _is_found(wanted, view, first[name])}
+        found = load(viewer.tenant_id, entries, reader=reader)
+        views = show_messages(viewer, found, first, Place.MAILBOX)
+        matching = {
+            name: view for name, view in views.items() if _is_found(wanted, view, first[name])
+        }
+        return matching, len(entries)
 
     indexes = _indexes(viewer, wanted, boxes, open_boxes, messages)
     return page_through(indexes, judge, before=before, limit=limit)
+
+
+def _boxes(viewer: Viewer, search: Search, mailboxes: MailboxStore) -> list[Mailbox]:
+    """Return the mailbox that is named, or every one of the tenant, to judge by."""
+    if search.mailbox_id is None:
+        return [record.mailbox for record in mailboxes.list_mailboxes(viewer.tenant_id)]
+    record = mailboxes.get(viewer.tenant_id, search.mailbox_id)
+    return [require_sight(viewer, record.mailbox if record else None)]
 
 
 def _checked(search: Search) -> _Wanted:
@@ -129,21 +134,22 @@ def _checked(search: Search) -> _Wanted:
 def _indexes(
     viewer: Viewer,
     wanted: _Wanted,
-    boxes: Boxes,
+    boxes: Sequence[Mailbox],
     open_boxes: Sequence[MailboxId],
     messages: MessageStore,
-) -> list[Index]:
+) -> Indexes:
     since, until = wanted.search.since, wanted.search.until
-    ours = frozenset[Address]().union(*map(own_addresses, boxes.values()))
+    # A mailbox's own mail is under its own addresses in no index.
+    ours = frozenset[Address]().union(*map(own_addresses, boxes))
     for address in (wanted.sender, wanted.recipient):
         if address is not None and address not in ours:
             by_address = partial(messages.by_address, since=since, until=until)
-            return [partial(by_address, viewer.tenant_id, address)]
+            return partial(by_address, viewer.tenant_id, [address])
     if len(open_boxes) > MOST_MAILBOXES:
         reason = f"You can open more than {MOST_MAILBOXES} mailboxes: name one."
         raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("mailbox_id", reason)])
     by_mailbox = partial(messages.by_mailbox, since=since, until=until)
-    return [partial(by_mailbox, viewer.tenant_id, mailbox_id) for mailbox_id in open_boxes]
+    return partial(by_mailbox, viewer.tenant_id, open_boxes)
 
 
 def _fits(wanted: _Wanted, message: Message) -> bool:

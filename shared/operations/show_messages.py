@@ -7,7 +7,7 @@ lost its lease, and counts for nothing. Removed copies do count: what was delete
 stays in the CRM.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,8 +22,7 @@ from shared.domain.visibility import (
     access_to_mailbox,
     access_to_message,
 )
-from shared.ports.contacts import ContactStore
-from shared.ports.stores import MailboxStore, MessageStore
+from shared.ports.reading import Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,38 +54,25 @@ class MessageView:
 Boxes = Mapping[MailboxId, Mailbox]
 
 
-def boxes_of(viewer: Viewer, *, mailboxes: MailboxStore) -> Boxes:
-    """Return every mailbox of the viewer's tenant by id, to judge by; not to be shown."""
-    records = mailboxes.list_mailboxes(viewer.tenant_id)
-    return {record.mailbox.id: record.mailbox for record in records}
-
-
 def show_messages(
-    viewer: Viewer,
-    found: Sequence[Message],
-    place: Place,
-    boxes: Boxes,
-    *,
-    messages: MessageStore,
-    contacts: ContactStore,
+    viewer: Viewer, found: Found, ids: Iterable[MessageId], place: Place
 ) -> dict[MessageId, MessageView]:
-    """Return what the viewer may see of `found`, in its order.
+    """Return what the viewer may see of those messages in `ids` that were found, in their order.
 
-    What they may not see at all is left out.
+    What they may not see at all is left out. `found`: all that decides over it, as it was read.
 
     With `Place.TIMELINE` the timeline's rule holds for messages that are on a contact's timeline,
     which are those with a contact among the participants it shows; for all others the mailbox's
     rule holds. So a blind copy that is hidden neither names its contact nor opens the message.
     """
-    copies = messages.copies_of(viewer.tenant_id, found)
-    by_address = contacts.contacts_by_address(viewer.tenant_id, _addresses(found, copies))
+    boxes = found.mailboxes
     views = {}
-    for message in found:
-        held = [copy for copy in copies.get(message.id, ()) if copy.mailbox_id in boxes]
+    for message in (found.messages[one] for one in ids if one in found.messages):
+        held = found.copies_in_mailboxes(message)
         for at in (place, Place.MAILBOX):
             access, blind = _opened(viewer, held, boxes, at)
             shown = redact(message, access, blind)
-            known = _contacts_of(shown, by_address)
+            known = _contacts_of(shown, found.contacts)
             if known:
                 break
         if access is not Access.NONE:
@@ -95,7 +81,7 @@ def show_messages(
                 access,
                 tuple(_copy_views(viewer, held, boxes, at)),
                 known,
-                _ambiguous_of(shown, by_address),
+                _ambiguous_of(shown, found.contacts),
                 has_attachments=any(not part.inline for part in message.attachments),
             )
     return views
@@ -155,14 +141,6 @@ def _copy_views(viewer: Viewer, held: Sequence[Copy], boxes: Boxes, place: Place
         else:
             views[CopyView(box.id, copy.received_at)] = None
     return list(views)
-
-
-def _addresses(
-    found: Sequence[Message], copies: Mapping[MessageId, Sequence[Copy]]
-) -> list[Address]:
-    named = (one.address for message in found for one in message.participants)
-    blind = (address for held in copies.values() for copy in held for address in sorted(copy.blind))
-    return list(dict.fromkeys((*named, *blind)))
 
 
 def _contacts_of(

@@ -15,7 +15,7 @@ class ContactStore(Protocol):
 
         Whatever stands is replaced, but for those it has taken in; 0: only create.
 
-        Raises `ConflictError(VERSION_CONFLICT)`, `ContactMergedError`.
+        Raises `ConflictError(VERSION_CONFLICT)`, `ContactMergedError`, `AddressFullError`.
         """
         ...
 
@@ -46,5 +46,8 @@ class ContactStore(Protocol):
     def contacts_by_address(
         self, tenant_id: TenantId, addresses: Sequence[Address]
     ) -> dict[Address, list[ContactId]]:
-        """Return which contacts have each address; several where it is ambiguous."""
+        """Return which contacts have each address; several where it is ambiguous.
+
+        By id, the first 25 of each, consistently read.
+        """
         ...

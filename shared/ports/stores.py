@@ -6,7 +6,7 @@ and changes nothing when the fence has been passed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -223,11 +223,27 @@ class NewCopy:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One line of an index: when, and which message."""
+    """One line of an index: when, and which message.
+
+    What else is known of the message with it lets more be read at once; it need not be all.
+    """
 
     at: datetime
     message_id: MessageId
     folder_id: FolderId | None = None
+    copies: frozenset[str] = field(default=frozenset(), compare=False)
+    """`copy_ref`s of copies that hold it."""
+    addresses: frozenset[Address] = field(default=frozenset(), compare=False)
+    """Who takes part in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPage:
+    """A stretch of one index, newest first."""
+
+    entries: Sequence[TimelineEntry]
+    more: bool = False
+    """Whether the index may go on; never so after none."""
 
 
 class MessageStore(Protocol):
@@ -296,52 +312,44 @@ class MessageStore(Protocol):
         """
         ...
 
-    def get_messages(
-        self, tenant_id: TenantId, ids: Sequence[MessageId]
-    ) -> dict[MessageId, Message]:
-        """Return the messages that exist, at most 100 at once."""
-        ...
-
     def get_body(self, tenant_id: TenantId, message_id: MessageId) -> Body | None:
         """Return the readable part, or None where there is no such message."""
         ...
 
-    def copies_of(
-        self, tenant_id: TenantId, messages: Sequence[Message]
-    ) -> dict[MessageId, list[Copy]]:
-        """Return each message's copies, live and removed."""
-        ...
-
     def thread(self, tenant_id: TenantId, thread_id: ThreadId) -> list[TimelineEntry]:
-        """Return an entry for every message of a thread, oldest first."""
+        """Return an entry for every message of a thread, oldest first (eventually consistent)."""
         ...
 
     def by_address(
         self,
         tenant_id: TenantId,
-        address: Address,
+        addresses: Sequence[Address],
         *,
         before: TimelineEntry | None,
         limit: int,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> list[TimelineEntry]:
-        """Return index entries of an address, newest first, strictly after `before`."""
+    ) -> list[IndexPage]:
+        """Return for each address up to `limit` messages, newest first, strictly after `before`.
+
+        One request for each address, side by side (eventually consistent). Where many mailboxes
+        hold a message there may be fewer messages on the page, though never none, and `more`.
+        """
         ...
 
     def by_mailbox(
         self,
         tenant_id: TenantId,
-        mailbox_id: MailboxId,
+        mailbox_ids: Sequence[MailboxId],
         *,
         before: TimelineEntry | None,
         limit: int,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> list[TimelineEntry]:
-        """Return the mailbox's live copies, newest first (eventually consistent).
+    ) -> list[IndexPage]:
+        """Return for each mailbox up to `limit` live copies, newest first, after `before`.
 
-        `folder_id` is set.
+        One request for each, side by side (eventually consistent). `folder_id` is set.
         """
         ...
 
@@ -379,6 +387,7 @@ __all__ = [
     "AttachmentStore",
     "Counts",
     "DueMailbox",
+    "IndexPage",
     "MailboxRecord",
     "MailboxStore",
     "MessageStore",

@@ -1,10 +1,11 @@
 """Every store port over the fakes, and over AWS as moto plays it, with the table of our own template."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from moto import mock_aws
 
@@ -18,23 +19,28 @@ from shared.aws.contact_store import DynamoContactStore
 from shared.aws.dead_letter_store import DynamoDeadLetterStore
 from shared.aws.erasure_store import DynamoErasureStore
 from shared.aws.mail_eraser import DynamoMailEraser
+from shared.aws.mail_reader import DynamoMailReader
 from shared.aws.mailbox_store import DynamoMailboxStore
 from shared.aws.message_store import DynamoMessageStore
 from shared.aws.policy_store import DynamoPolicyStore
 from shared.aws.run_store import DynamoRunStore
 from shared.aws.table import Raw, Table
 from shared.aws.thread_store import DynamoThreadStore
+from shared.domain.ids import Address, MailboxId, MessageId, TenantId
+from shared.domain.message import Copy, Message
 from shared.ports.audits import AuditStore
 from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.contacts import ContactStore
 from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.erasures import ErasureStore, MailEraser
 from shared.ports.policies import PolicyStore
+from shared.ports.reading import MailReader, Wanted
 from shared.ports.stores import (
     AttachmentStore,
     MailboxStore,
     MessageStore,
     RunStore,
+    TimelineEntry,
 )
 from shared.ports.threads import ThreadStore
 from tests.fakes.audits import InMemoryAuditStore
@@ -43,6 +49,7 @@ from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.moto_dynamodb import make_atomic
 from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.quick_moto import make_quick
+from tests.fakes.reading import InMemoryMailReader
 from tests.fakes.slots import InMemoryChunkSlots
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
@@ -78,9 +85,44 @@ class Stores:
     erasures: ErasureStore
     eraser: MailEraser
     policies: PolicyStore
+    reader: MailReader
     threads: ThreadStore
     table: Table | None = None
     clients: Clients | None = None
+
+    def get_messages(
+        self, tenant_id: TenantId, ids: Iterable[MessageId]
+    ) -> dict[MessageId, Message]:
+        """Those messages that are stored."""
+        found = self.reader.read(tenant_id, Wanted(messages=frozenset(ids)))
+        return dict(found.messages)
+
+    def copies_of(
+        self, tenant_id: TenantId, messages: Iterable[Message]
+    ) -> dict[MessageId, list[Copy]]:
+        """Each message's copies, live and removed, in order of their names."""
+        messages = list(messages)
+        refs = frozenset(ref for one in messages for ref in one.copies)
+        found = self.reader.read(tenant_id, Wanted(copies=refs)).copies
+        return {
+            one.id: [found[ref] for ref in sorted(one.copies) if ref in found] for one in messages
+        }
+
+    def by_address(
+        self, tenant_id: TenantId, address: Address, **bounds: Any
+    ) -> Sequence[TimelineEntry]:
+        """The first entries of one address."""
+        bounds = {"before": None, "limit": 99, **bounds}
+        (page,) = self.messages.by_address(tenant_id, [address], **bounds)
+        return page.entries
+
+    def by_mailbox(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, **bounds: Any
+    ) -> Sequence[TimelineEntry]:
+        """The first entries of one mailbox."""
+        bounds = {"before": None, "limit": 99, **bounds}
+        (page,) = self.messages.by_mailbox(tenant_id, [mailbox_id], **bounds)
+        return page.entries
 
     def items(self) -> list[Raw]:
         """Every item of the table."""
@@ -105,6 +147,7 @@ def in_memory() -> Stores:
         InMemoryErasureStore(world),
         InMemoryMailEraser(world),
         InMemoryPolicyStore(world),
+        InMemoryMailReader(world),
         InMemoryThreadStore(world),
     )
 
@@ -130,6 +173,7 @@ def on_aws() -> Iterator[Stores]:
             DynamoErasureStore(table),
             DynamoMailEraser(table, BUCKET, clients),
             DynamoPolicyStore(table),
+            DynamoMailReader(table),
             DynamoThreadStore(table),
             table,
             clients,

@@ -21,10 +21,11 @@ from shared.domain.backfill import (
     Chunk,
     ChunkState,
 )
-from shared.domain.contact import Contact
+from shared.domain.contact import MOST_CONTACTS_NAMED, MOST_CONTACTS_OF_AN_ADDRESS, Contact
 from shared.domain.dead_letter import DeadLetter
 from shared.domain.erasure import Erasure, KeptOut
 from shared.domain.errors import (
+    AddressFullError,
     ConflictError,
     ContactMergedError,
     ErrorCode,
@@ -53,7 +54,14 @@ from shared.domain.message import Body, Copy, Flags, Message, copy_ref
 from shared.domain.policy import TenantPolicy
 from shared.domain.run import Run
 from shared.domain.threads import ThreadRecord
-from shared.ports.stores import DueMailbox, MailboxRecord, NewCopy, SyncOutcome, TimelineEntry
+from shared.ports.stores import (
+    DueMailbox,
+    IndexPage,
+    MailboxRecord,
+    NewCopy,
+    SyncOutcome,
+    TimelineEntry,
+)
 
 MOST_STRIKES = 250
 
@@ -839,35 +847,8 @@ class InMemoryMessageStore:
             }
             return self.place_copies(fence, left, now=now)
 
-    def get_messages(
-        self, tenant_id: TenantId, ids: Sequence[MessageId]
-    ) -> dict[MessageId, Message]:
-        if len(ids) > 100:
-            raise ValueError("at most 100 messages at once")
-        with self.world.lock:
-            return {
-                i: self.world.messages[tenant_id, i]
-                for i in ids
-                if (tenant_id, i) in self.world.messages
-            }
-
     def get_body(self, tenant_id: TenantId, message_id: MessageId) -> Body | None:
         return self.world.bodies.get((tenant_id, message_id))
-
-    def copies_of(
-        self, tenant_id: TenantId, messages: Sequence[Message]
-    ) -> dict[MessageId, list[Copy]]:
-        with self.world.lock:
-            found: dict[MessageId, list[Copy]] = {}
-            for message in messages:
-                found[message.id] = []
-                for ref in sorted(message.copies):
-                    mailbox_id, _, name = ref.partition("/")
-                    copies = self.world.copies.get((tenant_id, MailboxId(mailbox_id)), {})
-                    copy = copies.get(ProviderMessageId(name))
-                    if copy is not None:
-                        found[message.id].append(copy)
-            return found
 
     def thread(self, tenant_id: TenantId, thread_id: ThreadId) -> list[TimelineEntry]:
         with self.world.lock:
@@ -881,46 +862,63 @@ class InMemoryMessageStore:
     def by_address(
         self,
         tenant_id: TenantId,
-        address: Address,
+        addresses: Sequence[Address],
         *,
         before: TimelineEntry | None,
         limit: int,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> list[TimelineEntry]:
+    ) -> list[IndexPage]:
         with self.world.lock:
-            entries = [
-                TimelineEntry(at, message_id)
-                for at, message_id in self.world.index.get((tenant_id, address), set())
+            return [
+                newest(self._entries(tenant_id, address), before, limit, since, until)
+                for address in addresses
             ]
-        return newest(entries, before, limit, since, until)
+
+    def _entries(self, tenant_id: TenantId, address: Address) -> Iterator[TimelineEntry]:
+        for at, message_id in self.world.index.get((tenant_id, address), set()):
+            message = self.world.messages[tenant_id, message_id]
+            yield TimelineEntry(
+                at,
+                message_id,
+                copies=message.copies,
+                addresses=frozenset(one.address for one in message.participants),
+            )
 
     def by_mailbox(
         self,
         tenant_id: TenantId,
-        mailbox_id: MailboxId,
+        mailbox_ids: Sequence[MailboxId],
         *,
         before: TimelineEntry | None,
         limit: int,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> list[TimelineEntry]:
+    ) -> list[IndexPage]:
         with self.world.lock:
-            entries = [
-                TimelineEntry(copy.received_at, copy.message_id, min(copy.folder_ids))
-                for copy in self.world.copies.get((tenant_id, mailbox_id), {}).values()
-                if copy.removed_at is None
+            return [
+                newest(self._live(tenant_id, mailbox_id), before, limit, since, until)
+                for mailbox_id in mailbox_ids
             ]
-        return newest(entries, before, limit, since, until)
+
+    def _live(self, tenant_id: TenantId, mailbox_id: MailboxId) -> Iterator[TimelineEntry]:
+        for name, copy in self.world.copies.get((tenant_id, mailbox_id), {}).items():
+            if copy.removed_at is None:
+                yield TimelineEntry(
+                    copy.received_at,
+                    copy.message_id,
+                    min(copy.folder_ids),
+                    copies=frozenset({copy_ref(mailbox_id, name)}),
+                )
 
 
 def newest(
-    entries: list[TimelineEntry],
+    entries: Iterable[TimelineEntry],
     before: TimelineEntry | None,
     limit: int,
     since: datetime | None,
     until: datetime | None,
-) -> list[TimelineEntry]:
+) -> IndexPage:
     kept = [
         entry
         for entry in entries
@@ -929,7 +927,7 @@ def newest(
         and (until is None or entry.at < until)
     ]
     kept.sort(key=_place, reverse=True)
-    return kept[:limit]
+    return IndexPage(kept[:limit], more=len(kept) > limit)
 
 
 def _place(entry: TimelineEntry) -> tuple[datetime, MessageId, str]:
@@ -987,8 +985,18 @@ class InMemoryContactStore:
                 if stored == replace(contact, version=expected_version + 1):
                     return stored
                 raise ConflictError(ErrorCode.VERSION_CONFLICT)
+            self._refuse_full(stored, new)
             self.world.contacts[contact.tenant_id, contact.id] = new
             return new
+
+    def _refuse_full(self, before: Contact | None, new: Contact) -> None:
+        for address in set(new.addresses) - set(before.addresses if before else ()):
+            holders = sum(
+                tenant == new.tenant_id and address in one.addresses
+                for (tenant, _), one in self.world.contacts.items()
+            )
+            if holders >= MOST_CONTACTS_OF_AN_ADDRESS:
+                raise AddressFullError(address, MOST_CONTACTS_OF_AN_ADDRESS)
 
     def merge_contacts(self, into: Contact, other: Contact, merged: Contact) -> bool:
         with self.world.lock:
@@ -1037,4 +1045,4 @@ class InMemoryContactStore:
                 for address in set(contact.addresses) & set(addresses):
                     if tenant == tenant_id:
                         found.setdefault(address, []).append(name)
-            return found
+            return {address: ids[:MOST_CONTACTS_NAMED] for address, ids in found.items()}

@@ -253,6 +253,11 @@ def _copy(raw: Any) -> Any:
     return {name: value for name, value in raw.items() if name != "x"} | {"removed": "x" in raw}
 
 
+def _entry(raw: Any) -> Any:
+    start, _, _ = raw["sk"]["S"].rpartition("#")
+    return [raw["pk"]["S"], start, raw["c"]["S"], sorted(raw["p"]["SS"])]
+
+
 def _message(raw: Any) -> Any:
     # What stays of an erased one, until a time.
     return raw if "z" not in raw else sorted(raw)
@@ -301,8 +306,9 @@ READERS = {
     "slot": _slot,
     "audit": _audit,
     "message": _message,
+    "at": _entry,
     "erasure": _erasure,
     "kept-out": _kept_out,
 }
-NAMELESS = {"erasure", "holders", "slot"}
-"""Items whose keys are digests of ulids, or drawn by lot."""
+NAMELESS = {"at", "erasure", "holders", "slot"}
+"""Items whose keys hold digests of ulids, or are drawn by lot."""

@@ -123,7 +123,7 @@ class World(Stack):
         monkeypatch.setattr(clients, "Clients", KeptClients)
         clients.clients_of_process.cache_clear()
         # One after the other: the k-th call is the same call whenever the flow is run.
-        monkeypatch.setattr("shared.aws.message_store._WRITERS", 1)
+        monkeypatch.setattr("shared.aws.message_store._WORKERS", 1)
         monkeypatch.setattr("shared.aws.mail_eraser._WORKERS", 1)
         monkeypatch.setattr("shared.operations.plan_backfill.CHUNK_SIZE", 2)
         # A tick asks every shard; one mailbox is in one of them.

@@ -115,7 +115,7 @@ def test_the_list_is_newest_first_and_goes_on_where_it_ended(stores, fence):
 
 def test_letters_are_no_mail(stores, fence):
     stores.letters.note(fence, a_letter())
-    assert stores.messages.by_mailbox(TENANT, BOX, before=None, limit=9) == []
+    assert stores.by_mailbox(TENANT, BOX, before=None, limit=9) == []
     assert stores.messages.live_copies(TENANT, BOX) == {}
 
 

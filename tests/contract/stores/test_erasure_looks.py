@@ -135,7 +135,7 @@ def test_notes_are_read_a_few_mailboxes_at_a_time(aws, boxes, monkeypatch):
         assert len(notes) - before <= IN_LOOK
         before, sums = len(notes), sums + page.erased
     assert sums.messages == 1
-    assert aws.messages.get_messages(TENANT, [new.message.id]) == {}
+    assert aws.get_messages(TENANT, [new.message.id]) == {}
     asked = [pk.rpartition("#")[2] for (pk,) in notes]
     assert set(asked) == {one.mailbox.id for one in boxes}
     assert len(asked) <= len(boxes) + IN_LOOK

@@ -71,10 +71,9 @@ def fill(stores, tenant, text) -> None:
 def seen_by(stores, tenant, text):
     """Everything a tenant can read."""
     messages = {
-        entry.message_id: entry
-        for entry in stores.messages.by_mailbox(tenant, BOX, before=None, limit=99)
+        entry.message_id: entry for entry in stores.by_mailbox(tenant, BOX, before=None, limit=99)
     }
-    found = stores.messages.get_messages(tenant, list(messages))
+    found = stores.get_messages(tenant, list(messages))
     return [
         stores.mailboxes.list_mailboxes(tenant),
         stores.mailboxes.folders(tenant, BOX),
@@ -88,10 +87,10 @@ def seen_by(stores, tenant, text):
         stores.audits.settled(tenant, BOX),
         messages,
         found,
-        stores.messages.copies_of(tenant, list(found.values())),
+        stores.copies_of(tenant, list(found.values())),
         stores.messages.live_copies(tenant, BOX, ids_begin_with=text),
-        stores.messages.by_address(tenant, ADA, before=None, limit=99),
-        stores.messages.by_address(tenant, f"{text}@x.example", before=None, limit=99),
+        stores.by_address(tenant, ADA, before=None, limit=99),
+        stores.by_address(tenant, f"{text}@x.example", before=None, limit=99),
         stores.letters.list_letters(tenant, BOX, before=None, limit=9),
         list(stores.letters.all_letters(tenant, BOX)),
         stores.letters.get_letter(tenant, BOX, a_letter(text).id),
@@ -133,7 +132,7 @@ def test_the_same_mail_of_two_tenants_is_two_messages(stores):
         stores.messages.save(lease_of(stores.mailboxes, record).fence, [new])
         made.append(new.message.id)
     assert len(set(made)) == 2
-    assert stores.messages.get_messages(TENANT, made[1:]) == {}
+    assert stores.get_messages(TENANT, made[1:]) == {}
     assert stores.messages.get_body(OTHER_TENANT, made[0]) is None
 
 

@@ -49,9 +49,9 @@ KEYS = [
     lambda t, a: tables_of_erasures.writing_key(t, a, [MESSAGE_ID]),
     lambda t, _: tables_of_slots.slot_key(t, 7),
     lambda t, _: tables.message_key(t, MESSAGE_ID),
-    lambda t, a: tables.contact_link_key(t, a, a),
+    tables.contacts_of_address_key,
     tables.contact_key,
-    lambda t, a: tables.Key(tables.address_pk(t, a), tables.at_sk(AT, MESSAGE_ID)),
+    lambda t, a: tables.entry_key(t, a, AT, MESSAGE_ID, a),
 ]
 
 

@@ -25,10 +25,9 @@ from shared.operations.read_mail import read_message
 from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.mail import INBOX, START, add_contact, add_mailbox
 from tests.fakes.policies import InMemoryPolicyStore
+from tests.fakes.reading import InMemoryMailReader
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
-    InMemoryContactStore,
-    InMemoryMailboxStore,
     InMemoryMessageStore,
     World,
 )
@@ -111,9 +110,8 @@ def opened(world: World, viewer, message):
     return read_message(
         viewer,
         message.id,
-        mailboxes=InMemoryMailboxStore(world),
         messages=InMemoryMessageStore(world),
-        contacts=InMemoryContactStore(world),
+        reader=InMemoryMailReader(world),
         attachments=InMemoryAttachmentStore(world),
         sanitise=lambda html, *, inline: Sanitised(html, 0),
     )

@@ -13,7 +13,7 @@ from shared.operations.page_through import (
     entry_to_position,
     page_through,
 )
-from shared.ports.stores import TimelineEntry
+from shared.ports.stores import IndexPage, TimelineEntry
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -22,28 +22,33 @@ def order(entry):
     return entry.at, entry.message_id, entry.folder_id or ""
 
 
-def index_of(entries):
+def index_of(entries, at_most=1_000):
     ordered = sorted(entries, key=order, reverse=True)
 
     def read(*, before, limit):
         after = [entry for entry in ordered if before is None or order(entry) < order(before)]
-        return after[:limit]
+        number = min(limit, at_most)
+        return IndexPage(after[:number], more=len(after) > number)
 
     return read
 
 
-def walk(indexes, shown, limit, budget):
+def together(indexes):
+    return lambda **asked: [index(**asked) for index in indexes]
+
+
+def walk(indexes, shown, limit, budget, judged=1_000, looks=None):
     """Read every page; return the pages' items. A view is stood for by its message id."""
+
+    def judge(entries):
+        first = entries[:judged]
+        views = {e.message_id: e.message_id for e in first if e.message_id in shown}
+        return cast("Any", views), len(first)
+
     pages, before = [], None
     for _ in range(10_000):
         page = page_through(
-            indexes,
-            lambda entries: cast(
-                "Any", {e.message_id: e.message_id for e in entries if e.message_id in shown}
-            ),
-            before=before,
-            limit=limit,
-            budget=budget,
+            together(indexes), judge, before=before, limit=limit, budget=budget, looks=looks
         )
         pages.append(page.items)
         assert len(page.items) <= limit
@@ -65,8 +70,13 @@ WHERE = st.lists(st.sets(st.integers(0, 3), min_size=1), min_size=60, max_size=6
     hidden=st.sets(st.integers(0, 59)),
     limit=st.integers(1, 70),
     budget=st.sampled_from([1, 30, 1_000]),
+    at_most=st.lists(st.sampled_from([1, 3, 1_000]), min_size=4, max_size=4),
+    judged=st.sampled_from([1, 7, 1_000]),
+    looks=st.sampled_from([None, 1, 2]),
 )
-def test_every_shown_message_comes_once_and_newest_first(minutes, where, hidden, limit, budget):
+def test_every_shown_message_comes_once_and_newest_first(
+    minutes, where, hidden, limit, budget, at_most, judged, looks
+):
     indexes: list[list[TimelineEntry]] = [[], [], [], []]
     at = {}
     for number, minute in enumerate(minutes):
@@ -75,7 +85,8 @@ def test_every_shown_message_comes_once_and_newest_first(minutes, where, hidden,
         for position in where[number]:
             indexes[position].append(TimelineEntry(at[name], name))
     shown = {name for number, name in enumerate(at) if number not in hidden}
-    pages = walk([index_of(entries) for entries in indexes], shown, limit, budget)
+    read = [index_of(entries, most) for entries, most in zip(indexes, at_most, strict=True)]
+    pages = walk(read, shown, limit, budget, judged, looks)
     found = [name for items in pages for name in items]
     assert found == sorted(shown, key=lambda name: (at[name], name), reverse=True)
 
@@ -106,9 +117,9 @@ def test_one_request_looks_at_no_more_than_its_budget():
 
     def nothing(some):
         looked_at.extend(some)
-        return {}
+        return {}, len(some)
 
-    page = page_through([index_of(entries)], nothing, before=None, limit=50, budget=100)
+    page = page_through(together([index_of(entries)]), nothing, before=None, limit=50, budget=100)
     assert page.items == ()
     assert page.next is not None
     assert len(looked_at) == 100

@@ -32,9 +32,9 @@ from shared.operations.search_mail import MOST_MAILBOXES, Search, search_mail
 from shared.operations.show_messages import redact
 from tests.fakes.clock import FixedClock
 from tests.fakes.mail import add_contact, add_mailbox, message_of, store
+from tests.fakes.reading import InMemoryMailReader
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
-    InMemoryContactStore,
     InMemoryMailboxStore,
     InMemoryMessageStore,
     World,
@@ -56,9 +56,8 @@ def world():
 
 def ports(world) -> Any:
     return {
-        "mailboxes": InMemoryMailboxStore(world),
         "messages": InMemoryMessageStore(world),
-        "contacts": InMemoryContactStore(world),
+        "reader": InMemoryMailReader(world),
     }
 
 
@@ -268,17 +267,21 @@ def test_an_attachment_needs_full_access_and_content(world):
     )
     missing = replace(PART, digest=None, missing="message_too_large")
     message = store(world, box, message_of("a", attachments=(PART, missing)))
-    rest: Any = {"attachments": InMemoryAttachmentStore(world), "clock": FixedClock()}
+    rest: Any = {
+        "reader": InMemoryMailReader(world),
+        "attachments": InMemoryAttachmentStore(world),
+        "clock": FixedClock(),
+    }
 
     def code_of(number):
         with pytest.raises(RequestError) as caught:
-            link_attachment(ANN, message.id, number, **ports(world), **rest)
+            link_attachment(ANN, message.id, number, **rest)
         return caught.value.code
 
     assert code_of(0) is ErrorCode.ATTACHMENT_NOT_FOUND
     world.mailboxes["acme", "T"] = replace(box, visibility=Visibility.FULL)
     assert code_of(1) is ErrorCode.ATTACHMENT_NOT_FOUND
-    link = link_attachment(ANN, message.id, 0, **ports(world), **rest)
+    link = link_attachment(ANN, message.id, 0, **rest)
     assert (link.expires_at - FixedClock().now()).total_seconds() == 300
 
 
@@ -342,7 +345,10 @@ def test_a_shared_mailbox_is_read_by_those_it_is_granted_to_from_one_request_to_
 
 
 def search(world, viewer=ANN, **what):
-    return search_mail(viewer, Search(**what), before=None, limit=50, **ports(world))
+    mailboxes = InMemoryMailboxStore(world)
+    return search_mail(
+        viewer, Search(**what), before=None, limit=50, mailboxes=mailboxes, **ports(world)
+    )
 
 
 def test_a_search_by_our_own_address_reads_the_mailboxes(world):
