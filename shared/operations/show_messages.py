@@ -1,6 +1,8 @@
 """How much of each message one viewer is shown.
 
-The one place where mail is cut down to what they may see.
+The one place where mail is cut down to what they may see. What the tenant's policy keeps out is
+not there to be seen, judged as new mail is and by what is left for this viewer: whom a hidden blind
+copy went to shows in nothing, not even in that the message is there.
 
 A message without a copy in a mailbox that still exists is not shown: it was stored by a run that
 lost its lease, and counts for nothing. Removed copies do count: what was deleted at the provider
@@ -14,6 +16,7 @@ from datetime import datetime
 
 from shared.domain.ids import Address, ContactId, FolderId, MailboxId, MessageId
 from shared.domain.mailbox import Mailbox
+from shared.domain.matching import why_kept_out
 from shared.domain.message import Copy, Message, Participant, ParticipantRole
 from shared.domain.visibility import (
     Access,
@@ -75,7 +78,8 @@ def show_messages(
             known = _contacts_of(shown, found.contacts)
             if known:
                 break
-        if access is not Access.NONE:
+        seen = replace(message, participants=shown.participants)
+        if access is not Access.NONE and not why_kept_out(found.policy, seen, message.direction):
             views[message.id] = MessageView(
                 shown,
                 access,

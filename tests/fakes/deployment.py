@@ -23,6 +23,7 @@ from tests.fakes.erasures import InMemoryErasureStore
 from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.queues import RecordingWorkQueues
+from tests.fakes.reading import InMemoryMailReader
 from tests.fakes.secrets import InMemorySecretStore
 from tests.fakes.sign_in import FakeAccounts, InMemoryOAuthClients
 from tests.fakes.stores import (
@@ -117,6 +118,7 @@ class Deployment:
     def __post_init__(self) -> None:
         self.mailboxes = InMemoryMailboxStore(self.world)
         self.messages = InMemoryMessageStore(self.world)
+        self.mail_reader = InMemoryMailReader(self.world)
         self.contacts = InMemoryContactStore(self.world)
         self.backfills = InMemoryBackfillStore(self.world)
         self.audits = InMemoryAuditStore(self.world)
@@ -137,7 +139,7 @@ class Deployment:
         """Have `wiring` give out these."""
         ours = {
             wiring: (
-                "mailboxes", "messages", "contacts", "backfills", "runs", "attachments", "letters",
+                "mailboxes", "messages", "mail_reader", "contacts", "backfills", "runs", "attachments", "letters",
                 "audits", "erasures", "policies", "queues", "secrets", "clock",
             ),
             wiring_of_sign_ins: ("attempts", "grant_holders", "oauth_clients"),
