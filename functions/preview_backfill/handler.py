@@ -33,8 +33,11 @@ def preview_import(mailbox_id: Annotated[MailboxIdText, Path()]) -> BackfillPrev
         MailboxId(mailbox_id),
         mailboxes=wiring.mailboxes(),
         backfills=wiring.backfills(),
+        contacts=wiring.contacts(),
+        policies=wiring.policies(),
         grants=wiring_of_sign_ins.grants(),
         provider_of=wiring.provider_of,
+        parser=wiring.parser(),
         clock=wiring.clock(),
         gmail_units_per_minute=wiring.gmail_units_per_minute(),
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.domain.contents import MOST_LOOKED_AT
+from shared.domain.direction import direction_of
 from shared.domain.errors import (
     ErrorCode,
     MailroomError,
@@ -19,7 +20,7 @@ from shared.domain.errors import (
     StoreThrottledError,
     UnreadableMessageError,
 )
-from shared.domain.folders import Folder, FolderRole, is_wanted
+from shared.domain.folders import Folder, is_wanted
 from shared.domain.identity import thread_and_message_id
 from shared.domain.ids import Address, FolderId, ProviderMessageId
 from shared.domain.lease import Fence
@@ -33,7 +34,6 @@ from shared.domain.message import (
     MissingMessage,
     ParsedAttachment,
     ParsedMessage,
-    ParticipantRole,
     StoredAttachment,
     copy_ref,
 )
@@ -359,15 +359,10 @@ class Ingest:
     def _direction(
         self, folder: Folder, fetched: FetchedMessage, parsed: ParsedMessage
     ) -> Direction:
-        own = own_addresses(self.mailbox)
-        is_ours = any(
-            participant.role is ParticipantRole.FROM and participant.address in own
-            for participant in parsed.participants
-        )
         roles = {
             self.folders[name].role for name in _places(folder, fetched) if name in self.folders
         }
-        return Direction.OUTBOUND if is_ours or FolderRole.SENT in roles else Direction.INBOUND
+        return direction_of(parsed.participants, own_addresses(self.mailbox), roles)
 
 
 def _places(folder: Folder, fetched: FetchedMessage) -> frozenset[FolderId]:

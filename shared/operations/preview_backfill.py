@@ -1,13 +1,14 @@
 """What an import of each length would bring, how long it would take, and what it would cost.
 
-Asked of the provider at that moment, in a few requests and without fetching a message; nothing is
-stored. What is held already is what arrived since the mailbox was connected, or since the floor of
-an import that was done.
+Asked of the provider at that moment, in a few requests; nothing is stored. What is held already is
+what arrived since the mailbox was connected, or since the floor of an import that was done. How
+many match contacts is told by the headers of a few.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from math import ceil
 
 from shared.domain.backfill import Backfill, BackfillKind, BackfillState, window_start
@@ -18,15 +19,20 @@ from shared.domain.errors import (
     RetryLaterError,
     StoreThrottledError,
 )
-from shared.domain.folders import is_active
+from shared.domain.folders import Folder, is_active
 from shared.domain.ids import FolderId, MailboxId
 from shared.domain.mailbox import Mailbox, Provider
 from shared.domain.pace import import_seconds_a_message
+from shared.domain.sampling import Estimate, estimated
 from shared.domain.visibility import Viewer
 from shared.operations.access import Grants
+from shared.operations.match_sample import Looked, MatchSample
 from shared.operations.start_backfill import mailbox_to_import
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
+from shared.ports.contacts import ContactStore
+from shared.ports.parser import MessageParser
+from shared.ports.policies import PolicyStore
 from shared.ports.provider import MailProvider, Tally
 from shared.ports.stores import MailboxStore
 
@@ -52,6 +58,13 @@ class WindowPreview:
     seconds: int | None
     quota: int | None
     """What fetching costs of what a provider counts: Gmail's units, Graph's requests; else None."""
+    matching: int | None
+    """In how many of `messages` a contact takes part, and no policy keeps them out.
+
+    None where the provider did not let itself be asked.
+    """
+    looked_at: int
+    """How many messages tell of that; as many as there are: it is exact."""
 
 
 def preview_backfill(
@@ -60,8 +73,11 @@ def preview_backfill(
     *,
     mailboxes: MailboxStore,
     backfills: BackfillStore,
+    contacts: ContactStore,
+    policies: PolicyStore,
     grants: Grants,
     provider_of: Callable[[Provider], MailProvider],
+    parser: MessageParser,
     clock: Clock,
     gmail_units_per_minute: int,
 ) -> list[WindowPreview]:
@@ -81,38 +97,77 @@ def preview_backfill(
     held_since = min([mailbox.connected_at, *done])
     now = clock.now()
     floors = [window_start(now, days) for days in WINDOWS_DAYS]
+    states = mailboxes.folders(mailbox.tenant_id, mailbox.id)
+    sample = MatchSample(
+        mailbox=mailbox,
+        states={state.folder.id: state for state in states},
+        parser=parser,
+        units_per_minute=gmail_units_per_minute,
+    )
     try:
-        tallies = _ask(mailbox, [*floors, held_since], grants, provider_of, now)
+        answer = _ask(sample, floors, held_since, grants=grants, provider_of=provider_of, now=now)
     except StoreThrottledError:
         raise
     except RetryLaterError as error:
         raise PreviewFailedError(error.code, cause=error.cause) from error
     *windows, held = (
-        _sum([of_folder[number] for of_folder in tallies.values()])
+        _sum([of_folder[number] for of_folder in answer.tallies.values()])
         for number in range(len(floors) + 1)
     )
+    matching: list[Estimate | None] = [None] * len(windows)
+    if answer.looked is not None:
+        sampled = sample.judge(
+            answer.looked,
+            answer.folders,
+            policy=policies.get_policy(mailbox.tenant_id),
+            contacts=contacts,
+        )
+        sums = [0, *(tally.messages for tally in windows)]
+        matching = estimated([more - less for less, more in pairwise(sums)], sampled)
     pace = _pace(mailbox, earlier, gmail_units_per_minute)
+    missing = [
+        _missing(tally, None if floor >= held_since else held)
+        for floor, tally in zip(floors, windows, strict=True)
+    ]
     return [
-        _preview(mailbox, days, tally, _missing(tally, None if floor >= held_since else held), pace)
-        for days, floor, tally in zip(WINDOWS_DAYS, floors, windows, strict=True)
+        _preview(mailbox, days, tally, missing=fetched, estimate=estimate, pace=pace)
+        for days, tally, fetched, estimate in zip(
+            WINDOWS_DAYS, windows, missing, matching, strict=True
+        )
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the provider told."""
+
+    folders: Mapping[FolderId, Folder]
+    tallies: Mapping[FolderId, Sequence[Tally]]
+    looked: list[Looked] | None
+
+
 def _ask(
-    mailbox: Mailbox,
-    instants: Sequence[datetime],
+    sample: MatchSample,
+    floors: Sequence[datetime],
+    held_since: datetime,
+    *,
     grants: Grants,
     provider_of: Callable[[Provider], MailProvider],
     now: datetime,
-) -> Mapping[FolderId, Sequence[Tally]]:
-    """Return what each active folder that can be opened received since each of `instants`."""
+) -> _Answer:
+    """Return what each active folder that can be opened received since each floor, and since then.
+
+    And some of its messages, if they can be had.
+    """
+    mailbox = sample.mailbox
     with provider_of(mailbox.provider).open(grants.of(mailbox), seconds=SESSION_SECONDS) as session:
         look = session.look({}, lambda folder: is_active(folder, mailbox.active_folders), now=now)
         followed = [folder for folder in look.folders if folder.id in look.followed]
-        tallies = session.tallies(followed, instants)
-    if followed and not tallies:
-        raise RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE, cause="no folder can be counted")
-    return tallies
+        tallies = session.tallies(followed, [*floors, held_since])
+        if followed and not tallies:
+            raise RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE, cause="no folder can be counted")
+        looked = sample.look(session, followed, tallies, [now, *floors])
+    return _Answer({folder.id: folder for folder in look.folders}, tallies, looked)
 
 
 def _sum(tallies: Sequence[Tally]) -> Tally:
@@ -136,7 +191,13 @@ def _missing(tally: Tally, held: Tally | None) -> int | None:
 
 
 def _preview(
-    mailbox: Mailbox, days: int, tally: Tally, missing: int | None, pace: float
+    mailbox: Mailbox,
+    days: int,
+    tally: Tally,
+    *,
+    missing: int | None,
+    estimate: Estimate | None,
+    pace: float,
 ) -> WindowPreview:
     traits = CAPABILITIES[mailbox.provider]
     each = traits.units_a_message or traits.requests_a_message
@@ -147,4 +208,6 @@ def _preview(
         more=tally.more,
         seconds=None if missing is None else ceil(missing * pace),
         quota=missing * each if each and missing is not None else None,
+        matching=estimate.matching if estimate else None,
+        looked_at=estimate.looked_at if estimate else 0,
     )

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 from shared.domain.mailbox import Provider
 from shared.domain.run import RunReason
+from shared.mime.parse import MimeParser
 from shared.operations.preview_backfill import preview_backfill
 from shared.operations.start_backfill import start_backfill
 from shared.ports.queues import AuditRequest, SyncRequest
@@ -68,8 +69,11 @@ class Operated:
             self.place[1],
             mailboxes=self.machine.mailboxes,
             backfills=self.machine.backfills,
+            contacts=self.machine.contacts,
+            policies=self.machine.policies,
             grants=self.machine.grants,
             provider_of=lambda _provider: self.machine.server,
+            parser=MimeParser(),
             clock=self.machine.clock,
             gmail_units_per_minute=6_000,
         )

@@ -35,7 +35,7 @@ WITH_ADAPTERS = {
     "connect_mailbox": PARSING,
     "disconnect_mailbox": MAIL | PARSING,
     "manage_mailboxes": MAIL | PARSING,
-    "preview_backfill": PARSING,
+    "preview_backfill": set(),
     "read_mail": MAIL | PARSING,
     "schedule_sync": MAIL | PARSING | HTTP,
     "sync_mailbox": HTTP,

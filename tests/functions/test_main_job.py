@@ -43,6 +43,7 @@ def test_the_main_job(stack):
     assert preview.status == 200, preview.text
     assert preview.json["windows"][-1] == {
         "days": 365, "messages": 5, "missing": 0, "more": False, "seconds": 0, "quota": None,
+        "matching": 5, "looked_at": 5,
     }  # fmt: skip
 
     # new mail arrives by the schedule, a deletion follows, both within a cycle

@@ -120,6 +120,13 @@ class WindowShown(Shown):
 
     Null where nothing counts them, and where `missing` is.
     """
+    matching: int | None
+    """In how many of `messages` a contact takes part and which your policy does not keep out.
+
+    Null where the provider could not be asked in time.
+    """
+    looked_at: int
+    """By the headers of how many messages that is known: where it is all of them it is exact."""
 
 
 class BackfillPreview(Shown):

@@ -46,6 +46,7 @@ from tests.fakes.slots import InMemoryChunkSlots
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
     InMemoryBackfillStore,
+    InMemoryContactStore,
     InMemoryMailboxStore,
     InMemoryMessageStore,
     World,
@@ -174,6 +175,7 @@ class Machine:
         self.attachments = guard(InMemoryAttachmentStore(self.world))
         self.letters = guard(InMemoryDeadLetterStore(self.world))
         self.policies = guard(InMemoryPolicyStore(self.world))
+        self.contacts = guard(InMemoryContactStore(self.world))
         self.secrets = guard(self.secret_store)
         self.grants = Grants(self.secrets, no_sign_in, None, self.clock)
         self.holders = guard(InMemoryGrantHolders())

@@ -9,6 +9,7 @@ from shared.domain.backfill import BackfillKind, BackfillState
 from shared.domain.errors import (
     ConfigurationError,
     ConflictError,
+    CursorExpiredError,
     ErrorCode,
     PreviewFailedError,
     ReconnectRequiredError,
@@ -18,12 +19,15 @@ from shared.domain.errors import (
 )
 from shared.domain.ids import TenantId, UserId
 from shared.domain.mailbox import MailboxStatus, Provider
+from shared.domain.policy import TenantPolicy
 from shared.domain.visibility import Viewer
+from shared.mime.parse import MimeParser
 from shared.operations.preview_backfill import SESSION_SECONDS, preview_backfill
 from shared.operations.start_backfill import start_backfill
 from shared.ports.provider import Tally
 from tests.fakes.clock import FixedClock
 from tests.fakes.provider import FakeMailServer, FakeSession
+from tests.fakes.values import a_contact
 from tests.unit.operations.machine import ADA, TENANT, Machine, mail
 
 NOW = FixedClock().now()
@@ -48,8 +52,11 @@ def preview(machine, viewer=ADA, *, units=6_000):
         box.id,
         mailboxes=machine.mailboxes,
         backfills=machine.backfills,
+        contacts=machine.contacts,
+        policies=machine.policies,
         grants=machine.grants,
         provider_of=lambda _provider: machine.server,
+        parser=MimeParser(),
         clock=machine.clock,
         gmail_units_per_minute=units,
     )
@@ -140,13 +147,14 @@ def test_messages_read_again_or_brought_in_one_by_one_are_no_import(machine, kin
     assert windows[3].seconds == 1
 
 
-def test_a_preview_leaves_no_trace_and_fetches_nothing(machine):
+def test_a_preview_leaves_no_trace_and_fetches_nothing_but_headers(machine):
     machine.connect(days=30)
     machine.drain()
     before, fetched = machine.killer.count, machine.server.fetched[:]
     logins = machine.server.logins
     preview(machine)
     assert (machine.killer.count, machine.server.fetched) == (before, fetched)
+    assert len(machine.server.judged) == len(set(machine.server.judged)) == 9
     assert machine.server.logins == logins + 1
     assert machine.server.seconds[-1] == SESSION_SECONDS < 29
 
@@ -289,3 +297,124 @@ def test_a_mailbox_that_imports_nothing_has_no_preview(machine, status):
     with pytest.raises(ConflictError) as caught:
         preview(machine)
     assert caught.value.code is ErrorCode.WRONG_STATE
+
+
+# ---- how many match contacts ----
+
+
+def matches(machine, **rest):
+    return [(one.matching, one.looked_at) for one in preview(machine, **rest)]
+
+
+@pytest.fixture
+def quiet(machine):
+    """Kim's mail of several ages, of which nothing is stored; Kim is nobody's contact."""
+    machine.connect(days=0)
+    machine.drain()
+    return machine
+
+
+def know(machine, *addresses):
+    contact = a_contact("crm-1", *addresses, tenant_id=TENANT)
+    machine.contacts.put_contact(contact, expected_version=None)
+
+
+def from_eve(machine, *ages, extra="", sender="eve@customer.example", folder="INBOX"):
+    for number, days in enumerate(ages, 500):
+        at = NOW - timedelta(days=days)
+        raw = mail(number, at, sender=sender, extra=extra)
+        machine.server.deliver(folder, raw, at)
+    # Later than the position sync has reached nothing is listed.
+    machine.clock.advance(minutes=5)
+    machine.tick(6)
+
+
+def test_without_contacts_nothing_matches_and_that_is_known(quiet):
+    assert matches(quiet) == [(0, 3), (0, 5), (0, 7), (0, 9)]
+
+
+def test_few_messages_are_all_judged_by_who_takes_part(quiet):
+    from_eve(quiet, 2, 20, 20, 100)
+    know(quiet, "eve@customer.example")
+    assert matches(quiet) == [(1, 4), (3, 8), (3, 10), (4, 13)]
+
+
+def test_what_the_policy_keeps_out_matches_nobody(quiet):
+    from_eve(quiet, 2)
+    know(quiet, "eve@customer.example", "kim@customer.example")
+    assert matches(quiet)[3] == (10, 10)
+    policy = TenantPolicy(blocklist=("eve@customer.example",))
+    quiet.policies.put_policy(TENANT, policy, expected_version=None)
+    assert matches(quiet)[3] == (9, 10)
+
+
+def test_the_mailboxes_own_address_matches_nobody(quiet):
+    know(quiet, "ada@acme.example")
+    assert matches(quiet)[3] == (0, 9)
+
+
+def test_of_many_messages_a_few_are_looked_at_and_stand_for_all(quiet):
+    """A third of a thousand is Eve's, in the third stretch alone."""
+    at = [NOW - timedelta(days=31 + number * 58 / 999) for number in range(999)]
+    for number, when in enumerate(at):
+        sender = "eve@customer.example" if number % 3 else "kim@customer.example"
+        quiet.server.deliver("INBOX", mail(1_000 + number, when, sender=sender), when)
+    for folder in quiet.world.folders.values():
+        folder.clear()
+    know(quiet, "eve@customer.example")
+    quiet.server.judged.clear()
+    week, month, quarter, year = preview(quiet)
+    assert [(one.matching, one.looked_at) for one in (week, month)] == [(0, 3), (0, 5)]
+    assert quarter.looked_at < 200 < quarter.messages == 1_006
+    assert 590 <= quarter.matching <= 740
+    assert (year.matching, year.looked_at) == (quarter.matching, quarter.looked_at + 2)
+    assert len(quiet.server.judged) <= 200
+    assert preview(quiet)[2] == quarter
+
+
+def test_a_provider_that_counts_units_is_asked_for_a_part_of_a_minute_alone(quiet):
+    know(quiet, "kim@customer.example")
+    change(quiet, provider=Provider.GMAIL)
+    # A fifth of 500 units is five messages.
+    assert matches(quiet, units=500)[3] == (9, 5)
+
+
+def test_messages_that_are_gone_or_cannot_be_read_say_nothing(quiet):
+    from_eve(quiet, 2)
+    know(quiet, "eve@customer.example", "kim@customer.example")
+    quiet.server.unreadable |= quiet.server.ids("Sent")
+    week, *_, year = matches(quiet)
+    assert week == (4, 3)
+    assert year == (10, 8)
+
+
+@pytest.mark.parametrize("name", ["list_window", "fetch_headers"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        RetryLaterError(ErrorCode.CONNECTION_TIMED_OUT),
+        RetryLaterError(ErrorCode.RATE_LIMITED),
+        CursorExpiredError(ErrorCode.UIDVALIDITY_CHANGED),
+    ],
+)
+def test_a_provider_that_cannot_be_asked_takes_nothing_else_away(quiet, monkeypatch, name, error):
+    def fails(*_args, **_rest):
+        raise error
+
+    before = preview(quiet)
+    monkeypatch.setattr(FakeSession, name, fails)
+    told = preview(quiet)
+    assert [(one.matching, one.looked_at) for one in told] == [(None, 0)] * 4
+    assert [one.missing for one in told] == [one.missing for one in before]
+
+
+def test_addresses_of_all_messages_are_looked_up_together(quiet, monkeypatch):
+    asked = []
+    ask = type(quiet.contacts.inner).contacts_by_address
+    monkeypatch.setattr(
+        type(quiet.contacts.inner),
+        "contacts_by_address",
+        lambda *args, **rest: asked.append(args) or ask(*args, **rest),
+    )
+    preview(quiet)
+    assert len(asked) == 1
