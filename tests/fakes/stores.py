@@ -853,7 +853,7 @@ class InMemoryMessageStore:
     def thread(self, tenant_id: TenantId, thread_id: ThreadId) -> list[TimelineEntry]:
         with self.world.lock:
             entries = [
-                TimelineEntry(message.received_at, message.id)
+                TimelineEntry(message.received_at, message.id, copies=message.copies)
                 for (tenant, _), message in self.world.messages.items()
                 if tenant == tenant_id and message.thread_id == thread_id
             ]

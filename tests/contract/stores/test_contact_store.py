@@ -1,12 +1,18 @@
 """The contract of `ContactStore`."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
+from shared.aws.address_contacts import AddressContacts
 from shared.domain.contact import MAX_ADDRESSES, MAX_MERGED
-from shared.domain.errors import ConflictError, ContactMergedError, ErrorCode
-from shared.domain.ids import Address, ContactId
+from shared.domain.errors import AddressFullError, ConflictError, ContactMergedError, ErrorCode
+from shared.domain.ids import Address, ContactId, UserId
+from shared.domain.visibility import Viewer
+from shared.operations.contacts import NewContact, put_contact
+from tests.fakes import faults
+from tests.fakes.clock import FixedClock
 from tests.fakes.values import ADA, BOB, OTHER_TENANT, TENANT, a_contact, later, merged_into
 
 EVE = Address("eve@example.org")
@@ -162,3 +168,92 @@ def test_the_largest_contacts_are_merged_in_one_transaction(stores):
     assert leads_to(stores, "m0") == "into"
     assert stores.contacts.delete_contact(TENANT, merged.id)
     assert stores.contacts.get_contact(TENANT, ContactId("m0")) is None
+
+
+# ---- the contacts of one address ----
+
+
+def sets_of(aws):
+    return {
+        item["pk"]["S"].rpartition("#")[2]: set(item["c"]["SS"])
+        for item in aws.items()
+        if item["sk"]["S"] == "contacts"
+    }
+
+
+def test_an_address_that_no_contact_has_any_more_leaves_no_item(aws):
+    put(aws, "c1", ADA, BOB)
+    put(aws, "c2", ADA)
+    put(aws, "c1", EVE)
+    assert sets_of(aws) == {ADA: {"c2"}, EVE: {"c1"}}
+    assert aws.contacts.delete_contact(TENANT, ContactId("c2"))
+    assert sets_of(aws) == {EVE: {"c1"}}
+
+
+def test_merging_moves_each_address_once_whoever_had_it(aws):
+    put(aws, "third", ADA, BOB)
+    merged = merged_into(aws, put(aws, "c1", ADA), put(aws, "c2", ADA, BOB, EVE))
+    assert sets_of(aws) == {ADA: {"c1", "third"}, BOB: {"c1", "third"}, EVE: {"c1"}}
+    assert aws.contacts.get_contact(TENANT, merged.id) == merged
+
+
+def test_an_address_has_so_many_contacts_and_another_is_told_which_address(stores, monkeypatch):
+    for module in ("shared.aws.address_contacts", "shared.aws.contact_store", "tests.fakes.stores"):
+        monkeypatch.setattr(f"{module}.MOST_CONTACTS_OF_AN_ADDRESS", 2)
+    put(stores, "c1", ADA)
+    put(stores, "c2", ADA)
+    with pytest.raises(AddressFullError) as caught:
+        put(stores, "c3", BOB, ADA)
+    assert caught.value.code is ErrorCode.INVALID_REQUEST
+    assert caught.value.address == ADA
+    assert stores.contacts.get_contact(TENANT, ContactId("c3")) is None
+    assert stores.contacts.contacts_by_address(TENANT, [BOB]) == {}
+    new = NewContact("c3", "Ada", [BOB, BOB, "ADA@example.org"], {})
+    viewer = Viewer(TENANT, UserId("u1"))
+    with pytest.raises(AddressFullError) as caught:
+        put_contact(viewer, new, contacts=stores.contacts, clock=FixedClock())
+    ((field, reason),) = caught.value.fields
+    assert field == "addresses.2"
+    assert reason.startswith("2 contacts have this address already")
+    assert put(stores, "c2", ADA, BOB).version == 2, "one that has it keeps it"
+    put(stores, "c1", EVE)
+    assert put(stores, "c3", ADA).version == 1
+
+
+def test_contacts_that_share_an_address_are_put_and_deleted_at_once(aws):
+    ids = [f"c{number:02}" for number in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda one: put(aws, one, ADA), ids))
+    assert sets_of(aws) == {ADA: set(ids)}
+    with ThreadPoolExecutor(8) as pool:
+        gone = pool.map(lambda one: aws.contacts.delete_contact(TENANT, ContactId(one)), ids)
+        assert all(gone)
+    assert sets_of(aws) == {}
+
+
+def test_a_transaction_that_meets_anothers_at_an_address_is_tried_again(aws):
+    def conflict(operation):
+        return faults.refused(
+            operation, "TransactionCanceledException", "None", "TransactionConflict"
+        )
+
+    with faults.failing(aws, conflict, at=0, only=frozenset({"TransactWriteItems"})) as seen:
+        assert put(aws, "c1", ADA).version == 1
+    assert len(seen) == 2
+    assert sets_of(aws) == {ADA: {"c1"}}
+
+
+def test_an_address_that_changes_hands_meanwhile_is_read_again(aws, monkeypatch):
+    put(aws, "c1", ADA)
+    read = AddressContacts.read
+    others = iter([lambda: put(aws, "c2", ADA), lambda: None])
+
+    def behind(self, tenant_id, addresses):
+        found = read(self, tenant_id, addresses)
+        monkeypatch.setattr(AddressContacts, "read", read)
+        next(others)()
+        return found
+
+    monkeypatch.setattr(AddressContacts, "read", behind)
+    assert aws.contacts.delete_contact(TENANT, ContactId("c1"))
+    assert sets_of(aws) == {ADA: {"c2"}}

@@ -169,6 +169,38 @@ def test_what_another_mailbox_holds_stays_whole(stores, box):
     assert sums.attachments == 1
 
 
+def test_of_what_another_mailbox_holds_the_entries_go_that_this_ones_copies_had(aws):
+    record, theirs = connected(aws.mailboxes), other_box(aws)
+    copies = [a_new_copy(text, mail="both", addresses=(ADA, BOB)) for text in ("1", "2")]
+    save(aws, record, *copies)
+    save(aws, theirs, a_new_copy("9", mailbox_id=OTHER_BOX, mail="both", addresses=(ADA, BOB)))
+    assert len(entries_in(aws)) == 6
+    erase_box(aws, record)
+    assert [one["c"]["S"] for one in entries_in(aws)] == [copy_ref(OTHER_BOX, name("9"))] * 2
+    erase_box(aws, theirs, id="01LAST", mailbox_id=OTHER_BOX)
+    assert entries_in(aws) == []
+
+
+def entries_in(aws):
+    return [one for one in aws.items() if one["sk"]["S"].startswith("at#")]
+
+
+def test_a_message_whose_entries_fill_several_pages_is_counted_once(aws, monkeypatch):
+    monkeypatch.setattr("shared.aws.mail_eraser.ITEMS_IN_PAGE", 2)
+    record = connected(aws.mailboxes)
+    save(aws, record, *(a_new_copy(str(number), mail="one") for number in range(5)))
+    page = aws.eraser.next_page(a_person())
+    assert page.erased.messages == 1
+    again = aws.eraser.next_page(a_person(counted_to=page.position))
+    assert again.erased == Erased()
+    save(aws, record, a_new_copy("6", mail="one"))
+    aws.eraser.erase(a_person(), page, now=NOW)
+    left = aws.eraser.next_page(a_person(counted_to=page.position))
+    assert left.erased == Erased(), "a copy came meanwhile: it is looked at again, not counted"
+    erased_all(aws, a_person(counted_to=page.position))
+    assert entries_in(aws) == []
+
+
 def test_the_last_to_go_takes_the_message_with_it(stores, box):
     theirs = other_box(stores)
     (shared,) = save(stores, box, a_new_copy("1", mail="both"))
