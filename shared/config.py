@@ -83,6 +83,11 @@ class Settings:
         return self._flag("MAILROOM_ALLOW_PLAINTEXT")
 
     @property
+    def allow_admin_openings(self) -> bool:
+        """Whether an administrator may open a mailbox of somebody else, for a while, on record."""
+        return self._flag("MAILROOM_ALLOW_ADMIN_OPENINGS")
+
+    @property
     def extra_ca_file(self) -> str | None:
         """PEM file of one more authority for mail servers, or None."""
         return self._text("MAILROOM_EXTRA_CA_FILE") or None

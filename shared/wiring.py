@@ -19,6 +19,7 @@ from shared.ports.clock import Clock
 from shared.ports.contacts import ContactStore
 from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.erasures import ErasureStore, MailEraser
+from shared.ports.openings import OpeningStore
 from shared.ports.parser import MessageParser
 from shared.ports.policies import PolicyStore
 from shared.ports.provider import MailProvider, ServerTester
@@ -163,6 +164,19 @@ def policies() -> PolicyStore:
     from shared.aws.policy_store import DynamoPolicyStore
 
     return DynamoPolicyStore(table())
+
+
+@functools.cache
+def openings() -> OpeningStore:
+    """Return the record of administrators let in to mailboxes."""
+    from shared.aws.opening_store import DynamoOpeningStore
+
+    return DynamoOpeningStore(table())
+
+
+def are_openings_allowed() -> bool:
+    """Return whether an administrator may open somebody else's mailbox."""
+    return settings().allow_admin_openings
 
 
 @functools.cache

@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import wiring
 from shared.api.app import make_app, respond, viewer
+from shared.api.opening_routes import add_opening_routes
 from shared.api.paging import ListOf
 from shared.api.schemas.backfills import BackfillShown, StartBackfill
 from shared.api.schemas.contacts import (
@@ -40,6 +41,7 @@ from shared.api.schemas.policies import PolicyShown, PutPolicy
 from shared.domain.ids import BackfillId, ContactId, LetterId, MailboxId
 from shared.operations.contacts import delete_contact, merge_contacts, put_contact, put_contacts
 from shared.operations.mailbox_settings import change_settings, make_primary
+from shared.operations.open_mailbox import OpeningPorts
 from shared.operations.read_dead_letters import place_in_text, place_to_text
 from shared.operations.read_mailboxes import get_mailbox
 from shared.operations.replay_dead_letters import (
@@ -52,6 +54,12 @@ from shared.operations.start_backfill import BackfillAction, change_backfill, st
 from shared.operations.tenant_policy import change_policy
 
 app = make_app()
+add_opening_routes(
+    app,
+    # Looked up with each request.
+    ports=lambda: OpeningPorts(wiring.mailboxes(), wiring.openings(), wiring.clock()),
+    is_allowed=lambda: wiring.are_openings_allowed(),  # noqa: PLW0108
+)
 
 MailboxPath = Annotated[MailboxIdText, Path()]
 BackfillPath = Annotated[BackfillIdText, Path()]
@@ -66,6 +74,7 @@ def change_mailbox(mailbox_id: MailboxPath, body: ChangeMailbox) -> MailboxShown
         MailboxId(mailbox_id),
         body.to_change(),
         mailboxes=wiring.mailboxes(),
+        openings=wiring.openings(),
         queues=wiring.queues(),
         clock=wiring.clock(),
     )

@@ -18,6 +18,7 @@ from shared.api import docs
 from shared.api.app import make_app, respond, viewer
 from shared.api.dead_letter_routes import add_dead_letter_routes
 from shared.api.erasure_routes import add_erasure_routes
+from shared.api.opening_routes import add_opening_list
 from shared.api.paging import ListOf
 from shared.api.policy_routes import add_policy_routes
 from shared.api.schemas.backfills import BackfillList, BackfillShown
@@ -61,6 +62,7 @@ from shared.domain.ids import (
 )
 from shared.operations import contacts as reading_contacts
 from shared.operations import read_mail, read_mailboxes
+from shared.operations.open_mailbox import OpeningPorts
 from shared.operations.page_through import Page
 from shared.operations.read_dead_letters import LetterPorts
 from shared.operations.search_mail import Search, search_mail
@@ -68,6 +70,9 @@ from shared.operations.search_mail import Search, search_mail
 app = make_app()
 # Not `wiring.erasures` itself: what stands there is looked up with each request.
 add_erasure_routes(app, erasures=lambda: wiring.erasures())  # noqa: PLW0108
+add_opening_list(
+    app, ports=lambda: OpeningPorts(wiring.mailboxes(), wiring.openings(), wiring.clock())
+)
 add_policy_routes(app, policies=lambda: wiring.policies())  # noqa: PLW0108
 
 MailboxPath = Annotated[MailboxIdText, Path()]

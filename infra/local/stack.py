@@ -138,6 +138,7 @@ class LocalStack:
             "AllowPrivateHosts": "true",
             "AllowUntrustedCertificates": "true",
             "AllowPlaintext": "true",
+            "AllowAdminOpenings": "true",
             "ExtraCaFile": str(self.mail.authority or ""),
             "ExtraMailPorts": ",".join(
                 str(port) for port in sorted({*MAIL_PORTS, *self.mail.ports})

@@ -81,6 +81,7 @@ STATUS_BY_CODE: Mapping[ErrorCode, HTTPStatus] = {
     ErrorCode.RETURN_URL_NOT_ALLOWED: HTTPStatus.BAD_REQUEST,
     ErrorCode.ADMIN_REQUIRED: HTTPStatus.FORBIDDEN,
     ErrorCode.OWNER_REQUIRED: HTTPStatus.FORBIDDEN,
+    ErrorCode.OPENINGS_OFF: HTTPStatus.FORBIDDEN,
     ErrorCode.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.MAILBOX_NOT_FOUND: HTTPStatus.NOT_FOUND,
@@ -94,6 +95,7 @@ STATUS_BY_CODE: Mapping[ErrorCode, HTTPStatus] = {
     ErrorCode.ATTACHMENT_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.DEAD_LETTER_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.RAW_MESSAGE_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.OPENING_NOT_FOUND: HTTPStatus.NOT_FOUND,
 }
 """For `RequestError`, whose class alone does not say."""
 

@@ -9,6 +9,7 @@ the authorizer's text of a list one role ends and the next begins.
 import base64
 import binascii
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -32,8 +33,17 @@ def viewer_of(event: Mapping[str, Any], *, tenant_claim: str, roles_claim: str) 
     tenant_id = _named(claims, tenant_claim)
     user_id = _named(claims, "sub")
     return Viewer(
-        TenantId(tenant_id), UserId(user_id), is_admin=ADMIN in _roles(event, claims, roles_claim)
+        TenantId(tenant_id),
+        UserId(user_id),
+        is_admin=ADMIN in _roles(event, claims, roles_claim),
+        asks_at=_came_at(event),
     )
+
+
+def _came_at(event: Mapping[str, Any]) -> datetime | None:
+    context = event.get("requestContext")
+    came = context.get("timeEpoch") if isinstance(context, Mapping) else None
+    return datetime.fromtimestamp(came / 1000, UTC) if isinstance(came, int) else None
 
 
 def _claims(event: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from shared.aws.tables import (
 )
 from shared.domain.errors import ErrorCode
 from shared.domain.folders import Folder, FolderRole
-from shared.domain.ids import FolderId, MailboxId, RunId, TenantId, UserId
+from shared.domain.ids import FolderId, MailboxId, OpeningId, RunId, TenantId, UserId
 from shared.domain.mail_server import Security, ServerSettings
 from shared.domain.mailbox import (
     EVERYONE,
@@ -30,6 +30,7 @@ from shared.domain.mailbox import (
     RunState,
     Visibility,
 )
+from shared.domain.opening import Opening
 from shared.ports.stores import MailboxRecord
 
 _EVERYONE = "everyone"
@@ -60,6 +61,7 @@ def settings_document(mailbox: Mailbox) -> dict[str, Any]:
         "imap": _server(mailbox.imap),
         "smtp": _server(mailbox.smtp),
         "sync_minutes": mailbox.sync_minutes,
+        **({"openings": list(map(_opening, mailbox.openings))} if mailbox.openings else {}),
     }
 
 
@@ -135,6 +137,7 @@ def mailbox_record(settings: SettingsItem, state: StateItem) -> MailboxRecord:
         reply_to=document["reply_to"],
         recovery_note=document["recovery_note"],
         visibility=Visibility(document["visibility"]),
+        openings=tuple(map(_from_opening, document.get("openings", ()))),
         # Connected before there were grants: nobody's but its owner's until one is given.
         granted_to=readers_of(document.get("granted_to", ())),
         create_contacts=document["create_contacts"],
@@ -269,3 +272,14 @@ def _time(at: datetime | None) -> str | None:
 
 def _from_time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
+
+
+def _opening(opening: Opening) -> list[str | None]:
+    start, end = _time(opening.opened_at), _time(opening.ends_at)
+    return [opening.id, opening.opened_by, opening.reason, start, end]
+
+
+def _from_opening(value: list[str]) -> Opening:
+    name, by, reason, start, end = value
+    opened_at = datetime.fromisoformat(start)
+    return Opening(OpeningId(name), UserId(by), reason, opened_at, _from_time(end))

@@ -277,6 +277,12 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
     ErrorCode.OWNER_REQUIRED: Explanation(
         "Only the owner of a personal mailbox may do this.", _U, "Ask the mailbox's owner."
     ),
+    ErrorCode.OPENINGS_OFF: Explanation(
+        "Administrators cannot open other people's mailboxes here.",
+        _O,
+        "Ask the mailbox's owner; the operator may allow it (`AllowAdminOpenings`).",
+    ),
+    ErrorCode.OPENING_NOT_FOUND: Explanation("There is no such opening.", _U, _CHECK_ID),
     ErrorCode.UNAUTHENTICATED: Explanation(
         "The access token lacks a claim this product needs.",
         _O,

@@ -18,6 +18,7 @@ RunId = NewType("RunId", str)
 BackfillId = NewType("BackfillId", str)
 LetterId = NewType("LetterId", str)
 ErasureId = NewType("ErasureId", str)
+OpeningId = NewType("OpeningId", str)
 Address = NewType("Address", str)
 """A canonical e-mail address, as `addresses.canonical_address` returns it."""
 

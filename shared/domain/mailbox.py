@@ -10,6 +10,7 @@ from shared.domain.explanations import explain
 from shared.domain.folders import Folder
 from shared.domain.ids import Address, FolderId, MailboxId, RunId, TenantId, UserId
 from shared.domain.mail_server import ServerSettings
+from shared.domain.opening import Opening
 
 
 class Provider(StrEnum):
@@ -145,6 +146,8 @@ class Mailbox:
     visibility: Visibility = Visibility.METADATA
     granted_to: Readers = NOBODY
     """Always nobody for a personal mailbox, which is its owner's."""
+    openings: tuple[Opening, ...] = ()
+    """By which administrators see its mail; some may have ended."""
     create_contacts: bool = False
     backfill_days: int = 0
     history_from: datetime | None = None

@@ -18,6 +18,13 @@ def may_see(viewer: Viewer, mailbox: Mailbox) -> bool:
     return viewer.is_admin or viewer.user_id == mailbox.owner_user_id or is_granted(viewer, mailbox)
 
 
+def may_know_openings(viewer: Viewer, mailbox: Mailbox) -> bool:
+    """Whether the viewer is told which administrators were let in to the mailbox's mail."""
+    return viewer.tenant_id == mailbox.tenant_id and (
+        viewer.is_admin or viewer.user_id == mailbox.owner_user_id
+    )
+
+
 def may_change(viewer: Viewer, mailbox: Mailbox) -> bool:
     """Whether the viewer may change, reconnect or disconnect the mailbox."""
     if not may_see(viewer, mailbox):

@@ -2,7 +2,8 @@
 
 Whose mail it is and how much of it others see are not an administrator's to decide: for a personal
 mailbox only its owner changes `visibility` or hands it on, or there would be a way around the rule
-in `domain/visibility`.
+in `domain/visibility`. Of a shared one administrators decide both; one who lets themselves in by
+that is on the same record as one who opens it (`open_mailbox`).
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any, Final
 
 from shared.domain.addresses import canonical_address
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
-from shared.domain.ids import FolderId, MailboxId, RunId, UserId, new_ulid
+from shared.domain.ids import FolderId, MailboxId, OpeningId, RunId, UserId, new_ulid
 from shared.domain.mailbox import (
     Mailbox,
     MailboxKind,
@@ -21,15 +22,18 @@ from shared.domain.mailbox import (
     Readers,
     Visibility,
 )
+from shared.domain.opening import Opening
 from shared.domain.permissions import require_change, require_sight
 from shared.domain.run import RunReason
 from shared.domain.schedule import CADENCES_MINUTES
-from shared.domain.visibility import Place, Viewer, access_to_mailbox
+from shared.domain.visibility import Place, Viewer, access_to_mailbox, without_openings
 from shared.ports.clock import Clock
+from shared.ports.openings import OpeningStore
 from shared.ports.queues import SyncRequest, WorkQueues
 from shared.ports.stores import MailboxStore
 
 _ATTEMPTS = 3
+_RIGHTS = frozenset({"granted_to", "owner_user_id", "visibility"})
 ONLY_SHARED_IS_GRANTED = "A personal mailbox is its owner's: only a shared one is granted."
 
 
@@ -71,12 +75,14 @@ def change_settings(
     change: SettingsChange,
     *,
     mailboxes: MailboxStore,
+    openings: OpeningStore,
     queues: WorkQueues,
     clock: Clock,
 ) -> Mailbox:
     """Change settings and return the mailbox.
 
-    1. check what is asked against the mailbox as it stands, and write only if it still stands so
+    1. check what is asked against the mailbox as it stands, and write only if it still stands so;
+       an administrator who by that sees more of a shared mailbox is recorded in the same write
     2. other folders or another cadence: ask for a run, which reads the folders and moves the
        mailbox in the schedule
 
@@ -89,8 +95,13 @@ def change_settings(
         given = _checked(viewer, mailbox, change, mailboxes=mailboxes)
         if all(getattr(mailbox, name) == value for name, value in given.items()):
             return mailbox
+        changed = replace(mailbox, **given)
+        opening = _let_in(viewer, mailbox, changed, given, clock=clock)
         try:
-            saved = mailboxes.save_settings(replace(mailbox, **given))
+            if opening is None:
+                saved = mailboxes.save_settings(changed)
+            else:
+                saved = openings.save_with(changed, opening)
         except ConflictError:
             # Our fields are merged into whatever stands now; only a writer who never stops makes us
             # give up.
@@ -103,6 +114,18 @@ def change_settings(
     raise AssertionError("the last attempt returns or raises")
 
 
+def _let_in(
+    viewer: Viewer, before: Mailbox, after: Mailbox, given: Mapping[str, Any], *, clock: Clock
+) -> Opening | None:
+    """Return what is recorded of a change by which the viewer sees more of the mailbox's mail."""
+    who, place = without_openings(viewer), Place.MAILBOX
+    if access_to_mailbox(who, after, place) <= access_to_mailbox(who, before, place):
+        return None
+    now = clock.now()
+    reason = f"Changed {', '.join(sorted(_RIGHTS & given.keys()))}."
+    return Opening(OpeningId(new_ulid(now)), viewer.user_id, reason, now, None)
+
+
 def make_primary(viewer: Viewer, mailbox_id: MailboxId, *, mailboxes: MailboxStore) -> None:
     """Make a mailbox the viewer's primary.
 
@@ -111,7 +134,7 @@ def make_primary(viewer: Viewer, mailbox_id: MailboxId, *, mailboxes: MailboxSto
     """
     record = mailboxes.get(viewer.tenant_id, mailbox_id)
     mailbox = require_sight(viewer, record.mailbox if record else None)
-    if not access_to_mailbox(viewer, mailbox, Place.MAILBOX):
+    if not access_to_mailbox(without_openings(viewer), mailbox, Place.MAILBOX):
         raise RequestError(ErrorCode.OWNER_REQUIRED)
     if mailbox.status is MailboxStatus.DISCONNECTED:
         raise ConflictError(ErrorCode.WRONG_STATE, words="The mailbox is disconnected.")

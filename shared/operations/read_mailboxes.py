@@ -14,7 +14,8 @@ from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.folders import Folder, is_active
 from shared.domain.ids import BackfillId, MailboxId, RunId
 from shared.domain.mailbox import Mailbox, MailboxStatus, RunState
-from shared.domain.permissions import may_change, may_see, require_sight
+from shared.domain.opening import Opening
+from shared.domain.permissions import may_change, may_know_openings, may_see, require_sight
 from shared.domain.run import Run
 from shared.domain.schedule import next_run_at
 from shared.domain.visibility import Viewer
@@ -41,6 +42,8 @@ class MailboxView:
     """Whether the viewer may change it; its logins' names are shown only then."""
     completeness: Completeness | None = None
     """None before its first audit has come to an end."""
+    openings: tuple[Opening, ...] | None = None
+    """Those that have not ended; None for those who are not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,9 @@ def _view(
         next_run_at=_next_run_at(mailbox, record.run_state, now),
         may_change=may_change(viewer, mailbox),
         completeness=completeness if completeness and completeness.audit.windows else None,
+        openings=tuple(one for one in mailbox.openings if one.is_open(now))
+        if may_know_openings(viewer, mailbox)
+        else None,
     )
 
 

@@ -22,6 +22,7 @@ from shared.aws.mail_eraser import DynamoMailEraser
 from shared.aws.mail_reader import DynamoMailReader
 from shared.aws.mailbox_store import DynamoMailboxStore
 from shared.aws.message_store import DynamoMessageStore
+from shared.aws.opening_store import DynamoOpeningStore
 from shared.aws.policy_store import DynamoPolicyStore
 from shared.aws.run_store import DynamoRunStore
 from shared.aws.table import Raw, Table
@@ -33,6 +34,7 @@ from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.contacts import ContactStore
 from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.erasures import ErasureStore, MailEraser
+from shared.ports.openings import OpeningStore
 from shared.ports.policies import PolicyStore
 from shared.ports.reading import MailReader, Wanted
 from shared.ports.stores import (
@@ -47,6 +49,7 @@ from tests.fakes.audits import InMemoryAuditStore
 from tests.fakes.erasures import InMemoryErasureStore, InMemoryMailEraser
 from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.moto_dynamodb import make_atomic
+from tests.fakes.openings import InMemoryOpeningStore
 from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.quick_moto import make_quick
 from tests.fakes.reading import InMemoryMailReader
@@ -86,6 +89,7 @@ class Stores:
     eraser: MailEraser
     policies: PolicyStore
     reader: MailReader
+    openings: OpeningStore
     threads: ThreadStore
     table: Table | None = None
     clients: Clients | None = None
@@ -148,6 +152,7 @@ def in_memory() -> Stores:
         InMemoryMailEraser(world),
         InMemoryPolicyStore(world),
         InMemoryMailReader(world),
+        InMemoryOpeningStore(world),
         InMemoryThreadStore(world),
     )
 
@@ -174,6 +179,7 @@ def on_aws() -> Iterator[Stores]:
             DynamoMailEraser(table, BUCKET, clients),
             DynamoPolicyStore(table),
             DynamoMailReader(table),
+            DynamoOpeningStore(table),
             DynamoThreadStore(table),
             table,
             clients,

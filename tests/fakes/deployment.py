@@ -4,6 +4,7 @@ import importlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -21,6 +22,7 @@ from tests.fakes.audits import InMemoryAuditStore
 from tests.fakes.clock import FixedClock
 from tests.fakes.erasures import InMemoryErasureStore
 from tests.fakes.letters import InMemoryDeadLetterStore
+from tests.fakes.openings import InMemoryOpeningStore
 from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.queues import RecordingWorkQueues
 from tests.fakes.reading import InMemoryMailReader
@@ -65,6 +67,7 @@ def http_event(
     headers: dict[str, str] | None = None,
     query: dict[str, Any] | None = None,
     cookies: Sequence[str] = (),
+    at: datetime | None = None,
 ) -> dict[str, Any]:
     """Return what API Gateway's HTTP API hands over (payload 2.0)."""
     parts = urlsplit(target)
@@ -74,6 +77,7 @@ def http_event(
         "requestId": "request-of-gateway",
         "apiId": "api-of-ours",
         "stage": "$default",
+        **({} if at is None else {"timeEpoch": int(at.timestamp() * 1000)}),
         "http": {"method": method, "path": parts.path, "sourceIp": "192.0.2.1"},
     }
     if claims is not None:
@@ -127,6 +131,8 @@ class Deployment:
         self.letters = InMemoryDeadLetterStore(self.world)
         self.erasures = InMemoryErasureStore(self.world)
         self.policies = InMemoryPolicyStore(self.world)
+        self.openings = InMemoryOpeningStore(self.world)
+        self.are_openings_allowed = True
         self.attempts = InMemoryAttemptStore()
         self.grant_holders = InMemoryGrantHolders()
         self.accounts = {one: FakeAccounts(one) for one in (Provider.GMAIL, Provider.OUTLOOK)}
@@ -140,7 +146,7 @@ class Deployment:
         ours = {
             wiring: (
                 "mailboxes", "messages", "mail_reader", "contacts", "backfills", "runs", "attachments", "letters",
-                "audits", "erasures", "policies", "queues", "secrets", "clock",
+                "audits", "erasures", "policies", "openings", "are_openings_allowed", "queues", "secrets", "clock",
             ),
             wiring_of_sign_ins: ("attempts", "grant_holders", "oauth_clients"),
         }  # fmt: skip
@@ -207,7 +213,14 @@ class Deployment:
         if roles is not None:
             claims["roles"] = roles
         event = http_event(
-            method, target, body=body, claims=claims, headers=headers, query=query, cookies=cookies
+            method,
+            target,
+            body=body,
+            claims=claims,
+            headers=headers,
+            query=query,
+            cookies=cookies,
+            at=self.clock.now(),
         )
         return self.handle(event)
 

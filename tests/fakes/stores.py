@@ -41,6 +41,7 @@ from shared.domain.ids import (
     LetterId,
     MailboxId,
     MessageId,
+    OpeningId,
     ProviderMessageId,
     RunId,
     TenantId,
@@ -51,6 +52,7 @@ from shared.domain.lease import Fence, Lease
 from shared.domain.ledger import Counts
 from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, RunState
 from shared.domain.message import Body, Copy, Flags, Message, copy_ref
+from shared.domain.opening import Opening
 from shared.domain.policy import TenantPolicy
 from shared.domain.run import Run
 from shared.domain.threads import ThreadRecord
@@ -123,6 +125,7 @@ class World:
     contacts: dict[tuple[TenantId, ContactId], Contact] = field(default_factory=dict)
     merged_contacts: dict[tuple[TenantId, ContactId], ContactId] = field(default_factory=dict)
     policies: dict[TenantId, TenantPolicy] = field(default_factory=dict)
+    openings: dict[Box, dict[OpeningId, Opening]] = field(default_factory=dict)
     attachments: dict[tuple[TenantId, str, str], bytes] = field(default_factory=dict)
     """By tenant, holder and digest."""
     letters: dict[Box, dict[LetterId, DeadLetter]] = field(default_factory=dict)

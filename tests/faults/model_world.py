@@ -30,6 +30,7 @@ from shared.operations.start_backfill import BackfillAction, change_backfill, st
 from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest
 from tests.fakes.attempts import InMemoryGrantHolders
 from tests.fakes.letters import InMemoryDeadLetterStore
+from tests.fakes.openings import InMemoryOpeningStore
 from tests.fakes.parser import PlainParser
 from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.queues import RecordingTickRelay
@@ -250,7 +251,9 @@ class ModelWorld(Machine):
         box, change = self.box.id, SettingsChange(active_folders=chosen)
         self.person(
             "choose folders",
-            lambda: change_settings(ADA, box, change, **self._box_ports()),
+            lambda: change_settings(
+                ADA, box, change, openings=InMemoryOpeningStore(), **self._box_ports()
+            ),
             fate,
         )
 

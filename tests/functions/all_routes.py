@@ -85,6 +85,9 @@ CASES: dict[Key, Case] = {
     ("GET", f"{MAILBOX}/folders"): Case(),
     ("PUT", f"{MAILBOX}/primary"): Case(),
     ("POST", f"{MAILBOX}/reconnect"): Case(body={"imap": LOGIN, "smtp": LOGIN}),
+    ("POST", f"{MAILBOX}/openings"): Case(body={"reason": "Ticket 4711: a lost order"}),
+    ("GET", f"{MAILBOX}/openings"): Case(),
+    ("DELETE", f"{MAILBOX}/openings/{{opening_id}}"): Case(),
     ("GET", f"{MAILBOX}/runs"): Case(),
     ("GET", f"{MAILBOX}/runs/{{run_id}}"): Case(),
     ("POST", f"{MAILBOX}/sync"): Case(),
@@ -105,7 +108,7 @@ MAKING = {("PUT", CONTACT), ("POST", "/v1/contacts/batch")}
 """Make what is not there, of the asker's own: another tenant's is neither seen nor touched."""
 OF_MAIL = frozenset({"message_id", "thread_id"})
 """Nobody's whom the mailbox is not granted to, be they administrators."""
-HIDDEN = OF_MAIL | {"mailbox_id", "backfill_id", "run_id", "letter_id", "erasure_id"}
+HIDDEN = OF_MAIL | {"mailbox_id", "backfill_id", "run_id", "letter_id", "erasure_id", "opening_id"}
 """No colleague's of Ann: her mailbox is granted to nobody. Contacts are the whole tenant's."""
 PLAIN_QUERIES = {
     "limit", "next", "folder", "from", "to", "subject", "since", "until", "remote_images", "address",
@@ -119,7 +122,7 @@ NEVER = {
     "contact_id": "crm-9", "other_contact_id": "crm-10", "erasure_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
     "mailbox_id": "01ARZ3NDEKTSV4RRFFQ69G5FAW", "backfill_id": "01ARZ3NDEKTSV4RRFFQ69G5FAX",
     "run_id": "01ARZ3NDEKTSV4RRFFQ69G5FAY", "letter_id": "a" * 26, "message_id": "m" + "a" * 48,
-    "thread_id": "t" + "a" * 24, "n": "0",
+    "thread_id": "t" + "a" * 24, "n": "0", "opening_id": "01ARZ3NDEKTSV4RRFFQ69G5FAZ",
 }  # fmt: skip
 """Ids of the form that ours have, which nothing ever had."""
 MAIL = b"""From: Cleo <cleo@client.example>\r
@@ -241,10 +244,18 @@ class TwoTenants:
         )
         message = self.own(tenant, "GET", f"/v1/messages/{ids['message_id']}")
         ids["thread_id"] = message["thread_id"]
+        for user in ("dan", "eve"):
+            why = {"reason": "Ticket 4711: a lost order"}
+            opening = self.own(tenant, "POST", f"{mailbox}/openings", body=why, user=user)
+            ids["opening_id"] = opening["id"]
 
-    def own(self, tenant: str, method: str, target: str, body: Any = None) -> Any:
-        """Have Ann, who is an administrator as well, do it."""
-        answer = self.stack.ask(method, target, body=body, tenant=tenant, roles="[admin]")
+    def own(
+        self, tenant: str, method: str, target: str, body: Any = None, user: str = "ann"
+    ) -> Any:
+        """Have Ann, who is an administrator as well, do it, or another one."""
+        answer = self.stack.ask(
+            method, target, body=body, tenant=tenant, user=user, roles="[admin]"
+        )
         assert answer.status < 300, (method, target, answer.text)
         return answer.json if answer.text else None
 

@@ -115,6 +115,7 @@ class Stack(Deployment):
             "MAILROOM_TABLE": "mailroom-test",
             "MAILROOM_BUCKET": "mailroom-test",
             "MAILROOM_SECRET_PREFIX": "mailroom-test",
+            "MAILROOM_ALLOW_ADMIN_OPENINGS": "true",
         } | {f"MAILROOM_{name.upper()}_QUEUE_URL": url for name, url in self.queue_urls.items()}
         for name, value in settings.items():
             monkeypatch.setenv(name, value)

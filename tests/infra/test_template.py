@@ -133,6 +133,7 @@ def test_only_the_local_stage_is_offered_private_hosts_by_hand():
     parameters = translated()["Parameters"]
     assert parameters["AllowPrivateHosts"]["Default"] == "false"
     assert parameters["AllowPlaintext"]["Default"] == "false"
+    assert parameters["AllowAdminOpenings"]["Default"] == "false"
     assert parameters["AllowUntrustedCertificates"]["Default"] == "false"
     assert parameters["DeletionProtection"]["Default"] == "true"
 

@@ -50,7 +50,8 @@ def _address(text: str) -> str:
     return text
 
 
-def _note(text: str) -> str:
+def plain_text(text: str) -> str:
+    """Return a text of several lines; refuse any other control character."""
     if any(_is_control(character) and character not in "\n\t" for character in text):
         raise _refuse("This must not hold control characters.")
     return text
@@ -102,7 +103,7 @@ Name = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
     AfterValidator(_line),
 ]
-Note = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_note)]
+Note = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(plain_text)]
 AddressText = Annotated[str, _stripped, AfterValidator(_address)]
 Username = Annotated[str, _stripped, StringConstraints(min_length=1), AfterValidator(_line)]
 Host = Annotated[
@@ -190,6 +191,7 @@ MailboxIdText = Annotated[str, _of_known_form(ErrorCode.MAILBOX_NOT_FOUND)]
 BackfillIdText = Annotated[str, _of_known_form(ErrorCode.BACKFILL_NOT_FOUND)]
 LetterIdText = Annotated[str, _of_known_form(ErrorCode.DEAD_LETTER_NOT_FOUND)]
 RunIdText = Annotated[str, _of_known_form(ErrorCode.RUN_NOT_FOUND)]
+OpeningIdText = Annotated[str, _of_known_form(ErrorCode.OPENING_NOT_FOUND)]
 ErasureIdText = Annotated[str, _of_known_form(ErrorCode.ERASURE_NOT_FOUND)]
 MessageIdText = Annotated[str, _of_known_form(ErrorCode.MESSAGE_NOT_FOUND)]
 ThreadIdText = Annotated[str, _of_known_form(ErrorCode.THREAD_NOT_FOUND)]

@@ -15,6 +15,7 @@ from shared.api.schemas.fields import (
     SyncMinutes,
     readers_given,
 )
+from shared.api.schemas.openings import OpeningShown
 from shared.api.schemas.servers import ServerShown
 from shared.domain.errors import Acts, ErrorCode
 from shared.domain.explanations import explain, explain_while_retried
@@ -102,6 +103,8 @@ class MailboxShown(Shown):
     visibility: Visibility
     granted_to: GrantedTo | None
     """Who may read a shared mailbox besides its owner; null for a personal one, which is not."""
+    openings: list[OpeningShown] | None
+    """By which administrators see its mail now; null for all but its owner and administrators."""
     create_contacts: bool
     backfill_days: int
     allow_untrusted_certificate: bool
@@ -136,6 +139,7 @@ class MailboxShown(Shown):
             active_folders=None if box.active_folders is None else list(box.active_folders),
             visibility=box.visibility,
             granted_to=_granted_to(box),
+            openings=None if view.openings is None else list(map(OpeningShown.of, view.openings)),
             create_contacts=box.create_contacts,
             backfill_days=box.backfill_days,
             allow_untrusted_certificate=box.allow_untrusted_certificate,

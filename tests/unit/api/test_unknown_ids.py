@@ -11,11 +11,12 @@ from shared.domain.backfill import Backfill, BackfillState
 from shared.domain.dead_letter import DeadLetter, LetterKind, message_letter_id
 from shared.domain.erasure import ErasureState
 from shared.domain.errors import ErrorCode
-from shared.domain.ids import BackfillId, ErasureId, ProviderMessageId, RunId
+from shared.domain.ids import BackfillId, ErasureId, OpeningId, ProviderMessageId, RunId, UserId
 from shared.domain.lease import Fence
 from shared.domain.ledger import Counts
 from shared.domain.mailbox import MailboxKind, Visibility
 from shared.domain.message import StoredAttachment
+from shared.domain.opening import Opening
 from shared.domain.run import Run, RunReason
 from tests.fakes.deployment import Deployment
 from tests.fakes.mail import INBOX, START, add_contact, add_mailbox, message_of, store
@@ -26,6 +27,7 @@ BODIES = {
     ("PATCH", "/v1/mailboxes/{mailbox_id}"): {"purpose": "sales"},
     ("POST", "/v1/mailboxes/{mailbox_id}/reconnect"): {"imap": LOGIN, "smtp": LOGIN},
     ("POST", "/v1/mailboxes/{mailbox_id}/backfills"): {"days": 7},
+    ("POST", "/v1/mailboxes/{mailbox_id}/openings"): {"reason": "Ticket 4711: a lost order"},
     ("POST", "/v1/contacts/{contact_id}/merge"): {"from": "theirs-too"},
 }
 NOT_FOUND_NEVER = {("PUT", "/v1/contacts/{contact_id}"), CALLBACK}
@@ -63,6 +65,8 @@ def fill(app):
     app.world.erasures[box.tenant_id, ErasureId("ERASED1")] = an_erasure(
         tenant_id=box.tenant_id, id=ErasureId("ERASED1"), state=ErasureState.DONE
     )
+    opening = Opening(OpeningId("OPEN1"), UserId("root"), "Ticket 4711", START, START)
+    app.openings.save_with(box, opening)
     name = ProviderMessageId("INBOX.1.1")
     letter = DeadLetter(
         box.tenant_id, box.id, message_letter_id(name), LetterKind.MESSAGE,
@@ -73,7 +77,7 @@ def fill(app):
     return {
         "letter_id": letter.id, "mailbox_id": box.id, "contact_id": "theirs", "message_id": message.id,
         "thread_id": message.thread_id, "backfill_id": "BF1", "run_id": "RUN1",
-        "erasure_id": "ERASED1", "n": "0",
+        "erasure_id": "ERASED1", "n": "0", "opening_id": opening.id,
     }  # fmt: skip
 
 
@@ -102,6 +106,8 @@ def test_the_same_id_is_found_by_its_own_tenant(app, method, path):
     status, text, _ = answer(app, method, path, ids, "other")
     if path.endswith(("/reconnect", "/backfill-preview")):
         assert status == 409, text  # it has no login
+    elif (method, path) == ("POST", "/v1/mailboxes/{mailbox_id}/openings"):
+        assert status == 409, text  # its owner reads it anyway
     elif (method, path) == ("POST", "/v1/mailboxes/{mailbox_id}/backfills"):
         assert status == 409, text  # one is open
     else:

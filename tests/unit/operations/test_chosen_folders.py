@@ -11,6 +11,7 @@ from shared.domain.ids import FolderId
 from shared.operations.mailbox_settings import SettingsChange, change_settings
 from shared.operations.start_backfill import start_backfill
 from tests.fakes.clock import FixedClock
+from tests.fakes.openings import InMemoryOpeningStore
 from tests.fakes.provider import FakeSession
 from tests.unit.operations.machine import ADA, TENANT, Machine, busy_server, mail
 
@@ -29,6 +30,7 @@ def choose(machine, mailbox, chosen):
         mailbox.id,
         SettingsChange(active_folders=chosen),
         mailboxes=machine.mailboxes,
+        openings=InMemoryOpeningStore(machine.world),
         queues=machine.queues,
         clock=machine.clock,
     )

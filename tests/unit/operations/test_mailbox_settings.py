@@ -11,6 +11,7 @@ from shared.domain.visibility import Viewer
 from shared.operations.mailbox_settings import SettingsChange, change_settings, make_primary
 from tests.fakes.clock import FixedClock
 from tests.fakes.mail import add_mailbox
+from tests.fakes.openings import InMemoryOpeningStore
 from tests.fakes.queues import RecordingWorkQueues
 from tests.fakes.stores import InMemoryMailboxStore
 
@@ -33,7 +34,13 @@ def queues():
 
 def change(mailboxes, queues, viewer=ANN, **what):
     return change_settings(
-        viewer, BOX, SettingsChange(**what), mailboxes=mailboxes, queues=queues, clock=FixedClock()
+        viewer,
+        BOX,
+        SettingsChange(**what),
+        mailboxes=mailboxes,
+        openings=InMemoryOpeningStore(mailboxes.world),
+        queues=queues,
+        clock=FixedClock(),
     )
 
 
