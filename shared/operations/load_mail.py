@@ -14,6 +14,8 @@ from shared.domain.policy import TenantPolicy
 from shared.ports.reading import READ_AT_ONCE, Found, MailReader, Wanted
 from shared.ports.stores import TimelineEntry
 
+_NOBODYS = frozenset({MailboxId("nobodys")})
+
 
 def load(tenant_id: TenantId, entries: Iterable[TimelineEntry], *, reader: MailReader) -> Found:
     """Return everything there is of these messages, in as few requests as it takes."""
@@ -22,9 +24,21 @@ def load(tenant_id: TenantId, entries: Iterable[TimelineEntry], *, reader: MailR
 
 
 def load_one(tenant_id: TenantId, message_id: MessageId, *, reader: MailReader) -> Found:
-    """Return everything there is of one message."""
+    """Return everything there is of one message.
+
+    One that is not there takes as many requests as one that is hidden: by their time an answer
+    would tell that somebody has a message whose id can be worked out.
+    """
     wanted = Wanted(policy=True) | _of_id(message_id)
-    return _completed(tenant_id, reader.read(tenant_id, wanted), reader)
+    found = reader.read(tenant_id, wanted)
+    if message_id not in found.messages:
+        reader.read(tenant_id, Wanted(mailboxes=_NOBODYS))
+    return _completed(tenant_id, found, reader)
+
+
+def load_nothing(tenant_id: TenantId, *, reader: MailReader) -> None:
+    """Take as many requests as `load` does of mail that is hidden."""
+    load_one(tenant_id, MessageId(""), reader=reader)
 
 
 def load_first(

@@ -18,7 +18,7 @@ from shared.domain.message import Message, ParticipantRole, StoredAttachment
 from shared.domain.visibility import Access, Place, Viewer
 from shared.operations.answer_size import beginning, fits
 from shared.operations.contacts import contact_id_of_known_form
-from shared.operations.load_mail import load, load_first, load_one
+from shared.operations.load_mail import load, load_first, load_nothing, load_one
 from shared.operations.page_through import Page, Views, page_through
 from shared.operations.quoted_text import split_quoted, split_signature
 from shared.operations.show_messages import MessageView, show_messages
@@ -161,6 +161,8 @@ def read_thread(
         for entry in messages.thread(viewer.tenant_id, thread_id)
         if after is None or (entry.at, entry.message_id) > (after.at, after.message_id)
     ]
+    if not entries:
+        load_nothing(viewer.tenant_id, reader=reader)
     items: list[MessageView] = []
     for start in range(0, len(entries), limit):
         some = entries[start : start + limit]
