@@ -264,7 +264,10 @@ def get_contact(contact_id: Annotated[str, Path()]) -> ContactShown:
 def read_timeline(
     contact_id: Annotated[str, Path()], limit: Limit = 50, next_: Next = None
 ) -> MessageList:
-    """List the mail with a contact, over all its addresses and all mailboxes, newest first."""
+    """List the mail with a contact, over all its addresses and all mailboxes, newest first.
+
+    A page may be shorter than `limit`: whether it goes on is said by `next`.
+    """
     who = viewer(app)
     contact = ContactId(unquote(contact_id))
     pages = ListOf(who.tenant_id, f"timeline/{contact}")

@@ -8,7 +8,7 @@ import pytest
 from infra.local.paths import REPOSITORY
 
 
-@pytest.mark.parametrize("part", ["units", "gmail", "outlook"])
+@pytest.mark.parametrize("part", ["units", "reading", "gmail", "outlook"])
 def test_a_benchmark_measures_and_holds_what_it_counts_against_its_aim(part):
     command = [sys.executable, "-m", "tests.performance", part, "--messages", "100"]
     done = subprocess.run(

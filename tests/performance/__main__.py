@@ -23,6 +23,7 @@ from tests.performance import (
     idle,
     imports,
     outlook,
+    reading,
     scale,
     tick,
     units,
@@ -33,11 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MESSAGES = 20_000
-PARTS = ("fetch", "idle", "units", "imports", "gmail", "outlook", "tick", "scale", "e2e")
+PARTS = ("fetch", "idle", "units", "reading", "imports", "gmail", "outlook", "tick", "scale", "e2e")
 _IDLE_PAIRS = 25
 _ONLY_WHEN_NAMED = {"scale", "e2e"}
-_FEWER = {"units": 400, "gmail": 1_000, "outlook": 1_000, "e2e": 2_000}
-"""Parts whose figures a message need fewer messages, because each is slow."""
+_FEWER = {"units": 400, "reading": 100_000, "gmail": 1_000, "outlook": 1_000, "e2e": 2_000}
+"""Parts whose figures need other numbers of messages: fewer where each is slow."""
 _MAILBOXES = {"tick": 5_000, "scale": scale.MAILBOXES}
 """Parts that are about mailboxes, and need no messages."""
 
@@ -81,6 +82,7 @@ def _measured(part: str, messages: int, pairs: int) -> tuple[dict[str, Any], Row
         "fetch": (lambda: fetch.measure(messages, pairs), fetch.rows),
         "idle": (lambda: idle.measure(messages, _IDLE_PAIRS), idle.rows),
         "units": (lambda: units.measure(messages), units.rows),
+        "reading": (lambda: reading.measure(messages), reading.rows),
         "imports": (imports.measure, imports.rows),
         "gmail": (lambda: gmail.measure(messages), gmail.rows),
         "outlook": (lambda: outlook.measure(messages), outlook.rows),

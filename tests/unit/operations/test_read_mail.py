@@ -1,9 +1,11 @@
 """What each viewer is shown of a message, and where it comes from."""
 
 import json
+import random
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -339,6 +341,63 @@ def test_a_shared_mailbox_is_read_by_those_it_is_granted_to_from_one_request_to_
     }
     world.mailboxes[box.tenant_id, box.id] = replace(box, granted_to=Readers())
     assert seen() == {ANN: Access.FULL}
+
+
+# ---- hints ----
+
+
+@dataclass
+class LessTold(InMemoryMessageStore):
+    """An index whose entries say less of their messages than there is."""
+
+    told: Callable[[], bool] = bool
+
+    def by_address(self, *args, **asked):
+        return [
+            replace(page, entries=[self._less(entry) for entry in page.entries])
+            for page in super().by_address(*args, **asked)
+        ]
+
+    def _less(self, entry):
+        return replace(
+            entry,
+            copies=frozenset(one for one in entry.copies if self.told()),
+            addresses=frozenset(one for one in entry.addresses if self.told()),
+        )
+
+
+@given(seed=st.integers(0, 2**32), limit=st.integers(1, 30), share=st.floats(0, 1))
+def test_what_entries_leave_out_changes_nothing_that_is_shown(seed, limit, share):
+    """Nor is a page ever empty where there is something to see."""
+    world, rng = World(), random.Random(seed)
+    boxes = [add_mailbox(world, f"B{number}", owner="bob") for number in range(15)]
+    add_contact(world, "c", "cleo@client.example", "cleo@home.example")
+    for number in range(20):
+        message = message_of(
+            f"{number}",
+            minutes=rng.randrange(9),
+            sender=rng.choice(("cleo@client.example", "cleo@home.example")),
+            cc=tuple(f"cc{one}@x.example" for one in range(rng.choice((0, 3, 90)))),
+        )
+        for box in rng.sample(boxes, rng.choice((1, 1, 2, 15))):
+            store(world, box, message)
+
+    def walk(messages, reader, limit):
+        views, before = [], None
+        while True:
+            page = read_timeline(
+                ANN, ContactId("c"), before=before, limit=limit, messages=messages, reader=reader
+            )
+            views += page.items
+            if page.next is None:
+                return views
+            assert page.items
+            before = page.next
+
+    whole = walk(InMemoryMessageStore(world), InMemoryMailReader(world), 100)
+    less = LessTold(world, lambda: rng.random() < share)
+    assert walk(less, InMemoryMailReader(world), limit) == whole
+    assert len({view.message.id for view in whole}) == len(whole) == 20
 
 
 # ---- search ----
