@@ -26,7 +26,7 @@ class Letter:
     """What the mailbox's tables say of a message.
 
     `*words` hold lower-case words between single blanks, with one at both ends, so that a word or
-    a phrase is found by looking for it with its blanks.
+    a phrase is found by looking for it with its blanks. `to_words` has a line each for To, Cc, Bcc.
     """
 
     internet_message_id: str
@@ -47,7 +47,8 @@ def read_letter(raw: bytes) -> Letter:
     message = email.message_from_bytes(raw)
     subject = decoded(_first(message, "Subject"))
     sender = decoded(_first(message, "From"))
-    receivers = [decoded(v) for n in ("To", "Cc", "Bcc") for v in _all(message, n)]
+    by_field = [[decoded(v) for v in _all(message, n)] for n in ("To", "Cc", "Bcc")]
+    receivers = [value for values in by_field for value in values]
     text = " ".join(" ".join(body_texts(message)).split())
     return Letter(
         internet_message_id=(_MESSAGE_ID.findall(str(message.get("Message-ID", ""))) or [""])[0],
@@ -56,7 +57,7 @@ def read_letter(raw: bytes) -> Letter:
         snippet=html.escape(text[:_SNIPPET], quote=True).replace("&#x27;", "&#39;"),
         subject_words=words(subject),
         from_words=words(sender),
-        to_words=words(" ".join(receivers)),
+        to_words="\n".join(words(" ".join(values)) for values in by_field),
         words=words(f"{subject} {sender} {' '.join(receivers)} {text[:_INDEXED]}"),
         has_attachment=any(part.get_filename() for part in message.walk()),
         sent_at_ms=_sent_at(message),

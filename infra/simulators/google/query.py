@@ -1,9 +1,9 @@
 """Decides what a search finds: Gmail's `q` as a condition on the tables.
 
 Known: words, "phrases", `-` before any of it, `OR`, `{ }` and `( )` groups, after: before:
-newer_than: older_than: from: to: subject: rfc822msgid: in: label: is: has:attachment larger:
-smaller: filename: category:. An operator it does not know raises UnknownOperatorError, because a
-search that silently finds nothing (or everything) would hide a client's mistake.
+newer_than: older_than: from: to: cc: bcc: subject: rfc822msgid: in: label: is: has:attachment
+larger: smaller: filename: category:. An operator it does not know raises UnknownOperatorError,
+because a search that silently finds nothing (or everything) would hide a client's mistake.
 """
 
 from __future__ import annotations
@@ -48,12 +48,17 @@ _PLACES = {
 _COLUMNS = {
     "": "words",
     "from": "from_words",
-    "to": "to_words",
-    "cc": "to_words",
-    "bcc": "to_words",
     "subject": "subject_words",
     "filename": "words",
 }
+
+
+_RECEIVERS = {
+    "to": "%{}%\n%\n%",
+    "cc": "%\n%{}%\n%",
+    "bcc": "%\n%\n%{}%",
+}
+"""Each its own line: that `to:` finds a copy too is not written anywhere."""
 
 
 class UnknownOperatorError(ValueError):
@@ -147,6 +152,9 @@ class _Reader:
         for names, sql, read in readers:
             if operator in names:
                 return self._with(sql, read(value))
+        if operator in _RECEIVERS:
+            needle = re.sub(r"([%_\\])", r"\\\1", _needle(value))
+            return self._with("m.to_words LIKE ? ESCAPE '\\'", _RECEIVERS[operator].format(needle))
         if operator not in _COLUMNS:
             raise UnknownOperatorError(f"the simulator does not know the operator {operator}:")
         return self._with(f"INSTR(m.{_COLUMNS[operator]}, ?) > 0", _needle(value))
@@ -181,7 +189,8 @@ class _Reader:
 
 def _needle(value: str) -> str:
     """Return what a words column must hold: the address as one word, else its parts in a row."""
-    lower = value.lower().strip()
+    # SQLite's patterns end at a NUL.
+    lower = value.lower().replace("\0", " ").strip()
     if "@" in lower and " " not in lower and not lower.startswith("@"):
         return f" {lower} "
     parts = " ".join(re.findall(r"\w+", lower))

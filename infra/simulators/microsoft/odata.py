@@ -166,6 +166,11 @@ class _Parser:
             return f"not {self._one()}"
         if word.lower() in ("startswith", "contains") and self._peek() == "(":
             return self._function(word.lower())
+        if word.lower().endswith(("/any", "/all")) and self._peek() == "(":
+            # github.com/microsoftgraph/microsoft-graph-explorer-v4/issues/3957
+            raise QueryError(
+                "The query filter contains one or more invalid nodes.", "ErrorInvalidUrlQueryFilter"
+            )
         return self._comparison(word)
 
     def _function(self, name: str) -> str:

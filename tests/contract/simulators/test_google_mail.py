@@ -95,6 +95,13 @@ SEARCHES = {
     "from:ann@work.example": [1],
     "from:work.example": [2, 1],
     "to:bob@gmail.example": [2],
+    "to:cy@work.example": [],
+    "cc:cy@work.example": [2],
+    "cc:bob@gmail.example": [],
+    'bcc:"di work example"': [2],
+    "cc:di@work.example": [],
+    "{to:di@work.example bcc:di@work.example}": [2],
+    "to:b_b@gmail.example": [],
     "subject:budget": [1],
     'subject:"the budget"': [1],
     'subject:"budget the"': [],
@@ -142,7 +149,7 @@ def test_a_search_finds_what_gmail_says_it_finds(google, mail, api, q):
     )
     made = [
         mail.deliver(letter(1, subject="About the budget", sender="Ann <ann@work.example>"), folders=["INBOX", "STARRED"], received_at=now - 3 * DAY, seen=True),
-        mail.deliver(letter(2, sender="ann2@work.example", to=f"Bob <{BOB}>"), folders=["SENT", "Work/Plans"], received_at=now - DAY, seen=True),
+        mail.deliver(letter(2, sender="ann2@work.example", to=f"Bob <{BOB}>", Cc="cy@work.example", Bcc="Di <di@work.example>"), folders=["SENT", "Work/Plans"], received_at=now - DAY, seen=True),
         mail.deliver(attached, received_at=now - DAY / 2),
         mail.deliver(letter(4, subject="Gone"), folders=["TRASH"], received_at=now - DAY / 4),
     ]  # fmt: skip

@@ -273,6 +273,10 @@ def _day(number):
         ("$filter=isRead eq maybe", "BadRequest"),
         ("$filter=nonsense eq 1", "BadRequest"),
         ("$filter=isRead eq", "BadRequest"),
+        (
+            "$filter=toRecipients/any(r:r/emailAddress/address eq 'a@x.example')",
+            "ErrorInvalidUrlQueryFilter",
+        ),
         ("$filter=receivedDateTime ge 'yesterday'", "BadRequest"),
         ("$filter=isRead eq false&$orderby=receivedDateTime", "InefficientFilter"),
         ('$search="x"&$filter=isRead eq false', "SearchWithFilter"),
