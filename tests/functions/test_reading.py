@@ -124,7 +124,8 @@ def test_a_mail_is_read_safely_with_its_pictures_folded_and_named(stack, remote_
 
     assert (whole["kinds"], whole["about"]) == (["calendar"], None)
     assert whole["calendar"]["summary"] == "Visit"
-    assert whole["calendar"]["starts"]["time_zone"] == "Europe/Berlin"
+    starts = {"local": "2026-12-01T10:00:00", "time_zone": "Europe/Berlin"}
+    assert whole["calendar"]["starts"] == starts | {"at": "2026-12-01T09:00:00Z"}
     pictures = [one["picture_type"] for one in whole["attachments"]]
     assert sorted(pictures, key=str) == [None, None, "image/png"]
     (n,) = (one["n"] for one in whole["attachments"] if one["filename"] == "not-a-picture.png")

@@ -12,6 +12,7 @@ from shared.domain.ids import TenantId
 from shared.domain.kinds import MessageKind, delivery_report_of, invite_of, kinds_of, returned_by
 from shared.domain.mailbox import Direction
 from shared.domain.message import Participant, ParticipantRole, StoredAttachment
+from shared.domain.time_zones import instant_of
 from shared.domain.visibility import Access
 from shared.operations.read_mail import AttachmentLink, OpenedMessage
 from shared.operations.show_messages import MessageView
@@ -116,6 +117,8 @@ class MomentShown(Shown):
 
     local: str
     time_zone: str | None
+    at: datetime | None
+    """The instant, in UTC; null for a whole day and where the zone is not known."""
 
 
 class InviteShown(Shown):
@@ -301,7 +304,9 @@ def _returned(mail: AttachedMail, tenant_id: TenantId) -> ReturnedShown:
 
 
 def _moment(moment: Moment | None) -> MomentShown | None:
-    return MomentShown(local=moment.local, time_zone=moment.time_zone) if moment else None
+    if moment is None:
+        return None
+    return MomentShown(local=moment.local, time_zone=moment.time_zone, at=instant_of(moment))
 
 
 def _participant(one: Participant) -> ParticipantShown:

@@ -407,6 +407,7 @@ def test_a_whole_message_with_safe_html_and_quoted_text(app):
     assert body["calendar"]["starts"] == {
         "local": "2026-03-03T10:15:00",
         "time_zone": "Europe/Berlin",
+        "at": "2026-03-03T09:15:00Z",
     }
     assert (body["calendar"]["method"], body["calendar"]["ends"]) == ("request", None)
     assert body["deliveries"] == []
