@@ -239,6 +239,8 @@ def _plain(value: object) -> Any:
                 "flags_changed": value.flags_changed,
                 "moved": value.moved,
                 "removed": value.removed,
+                "contacts_made": value.contacts_made,
+                "contacts_put_off": value.contacts_put_off,
             }
         case StrEnum():
             return str(value)

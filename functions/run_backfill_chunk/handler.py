@@ -52,6 +52,7 @@ def _ports(context: LambdaContext) -> ChunkPorts:
         messages=wiring.messages(),
         attachments=wiring.attachments(),
         letters=wiring.letters(),
+        contacts=wiring.contacts(),
         policies=wiring.policies(),
         grants=wiring_of_sign_ins.grants(),
         queues=wiring.queues(),

@@ -70,6 +70,7 @@ def _sync(record: dict[str, Any], context: LambdaContext) -> SyncReport:
         messages=wiring.messages(),
         attachments=wiring.attachments(),
         letters=wiring.letters(),
+        contacts=wiring.contacts(),
         policies=wiring.policies(),
         grants=wiring_of_sign_ins.grants(),
         queues=wiring.queues(),

@@ -43,6 +43,11 @@ class AddressContacts:
         found = self.table.get_many(list(keys))
         return {keys[Key(raw["pk"]["S"], raw["sk"]["S"])]: contacts_in(raw) for raw in found}
 
+    def first(self, tenant_id: TenantId, address: Address, one: ContactId) -> SetChange:
+        """Return what gives an address that has no contact its first one."""
+        asked = self._asked(tenant_id, address, "attribute_not_exists(c)", {":set": {"SS": [one]}})
+        return SetChange(address, _update("ADD c :set", asked))
+
     def changes(
         self,
         tenant_id: TenantId,

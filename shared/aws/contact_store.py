@@ -5,14 +5,21 @@ transaction, on condition that the contact is still the one that was read.
 In the place of a merged contact stands which one it is now, never another merged one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from pynamodb.expressions.condition import Condition
 
 from shared.aws.address_contacts import AddressContacts, SetChange, named
+from shared.aws.sender_contacts import (
+    address_of_sender,
+    remember_deleted,
+    reserve_made,
+    unknown_senders,
+)
 from shared.aws.table import Raw, Table
 from shared.aws.tables import ContactItem, MergedItem, contact_key, contacts_pk, escape
 from shared.domain.contact import MOST_CONTACTS_OF_AN_ADDRESS, Contact
@@ -24,6 +31,7 @@ from shared.domain.errors import (
     StoreThrottledError,
 )
 from shared.domain.ids import Address, ContactId, TenantId
+from shared.domain.policy import TenantPolicy
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -44,11 +52,11 @@ class DynamoContactStore:
             version = stands.version if stands else 0
             if expected_version not in {None, version}:
                 ours = replace(contact, version=(expected_version or 0) + 1)
-                if stands and stands == replace(ours, merged=stands.merged):
+                if stands and stands == _with_past_of(stands, ours):
                     # Our own write, whose answer was lost.
                     return stands
                 raise ConflictError(ErrorCode.VERSION_CONFLICT)
-            new = replace(contact, version=version + 1, merged=stands.merged if stands else ())
+            new = _with_past_of(stands, replace(contact, version=version + 1))
             sets = self._sets(contact.tenant_id, (stands, new))
             put = self.table.put_operation(_item(new), _unchanged(stands))
             if self._is_written([put], sets):
@@ -96,6 +104,7 @@ class DynamoContactStore:
             stands = self.get_contact(tenant_id, contact_id)
             if stands is None:
                 return False
+            remember_deleted(self.table, stands)
             delete = self.table.delete_operation(
                 contact_key(tenant_id, contact_id), _unchanged(stands)
             )
@@ -144,6 +153,22 @@ class DynamoContactStore:
         """Read each address's item, consistently."""
         found = self._addresses.read(tenant_id, addresses)
         return {address: named(contacts) for address, contacts in found.items()}
+
+    def unknown_senders(
+        self, tenant_id: TenantId, senders: Mapping[ContactId, Address], policy: TenantPolicy
+    ) -> frozenset[ContactId]:
+        """Read what is known of their addresses together."""
+        return unknown_senders(self.table, tenant_id, senders, policy)
+
+    def create_for_sender(self, contact: Contact, policy: TenantPolicy) -> bool:
+        """Write contact and address in one transaction, on condition that all of it is free."""
+        new = replace(contact, version=1)
+        put = self.table.put_operation(_item(new), _unchanged(None))
+        return not self.table.transact([put, *address_of_sender(self.table, new, policy)])
+
+    def reserve_made(self, tenant_id: TenantId, number: int, *, day: date, most: int) -> bool:
+        """Count them before they are made."""
+        return reserve_made(self.table, tenant_id, number, day=day, most=most)
 
     def all_contacts_of(self, tenant_id: TenantId, address: Address) -> list[ContactId]:
         """Return every contact of an address, by id, consistently read."""
@@ -196,6 +221,13 @@ class DynamoContactStore:
         return stands is not None and stands.version == contact.version
 
 
+def _with_past_of(stands: Contact | None, new: Contact) -> Contact:
+    """Return what replaces a contact: whom it took in, and what it was made of, stay."""
+    if stands is None:
+        return new
+    return replace(new, merged=stands.merged, made_from_mail=stands.made_from_mail)
+
+
 def _unchanged(stands: Contact | None) -> Condition:
     if stands is None:
         return ContactItem.version.does_not_exist()
@@ -215,6 +247,7 @@ def _item(contact: Contact) -> ContactItem:
         updated_at=contact.updated_at,
         version=contact.version,
         merged=contact.merged or None,
+        made_from_mail=contact.made_from_mail or None,
     )
 
 
@@ -244,4 +277,5 @@ def _contact(tenant_id: TenantId, item: ContactItem) -> Contact:
         attributes=dict(item.attributes),
         version=int(item.version),
         merged=tuple(ContactId(one) for one in item.merged or ()),
+        made_from_mail=bool(item.made_from_mail),
     )

@@ -68,8 +68,10 @@ from shared.aws.tables_of_dead_letters import (
     letter_of_raw_object,
 )
 from shared.aws.tables_of_erasures import WRITING_PREFIX, is_noted_before
+from shared.aws.tables_of_new_contacts import deleted_key
 from shared.domain.erasure import Erased, Erasure, KeepsOut
 from shared.domain.ids import Address, MailboxId, MessageId
+from shared.domain.new_contacts import ids_spelled
 from shared.ports.erasures import ErasePage
 
 ITEMS_IN_PAGE = 50
@@ -203,6 +205,7 @@ class DynamoMailEraser:
         yield partial(self._half_written, erasure)
         for address in erasure.addresses:
             yield partial(self._contacts_of, erasure, address)
+        yield partial(self._deleted_contacts, erasure)
         yield partial(self._raw_messages_of, erasure)
 
     def _mail_of(self, erasure: Erasure, address: Address) -> ErasePage | None:
@@ -287,6 +290,13 @@ class DynamoMailEraser:
         return ErasePage(
             place.up_to(contacts[-1]), Erased(contacts=number), Work(contacts=contacts)
         )
+
+    def _deleted_contacts(self, erasure: Erasure) -> ErasePage | None:
+        """Look for notes that a contact was deleted: they name nobody, and are not counted."""
+        ids = (ids_spelled(erasure.tenant_id, address) for address in erasure.addresses)
+        keys = [deleted_key(erasure.tenant_id, one) for some in ids for one in sorted(some)]
+        notes = {key_of(raw): NO_MESSAGES for raw in self.table.get_many(keys)}
+        return ErasePage(erasure.counted_to, Erased(), Work(found_by=notes)) if notes else None
 
     def _raw_messages_of(self, erasure: Erasure) -> ErasePage | None:
         """Look into what was kept because nobody could read it: their address as it came."""

@@ -24,6 +24,8 @@ _SUMS = (
     "flags_changed",
     "moved",
     "removed",
+    "contacts_made",
+    "contacts_put_off",
 )
 
 

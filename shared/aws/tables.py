@@ -322,6 +322,7 @@ class ContactItem(Item):
     updated_at = UTCDateTimeAttribute()
     version = NumberAttribute()
     merged = JsonAttribute(null=True)
+    made_from_mail = BooleanAttribute(null=True)
 
 
 class MergedItem(Item):

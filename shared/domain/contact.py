@@ -29,6 +29,8 @@ class Contact:
     version: int = 1
     merged: tuple[ContactId, ...] = ()
     """The ids of those it has taken in: whoever asks for one is told this contact's."""
+    made_from_mail: bool = False
+    """Nobody put it: a mailbox with `create_contacts` met its sender. That stays what it was."""
 
     def without(self, addresses: Sequence[Address]) -> "Contact | None":
         """Return what is left of it without addresses that are to be erased, or None.

@@ -61,6 +61,10 @@ class Counts:
     flags_changed: int = 0
     moved: int = 0
     removed: int = 0
+    contacts_made: int = 0
+    """Of senders nobody knew; a worker that died has not counted its own."""
+    contacts_put_off: int = 0
+    """Senders who are to be made contacts when they write next: the day's were made."""
 
     @property
     def settled(self) -> int:
@@ -99,6 +103,8 @@ class Counts:
             self.flags_changed + other.flags_changed,
             self.moved + other.moved,
             self.removed + other.removed,
+            self.contacts_made + other.contacts_made,
+            self.contacts_put_off + other.contacts_put_off,
         )
 
 
@@ -111,6 +117,8 @@ class Ledger:
     moved: int = 0
     """Copies that are in other folders now, and were not fetched again for it."""
     removed: int = 0
+    contacts_made: int = 0
+    contacts_put_off: int = 0
 
     def add(self, ids: Iterable[ProviderMessageId]) -> None:
         """Note that the provider named `ids`."""
@@ -154,6 +162,8 @@ class Ledger:
             flags_changed=self.flags_changed,
             moved=self.moved,
             removed=self.removed,
+            contacts_made=self.contacts_made,
+            contacts_put_off=self.contacts_put_off,
         )
 
     def entries(self) -> Mapping[str, tuple[ProviderMessageId, ...]]:

@@ -39,6 +39,7 @@ from shared.domain.message import (
 )
 from shared.operations.gate import Gate
 from shared.operations.keep_attachments import keep_attachment
+from shared.operations.meet_senders import Senders
 from shared.operations.note_dead_letters import DeadLetters
 from shared.ports.parser import MessageParser
 from shared.ports.provider import MailSession
@@ -100,6 +101,8 @@ class Ingest:
     """The date floor; None for none."""
     dead_letters: DeadLetters
     gate: Gate
+    senders: Senders | None = None
+    """Set where those nobody knows are to become contacts."""
     kept: Callable[[ProviderMessageId], FetchedMessage | None] | None = None
     """Set where what is gone from the provider may still be had from us: it is in no folder."""
     removed_at: datetime | None = None
@@ -272,6 +275,9 @@ class Ingest:
         if not self._pending:
             return
         self._require_time()
+        if self.senders is not None:
+            # First: what is stored is not listed again, and its sender would stay unknown.
+            self.senders.meet(self._pending, self.folders, self.gate.policy(), self.ledger)
         new = self.messages.save(self.fence, self._pending)
         for saved in self._pending:
             name = saved.copy.provider_message_id

@@ -15,6 +15,7 @@ from shared.domain.pace import LONGEST_REST, SYNC_SHARE, rest_after
 from shared.domain.run import Run, RunReason
 from shared.domain.schedule import slot_of
 from shared.operations.gate import Gate
+from shared.operations.meet_senders import Senders
 from shared.ports.clock import Clock
 from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.parser import MessageParser
@@ -57,6 +58,7 @@ class SyncRun:
     attachments: AttachmentStore
     letters: DeadLetterStore
     gate: Gate
+    senders: Senders | None
     parser: MessageParser
     clock: Clock
     remaining_seconds: Callable[[], float]

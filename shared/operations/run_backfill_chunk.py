@@ -27,12 +27,14 @@ from shared.operations.access import Grants
 from shared.operations.gate import Gate
 from shared.operations.ingest import END_SECONDS, Ingest, our_time_is_up
 from shared.operations.look_again import SecondLook
+from shared.operations.meet_senders import senders_of
 from shared.operations.note_dead_letters import DeadLetters
 from shared.operations.release_chunks import chunk_request, release_chunks
 from shared.operations.replayed_chunk import ReplayedChunk
 from shared.operations.tenant_turn import Turn, take_turn, wait_for_turn
 from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.clock import Clock
+from shared.ports.contacts import ContactStore
 from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.parser import MessageParser
 from shared.ports.policies import PolicyStore
@@ -79,6 +81,7 @@ class ChunkPorts:
     messages: MessageStore
     attachments: AttachmentStore
     letters: DeadLetterStore
+    contacts: ContactStore
     policies: PolicyStore
     grants: Grants
     queues: WorkQueues
@@ -251,6 +254,12 @@ def _work(
             since=backfill.since,
             dead_letters=dead_letters,
             gate=Gate(mailbox.tenant_id, ports.messages, ports.policies),
+            senders=senders_of(
+                mailbox,
+                contacts=ports.contacts,
+                mailboxes=ports.mailboxes,
+                now=ports.clock.now,
+            ),
             kept=replayed.kept if replayed else None,
             removed_at=replayed.now if replayed else None,
             gives_up=chunk.not_handed_over >= GIVEN_UP_AFTER,

@@ -53,9 +53,11 @@ from shared.operations.ingest import (
     our_time_is_up,
 )
 from shared.operations.look_again import take_changes
+from shared.operations.meet_senders import senders_of
 from shared.operations.note_dead_letters import DeadLetters
 from shared.operations.outcomes import SyncReport, SyncRun, fail, same_before, succeed
 from shared.ports.clock import Clock
+from shared.ports.contacts import ContactStore
 from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.parser import MessageParser
 from shared.ports.policies import PolicyStore
@@ -85,6 +87,7 @@ def sync_mailbox(
     messages: MessageStore,
     attachments: AttachmentStore,
     letters: DeadLetterStore,
+    contacts: ContactStore,
     policies: PolicyStore,
     grants: Grants,
     queues: WorkQueues,
@@ -117,6 +120,7 @@ def sync_mailbox(
         attachments=attachments,
         letters=letters,
         gate=Gate(request.tenant_id, messages, policies),
+        senders=senders_of(record.mailbox, contacts=contacts, mailboxes=mailboxes, now=clock.now),
         parser=parser,
         clock=clock,
         remaining_seconds=remaining_seconds,
@@ -300,6 +304,7 @@ def _sync_folder(
             kept_out=lambda: run.messages.kept_out(mailbox.tenant_id),
         ),
         gate=run.gate,
+        senders=run.senders,
         gives_up=same_before(mailbox, ErrorCode.MESSAGE_UNAVAILABLE) >= GIVEN_UP_AFTER,
         mark_suspect=_careful_marker(run, lease),
     )

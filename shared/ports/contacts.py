@@ -1,10 +1,12 @@
 """What operations need to have kept of contacts; rules as in `stores`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Protocol
 
 from shared.domain.contact import Contact
 from shared.domain.ids import Address, ContactId, TenantId
+from shared.domain.policy import TenantPolicy
 
 
 class ContactStore(Protocol):
@@ -13,7 +15,8 @@ class ContactStore(Protocol):
     def put_contact(self, contact: Contact, *, expected_version: int | None) -> Contact:
         """Create or replace; returns it with its new version. `expected_version` None.
 
-        Whatever stands is replaced, but for those it has taken in; 0: only create.
+        Whatever stands is replaced, but for those it has taken in, and whether it was made from
+        mail; 0: only create.
 
         Raises `ConflictError(VERSION_CONFLICT)`, `ContactMergedError`, `AddressFullError`.
         """
@@ -39,7 +42,8 @@ class ContactStore(Protocol):
     def delete_contact(self, tenant_id: TenantId, contact_id: ContactId) -> bool:
         """Delete it, with the ids it has taken in; returns whether it was there.
 
-        Messages are not touched. Raises `ContactMergedError`.
+        Messages are not touched; mail makes no contact of its addresses again. Raises
+        `ContactMergedError`.
         """
         ...
 
@@ -50,4 +54,29 @@ class ContactStore(Protocol):
 
         By id, the first 25 of each, consistently read.
         """
+        ...
+
+    def unknown_senders(
+        self,
+        tenant_id: TenantId,
+        senders: Mapping[ContactId, Address],
+        policy: TenantPolicy,
+    ) -> frozenset[ContactId]:
+        """Return which of up to 50 senders no contact has the address of, by the ids given.
+
+        Nor did one have it that a person deleted or merged. It may be a moment old.
+        """
+        ...
+
+    def create_for_sender(self, contact: Contact, policy: TenantPolicy) -> bool:
+        """Create the contact of one address; return whether it was.
+
+        Only where no contact has the address, or one that the policy takes for the same, none that
+        had it was deleted, and none was merged that was made of it: all of that in the transaction
+        that creates it.
+        """
+        ...
+
+    def reserve_made(self, tenant_id: TenantId, number: int, *, day: date, most: int) -> bool:
+        """Count `number` more contacts made on a day, unless they are more than `most` then."""
         ...

@@ -15,9 +15,18 @@ from shared.domain.erasure import (
     ended,
 )
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
-from shared.domain.ids import ErasureId, LetterId, MailboxId, MessageId, ProviderMessageId, TenantId
+from shared.domain.ids import (
+    ContactId,
+    ErasureId,
+    LetterId,
+    MailboxId,
+    MessageId,
+    ProviderMessageId,
+    TenantId,
+)
 from shared.domain.mailbox import MailboxStatus
 from shared.domain.message import Message, ParticipantRole
+from shared.domain.new_contacts import ids_spelled
 from shared.ports.erasures import ErasePage
 from shared.ports.stores import MailboxRecord
 from tests.fakes.stores import World, stale
@@ -240,8 +249,16 @@ class InMemoryMailEraser:
         del self.world.messages[key]
         self.world.bodies.pop(key, None)
 
+    def _deleted(self, erasure: Erasure) -> set[tuple[TenantId, ContactId]]:
+        """Return the notes that one of a person's contacts was deleted."""
+        ids = frozenset[ContactId]().union(
+            *(ids_spelled(erasure.tenant_id, one) for one in erasure.addresses)
+        )
+        return {(erasure.tenant_id, one) for one in ids} & self.world.unwanted
+
     def _erase_rest(self, erasure: Erasure) -> None:
         if erasure.mailbox_id is None:
+            self.world.unwanted -= self._deleted(erasure)
             self._erase_contacts(erasure)
             return
         box = (erasure.tenant_id, erasure.mailbox_id)
@@ -280,7 +297,7 @@ class InMemoryMailEraser:
             if tenant == erasure.tenant_id and wanted & set(one.addresses)
         ]
         raw = self._raw_naming(erasure)
-        if not contacts and not raw:
+        if not contacts and not raw and not self._deleted(erasure):
             return None
         is_new = not erasure.counted_to.startswith("2|")
         erased = Erased(contacts=len(contacts), raw_messages=len(raw), dead_letters=len(raw))

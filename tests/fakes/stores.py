@@ -8,7 +8,7 @@ import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from urllib.parse import quote
 
 from shared.domain.audit import Audit
@@ -52,6 +52,7 @@ from shared.domain.lease import Fence, Lease
 from shared.domain.ledger import Counts
 from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, RunState
 from shared.domain.message import Body, Copy, Flags, Message, copy_ref
+from shared.domain.new_contacts import id_of_sender, sender_ids_of
 from shared.domain.opening import Opening
 from shared.domain.policy import TenantPolicy
 from shared.domain.run import Run
@@ -126,6 +127,8 @@ class World:
     merged_contacts: dict[tuple[TenantId, ContactId], ContactId] = field(default_factory=dict)
     policies: dict[TenantId, TenantPolicy] = field(default_factory=dict)
     openings: dict[Box, dict[OpeningId, Opening]] = field(default_factory=dict)
+    unwanted: set[tuple[TenantId, ContactId]] = field(default_factory=set)
+    made_contacts: dict[tuple[TenantId, date], int] = field(default_factory=dict)
     attachments: dict[tuple[TenantId, str, str], bytes] = field(default_factory=dict)
     """By tenant, holder and digest."""
     letters: dict[Box, dict[LetterId, DeadLetter]] = field(default_factory=dict)
@@ -982,7 +985,11 @@ class InMemoryContactStore:
         with self.world.lock:
             stored = self.get_contact(contact.tenant_id, contact.id)
             version = stored.version if stored else 0
-            contact = replace(contact, merged=stored.merged if stored else ())
+            contact = replace(
+                contact,
+                merged=stored.merged if stored else (),
+                made_from_mail=stored.made_from_mail if stored else False,
+            )
             new = replace(contact, version=version + 1)
             if expected_version is not None and expected_version != version:
                 if stored == replace(contact, version=expected_version + 1):
@@ -1037,6 +1044,7 @@ class InMemoryContactStore:
             del self.world.contacts[tenant_id, contact_id]
             for name in stored.merged:
                 del self.world.merged_contacts[tenant_id, name]
+            self.world.unwanted |= {(tenant_id, one) for one in sender_ids_of(stored)}
             return True
 
     def contacts_by_address(
@@ -1049,3 +1057,44 @@ class InMemoryContactStore:
                     if tenant == tenant_id:
                         found.setdefault(address, []).append(name)
             return {address: ids[:MOST_CONTACTS_NAMED] for address, ids in found.items()}
+
+    def unknown_senders(
+        self, tenant_id: TenantId, senders: Mapping[ContactId, Address], policy: TenantPolicy
+    ) -> frozenset[ContactId]:
+        with self.world.lock:
+            return frozenset(
+                name
+                for name, address in senders.items()
+                if self._is_unknown(tenant_id, name, address, policy)
+            )
+
+    def create_for_sender(self, contact: Contact, policy: TenantPolicy) -> bool:
+        with self.world.lock:
+            (address,) = contact.addresses
+            place = (contact.tenant_id, contact.id)
+            if not self._is_unknown(*place, address, policy):
+                return False
+            self.world.contacts[place] = replace(contact, version=1)
+            return True
+
+    def reserve_made(self, tenant_id: TenantId, number: int, *, day: date, most: int) -> bool:
+        with self.world.lock:
+            made = self.world.made_contacts.get((tenant_id, day), 0) + number
+            if made > most:
+                return False
+            self.world.made_contacts[tenant_id, day] = made
+            return True
+
+    def _is_unknown(
+        self, tenant_id: TenantId, name: ContactId, address: Address, policy: TenantPolicy
+    ) -> bool:
+        place = (tenant_id, name)
+        if place in self.world.contacts or place in self.world.merged_contacts:
+            return False
+        if {place, (tenant_id, id_of_sender(tenant_id, address))} & self.world.unwanted:
+            return False
+        return not any(
+            tenant == tenant_id
+            and policy.address(address) in {policy.address(one) for one in contact.addresses}
+            for (tenant, _), contact in self.world.contacts.items()
+        )

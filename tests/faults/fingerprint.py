@@ -13,6 +13,7 @@ What is taken out, and why; whatever is not named here is compared as it stands.
 - a lease whose time is over: it is nobody's, and the next run with something to do takes it
 - sign-ins that were broken off: they end by themselves, and a person begins a new one
 - notes of what is about to be written: a worker that died leaves its own, and erasing reads them
+- how many contacts were to be made in a day: it is counted before they are, and again by the next
 - objects under `.uploads/`: parts of an upload that died, which the bucket's lifecycle deletes
 - an account's grant, text for text: each sign-in and renewal makes another; whether the one we keep
   opens the account must agree, and whether any is left alive where it can be withdrawn
@@ -44,8 +45,9 @@ from tests.functions.everything import places_of
 _ULID = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{26}\b")
 KEPT = {"stored", "already_stored"}
 SETTINGS_TIMES = {"connected_at", "history_from"}
-FLEETING = {"attempt", "writing"}
-"""Items that are a life's own: a sign-in broken off, a note of what was about to be written."""
+FLEETING = {"attempt", "writing", "made"}
+"""Items that are a life's own: a sign-in broken off, a note of what was about to be written, how many
+contacts were to be made in a day."""
 
 Fingerprint = dict[str, Any]
 
@@ -156,8 +158,9 @@ def _add_run(run: RunItem, ledger: dict[str, set[str]]) -> int:
 
 def _counts(counts: dict[str, Any]) -> dict[str, Any]:
     together = {name: count for name, count in counts.items() if name not in KEPT}
-    # What a second look finds changed depends on when it was taken.
-    for name in ("flags_changed", "moved", "removed"):
+    # What a second look finds changed depends on when it was taken, and a worker that died has not
+    # counted the contacts it made.
+    for name in ("flags_changed", "moved", "removed", "contacts_made"):
         together.pop(name, None)
     return {**together, "kept": sum(counts.get(name, 0) for name in KEPT)}
 
@@ -227,7 +230,8 @@ def _contact(raw: Any) -> Any:
     if "merged_into" in raw:
         return raw["merged_into"]
     item = ContactItem.from_raw_data(raw)
-    return [item.contact_id, item.name, item.addresses, item.attributes, item.merged]
+    kept = [item.contact_id, item.name, item.addresses, item.attributes, item.merged]
+    return [*kept, item.made_from_mail]
 
 
 def _holders(raw: Any) -> Any:

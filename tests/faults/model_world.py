@@ -37,6 +37,7 @@ from tests.fakes.queues import RecordingTickRelay
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
     InMemoryBackfillStore,
+    InMemoryContactStore,
     InMemoryMailboxStore,
     InMemoryMessageStore,
 )
@@ -107,6 +108,7 @@ class ModelWorld(Machine):
         self.attachments = Ported(InMemoryAttachmentStore(self.world))
         self.letters = Ported(InMemoryDeadLetterStore(self.world))
         self.policies = Ported(InMemoryPolicyStore(self.world))
+        self.contacts = Ported(InMemoryContactStore(self.world))
         self.secrets = Ported(self.secret_store)
         self.holders = Ported(InMemoryGrantHolders())
         self.grants = Grants(self.secrets, no_sign_in, None, self.clock)

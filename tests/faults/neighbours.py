@@ -42,13 +42,13 @@ class Neighbours(World):
         others = {uid: mail.flags for uid, mail in self.other.folders["INBOX"].mails.items()}
         return {ANN: super().theirs(), BOB: others}
 
-    def connect_each(self) -> None:
+    def connect_each(self, **wishes: Any) -> None:
         """Connect both and import what they hold; note their ids, and let both be polled."""
         for user in (ANN, BOB):
             login = {"host": "imap.example.org", "username": user, "password": f"secret-of-{user}"}
             address = f"{user}@ours.example"
             self.facts[user] = self.connect(
-                address=address, imap=login, smtp=login, backfill_days=7
+                address=address, imap=login, smtp=login, backfill_days=7, **wishes
             )
         self.drain()
         self.poll()

@@ -77,6 +77,7 @@ class RealFleet(Fleet):
             messages=None,
             attachments=None,
             letters=None,
+            contacts=None,
             policies=None,
             grants=_Grants(),
             queues=None,

@@ -112,6 +112,7 @@ class _Work:
             messages=self.stores.messages,
             attachments=self.stores.attachments,
             letters=self.stores.letters,
+            contacts=self.stores.contacts,
             policies=self.stores.policies,
             grants=self.grants,
             queues=self.queues,

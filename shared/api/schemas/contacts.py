@@ -96,6 +96,8 @@ class ContactShown(Shown):
     attributes: dict[str, str]
     merged: list[str]
     """The ids of contacts that were merged into this one."""
+    made_from_mail: bool
+    """Nobody put it at first: a mailbox with `create_contacts` had mail of an unknown sender."""
     version: int
     """Raised by every change; send it as `If-Match` to change only what you have read."""
     updated_at: datetime
@@ -109,6 +111,7 @@ class ContactShown(Shown):
             addresses=list(contact.addresses),
             attributes=dict(contact.attributes),
             merged=list(contact.merged),
+            made_from_mail=contact.made_from_mail,
             version=contact.version,
             updated_at=contact.updated_at,
         )

@@ -251,6 +251,10 @@ class RunShown(Shown):
     flags_changed: int
     moved: int
     removed: int
+    contacts_made: int
+    """Of senders nobody knew, where the mailbox has `create_contacts`."""
+    contacts_put_off: int
+    """Senders who are made contacts when they write next: a tenant's mail makes 10,000 a day."""
     code: ErrorCode | None
     message: str
     backfill_id: str | None
@@ -275,6 +279,8 @@ class RunShown(Shown):
             flags_changed=counts.flags_changed,
             moved=counts.moved,
             removed=counts.removed,
+            contacts_made=counts.contacts_made,
+            contacts_put_off=counts.contacts_put_off,
             code=run.code,
             message=explain(run.code).message if run.code else _summary(run),
             backfill_id=run.backfill_id,
@@ -336,4 +342,12 @@ def _summary(run: Run) -> str:
         (counts.removed, "removed at the provider"),
     ]
     said = ", ".join(f"{number} {what}" for number, what in facts if number)
-    return f"Messages: {said}." if said else "Nothing new."
+    sentences = [f"Messages: {said}."] if said else []
+    if counts.contacts_made:
+        sentences.append(f"Contacts made: {counts.contacts_made}.")
+    if counts.contacts_put_off:
+        sentences.append(
+            f"Senders who become contacts when they write next: {counts.contacts_put_off}, as the "
+            "day's contacts were made."
+        )
+    return " ".join(sentences) or "Nothing new."

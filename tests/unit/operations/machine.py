@@ -58,6 +58,7 @@ OWN_ADDRESS = "ada@acme.example"
 
 EFFECTS = [
     "create",
+    "reserve_",
     "place_",
     "save_",
     "disconnect",
@@ -248,6 +249,7 @@ class Machine:
             messages=self.messages,
             attachments=self.attachments,
             letters=self.letters,
+            contacts=self.contacts,
             policies=self.policies,
             grants=self.grants,
             queues=self.guarded_queues,
@@ -301,6 +303,7 @@ class Machine:
             messages=self.messages,
             attachments=self.attachments,
             letters=self.letters,
+            contacts=self.contacts,
             policies=self.policies,
             grants=self.grants,
             queues=self.guarded_queues,
