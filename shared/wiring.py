@@ -35,6 +35,7 @@ from shared.ports.queues import (
 from shared.ports.reading import MailReader
 from shared.ports.secrets import SecretStore
 from shared.ports.stores import AttachmentStore, MailboxStore, MessageStore, RunStore
+from shared.ports.threads import ThreadStore
 
 if TYPE_CHECKING:
     from shared.aws.table import Table
@@ -164,6 +165,14 @@ def policies() -> PolicyStore:
     from shared.aws.policy_store import DynamoPolicyStore
 
     return DynamoPolicyStore(table())
+
+
+@functools.cache
+def threads() -> ThreadStore:
+    """Return the store of what is known of threads."""
+    from shared.aws.thread_store import DynamoThreadStore
+
+    return DynamoThreadStore(table())
 
 
 @functools.cache

@@ -38,6 +38,7 @@ from shared.api.schemas.mailboxes import (
     RunAsked,
 )
 from shared.api.schemas.policies import PolicyShown, PutPolicy
+from shared.api.thread_level_routes import add_thread_level_routes
 from shared.domain.ids import BackfillId, ContactId, LetterId, MailboxId
 from shared.operations.contacts import delete_contact, merge_contacts, put_contact, put_contacts
 from shared.operations.mailbox_settings import change_settings, make_primary
@@ -59,6 +60,12 @@ add_opening_routes(
     # Looked up with each request.
     ports=lambda: OpeningPorts(wiring.mailboxes(), wiring.openings(), wiring.clock()),
     is_allowed=lambda: wiring.are_openings_allowed(),  # noqa: PLW0108
+)
+add_thread_level_routes(
+    app,
+    messages=lambda: wiring.messages(),  # noqa: PLW0108
+    reader=lambda: wiring.mail_reader(),  # noqa: PLW0108
+    threads=lambda: wiring.threads(),  # noqa: PLW0108
 )
 
 MailboxPath = Annotated[MailboxIdText, Path()]

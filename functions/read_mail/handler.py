@@ -51,6 +51,7 @@ from shared.api.schemas.mailboxes import (
 )
 from shared.api.schemas.presets import PresetShown
 from shared.api.schemas.servers import ServerShown
+from shared.api.thread_level_routes import add_thread_level_list
 from shared.domain.ids import (
     BackfillId,
     ContactId,
@@ -73,6 +74,7 @@ add_erasure_routes(app, erasures=lambda: wiring.erasures())  # noqa: PLW0108
 add_opening_list(
     app, ports=lambda: OpeningPorts(wiring.mailboxes(), wiring.openings(), wiring.clock())
 )
+add_thread_level_list(app, messages=lambda: wiring.messages(), reader=lambda: wiring.mail_reader())  # noqa: PLW0108
 add_policy_routes(app, policies=lambda: wiring.policies())  # noqa: PLW0108
 
 MailboxPath = Annotated[MailboxIdText, Path()]

@@ -8,7 +8,14 @@ tell it from one that does not exist. Settings are not mail: what a message show
 
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.mailbox import Mailbox, MailboxKind
-from shared.domain.visibility import Viewer, is_granted
+from shared.domain.visibility import (
+    Access,
+    Place,
+    Viewer,
+    access_to_mailbox,
+    is_granted,
+    without_openings,
+)
 
 
 def may_see(viewer: Viewer, mailbox: Mailbox) -> bool:
@@ -23,6 +30,17 @@ def may_know_openings(viewer: Viewer, mailbox: Mailbox) -> bool:
     return viewer.tenant_id == mailbox.tenant_id and (
         viewer.is_admin or viewer.user_id == mailbox.owner_user_id
     )
+
+
+def may_set_levels(viewer: Viewer, mailbox: Mailbox) -> bool:
+    """Whether the viewer may say how much of a thread's mail in the mailbox others see.
+
+    Its owner; of a shared one also an administrator who reads it in full anyway.
+    """
+    if access_to_mailbox(without_openings(viewer), mailbox, Place.MAILBOX) is not Access.FULL:
+        return False
+    is_owner = viewer.user_id == mailbox.owner_user_id
+    return is_owner or (viewer.is_admin and mailbox.kind is MailboxKind.SHARED)
 
 
 def may_change(viewer: Viewer, mailbox: Mailbox) -> bool:

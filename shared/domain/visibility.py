@@ -3,6 +3,8 @@
 - A mailbox's owner sees all its mail in full, personal or shared, whatever its level.
 - A shared mailbox's mail is for those it is granted to, everywhere, at its level.
 - A personal mailbox's mail is its owner's. On a contact's timeline others see it at its level.
+- Where a thread has a level of its own in a mailbox, that counts instead of the mailbox's level;
+  to whom no level applies, none is changed by it.
 - Where several mailboxes hold a message, the most open one decides how much of the message is
   seen: what it says is the same in all of them. What is one mailbox's own (that it has the message,
   in which folder, whether it was read, whom its copy names as blind recipients) is seen by those
@@ -12,13 +14,14 @@ Being an administrator opens nothing. One who has opened a mailbox (`operations/
 its mail as its owner does until that ends.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum, StrEnum
 
-from shared.domain.ids import TenantId, UserId
+from shared.domain.ids import MailboxId, TenantId, UserId
 from shared.domain.mailbox import Mailbox, MailboxKind, Visibility
+from shared.domain.threads import ThreadLevel
 
 DEFAULT_VISIBILITY = {
     MailboxKind.PERSONAL: Visibility.METADATA,
@@ -60,10 +63,14 @@ def without_openings(viewer: Viewer) -> Viewer:
 
 
 _LEVELS = {
-    Visibility.METADATA: Access.METADATA,
-    Visibility.SUBJECT: Access.SUBJECT,
-    Visibility.FULL: Access.FULL,
+    ThreadLevel.PRIVATE: Access.NONE,
+    ThreadLevel.METADATA: Access.METADATA,
+    ThreadLevel.SUBJECT: Access.SUBJECT,
+    ThreadLevel.FULL: Access.FULL,
 }
+
+
+_NO_LEVELS: Mapping[MailboxId, ThreadLevel] = {}
 
 
 def is_granted(viewer: Viewer, mailbox: Mailbox) -> bool:
@@ -84,21 +91,32 @@ def _has_open(viewer: Viewer, mailbox: Mailbox) -> bool:
     )
 
 
-def access_to_mailbox(viewer: Viewer, mailbox: Mailbox, place: Place) -> Access:
-    """Return how much of the mail in `mailbox` the viewer sees at `place`."""
+def access_to_mailbox(
+    viewer: Viewer, mailbox: Mailbox, place: Place, level: ThreadLevel | None = None
+) -> Access:
+    """Return how much of the mail in `mailbox` the viewer sees at `place`.
+
+    `level`: of a thread's, which counts instead of the mailbox's.
+    """
     if viewer.tenant_id != mailbox.tenant_id:
         return Access.NONE
     if viewer.user_id == mailbox.owner_user_id or _has_open(viewer, mailbox):
         return Access.FULL
     is_on_timeline = mailbox.kind is MailboxKind.PERSONAL and place is Place.TIMELINE
     if is_granted(viewer, mailbox) or is_on_timeline:
-        return _LEVELS[mailbox.visibility]
+        return _LEVELS[level or ThreadLevel(mailbox.visibility)]
     return Access.NONE
 
 
-def access_to_message(viewer: Viewer, mailboxes: Iterable[Mailbox], place: Place) -> Access:
+def access_to_message(
+    viewer: Viewer,
+    mailboxes: Iterable[Mailbox],
+    place: Place,
+    levels: Mapping[MailboxId, ThreadLevel] = _NO_LEVELS,
+) -> Access:
     """Return how much of a message held by `mailboxes` the viewer sees.
 
-    The most open mailbox decides.
+    The most open mailbox decides. `levels`: its thread's, by mailbox.
     """
-    return max((access_to_mailbox(viewer, box, place) for box in mailboxes), default=Access.NONE)
+    each = (access_to_mailbox(viewer, box, place, levels.get(box.id)) for box in mailboxes)
+    return max(each, default=Access.NONE)

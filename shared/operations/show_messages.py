@@ -14,10 +14,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from shared.domain.identity import thread_of
 from shared.domain.ids import Address, ContactId, FolderId, MailboxId, MessageId
 from shared.domain.mailbox import Mailbox
 from shared.domain.matching import why_kept_out
 from shared.domain.message import Copy, Message, Participant, ParticipantRole
+from shared.domain.threads import ThreadLevel
 from shared.domain.visibility import (
     Access,
     Place,
@@ -55,6 +57,7 @@ class MessageView:
 
 
 Boxes = Mapping[MailboxId, Mailbox]
+Levels = Mapping[MailboxId, ThreadLevel]
 
 
 def show_messages(
@@ -72,8 +75,10 @@ def show_messages(
     views = {}
     for message in (found.messages[one] for one in ids if one in found.messages):
         held = found.copies_in_mailboxes(message)
+        # Those of the thread its own header names: whatever that was joined to opens nothing.
+        levels = found.thread(thread_of(message.id) or message.thread_id).levels
         for at in (place, Place.MAILBOX):
-            access, blind = _opened(viewer, held, boxes, at)
+            access, blind = _opened(viewer, held, boxes, at, levels)
             shown = redact(message, access, blind)
             known = _contacts_of(shown, found.contacts)
             if known:
@@ -83,7 +88,7 @@ def show_messages(
             views[message.id] = MessageView(
                 shown,
                 access,
-                tuple(_copy_views(viewer, held, boxes, at)),
+                tuple(_copy_views(viewer, held, boxes, at, levels)),
                 known,
                 _ambiguous_of(shown, found.contacts),
                 has_attachments=any(not part.inline for part in message.attachments),
@@ -92,14 +97,15 @@ def show_messages(
 
 
 def _opened(
-    viewer: Viewer, held: Sequence[Copy], boxes: Boxes, place: Place
+    viewer: Viewer, held: Sequence[Copy], boxes: Boxes, place: Place, levels: Levels
 ) -> tuple[Access, frozenset[Address]]:
     """Return how much of a message its copies open, and whom those open in full name as blind."""
-    access = access_to_message(viewer, [boxes[one.mailbox_id] for one in held], place)
+    access = access_to_message(viewer, [boxes[one.mailbox_id] for one in held], place, levels)
     open_blind = (
         one.blind
         for one in held
-        if one.blind and access_to_mailbox(viewer, boxes[one.mailbox_id], place) is Access.FULL
+        if one.blind
+        and access_to_message(viewer, [boxes[one.mailbox_id]], place, levels) is Access.FULL
     )
     return access, frozenset[Address]().union(*open_blind)
 
@@ -133,11 +139,13 @@ def redact(message: Message, access: Access, blind: AbstractSet[Address] = froze
     )
 
 
-def _copy_views(viewer: Viewer, held: Sequence[Copy], boxes: Boxes, place: Place) -> list[CopyView]:
+def _copy_views(
+    viewer: Viewer, held: Sequence[Copy], boxes: Boxes, place: Place, levels: Levels
+) -> list[CopyView]:
     views: dict[CopyView, None] = {}
     for copy in held:
         box = boxes[copy.mailbox_id]
-        if copy.removed_at is not None or not access_to_mailbox(viewer, box, place):
+        if copy.removed_at is not None or not access_to_message(viewer, [box], place, levels):
             continue
         if access_to_mailbox(viewer, box, Place.MAILBOX):
             for folder_id in sorted(copy.folder_ids):

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from typing import Protocol
 
-from shared.domain.ids import TenantId, ThreadId
-from shared.domain.threads import ThreadRecord
+from shared.domain.ids import MailboxId, TenantId, ThreadId
+from shared.domain.threads import ThreadLevel, ThreadRecord
 
 
 class ThreadStore(Protocol):
@@ -17,4 +17,14 @@ class ThreadStore(Protocol):
 
         One of which nothing is recorded is its own root.
         """
+        ...
+
+    def set_level(
+        self,
+        tenant_id: TenantId,
+        thread_id: ThreadId,
+        mailbox_id: MailboxId,
+        level: ThreadLevel | None,
+    ) -> None:
+        """Record a thread's level in a mailbox; None: it has none. Nothing else is changed."""
         ...

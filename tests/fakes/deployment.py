@@ -37,6 +37,7 @@ from tests.fakes.stores import (
     InMemoryRunStore,
     World,
 )
+from tests.fakes.threads import InMemoryThreadStore
 
 HTTP = (
     "complete_connection",
@@ -132,6 +133,7 @@ class Deployment:
         self.erasures = InMemoryErasureStore(self.world)
         self.policies = InMemoryPolicyStore(self.world)
         self.openings = InMemoryOpeningStore(self.world)
+        self.threads = InMemoryThreadStore(self.world)
         self.are_openings_allowed = True
         self.attempts = InMemoryAttemptStore()
         self.grant_holders = InMemoryGrantHolders()
@@ -146,7 +148,7 @@ class Deployment:
         ours = {
             wiring: (
                 "mailboxes", "messages", "mail_reader", "contacts", "backfills", "runs", "attachments", "letters",
-                "audits", "erasures", "policies", "openings", "are_openings_allowed", "queues", "secrets", "clock",
+                "audits", "erasures", "policies", "openings", "threads", "are_openings_allowed", "queues", "secrets", "clock",
             ),
             wiring_of_sign_ins: ("attempts", "grant_holders", "oauth_clients"),
         }  # fmt: skip

@@ -1,10 +1,10 @@
 """What is known of threads, in memory."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from shared.domain.ids import TenantId, ThreadId
-from shared.domain.threads import ThreadRecord, without_record
+from shared.domain.ids import MailboxId, TenantId, ThreadId
+from shared.domain.threads import ThreadLevel, ThreadRecord, without_record
 from tests.fakes.stores import World
 
 
@@ -20,3 +20,17 @@ class InMemoryThreadStore:
         with self.world.lock:
             threads = self.world.threads
             return {one: threads.get((tenant_id, one), without_record(one)) for one in ids}
+
+    def set_level(
+        self,
+        tenant_id: TenantId,
+        thread_id: ThreadId,
+        mailbox_id: MailboxId,
+        level: ThreadLevel | None,
+    ) -> None:
+        with self.world.lock:
+            record = self.get_threads(tenant_id, [thread_id])[thread_id]
+            levels = {name: one for name, one in record.levels.items() if name != mailbox_id}
+            if level is not None:
+                levels[mailbox_id] = level
+            self.world.threads[tenant_id, thread_id] = replace(record, levels=levels)

@@ -46,6 +46,7 @@ class Case:
 
 MAILBOX = "/v1/mailboxes/{mailbox_id}"
 CONTACT = "/v1/contacts/{contact_id}"
+THREAD_LEVEL = "/v1/threads/{thread_id}/visibility"
 MAKES = {"name": "Made", "addresses": ["made@client.example"]}
 CASES: dict[Key, Case] = {
     ("GET", "/v1/contacts"): Case(),
@@ -98,6 +99,9 @@ CASES: dict[Key, Case] = {
     ("PUT", "/v1/policy"): Case(),
     ("GET", "/v1/presets"): Case(query={"address": "ann@ours.example"}),
     ("GET", "/v1/threads/{thread_id}"): Case(),
+    ("GET", THREAD_LEVEL): Case(),
+    ("PUT", THREAD_LEVEL): Case(body={"level": "subject", "mailbox_id": "{mailbox_id}"}),
+    ("DELETE", THREAD_LEVEL): Case(query={"mailbox_id": "{mailbox_id}"}),
 }  # fmt: skip
 NOBODYS = {
     ("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/v1/health"),

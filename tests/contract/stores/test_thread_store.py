@@ -49,3 +49,26 @@ def test_no_tenant_reads_anothers_record(stores):
 
 def test_asked_for_nothing_nothing_is_read(stores):
     assert stores.threads.get_threads(TENANT, []) == {}
+
+
+def test_a_level_is_set_and_taken_back_and_nothing_else_is_changed(stores):
+    for record in RECORDS:
+        keep(stores, record)
+    for _ in range(2):
+        stores.threads.set_level(TENANT, ROOT, BOX, ThreadLevel.SUBJECT)
+        stores.threads.set_level(TENANT, MEMBER, BOX, ThreadLevel.METADATA)
+        stores.threads.set_level(TENANT, ALONE, BOX, ThreadLevel.FULL)
+        assert stores.threads.get_threads(TENANT, [ROOT, MEMBER, ALONE]) == {
+            ROOT: ThreadRecord(ROOT, ROOT, frozenset({MEMBER}), {BOX: ThreadLevel.SUBJECT}),
+            MEMBER: ThreadRecord(MEMBER, ROOT, levels={**LEVELS, BOX: ThreadLevel.METADATA}),
+            ALONE: ThreadRecord(ALONE, ALONE, levels={BOX: ThreadLevel.FULL}),
+        }
+    assert stores.threads.get_threads(OTHER_TENANT, [ROOT])[ROOT].levels == {}
+    for _ in range(2):
+        stores.threads.set_level(TENANT, MEMBER, BOX, None)
+        stores.threads.set_level(TENANT, ALONE, BOX, None)
+        stores.threads.set_level(TENANT, ThreadId("tnever"), BOX, None)
+        found = stores.threads.get_threads(TENANT, [MEMBER, ALONE, ThreadId("tnever")])
+        assert found[MEMBER] == ThreadRecord(MEMBER, ROOT, levels={OTHER_BOX: ThreadLevel.FULL})
+        assert not found[ALONE].levels
+        assert not found[ThreadId("tnever")].levels

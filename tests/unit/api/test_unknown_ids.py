@@ -29,6 +29,7 @@ BODIES = {
     ("POST", "/v1/mailboxes/{mailbox_id}/backfills"): {"days": 7},
     ("POST", "/v1/mailboxes/{mailbox_id}/openings"): {"reason": "Ticket 4711: a lost order"},
     ("POST", "/v1/contacts/{contact_id}/merge"): {"from": "theirs-too"},
+    ("PUT", "/v1/threads/{thread_id}/visibility"): {"level": "subject"},
 }
 NOT_FOUND_NEVER = {("PUT", "/v1/contacts/{contact_id}"), CALLBACK}
 """Creates what is not there; has no tenant."""

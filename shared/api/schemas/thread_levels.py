@@ -1,0 +1,35 @@
+"""How much others see of one thread, and how that is said."""
+
+from shared.api.schemas.fields import Given, MailboxIdText, Shown
+from shared.domain.threads import ThreadLevel
+from shared.operations.thread_levels import LevelOfThread
+
+
+class SetThreadLevel(Given):
+    """How much of a thread's mail in a mailbox others see, whatever the mailbox says."""
+
+    level: ThreadLevel
+    """`private`: nobody but the mailbox's owner; not for a shared mailbox."""
+    mailbox_id: MailboxIdText | None = None
+    """May be left out where one of the caller's mailboxes alone holds it."""
+
+
+class ThreadLevelShown(Shown):
+    """How much of a thread's mail in a mailbox others see."""
+
+    mailbox_id: str
+    level: ThreadLevel | None
+    """Null: as much as the mailbox's `visibility` says."""
+    is_whole: bool
+    """False where a thread that was joined to it later has another level."""
+
+    @classmethod
+    def of(cls, view: LevelOfThread) -> "ThreadLevelShown":
+        """Show a level."""
+        return cls(mailbox_id=view.mailbox_id, level=view.level, is_whole=view.is_whole)
+
+
+class ThreadLevelList(Shown):
+    """Of the mailboxes whose levels the caller may set."""
+
+    items: list[ThreadLevelShown]

@@ -1,0 +1,125 @@
+"""How much of one thread's mail in one mailbox others see, whatever the mailbox itself says.
+
+Only a mailbox's own people say so; for all others there is no such thread. It holds for what the
+thread consists of at that moment: a thread that is joined to it later keeps its own level, or a
+forged header could open it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.domain.errors import ErrorCode, RequestError
+from shared.domain.ids import MailboxId, TenantId, ThreadId
+from shared.domain.mailbox import Mailbox, MailboxKind
+from shared.domain.message import place_of
+from shared.domain.permissions import may_set_levels
+from shared.domain.threads import ThreadLevel
+from shared.domain.visibility import Viewer
+from shared.operations.load_mail import load_nothing
+from shared.ports.reading import READ_AT_ONCE, MailReader, Wanted
+from shared.ports.stores import MessageStore
+from shared.ports.threads import ThreadStore
+
+
+@dataclass(frozen=True, slots=True)
+class LevelOfThread:
+    """How much others see of a thread's mail in a mailbox."""
+
+    mailbox_id: MailboxId
+    level: ThreadLevel | None
+    """Of the thread itself; None: as the mailbox says."""
+    is_whole: bool
+    """Whether that holds for all that was joined to it as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A thread, as far as it is in mailboxes whose levels the viewer may set."""
+
+    parts: Mapping[ThreadId, Mapping[MailboxId, ThreadLevel]]
+    boxes: Mapping[MailboxId, Mailbox]
+
+
+def list_thread_levels(
+    viewer: Viewer, thread_id: ThreadId, *, messages: MessageStore, reader: MailReader
+) -> list[LevelOfThread]:
+    """Return the levels that are the viewer's to set, in order of the mailboxes' ids.
+
+    Raises `RequestError(THREAD_NOT_FOUND)` where there is none.
+    """
+    held = _held(viewer, thread_id, messages=messages, reader=reader)
+    views = []
+    for mailbox_id in sorted(held.boxes):
+        own = held.parts[thread_id].get(mailbox_id)
+        is_whole = all(levels.get(mailbox_id) is own for levels in held.parts.values())
+        views.append(LevelOfThread(mailbox_id, own, is_whole))
+    return views
+
+
+def set_thread_level(
+    viewer: Viewer,
+    thread_id: ThreadId,
+    level: ThreadLevel | None,
+    *,
+    mailbox_id: MailboxId | None,
+    messages: MessageStore,
+    reader: MailReader,
+    threads: ThreadStore,
+) -> LevelOfThread:
+    """Say how much of a thread's mail in a mailbox others see; None: as the mailbox says.
+
+    It counts with the next request. Repeating it changes nothing, and completes what died half way.
+
+    Raises `RequestError` (`THREAD_NOT_FOUND`; `INVALID_REQUEST` where several mailboxes hold it and
+    none is named, and for `private` in a shared one).
+    """
+    held = _held(viewer, thread_id, messages=messages, reader=reader)
+    if mailbox_id is None and len(held.boxes) > 1:
+        names = ", ".join(sorted(held.boxes))
+        raise RequestError(
+            ErrorCode.INVALID_REQUEST,
+            fields=[("mailbox_id", f"Several of your mailboxes hold it: name one of {names}.")],
+        )
+    box = held.boxes.get(mailbox_id) if mailbox_id else next(iter(held.boxes.values()))
+    if box is None:
+        raise RequestError(ErrorCode.THREAD_NOT_FOUND)
+    if box.kind is MailboxKind.SHARED and level is ThreadLevel.PRIVATE:
+        words = "A shared mailbox's mail is for those it is granted to: at least `metadata`."
+        raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("level", words)])
+    for part in sorted(held.parts):
+        if held.parts[part].get(box.id) is not level:
+            threads.set_level(viewer.tenant_id, part, box.id, level)
+    return LevelOfThread(box.id, level, is_whole=True)
+
+
+def _held(
+    viewer: Viewer, thread_id: ThreadId, *, messages: MessageStore, reader: MailReader
+) -> _Held:
+    tenant_id = viewer.tenant_id
+    root = reader.read(tenant_id, Wanted(threads=frozenset({thread_id}))).thread(thread_id).root
+    members = reader.read(tenant_id, Wanted(threads=frozenset({root}))).thread(root).members
+    parts = frozenset({thread_id, root}) | members
+    records = reader.read(tenant_id, Wanted(threads=parts))
+    holding = frozenset[MailboxId]().union(
+        *(_holding(tenant_id, part, messages=messages, reader=reader) for part in parts)
+    )
+    if not holding:
+        load_nothing(tenant_id, reader=reader)
+    found = reader.read(tenant_id, Wanted(mailboxes=holding)).mailboxes
+    boxes = {name: box for name, box in found.items() if may_set_levels(viewer, box)}
+    if not boxes:
+        raise RequestError(ErrorCode.THREAD_NOT_FOUND)
+    return _Held({part: records.thread(part).levels for part in parts}, boxes)
+
+
+def _holding(
+    tenant_id: TenantId, thread_id: ThreadId, *, messages: MessageStore, reader: MailReader
+) -> frozenset[MailboxId]:
+    """Return the mailboxes that messages of a thread are or were in."""
+    ids = [entry.message_id for entry in messages.thread(tenant_id, thread_id)]
+    found: set[MailboxId] = set()
+    for start in range(0, len(ids), READ_AT_ONCE):
+        some = frozenset(ids[start : start + READ_AT_ONCE])
+        for message in reader.read(tenant_id, Wanted(messages=some)).messages.values():
+            found.update(place_of(ref)[0] for ref in message.copies)
+    return frozenset(found)
