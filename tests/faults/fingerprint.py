@@ -36,6 +36,7 @@ from shared.aws.tables import ContactItem, FolderItem, RunItem, SettingsItem, St
 from shared.aws.tables_of_audits import AuditItem, SettledItem
 from shared.aws.tables_of_backfills import BackfillItem, ChunkItem
 from shared.aws.tables_of_erasures import ErasureItem, KeptOutItem
+from shared.aws.tables_of_openings import OpeningItem
 from shared.aws.tables_of_sign_ins import HoldersItem
 from shared.aws.tables_of_slots import SlotItem
 from tests.faults.killpoints import kind_of
@@ -299,6 +300,11 @@ def _read(kind: str, raw: Any) -> Any:
     return reader(raw) if reader else raw
 
 
+def _opening(raw: Any) -> Any:
+    item = OpeningItem.from_raw_data(raw)
+    return [item.opened_by, item.reason, item.ends_at is not None]
+
+
 READERS = {
     "mailbox settings": _settings,
     "folder": _folder,
@@ -313,6 +319,7 @@ READERS = {
     "at": _entry,
     "erasure": _erasure,
     "kept-out": _kept_out,
+    "opening": _opening,
 }
 NAMELESS = {"at", "erasure", "holders", "slot"}
 """Items whose keys hold digests of ulids, or are drawn by lot."""
