@@ -2,7 +2,9 @@
 
 Several indexes, each newest first, are read as one. Entries are looked at in order until the page
 is full, the indexes end, or the budget of one request is spent; `next` is then the last entry
-looked at. It is None only at the very end, so a page may be empty and still have a next one.
+shown, or the last one looked at where none is: its token can be read, and is to tell as little as
+can be of what is hidden. It is None only at the very end, so a page may be empty and still have a
+next one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -58,6 +60,7 @@ def page_through(
     """
     items: list[MessageView] = []
     done: set[MessageId] = {before.message_id} if before else set()
+    last_shown: TimelineEntry | None = None
     looked_at = looked = 0
     entries: Sequence[TimelineEntry] = ()
     more = True
@@ -80,6 +83,7 @@ def page_through(
             done.add(entry.message_id)
             if entry.message_id in views:
                 items.append(views[entry.message_id])
+                last_shown = entry
             if len(items) == limit:
                 rest = {left.message_id for left in entries[position + 1 :]} - done
                 return Page(tuple(items), before if more or rest else None)
@@ -88,7 +92,7 @@ def page_through(
         if not entries and not more:
             return Page(tuple(items), None)
         if looked_at >= budget or (looks is not None and items and looked >= looks):
-            return Page(tuple(items), before)
+            return Page(tuple(items), last_shown or before)
 
 
 def entry_to_position(entry: TimelineEntry) -> list[str | int | None]:

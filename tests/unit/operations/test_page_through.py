@@ -111,6 +111,22 @@ def test_a_page_that_ends_with_the_index_has_no_next():
     assert len(walk([index_of(entries)], {"m0", "m1", "m2"}, 3, 1_000)) == 1
 
 
+def test_a_page_that_ends_early_names_nothing_hidden_as_where_the_next_begins():
+    entries = [
+        TimelineEntry(START - timedelta(minutes=number), MessageId(f"m{number}"))
+        for number in range(5)
+    ]
+
+    def judge(found):
+        return cast("Any", {"m1": "m1"}), len(found)
+
+    page = page_through(
+        together([index_of(entries, at_most=3)]), judge, before=None, limit=4, looks=1
+    )
+    assert page.items == ("m1",)
+    assert page.next == entries[1]
+
+
 def test_one_request_looks_at_no_more_than_its_budget():
     entries = [TimelineEntry(START + timedelta(minutes=n), MessageId(f"m{n}")) for n in range(500)]
     looked_at = []
