@@ -1,9 +1,9 @@
 """How a contact is made of a sender once, whoever else meets them or decides about them meanwhile.
 
 Its id follows from the address. One transaction writes it where nothing stands under that id, no
-contact has the address, and none that had it was deleted: of all who are at it at one moment,
-workers, a person who adds the address, one who deletes or merges, the second finds what the first
-wrote.
+contact has the address, and none that had it was deleted. So of two workers the second finds what
+the first wrote, and so does a worker who comes after a person who added the address, deleted or
+merged.
 """
 
 from collections.abc import Mapping
