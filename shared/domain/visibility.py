@@ -3,8 +3,8 @@
 - A mailbox's owner sees all its mail in full, personal or shared, whatever its level.
 - A shared mailbox's mail is for those it is granted to, everywhere, at its level.
 - A personal mailbox's mail is its owner's. On a contact's timeline others see it at its level.
-- Where a thread has a level of its own in a mailbox, that counts instead of the mailbox's level;
-  to whom no level applies, none is changed by it.
+- Where a thread has a level of its own in a mailbox, that counts instead of the mailbox's: for its
+  owner, and for those who see nothing of the mailbox, it changes nothing.
 - Where several mailboxes hold a message, the most open one decides how much of the message is
   seen: what it says is the same in all of them. What is one mailbox's own (that it has the message,
   in which folder, whether it was read, whom its copy names as blind recipients) is seen by those
