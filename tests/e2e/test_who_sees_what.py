@@ -35,16 +35,21 @@ TABLE = """
     ann+desk       full/full         metadata/none     full/full         metadata/none     full/full
     bob+board      subject/none      full/full         full/full         subject/none      subject/none
     ann+all        full/full         full/full         metadata/metadata metadata/metadata full/full
+    cy.private     none/none         none/none         full/full         none/none         none/none
+    ann.full       full/full         full/none         full/none         full/none         full/full
+    desk.metadata  metadata/metadata none/none         full/full         none/none         none/none
+    ann+bob.metadata full/full       full/full         metadata/none     metadata/none     full/full
     ann.internal   none/none         none/none         none/none         none/none         none/none
     ann.blocked    none/none         none/none         none/none         none/none         none/none
 """
 """Before the stroke: on the contact's timeline, in the thread, alone, and its attachment, which is
 to be had with `full`. Behind it: in the view of the mailboxes that hold it, and in search. `root` is
-an administrator; `opened` is the same one who has opened Ann's mailbox, on the record. The last two
-are stored, and kept out by the tenant's policy: a colleague's mail, and a sender on the blocklist."""
-SENDERS = {"internal": f"dora@{DOMAIN}", "blocked": "news@blocked.example", "": CUSTOMER}
+an administrator; `opened` is the same one who has opened Ann's mailbox, on the record. A level behind
+the dot is the thread's own, in the last mailbox named. The last two are stored, and kept out by the
+tenant's policy: a colleague's mail, and a sender on the blocklist."""
+KEPT_OUT = {"internal": f"dora@{DOMAIN}", "blocked": "news@blocked.example"}
 POLICY = {"own_domains": [DOMAIN], "blocklist": ["*@blocked.example"]}
-KIM = {"name": "Kim", "addresses": [CUSTOMER, SENDERS["blocked"]]}
+KIM = {"name": "Kim", "addresses": [CUSTOMER, KEPT_OUT["blocked"]]}
 
 
 def table():
@@ -57,7 +62,7 @@ def holders(row):
 
 
 def sender(row):
-    return SENDERS[row.partition(".")[2]]
+    return KEPT_OUT.get(row.partition(".")[2], CUSTOMER)
 
 
 def mail_held_by(row, number, now):
@@ -133,6 +138,7 @@ def test_each_sees_exactly_what_the_rules_say(team):
     root, mailbox = team.apis["root"], f"/v1/mailboxes/{team.mailboxes['ann']}"
     assert root("PUT", "/v1/contacts/kim", KIM).status in {200, 201}
     ids = ids_of(team)
+    give_threads_their_levels(team, ids)
     assert root("PUT", "/v1/policy", POLICY).status == 200
     try:
         found = {user: seen_by(team, user, ids) for user in USERS}
@@ -151,11 +157,23 @@ def test_each_sees_exactly_what_the_rules_say(team):
     assert ids_of(team) == ids, "what a policy keeps out is shown again without it"
 
 
+def give_threads_their_levels(team, ids):
+    """Have the owner of the last mailbox named say how much others see of the row's thread there."""
+    for row, (_, thread_id) in ids.items():
+        own, mailbox = row.partition(".")[2], holders(row)[-1]
+        if own and own not in KEPT_OUT:
+            owner = team.apis[MAILBOXES[mailbox]["owner_user_id"]]
+            body = {"level": own, "mailbox_id": team.mailboxes[mailbox]}
+            answer = owner("PUT", f"/v1/threads/{thread_id}/visibility", body)
+            assert answer.status == 200, answer.body
+
+
 def seen_by(team, user, ids):
     """What a user is shown of each row; asked for wherever it could be shown."""
     timeline = team.items(user, "/v1/contacts/kim/messages?limit=100")
     searches = {
-        one: team.items(user, f"/v1/messages?from={one}&limit=100") for one in SENDERS.values()
+        one: team.items(user, f"/v1/messages?from={one}&limit=100")
+        for one in (CUSTOMER, *KEPT_OUT.values())
     }
     views = {
         name: team.items(user, f"/v1/messages?mailbox_id={mailbox_id}&limit=100")
