@@ -100,9 +100,7 @@ def _held(
     members = reader.read(tenant_id, Wanted(threads=frozenset({root}))).thread(root).members
     parts = frozenset({thread_id, root}) | members
     records = reader.read(tenant_id, Wanted(threads=parts))
-    holding = frozenset[MailboxId]().union(
-        *(_holding(tenant_id, part, messages=messages, reader=reader) for part in parts)
-    )
+    holding = _holding(tenant_id, thread_id, messages=messages, reader=reader)
     if not holding:
         load_nothing(tenant_id, reader=reader)
     found = reader.read(tenant_id, Wanted(mailboxes=holding)).mailboxes
@@ -115,7 +113,7 @@ def _held(
 def _holding(
     tenant_id: TenantId, thread_id: ThreadId, *, messages: MessageStore, reader: MailReader
 ) -> frozenset[MailboxId]:
-    """Return the mailboxes that messages of a thread are or were in."""
+    """Return the mailboxes that messages of a thread, and of all that is one with it, were in."""
     ids = [entry.message_id for entry in messages.thread(tenant_id, thread_id)]
     found: set[MailboxId] = set()
     for start in range(0, len(ids), READ_AT_ONCE):
