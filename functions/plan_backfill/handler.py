@@ -67,6 +67,8 @@ def _plan(request: PlanRequest) -> None:
         mailboxes=wiring.mailboxes(),
         messages=wiring.messages(),
         backfills=wiring.backfills(),
+        contacts=wiring.contacts(),
+        policies=wiring.policies(),
         grants=wiring_of_sign_ins.grants(),
         queues=wiring.queues(),
         provider_of=wiring.provider_of,

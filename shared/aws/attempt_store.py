@@ -11,7 +11,7 @@ from shared.aws.tables_of_sign_ins import AttemptItem, attempt_key
 from shared.domain.connecting import Attempt, Outcome, Wishes
 from shared.domain.errors import ErrorCode
 from shared.domain.ids import FolderId, MailboxId, TenantId, UserId
-from shared.domain.mailbox import MailboxKind, Provider, Purpose, Visibility
+from shared.domain.mailbox import MailboxKind, Provider, Purpose, StoredMail, Visibility
 from shared.domain.secret import Secret
 
 REMEMBERED = timedelta(days=1)
@@ -114,6 +114,8 @@ def _wishes(document: Mapping[str, Any]) -> Wishes:
         backfill_days=document["backfill_days"],
         active_folders=None if folders is None else tuple(FolderId(one) for one in folders),
         create_contacts=document["create_contacts"],
+        # An attempt of before there was a choice.
+        store=StoredMail(document.get("store", StoredMail.ALL)),
         visibility=Visibility(document["visibility"]),
         granted_to=None if granted is None else readers_of(granted),
         owner_user_id=None if owner is None else UserId(owner),

@@ -44,6 +44,8 @@ def backfill_item(backfill: Backfill) -> BackfillItem:
         seconds_a_message=backfill.seconds_a_message,
         # Of imports, which nearly all are, nothing is written.
         kind=None if backfill.kind is BackfillKind.IMPORT else backfill.kind,
+        added_after=backfill.added_after,
+        added_upto=backfill.added_upto,
         due_slot=backfill_slot(backfill.id) if is_open else None,
         due_key=escape(backfill.id) if is_open else None,
     )
@@ -73,6 +75,8 @@ def backfill_of(item: BackfillItem) -> Backfill:
         progressed_at=item.progressed_at,
         seconds_a_message=item.seconds_a_message,
         kind=BackfillKind(item.kind) if item.kind else BackfillKind.IMPORT,
+        added_after=item.added_after,
+        added_upto=item.added_upto,
     )
 
 

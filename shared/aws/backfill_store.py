@@ -10,13 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from pynamodb.expressions.update import Action
-
 from shared.aws import chunk_changes
 from shared.aws.backfill_items import backfill_item, backfill_of, chunk_item, chunk_of
 from shared.aws.chunk_changes import still_leased
 from shared.aws.fences import stale, still_holds
-from shared.aws.open_backfill import closes, opens
+from shared.aws.open_backfill import closed, closes, opens
 from shared.aws.run_items import counts_document, items_of_run
 from shared.aws.state_changes import set_or_remove
 from shared.aws.table import MOST_IN_TRANSACTION, Table
@@ -38,6 +36,7 @@ from shared.domain.run import Run
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+    from pynamodb.expressions.update import Action
 
 _TRIES = 10
 _CHUNKS_IN_TRANSACTION = MOST_IN_TRANSACTION // 2
@@ -138,7 +137,7 @@ class DynamoBackfillStore:
                 set_or_remove(BackfillItem.progressed_at, backfill.started_at),
                 BackfillItem.waiting_until.remove(),
                 BackfillItem.code.remove(),
-                *(_closed(backfill.ended_at or backfill.started_at) if is_done else ()),
+                *(closed(backfill, backfill.ended_at or backfill.started_at) if is_done else ()),
             ],
             BackfillItem.state == BackfillState.PLANNING,
         )
@@ -166,11 +165,12 @@ class DynamoBackfillStore:
         if state in OPEN:
             actions += [
                 BackfillItem.ended_at.remove(),
+                BackfillItem.expires_at.remove(),
                 BackfillItem.due_slot.set(backfill_slot(backfill.id)),
                 BackfillItem.due_key.set(escape(backfill.id)),
             ]
         else:
-            actions += _closed(now)
+            actions += closed(replace(backfill, state=state), now)
         operations = [
             self.table.update_operation(
                 _key(backfill), actions, BackfillItem.state == backfill.state
@@ -343,7 +343,7 @@ class DynamoBackfillStore:
             set_or_remove(BackfillItem.code, after.code),
         ]
         if is_over:
-            sums += _closed(after.ended_at)
+            sums += closed(after, after.ended_at)
         unchanged = (BackfillItem.done == stands.done) & (BackfillItem.state == stands.state)
         return [
             self.table.check_operation(
@@ -373,14 +373,6 @@ def _key(backfill: Backfill) -> Key:
 
 def _chunk_key(backfill: Backfill, number: int) -> Key:
     return chunk_key(backfill.tenant_id, backfill.mailbox_id, backfill.id, number)
-
-
-def _closed(at: datetime | None) -> list[Action]:
-    return [
-        set_or_remove(BackfillItem.ended_at, at),
-        BackfillItem.due_slot.remove(),
-        BackfillItem.due_key.remove(),
-    ]
 
 
 def _wrong_state(cause: str) -> ConflictError:

@@ -7,7 +7,7 @@ In the place of a merged contact stands which one it is now, never another merge
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,9 @@ from shared.aws.sender_contacts import (
 )
 from shared.aws.table import Raw, Table
 from shared.aws.tables import ContactItem, MergedItem, contact_key, contacts_pk, escape
+from shared.aws.tables_of_added_addresses import AddedItem, added_between, added_key, added_pk
 from shared.domain.contact import MOST_CONTACTS_OF_AN_ADDRESS, Contact
+from shared.domain.contact_history import LOG_LASTS
 from shared.domain.errors import (
     AddressFullError,
     ConflictError,
@@ -59,7 +61,7 @@ class DynamoContactStore:
             new = _with_past_of(stands, replace(contact, version=version + 1))
             sets = self._sets(contact.tenant_id, (stands, new))
             put = self.table.put_operation(_item(new), _unchanged(stands))
-            if self._is_written([put], sets):
+            if self._is_written([put, *self._added(stands, new)], sets):
                 return new
         raise StoreThrottledError(cause="contact changes too fast to be written")
 
@@ -164,7 +166,8 @@ class DynamoContactStore:
         """Write contact and address in one transaction, on condition that all of it is free."""
         new = replace(contact, version=1)
         put = self.table.put_operation(_item(new), _unchanged(None))
-        return not self.table.transact([put, *address_of_sender(self.table, new, policy)])
+        added = self._added(None, new)
+        return not self.table.transact([put, *added, *address_of_sender(self.table, new, policy)])
 
     def reserve_made(self, tenant_id: TenantId, number: int, *, day: date, most: int) -> bool:
         """Count them before they are made."""
@@ -174,6 +177,21 @@ class DynamoContactStore:
         """Return every contact of an address, by id, consistently read."""
         return self._addresses.read(tenant_id, [address]).get(address, [])
 
+    def added_addresses(
+        self, tenant_id: TenantId, *, after: datetime, upto: datetime, limit: int
+    ) -> list[Address]:
+        """Read the log's partition."""
+        found = self.table.query(
+            added_pk(tenant_id), between=added_between(after, upto), page=limit
+        )
+        unique: dict[Address, None] = {}
+        for raw in found:
+            addresses = AddedItem.from_raw_data(raw).addresses or ()
+            unique |= dict.fromkeys(Address(one) for one in sorted(addresses))
+            if len(unique) >= limit:
+                break
+        return list(unique)
+
     @property
     def _addresses(self) -> AddressContacts:
         return AddressContacts(self.table)
@@ -182,6 +200,16 @@ class DynamoContactStore:
         self, tenant_id: TenantId, ids: Iterable[ContactId]
     ) -> "list[TransactWriteItemTypeDef]":
         return [self.table.delete_operation(contact_key(tenant_id, one)) for one in ids]
+
+    def _added(self, before: Contact | None, after: Contact) -> "list[TransactWriteItemTypeDef]":
+        """Return what says in the log which addresses are new, where any are."""
+        added = set(after.addresses) - set(before.addresses if before else ())
+        if not added:
+            return []
+        key = added_key(after.tenant_id, after.updated_at)
+        expires_at = int((after.updated_at + LOG_LASTS).timestamp())
+        item = AddedItem(key.pk, key.sk, addresses=added, expires_at=expires_at)
+        return [self.table.put_operation(item)]
 
     def _sets(
         self, tenant_id: TenantId, *changed: tuple[Contact | None, Contact | None]

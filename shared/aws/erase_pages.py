@@ -28,6 +28,8 @@ class Work:
     objects: tuple[str, ...] = ()
     uploads: tuple[Upload, ...] = ()
     contacts: tuple[ContactId, ...] = ()
+    log: tuple[Key, ...] = ()
+    """Entries of the log of added addresses, which name those that are erased."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 Of a mailbox: everything in its partition, whatever it is; its objects; what else names it. Of a
 person: the index of their addresses; messages left half written in any mailbox of the tenant; their
-contacts; raw messages of dead letters. Each look begins at the first of these places and takes a
-page of the first that holds anything: so dying is harmless, and a look that finds nothing has
-looked everywhere.
+contacts; the log of added addresses; raw messages of dead letters. Each look begins at the first of
+these places and takes a page of the first that holds anything: so dying is harmless, and a look
+that finds nothing has looked everywhere.
 
-What takes long, the notes of all mailboxes and all raw messages, is looked through in stretches: up
-to where one was found empty is in the receipt, and the next look goes on there. It stays empty, for
-who might still write there is over, and everybody else knows whom to keep out.
+What takes long, the notes of all mailboxes, the log and all raw messages, is looked through in
+stretches: up to where one was found empty is in the receipt, and the next look goes on there. It
+stays empty, for who might still write there is over, and everybody else knows whom to keep out.
 
 Within a place pages come in order of key. What lies up to the last key that was counted is in the
 receipt already.
@@ -63,6 +63,7 @@ from shared.aws.tables import (
     mailboxes_pk,
     unescape,
 )
+from shared.aws.tables_of_added_addresses import AddedItem, added_pk
 from shared.aws.tables_of_dead_letters import (
     DeadLetterItem,
     letter_of_raw_object,
@@ -77,11 +78,12 @@ from shared.ports.erasures import ErasePage
 ITEMS_IN_PAGE = 50
 OBJECTS_IN_PAGE = 1_000
 MAILBOXES_IN_LOOK = 200
+ENTRIES_IN_LOOK = 10_000
 OBJECTS_IN_LOOK = 200
 BYTES_IN_LOOK = 64 << 20
 """Read in some seconds: a look has to end within the margin that is left for a page."""
 _WORKERS = 8
-_NOTES, _RAW = "2", "4"
+_NOTES, _LOG, _RAW = "2", "3", "4"
 """Places that take long to be looked through; named in the order of the looks."""
 _EVER = datetime(9999, 1, 1, tzinfo=UTC)
 _LAST = "\U0010ffff"
@@ -124,6 +126,9 @@ class DynamoMailEraser:
         self._objects.abort(work.uploads)
         for contact_id in work.contacts:
             contacts.take_off(erasure.tenant_id, contact_id, erasure.addresses)
+        for key in work.log:
+            taken_out = AddedItem.addresses.delete(set(erasure.addresses))
+            self.table.update(key, [taken_out], AddedItem.pk.exists())
         messages.delete_items(key for key, names in work.found_by.items() if not names & changed)
         # Last: a dead letter is found by its raw message alone.
         self._objects.delete(work.objects)
@@ -206,6 +211,7 @@ class DynamoMailEraser:
         for address in erasure.addresses:
             yield partial(self._contacts_of, erasure, address)
         yield partial(self._deleted_contacts, erasure)
+        yield partial(self._log_of, erasure)
         yield partial(self._raw_messages_of, erasure)
 
     def _mail_of(self, erasure: Erasure, address: Address) -> ErasePage | None:
@@ -297,6 +303,24 @@ class DynamoMailEraser:
         keys = [deleted_key(erasure.tenant_id, one) for some in ids for one in sorted(some)]
         notes = {key_of(raw): NO_MESSAGES for raw in self.table.get_many(keys)}
         return ErasePage(erasure.counted_to, Erased(), Work(found_by=notes)) if notes else None
+
+    def _log_of(self, erasure: Erasure) -> ErasePage | None:
+        """Look through the log of added addresses, after the contacts: it names nobody else's."""
+        after = looked_to(erasure, _LOG)
+        if after is None:
+            return None
+        wanted = set(erasure.addresses)
+        entries = self.table.query(
+            added_pk(erasure.tenant_id), between=(after or " ", _LAST), page=ENTRIES_IN_LOOK
+        )
+        read = list(islice(entries, ENTRIES_IN_LOOK))
+        named = (raw for raw in read if wanted & (AddedItem.from_raw_data(raw).addresses or set()))
+        found = tuple(key_of(raw) for raw in islice(named, ITEMS_IN_PAGE))
+        if not found:
+            is_last = len(read) < ENTRIES_IN_LOOK
+            return None if is_last else step(erasure, _LOG, read[-1]["sk"]["S"])
+        # It is no mail of theirs and nothing anybody was shown: it is not counted.
+        return ErasePage(erasure.counted_to, Erased(), Work(log=found))
 
     def _raw_messages_of(self, erasure: Erasure) -> ErasePage | None:
         """Look into what was kept because nobody could read it: their address as it came."""

@@ -15,7 +15,15 @@ from shared.aws.tables import (
 )
 from shared.domain.errors import ErrorCode
 from shared.domain.folders import Folder, FolderRole
-from shared.domain.ids import FolderId, MailboxId, OpeningId, RunId, TenantId, UserId
+from shared.domain.ids import (
+    BackfillId,
+    FolderId,
+    MailboxId,
+    OpeningId,
+    RunId,
+    TenantId,
+    UserId,
+)
 from shared.domain.mail_server import Security, ServerSettings
 from shared.domain.mailbox import (
     EVERYONE,
@@ -28,6 +36,7 @@ from shared.domain.mailbox import (
     Purpose,
     Readers,
     RunState,
+    StoredMail,
     Visibility,
 )
 from shared.domain.opening import Opening
@@ -54,6 +63,8 @@ def settings_document(mailbox: Mailbox) -> dict[str, Any]:
         "visibility": mailbox.visibility,
         "granted_to": readers_value(mailbox.granted_to),
         "create_contacts": mailbox.create_contacts,
+        "store": mailbox.store,
+        "contacts_since": _time(mailbox.contacts_since),
         "backfill_days": mailbox.backfill_days,
         "history_from": _time(mailbox.history_from),
         "active_folders": mailbox.active_folders,
@@ -112,6 +123,9 @@ def state_item(mailbox: Mailbox, state: RunState) -> StateItem:
         last_synced_at=state.last_synced_at,
         last_news_at=state.last_news_at,
         waited_for={state.requested_run_id} if state.requested_run_id else None,
+        contacts_to=state.contacts_to,
+        history_id=state.history_id,
+        history_again=state.history_again or None,
         inbound_error=error_document(mailbox.inbound_error),
         outbound_error=error_document(mailbox.outbound_error),
     )
@@ -141,6 +155,9 @@ def mailbox_record(settings: SettingsItem, state: StateItem) -> MailboxRecord:
         # Connected before there were grants: nobody's but its owner's until one is given.
         granted_to=readers_of(document.get("granted_to", ())),
         create_contacts=document["create_contacts"],
+        # Of before there was a choice.
+        store=StoredMail(document.get("store", StoredMail.ALL)),
+        contacts_since=_from_time(document.get("contacts_since")),
         backfill_days=document["backfill_days"],
         history_from=_from_time(document["history_from"]),
         active_folders=None if chosen is None else tuple(FolderId(one) for one in chosen),
@@ -190,6 +207,9 @@ def run_state(state: StateItem) -> RunState:
         last_synced_at=state.last_synced_at,
         last_news_at=state.last_news_at,
         requested_run_id=RunId(waiting[0]) if waiting else None,
+        contacts_to=state.contacts_to,
+        history_id=BackfillId(state.history_id) if state.history_id else None,
+        history_again=bool(state.history_again),
     )
 
 

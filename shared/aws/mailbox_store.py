@@ -13,6 +13,7 @@ import orjson
 from pynamodb.expressions.condition import Condition
 
 from shared.aws import first_folders, state_changes
+from shared.aws.backfill_items import backfill_item
 from shared.aws.fences import stale, still_holds
 from shared.aws.kept_out import begin_unless_kept_out
 from shared.aws.mailbox_items import (
@@ -54,8 +55,8 @@ from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, RunState
 from shared.ports.stores import DueMailbox, MailboxRecord, SyncOutcome
 
 _TRIES = 5
-_FOLDERS_IN_TRANSACTION = MOST_IN_TRANSACTION - 3
-"""Beside the run and the state."""
+_FOLDERS_IN_TRANSACTION = MOST_IN_TRANSACTION - 4
+"""Beside the run's two items, the state and a backfill that begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,10 +275,15 @@ class DynamoMailboxStore:
     # ---- ends of runs ----
 
     def finish_idle(
-        self, record: MailboxRecord, *, now: datetime, not_before: datetime | None = None
+        self,
+        record: MailboxRecord,
+        *,
+        now: datetime,
+        not_before: datetime | None = None,
+        contacts_to: datetime | None = None,
     ) -> None:
         """Write the time, and drop what a success ends; the item is under a kilobyte: one unit."""
-        actions = state_changes.found_nothing(now, not_before)
+        actions = state_changes.found_nothing(now, not_before, contacts_to)
         if self.table.update(_key_of(record), actions, still_holds(_generation(record))) is None:
             raise stale("generation")
 
@@ -293,7 +299,8 @@ class DynamoMailboxStore:
             first, folders = folders[:_FOLDERS_IN_TRANSACTION], folders[_FOLDERS_IN_TRANSACTION:]
             if self.table.transact([check, *first]):
                 raise stale("fence")
-        ran = [self.table.put_operation(item) for item in items_of_run(outcome.run)]
+        begun = [backfill_item(outcome.history)] if outcome.history else []
+        ran = [self.table.put_operation(item) for item in (*items_of_run(outcome.run), *begun)]
         update = self.table.update_operation(
             key, state_changes.ended(fence.mailbox_id, outcome), still_holds(fence)
         )
@@ -331,12 +338,8 @@ class DynamoMailboxStore:
     def primary_of(self, tenant_id: TenantId, mailbox_id: MailboxId) -> list[UserId]:
         """Read every user's own item: a tenant has as many as it has users at most."""
         found = self.table.query(mailboxes_pk(tenant_id), prefix=PRIMARY_PREFIX)
-        items = (PointerItem.from_raw_data(raw) for raw in found)
-        return [
-            UserId(unescape(item.sk.removeprefix(PRIMARY_PREFIX)))
-            for item in items
-            if item.mailbox_id == mailbox_id
-        ]
+        ours = (raw["sk"]["S"] for raw in found if raw["mailbox_id"]["S"] == mailbox_id)
+        return [UserId(unescape(sk.removeprefix(PRIMARY_PREFIX))) for sk in ours]
 
     def set_primary(self, tenant_id: TenantId, user_id: UserId, mailbox_id: MailboxId) -> None:
         """Write the user's own item."""

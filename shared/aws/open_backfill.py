@@ -1,16 +1,36 @@
-"""How the table keeps a mailbox to one open import: one item says which."""
+"""What opening and closing a backfill writes: one item says which import of a mailbox is open."""
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pynamodb.expressions.condition import Condition
 
-from shared.aws.tables_of_backfills import OpenBackfillItem, open_backfill_key
-from shared.domain.backfill import Backfill, BackfillKind
+from shared.aws.state_changes import set_or_remove
+from shared.aws.tables_of_backfills import BackfillItem, OpenBackfillItem, open_backfill_key
+from shared.domain.backfill import Backfill, BackfillKind, BackfillState
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+    from pynamodb.expressions.update import Action
 
     from shared.aws.table import Table
+
+HISTORIES_LAST = timedelta(days=30)
+"""So long after it has ended, a backfill of a contact's history is known."""
+
+
+def closed(backfill: Backfill, at: datetime | None) -> "list[Action]":
+    """Return what a backfill that ends at `at`, in the state it is given in, is changed by."""
+    actions: list[Action] = [
+        set_or_remove(BackfillItem.ended_at, at),
+        BackfillItem.due_slot.remove(),
+        BackfillItem.due_key.remove(),
+    ]
+    # Of these there may be hundreds a day. One that failed stays until somebody has seen to it.
+    is_passing = backfill.kind is BackfillKind.CONTACT_HISTORY
+    if is_passing and at is not None and backfill.state is not BackfillState.FAILED:
+        actions.append(BackfillItem.expires_at.set(int((at + HISTORIES_LAST).timestamp())))
+    return actions
 
 
 def opens(table: "Table", backfill: Backfill) -> "list[TransactWriteItemTypeDef]":

@@ -56,6 +56,7 @@ def reconnected(mailbox_id: MailboxId, due_slot: str) -> list[Action]:
         StateItem.failures.set(0),
         StateItem.inbound_error.remove(),
         StateItem.outbound_error.remove(),
+        StateItem.history_again.set(True),
         *_scheduled(mailbox_id, due_slot),
     ]
 
@@ -78,9 +79,12 @@ def suspected(fence: int | None, suspect: str | None, strikes: dict[str, int]) -
     ]
 
 
-def found_nothing(now: datetime, not_before: datetime | None) -> list[Action]:
+def found_nothing(
+    now: datetime, not_before: datetime | None, contacts_to: datetime | None
+) -> list[Action]:
     """The time, a rest, and no trouble any more."""
     return [
+        *_looked_after(contacts_to),
         StateItem.last_synced_at.set(now),
         StateItem.failures.set(0),
         set_or_remove(StateItem.not_before, not_before),
@@ -91,6 +95,9 @@ def found_nothing(now: datetime, not_before: datetime | None) -> list[Action]:
 def ended(mailbox_id: MailboxId, outcome: SyncOutcome) -> list[Action]:
     """The lease is given back; a run that ended well strikes off what it survived."""
     actions = [*failed(mailbox_id, outcome), *(attribute.remove() for attribute in _LEASE)]
+    actions += _looked_after(outcome.contacts_to)
+    if outcome.history is not None:
+        actions.append(StateItem.history_id.set(outcome.history.id))
     if not outcome.failures:
         actions += [StateItem.last_synced_at.set(outcome.now), StateItem.strikes.remove()]
     return actions
@@ -137,6 +144,12 @@ def strike(
     before = kept.pop(suspect, 0)
     kept[suspect] = before + 1
     return before, dict(list(kept.items())[-MOST_STRIKES:])
+
+
+def _looked_after(contacts_to: datetime | None) -> list[Action]:
+    if contacts_to is None:
+        return []
+    return [StateItem.contacts_to.set(contacts_to), StateItem.history_again.remove()]
 
 
 def _scheduled(mailbox_id: MailboxId, due_slot: str | None) -> list[Action]:

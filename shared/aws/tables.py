@@ -275,6 +275,9 @@ class StateItem(Item):
     last_synced_at = UTCDateTimeAttribute(null=True)
     last_news_at = UTCDateTimeAttribute(null=True)
     waited_for = UnicodeSetAttribute(null=True)
+    contacts_to = UTCDateTimeAttribute(null=True)
+    history_id = UnicodeAttribute(null=True)
+    history_again = BooleanAttribute(null=True)
     inbound_error = JsonAttribute(null=True)
     outbound_error = JsonAttribute(null=True)
 

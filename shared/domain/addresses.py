@@ -21,7 +21,7 @@ _DOTS = str.maketrans("\u3002\uff0e\uff61", "...")
 """What stands for a dot in a domain (RFC 3490, 3.1)."""
 _JOINERS = "\u200c\u200d"
 _GMAIL = "gmail.com"
-_GMAIL_DOMAINS = frozenset({_GMAIL, "googlemail.com"})
+GMAIL_DOMAINS = frozenset({_GMAIL, "googlemail.com"})
 """One mailbox has both, and dots in it mean nothing (https://support.google.com/mail/answer/7436150).
 
 Not so the domains of Google Workspace: there they do.
@@ -94,7 +94,7 @@ def folded(address: Address, *, tags: bool, dots: bool) -> Address:
     local, _, domain = address.rpartition("@")
     if tags:
         local = local.partition("+")[0] or local
-    if dots and domain in _GMAIL_DOMAINS:
+    if dots and domain in GMAIL_DOMAINS:
         name, plus, tag = local.partition("+")
         local, domain = (name.replace(".", "") or name) + plus + tag, _GMAIL
     return Address(f"{local}@{domain}")

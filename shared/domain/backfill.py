@@ -41,6 +41,8 @@ class BackfillKind(StrEnum):
     """Some messages that are named, to be read again beside whatever else goes on."""
     REPAIR = "repair"
     """Messages that an audit found missing, brought in beside whatever else goes on."""
+    CONTACT_HISTORY = "contact_history"
+    """What a mailbox of contacts' mail alone left at its provider, of people added since."""
 
 
 OPEN = frozenset(
@@ -88,6 +90,10 @@ class Backfill:
     seconds_a_message: float | None = None
     """The pace of its last chunks, each counting for less than the one after it."""
     kind: BackfillKind = BackfillKind.IMPORT
+    added_after: datetime | None = None
+    """Of a contact history: it is that of addresses contacts were given after this instant."""
+    added_upto: datetime | None = None
+    """… and up to this one."""
 
     @property
     def percent(self) -> int:

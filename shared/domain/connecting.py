@@ -5,7 +5,14 @@ from datetime import datetime, timedelta
 
 from shared.domain.errors import ErrorCode
 from shared.domain.ids import FolderId, MailboxId, TenantId, UserId
-from shared.domain.mailbox import MailboxKind, Provider, Purpose, Readers, Visibility
+from shared.domain.mailbox import (
+    MailboxKind,
+    Provider,
+    Purpose,
+    Readers,
+    StoredMail,
+    Visibility,
+)
 from shared.domain.secret import Secret
 
 ATTEMPT_LASTS = timedelta(minutes=10)
@@ -23,6 +30,7 @@ class Wishes:
     backfill_days: int = 0
     active_folders: tuple[FolderId, ...] | None = None
     create_contacts: bool = False
+    store: StoredMail = StoredMail.ALL
     visibility: Visibility = Visibility.METADATA
     granted_to: Readers | None = None
     """Said of a shared mailbox, never of a personal one; None: nothing was said."""

@@ -88,6 +88,7 @@ class ErrorCode(StrEnum):
     NOT_HANDED_OVER = "not_handed_over"
     KILLED_ITS_READER = "killed_its_reader"
     KEPT_OUT = "kept_out"
+    CONTACT_UNKNOWN = "contact_unknown"
     # Conflict
     LEASE_HELD = "lease_held"
     STALE_WRITE = "stale_write"

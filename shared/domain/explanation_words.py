@@ -243,6 +243,11 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
         _A,
         "Open it in a mail program: it stays at the provider. Or let them in, then replay it.",
     ),
+    ErrorCode.CONTACT_UNKNOWN: Explanation(
+        "Not kept: this mailbox stores contacts' mail alone, and whose this is could not be read.",
+        _A,
+        "Open it in a mail program: it stays at the provider. A replay reads it again from there.",
+    ),
     ErrorCode.LEASE_HELD: Explanation("Another run is at work on this mailbox.", _T, WAIT),
     ErrorCode.STALE_WRITE: Explanation("Something newer was already written.", _T, WAIT),
     ErrorCode.ALREADY_CONNECTED: Explanation(

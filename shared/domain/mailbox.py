@@ -8,7 +8,15 @@ from shared.domain.addresses import canonical_address
 from shared.domain.errors import Acts, ErrorCode
 from shared.domain.explanations import explain
 from shared.domain.folders import Folder
-from shared.domain.ids import Address, FolderId, MailboxId, RunId, TenantId, UserId
+from shared.domain.ids import (
+    Address,
+    BackfillId,
+    FolderId,
+    MailboxId,
+    RunId,
+    TenantId,
+    UserId,
+)
 from shared.domain.mail_server import ServerSettings
 from shared.domain.opening import Opening
 
@@ -60,6 +68,14 @@ class Readers:
 
 
 NOBODY, EVERYONE = Readers(), Readers(everyone=True)
+
+
+class StoredMail(StrEnum):
+    """Of which messages a mailbox's content is stored."""
+
+    ALL = "all"
+    CONTACTS_ONLY = "contacts_only"
+    """Of those a contact takes part in; of all others nothing but the provider's id is kept."""
 
 
 class MailboxStatus(StrEnum):
@@ -149,6 +165,9 @@ class Mailbox:
     openings: tuple[Opening, ...] = ()
     """By which administrators see its mail; some may have ended."""
     create_contacts: bool = False
+    store: StoredMail = StoredMail.ALL
+    contacts_since: datetime | None = None
+    """When `store` was first turned to contacts alone; None where it was so from the beginning."""
     backfill_days: int = 0
     history_from: datetime | None = None
     """The date floor of what belongs to us: messages the provider received earlier stay there."""
@@ -201,6 +220,12 @@ class RunState:
     last_news_at: datetime | None = None
     """When a run last found something new or changed."""
     requested_run_id: RunId | None = None
+    contacts_to: datetime | None = None
+    """Addresses that contacts were given up to then have had their history asked for."""
+    history_id: BackfillId | None = None
+    """The latest backfill that brings such history in."""
+    history_again: bool = False
+    """The mailbox was reconnected since: whoever was at that backfill may have been cut off."""
 
 
 @dataclass(frozen=True, slots=True)

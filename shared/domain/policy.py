@@ -8,7 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.domain.addresses import MAX_ADDRESS_LENGTH, canonical_address, canonical_domain, folded
+from shared.domain.addresses import (
+    GMAIL_DOMAINS,
+    MAX_ADDRESS_LENGTH,
+    canonical_address,
+    canonical_domain,
+    domain_of,
+    folded,
+)
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.ids import Address
 
@@ -77,6 +84,16 @@ class TenantPolicy:
             tags=self.plus_tags is Folding.FOLD,
             dots=self.dots is Folding.FOLD,
         )
+
+    def written_as(self, address: Address) -> tuple[Address, ...]:
+        """Return what to search for to find all that is taken for an address.
+
+        Tags and dots cannot be listed: `@example.com` is whoever is there.
+        """
+        domain = domain_of(address)
+        if self.dots is Folding.FOLD and domain in GMAIL_DOMAINS:
+            return tuple(Address(f"@{one}") for one in sorted(GMAIL_DOMAINS))
+        return (Address(f"@{domain}"),) if self.plus_tags is Folding.FOLD else (address,)
 
 
 def checked_policy(

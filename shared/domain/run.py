@@ -19,6 +19,7 @@ class RunReason(StrEnum):
     BACKFILL = "backfill"
     REPLAY = "replay"
     REPAIR = "repair"
+    CONTACT_HISTORY = "contact_history"
 
 
 @dataclass(frozen=True, slots=True)

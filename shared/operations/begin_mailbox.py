@@ -127,6 +127,7 @@ def begin_mailbox(
         visibility=wishes.visibility,
         granted_to=wishes.granted_to or NOBODY,
         create_contacts=wishes.create_contacts,
+        store=wishes.store,
         backfill_days=days,
         history_from=window_start(now, days) if days else now - SERVER_CLOCK_MAY_LAG,
         active_folders=wishes.active_folders,

@@ -6,7 +6,7 @@ ids are noted one by one before they are parsed, and one that killed its reader 
 unreadable. What is given up has its dead letter before the ledger knows of it.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,8 +24,8 @@ from shared.domain.folders import Folder, is_wanted
 from shared.domain.identity import thread_and_message_id
 from shared.domain.ids import Address, FolderId, ProviderMessageId
 from shared.domain.lease import Fence
-from shared.domain.ledger import BEFORE_HISTORY, FOLDER_NOT_ACTIVE, Fate, Ledger
-from shared.domain.mailbox import Direction, Mailbox, own_addresses
+from shared.domain.ledger import BEFORE_HISTORY, FOLDER_NOT_ACTIVE, NO_CONTACT, Fate, Ledger
+from shared.domain.mailbox import Direction, Mailbox, StoredMail, own_addresses
 from shared.domain.message import (
     Body,
     Copy,
@@ -38,9 +38,12 @@ from shared.domain.message import (
     copy_ref,
 )
 from shared.operations.gate import Gate
-from shared.operations.keep_attachments import keep_attachment
+from shared.operations.headers_first import HeadersFirst
+from shared.operations.keep_attachments import keep_attachment, slices_of
 from shared.operations.meet_senders import Senders
 from shared.operations.note_dead_letters import DeadLetters
+from shared.operations.time_left import MARGIN_SECONDS, our_time_is_up
+from shared.ports.contacts import ContactStore
 from shared.ports.parser import MessageParser
 from shared.ports.provider import MailSession
 from shared.ports.stores import AttachmentStore, MessageStore, NewCopy
@@ -52,13 +55,6 @@ FIRST_YEAR_OF_MAIL = 1990
 """An earlier Date header is a clock that was never set."""
 STRIKES = 2
 """So often a message may kill its careful reader before it is given up."""
-MARGIN_SECONDS = 15.0
-"""Work stops this long before the function's time is up.
-
-Enough to store a batch and end the run.
-"""
-END_SECONDS = 8.0
-"""What is left of the function's time when a session is cut off: enough to write how it ended."""
 FAILING_ALONE = frozenset(
     {
         ErrorCode.PROVIDER_UNAVAILABLE,
@@ -69,15 +65,6 @@ FAILING_ALONE = frozenset(
 """How a provider's failure on a few messages looks where nothing else is left to ask for."""
 FEW = 3
 """More that fail alike are the provider's trouble."""
-
-
-def our_time_is_up(error: MailroomError, remaining_seconds: float) -> bool:
-    """Whether a session was cut off because the function ends, not because the server is slow.
-
-    Then a worker that holds a lease ends as if it had died: the next one reads one message at a
-    time, and gives up in the end what takes longer than a function lives.
-    """
-    return error.code is ErrorCode.CONNECTION_TIMED_OUT and remaining_seconds < MARGIN_SECONDS
 
 
 MarkSuspect = Callable[[ProviderMessageId | None], int]
@@ -101,6 +88,7 @@ class Ingest:
     """The date floor; None for none."""
     dead_letters: DeadLetters
     gate: Gate
+    contacts: ContactStore
     senders: Senders | None = None
     """Set where those nobody knows are to become contacts."""
     kept: Callable[[ProviderMessageId], FetchedMessage | None] | None = None
@@ -116,6 +104,8 @@ class Ingest:
     _removed: set[ProviderMessageId] = field(default_factory=set)
     """Stored, and removed there: our copies of messages that nobody has to read again."""
     _failing: list[ProviderMessageId] = field(default_factory=list)
+    _matched: dict[ProviderMessageId, frozenset[Address]] = field(default_factory=dict)
+    """Whose header named a contact, where only such mail is stored."""
 
     def take_in(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
         """Fetch and store `ids`, settling each in the ledger.
@@ -185,7 +175,10 @@ class Ingest:
 
     def _take_each(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
         held = 0
-        for fetched in self.session.fetch(folder, ids) if ids else ():
+        wanted = self._headers_first(folder).wanted(folder, ids)
+        if wanted is None:
+            return False
+        for fetched in self.session.fetch(folder, wanted) if wanted else ():
             if isinstance(fetched, MissingMessage):
                 self._settle_missing(folder, fetched)
             elif reason := self._unwanted(fetched):
@@ -200,6 +193,22 @@ class Ingest:
                 return False
         self._flush()
         return True
+
+    def _headers_first(self, folder: Folder) -> HeadersFirst:
+        return HeadersFirst(
+            mailbox=self.mailbox,
+            session=self.session,
+            parser=self.parser,
+            contacts=self.contacts,
+            ledger=self.ledger,
+            matched=self._matched,
+            why_unread=self._unwanted,
+            why_not=lambda fetched, parsed: self.gate.why_kept_out(
+                parsed, self._direction(folder, fetched, parsed), fetched.received_at
+            ),
+            settle_missing=self._settle_missing,
+            has_time=lambda: self.remaining_seconds() >= MARGIN_SECONDS,
+        )
 
     def _read_unless_failing(self, folder: Folder, fetched: FetchedMessage) -> int:
         """Read a message; one whose attachment the provider fails on holds up no other."""
@@ -246,7 +255,8 @@ class Ingest:
         code: ErrorCode,
         fetched: FetchedMessage | None = None,
     ) -> None:
-        self.dead_letters.give_up(folder, name, code, fetched)
+        keeps_raw = self.mailbox.store is StoredMail.ALL or name in self._matched
+        self.dead_letters.give_up(folder, name, code, fetched, keeps_raw=keeps_raw)
         self.ledger.settle(name, Fate.UNREADABLE, code)
 
     def _read(self, folder: Folder, fetched: FetchedMessage) -> int:
@@ -258,7 +268,10 @@ class Ingest:
             return 0
         direction = self._direction(folder, fetched, parsed)
         # Before anything of it is kept, its attachments included.
-        if reason := self.gate.why_kept_out(parsed, direction, fetched.received_at):
+        reason = self.gate.why_kept_out(parsed, direction, fetched.received_at)
+        if reason is None and self._headers_first(folder).is_of_nobody(fetched, parsed):
+            reason = NO_CONTACT
+        if reason is not None:
             self.ledger.settle(fetched.provider_message_id, Fate.SKIPPED, reason)
             return 0
         kept = tuple(
@@ -296,7 +309,7 @@ class Ingest:
         return keep_attachment(
             self.mailbox.tenant_id,
             attachment,
-            self._slices(folder, name, attachment),
+            slices_of(attachment, self.session, folder, name),
             holder=copy_ref(self.mailbox.id, name),
             store=self.attachments,
             parser=self.parser if look else None,
@@ -307,18 +320,6 @@ class Ingest:
         if self.remaining_seconds() <= 0:
             # Frozen past it: the chunk may be another's, what was fetched be old.
             raise RetryLaterError(ErrorCode.CONNECTION_TIMED_OUT, cause="woken after its time")
-
-    def _slices(
-        self, folder: Folder, name: ProviderMessageId, attachment: ParsedAttachment
-    ) -> Iterator[bytes]:
-        if attachment.content is not None:
-            yield attachment.content
-        elif attachment.section is not None:
-            yield from self.session.read_part(folder, name, attachment.section, attachment.encoding)
-        else:
-            raise UnreadableMessageError(
-                ErrorCode.MESSAGE_MALFORMED, cause="attachment without content"
-            )
 
     def _new_copy(
         self,

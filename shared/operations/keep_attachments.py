@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 
 from shared.domain.contents import TELLING_BYTES, SeenContent
-from shared.domain.errors import UnreadableMessageError
-from shared.domain.ids import TenantId
+from shared.domain.errors import ErrorCode, UnreadableMessageError
+from shared.domain.folders import Folder
+from shared.domain.ids import ProviderMessageId, TenantId
 from shared.domain.message import ParsedAttachment, StoredAttachment
 from shared.ports.parser import MessageParser
+from shared.ports.provider import MailSession
 from shared.ports.stores import AttachmentStore
 
 ATTACHMENT_LIMIT_BYTES = 50 * 1024 * 1024
@@ -49,6 +51,26 @@ def keep_attachment(
         missing,
         seen,
     )
+
+
+def slices_of(
+    attachment: ParsedAttachment,
+    session: MailSession,
+    folder: Folder,
+    name: ProviderMessageId,
+) -> Iterator[bytes]:
+    """Yield an attachment's decoded bytes, from the provider where they were left there.
+
+    Raises what the session raises.
+    """
+    if attachment.content is not None:
+        yield attachment.content
+    elif attachment.section is not None:
+        yield from session.read_part(folder, name, attachment.section, attachment.encoding)
+    else:
+        raise UnreadableMessageError(
+            ErrorCode.MESSAGE_MALFORMED, cause="attachment without content"
+        )
 
 
 def _noting(beginning: bytearray, slices: Iterator[bytes]) -> Iterator[bytes]:

@@ -20,6 +20,7 @@ from shared.domain.mailbox import (
     MailboxStatus,
     Purpose,
     Readers,
+    StoredMail,
     Visibility,
 )
 from shared.domain.opening import Opening
@@ -61,6 +62,7 @@ class SettingsChange:
     recovery_note: str | _Unset = UNSET
     active_folders: tuple[FolderId, ...] | _Unset | None = UNSET
     create_contacts: bool | _Unset = UNSET
+    store: StoredMail | _Unset = UNSET
     sync_minutes: int | _Unset = UNSET
 
     def given(self) -> Mapping[str, Any]:
@@ -86,6 +88,9 @@ def change_settings(
     2. other folders or another cadence: ask for a run, which reads the folders and moves the
        mailbox in the schedule
 
+    Which mail is stored from now on says `store`: what is stored stays, and what was passed by
+    comes by an import, or with its contact.
+
     Raises `RequestError` (`MAILBOX_NOT_FOUND`, `ADMIN_REQUIRED`, `INVALID_REQUEST` naming the
     fields), `ConflictError(VERSION_CONFLICT)` when somebody else keeps changing it.
     """
@@ -95,6 +100,8 @@ def change_settings(
         given = _checked(viewer, mailbox, change, mailboxes=mailboxes)
         if all(getattr(mailbox, name) == value for name, value in given.items()):
             return mailbox
+        if given.get("store") is StoredMail.CONTACTS_ONLY:
+            given["contacts_since"] = mailbox.contacts_since or clock.now()
         changed = replace(mailbox, **given)
         opening = _let_in(viewer, mailbox, changed, given, clock=clock)
         try:

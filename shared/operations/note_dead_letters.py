@@ -62,8 +62,10 @@ class DeadLetters:
         name: ProviderMessageId,
         code: ErrorCode,
         fetched: FetchedMessage | None = None,
+        *,
+        keeps_raw: bool = True,
     ) -> None:
-        """Note the letter of a message, and keep its raw bytes if that can be done.
+        """Note the letter of a message, and keep its raw bytes if they may be and that can be done.
 
         Raises what a store raises of the letter itself; of the raw message only what says that the
         store does not take it now: what is fetched now may not be had again.
@@ -87,7 +89,9 @@ class DeadLetters:
         stands = self.letters.note(self.fence, letter)
         if stands.raw_size is not None:
             return
-        if fetched is not None and fetched.raw is not None:
+        if not keeps_raw:
+            self._note_missing(stands, ErrorCode.CONTACT_UNKNOWN)
+        elif fetched is not None and fetched.raw is not None:
             self._keep(stands, [fetched.raw])
         elif code is ErrorCode.NOT_HANDED_OVER:
             self._note_missing(stands, code)

@@ -16,10 +16,13 @@ from shared.domain.run import Run, RunReason
 from shared.domain.schedule import slot_of
 from shared.operations.gate import Gate
 from shared.operations.meet_senders import Senders
+from shared.operations.search_history import HeardOfContacts, history_to_search
+from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
+from shared.ports.contacts import ContactStore
 from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.parser import MessageParser
-from shared.ports.queues import SyncRequest, WorkQueues
+from shared.ports.queues import PlanRequest, SyncRequest, WorkQueues
 from shared.ports.stores import (
     AttachmentStore,
     MailboxRecord,
@@ -59,6 +62,8 @@ class SyncRun:
     letters: DeadLetterStore
     gate: Gate
     senders: Senders | None
+    contacts: ContactStore
+    backfills: BackfillStore
     parser: MessageParser
     clock: Clock
     remaining_seconds: Callable[[], float]
@@ -71,6 +76,7 @@ class SyncRun:
     gmail_units_per_minute: int = 6_000
     lease: Lease | None = None
     folder_error: RetryLaterError | None = None
+    heard: HeardOfContacts = field(default_factory=HeardOfContacts)
 
     @property
     def held_lease(self) -> Lease:
@@ -103,11 +109,16 @@ def succeed(run: SyncRun, queues: WorkQueues) -> SyncReport:
         inbound_error=_seen_again(run, code, ended) if code else None,
         due_slot=slot_of(mailbox.id, mailbox.sync_minutes),
         has_news=_has_news(ended.counts),
+        contacts_to=run.heard.upto,
+        history=history_to_search(mailbox, run.heard, ended.ended_at),
     )
     try:
         run.mailboxes.finish_run(lease.fence, outcome)
     except ConflictError:
         return SyncReport("dropped", provider=mailbox.provider)
+    if outcome.history is not None:
+        # Where this is lost, the sweeper finds the backfill.
+        queues.send_plan(PlanRequest(mailbox.tenant_id, mailbox.id, outcome.history.id))
     if run.more:
         next_run = SyncRequest(mailbox.tenant_id, mailbox.id, RunReason.CONTINUED)
         # A second later: the worker that gets it may be one whose clock is behind ours.

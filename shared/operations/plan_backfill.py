@@ -37,8 +37,11 @@ from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, Provider
 from shared.domain.run import RunReason
 from shared.operations.access import Grants
 from shared.operations.release_chunks import release_chunks
+from shared.operations.search_history import HistorySearch
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
+from shared.ports.contacts import ContactStore
+from shared.ports.policies import PolicyStore
 from shared.ports.provider import Look, MailProvider, MailSession
 from shared.ports.queues import PlanRequest, SyncRequest, WorkQueues
 from shared.ports.stores import MailboxRecord, MailboxStore, MessageStore
@@ -69,6 +72,8 @@ def plan_backfill(
     mailboxes: MailboxStore,
     messages: MessageStore,
     backfills: BackfillStore,
+    contacts: ContactStore,
+    policies: PolicyStore,
     grants: Grants,
     queues: WorkQueues,
     provider_of: Callable[[Provider], MailProvider],
@@ -98,6 +103,8 @@ def plan_backfill(
                 mailboxes=mailboxes,
                 messages=messages,
                 backfills=backfills,
+                contacts=contacts,
+                policies=policies,
                 grants=grants,
                 queues=queues,
                 provider_of=provider_of,
@@ -120,6 +127,8 @@ def _plan(
     mailboxes: MailboxStore,
     messages: MessageStore,
     backfills: BackfillStore,
+    contacts: ContactStore,
+    policies: PolicyStore,
     grants: Grants,
     queues: WorkQueues,
     provider_of: Callable[[Provider], MailProvider],
@@ -127,17 +136,29 @@ def _plan(
     rng: random.Random,
 ) -> PlanReport:
     mailbox = record.mailbox
+    search = HistorySearch.of(
+        mailbox,
+        backfill,
+        contacts=contacts,
+        policies=policies,
+        mailboxes=mailboxes,
+        messages=messages,
+    )
     try:
         backfills.take_plan(backfill, now=clock.now(), seconds=PLAN_SECONDS)
     except ConflictError:
         # Another delivery of this request is at it, or was; had it died, the sweeper asks again.
         return PlanReport()
     try:
-        _require_floor_known(record, backfill, now=clock.now())
+        if search is None:
+            _require_floor_known(record, backfill, now=clock.now())
         grant = grants.of(mailbox)
         provider = provider_of(mailbox.provider)
         with provider.open(grant, seconds=SESSION_SECONDS) as session:
-            listed = _history(mailbox, backfill, session, mailboxes=mailboxes, clock=clock)
+            if search is not None:
+                listed = search.list(session, now=clock.now())
+            else:
+                listed = _history(mailbox, backfill, session, mailboxes=mailboxes, clock=clock)
         _require_same_choice(mailbox, mailboxes)
     except StoreThrottledError:
         raise
@@ -152,7 +173,7 @@ def _plan(
         _wait(backfill, error, backfills=backfills, clock=clock, rng=rng)
         return PlanReport(backfill, error)
     # After the listing: what sync stores meanwhile, a chunk recognises.
-    held = messages.live_ids(mailbox.tenant_id, mailbox.id)
+    held = search.held(listed) if search else messages.live_ids(mailbox.tenant_id, mailbox.id)
     missing = [(folder_id, [one for one in ids if one not in held]) for folder_id, ids in listed]
     chunks = plan_chunks(backfill.id, missing, size=CHUNK_SIZE)
     planned = sum(len(ids) for _folder_id, ids in listed)
@@ -172,7 +193,8 @@ def _plan(
         return PlanReport(_overtaken(backfill, backfills=backfills))
     if started.state is BackfillState.PAUSED:
         return PlanReport(_overtaken(backfill, backfills=backfills))
-    queues.send_syncs([SyncRequest(mailbox.tenant_id, mailbox.id, RunReason.CONTINUED)])
+    if search is None:
+        queues.send_syncs([SyncRequest(mailbox.tenant_id, mailbox.id, RunReason.CONTINUED)])
     now = clock.now()
     stands = release_chunks(started, mailbox.provider, backfills=backfills, queues=queues, now=now)
     return PlanReport(stands)

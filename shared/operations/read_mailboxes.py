@@ -28,6 +28,8 @@ from shared.ports.stores import (
     RunStore,
 )
 
+_LISTED = {BackfillKind.IMPORT, BackfillKind.CONTACT_HISTORY}
+
 
 @dataclass(frozen=True, slots=True)
 class MailboxView:
@@ -133,10 +135,10 @@ def get_run(
 def list_backfills(
     viewer: Viewer, mailbox_id: MailboxId, *, mailboxes: MailboxStore, backfills: BackfillStore
 ) -> list[Backfill]:
-    """Return the mailbox's imports, newest first; all else is found by its id alone."""
+    """Return imports and contacts' histories, newest first; all else is found by its id alone."""
     _seen(viewer, mailbox_id, mailboxes)
     found = backfills.list_backfills(viewer.tenant_id, mailbox_id)
-    return [backfill for backfill in found if backfill.kind is BackfillKind.IMPORT]
+    return [backfill for backfill in found if backfill.kind in _LISTED]
 
 
 def get_backfill(

@@ -25,13 +25,14 @@ from shared.domain.pace import BACKFILL_SHARE, rest_after
 from shared.domain.run import Run, RunReason
 from shared.operations.access import Grants
 from shared.operations.gate import Gate
-from shared.operations.ingest import END_SECONDS, Ingest, our_time_is_up
+from shared.operations.ingest import Ingest
 from shared.operations.look_again import SecondLook
 from shared.operations.meet_senders import senders_of
 from shared.operations.note_dead_letters import DeadLetters
 from shared.operations.release_chunks import chunk_request, release_chunks
 from shared.operations.replayed_chunk import ReplayedChunk
 from shared.operations.tenant_turn import Turn, take_turn, wait_for_turn
+from shared.operations.time_left import END_SECONDS, our_time_is_up
 from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.clock import Clock
 from shared.ports.contacts import ContactStore
@@ -54,6 +55,7 @@ REASONS = {
     BackfillKind.IMPORT: RunReason.BACKFILL,
     BackfillKind.REPLAY: RunReason.REPLAY,
     BackfillKind.REPAIR: RunReason.REPAIR,
+    BackfillKind.CONTACT_HISTORY: RunReason.CONTACT_HISTORY,
 }
 
 
@@ -254,6 +256,7 @@ def _work(
             since=backfill.since,
             dead_letters=dead_letters,
             gate=Gate(mailbox.tenant_id, ports.messages, ports.policies),
+            contacts=ports.contacts,
             senders=senders_of(
                 mailbox,
                 contacts=ports.contacts,

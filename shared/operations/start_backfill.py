@@ -30,7 +30,8 @@ from shared.ports.stores import MailboxStore
 
 _TRIES = 5
 _ANOTHER_IS_OPEN = "Another import of this mailbox is not over yet."
-_REPAIRS_ARE_NOT_PAUSED = "A repair brings in what is missing and ends by itself: it has no pause."
+_IS_NOT_PAUSED = "It brings in what is missing and ends by itself: it has no pause."
+_NOT_PAUSED = {BackfillKind.REPAIR, BackfillKind.CONTACT_HISTORY}
 
 
 class BackfillAction(StrEnum):
@@ -137,8 +138,8 @@ def change_backfill(
         backfill = backfills.get_backfill(mailbox.tenant_id, mailbox.id, backfill_id)
         if backfill is None:
             raise RequestError(ErrorCode.BACKFILL_NOT_FOUND)
-        if backfill.kind is BackfillKind.REPAIR and action is BackfillAction.PAUSE:
-            raise ConflictError(ErrorCode.WRONG_STATE, words=_REPAIRS_ARE_NOT_PAUSED)
+        if backfill.kind in _NOT_PAUSED and action is BackfillAction.PAUSE:
+            raise ConflictError(ErrorCode.WRONG_STATE, words=_IS_NOT_PAUSED)
         to = _state_after(action, backfill)
         if to is None:
             return backfill

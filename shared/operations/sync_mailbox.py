@@ -31,7 +31,7 @@ from shared.domain.folders import Folder, is_active
 from shared.domain.ids import FolderId, ProviderMessageId, RunId, new_ulid
 from shared.domain.lease import LEASE_SECONDS, Lease
 from shared.domain.ledger import BEFORE_HISTORY, Fate
-from shared.domain.mailbox import FolderState, MailboxStatus, Provider
+from shared.domain.mailbox import FolderState, MailboxStatus, Provider, StoredMail
 from shared.domain.pace import SYNC_SHARE, most_at_once
 from shared.domain.run import RunReason
 from shared.domain.schedule import is_answered, rest_until
@@ -46,16 +46,14 @@ from shared.operations.folder_positions import (
 )
 from shared.operations.gate import Gate
 from shared.operations.held_copies import HeldCopies
-from shared.operations.ingest import (
-    END_SECONDS,
-    MARGIN_SECONDS,
-    Ingest,
-    our_time_is_up,
-)
+from shared.operations.ingest import Ingest
 from shared.operations.look_again import take_changes
 from shared.operations.meet_senders import senders_of
 from shared.operations.note_dead_letters import DeadLetters
 from shared.operations.outcomes import SyncReport, SyncRun, fail, same_before, succeed
+from shared.operations.search_history import HeardOfContacts, hear_of_contacts
+from shared.operations.time_left import END_SECONDS, MARGIN_SECONDS, our_time_is_up
+from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.contacts import ContactStore
 from shared.ports.dead_letters import DeadLetterStore
@@ -71,6 +69,8 @@ from shared.ports.stores import (
 )
 
 PAGE_SIZE = 250
+HEADERS_PAGE = 100
+"""What is passed by is kept nowhere but in the page's end: one has to fit into a run."""
 MESSAGES_PER_RUN = 1_000
 """What one run takes in at most; the rest follows at once in another run."""
 _OF_ONE_FOLDER = {
@@ -89,6 +89,7 @@ def sync_mailbox(
     letters: DeadLetterStore,
     contacts: ContactStore,
     policies: PolicyStore,
+    backfills: BackfillStore,
     grants: Grants,
     queues: WorkQueues,
     provider_of: Callable[[Provider], MailProvider],
@@ -121,6 +122,8 @@ def sync_mailbox(
         letters=letters,
         gate=Gate(request.tenant_id, messages, policies),
         senders=senders_of(record.mailbox, contacts=contacts, mailboxes=mailboxes, now=clock.now),
+        contacts=contacts,
+        backfills=backfills,
         parser=parser,
         clock=clock,
         remaining_seconds=remaining_seconds,
@@ -191,12 +194,14 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
     )
     if look.unavailable:
         run.folder_error = RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE, cause="no status came")
+    run.heard = _hear(run, run.record)
     is_idle = not (look.changed or look.unavailable or listing_changed(look, states))
+    is_idle = is_idle and not run.heard.has_begun
     if is_idle and not left_alone(look, states) and not somebody_waits:
         now = run.clock.now()
         news_at = run.record.run_state.last_news_at or mailbox.connected_at
         rest = rest_until(mailbox.id, mailbox.sync_minutes, now=now, last_news_at=news_at)
-        run.mailboxes.finish_idle(run.record, now=now, not_before=rest)
+        run.mailboxes.finish_idle(run.record, now=now, not_before=rest, contacts_to=run.heard.upto)
         return False
     run.lease = run.mailboxes.take_lease(
         mailbox.tenant_id,
@@ -238,6 +243,15 @@ def _take_floor(run: SyncRun) -> None:
     if stands is not None:
         mailbox = replace(run.mailbox, history_from=stands.mailbox.history_from)
         run.record = replace(run.record, mailbox=mailbox)
+        if run.heard.has_begun:
+            # Another run may have begun the same meanwhile.
+            run.heard = _hear(run, stands)
+
+
+def _hear(run: SyncRun, record: MailboxRecord) -> HeardOfContacts:
+    return hear_of_contacts(
+        record, now=run.started_at, contacts=run.contacts, backfills=run.backfills
+    )
 
 
 def _draw_the_line(
@@ -304,6 +318,7 @@ def _sync_folder(
             kept_out=lambda: run.messages.kept_out(mailbox.tenant_id),
         ),
         gate=run.gate,
+        contacts=run.contacts,
         senders=run.senders,
         gives_up=same_before(mailbox, ErrorCode.MESSAGE_UNAVAILABLE) >= GIVEN_UP_AFTER,
         mark_suspect=_careful_marker(run, lease),
@@ -324,7 +339,7 @@ def _sync_folder(
                 cursor,
                 HeldCopies(mailbox, folder, run.messages),
                 since=mailbox.history_from,
-                limit=min(PAGE_SIZE, left),
+                limit=min(PAGE_SIZE if mailbox.store is StoredMail.ALL else HEADERS_PAGE, left),
                 now=run.started_at,
             )
         except CursorExpiredError as error:

@@ -1,7 +1,7 @@
 """What operations need to have kept of contacts; rules as in `stores`."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Protocol
 
 from shared.domain.contact import Contact
@@ -16,7 +16,8 @@ class ContactStore(Protocol):
         """Create or replace; returns it with its new version. `expected_version` None.
 
         Whatever stands is replaced, but for those it has taken in, and whether it was made from
-        mail; 0: only create.
+        mail; 0: only create. Addresses it did not have stand in the log of added ones from the same
+        instant on, under `updated_at`, which is to be the present.
 
         Raises `ConflictError(VERSION_CONFLICT)`, `ContactMergedError`, `AddressFullError`.
         """
@@ -73,10 +74,20 @@ class ContactStore(Protocol):
 
         Only where no contact has the address, or one that the policy takes for the same, none that
         had it was deleted, and none was merged that was made of it: all of that in the transaction
-        that creates it.
+        that creates it, and its entry in the log of added addresses.
         """
         ...
 
     def reserve_made(self, tenant_id: TenantId, number: int, *, day: date, most: int) -> bool:
         """Count `number` more contacts made on a day, unless they are more than `most` then."""
+        ...
+
+    def added_addresses(
+        self, tenant_id: TenantId, *, after: datetime, upto: datetime, limit: int
+    ) -> list[Address]:
+        """Return addresses that contacts were given later than `after` and not later than `upto`.
+
+        Consistently read, oldest first, each once; at least `limit` of them if there are as many.
+        The log knows of them for `contact_history.LOG_LASTS`.
+        """
         ...

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from shared.domain.backfill import Backfill
 from shared.domain.erasure import KeptOut
 from shared.domain.ids import (
     Address,
@@ -23,7 +24,6 @@ from shared.domain.ids import (
     UserId,
 )
 from shared.domain.lease import Fence, Lease
-from shared.domain.ledger import Counts
 from shared.domain.mailbox import FolderState, LatestError, Mailbox, MailboxStatus, RunState
 from shared.domain.message import Body, Copy, Flags, Message
 from shared.domain.run import Run
@@ -64,6 +64,10 @@ class SyncOutcome:
     due_slot: str | None = None
     has_news: bool = False
     """Whether the run found something: the mailbox is not quiet."""
+    contacts_to: datetime | None = None
+    """Up to where added addresses have been looked after by now, or None to leave it."""
+    history: Backfill | None = None
+    """The backfill of their history that begins with this, if there are any."""
 
 
 class MailboxStore(Protocol):
@@ -156,9 +160,16 @@ class MailboxStore(Protocol):
         ...
 
     def finish_idle(
-        self, record: MailboxRecord, *, now: datetime, not_before: datetime | None = None
+        self,
+        record: MailboxRecord,
+        *,
+        now: datetime,
+        not_before: datetime | None = None,
+        contacts_to: datetime | None = None,
     ) -> None:
         """End a poll that found nothing, without a lease; rest until `not_before`.
+
+        `contacts_to` as in an outcome.
 
         One write of one unit (three at most with a rest), fenced by generation. Also clears the
         inbound error, failures and backoff if there were any.
@@ -166,7 +177,10 @@ class MailboxStore(Protocol):
         ...
 
     def finish_run(self, fence: Fence, outcome: SyncOutcome) -> None:
-        """Write the outcome in one transaction and give the lease back. Fenced."""
+        """Write the outcome in one transaction and give the lease back. Fenced.
+
+        `history` is written with it, and named in the run state.
+        """
         ...
 
     def fail_without_lease(self, record: MailboxRecord, outcome: SyncOutcome) -> None:
@@ -381,18 +395,3 @@ class AttachmentStore(Protocol):
         It is served as a download under a safe name and type.
         """
         ...
-
-
-__all__ = [
-    "AttachmentStore",
-    "Counts",
-    "DueMailbox",
-    "IndexPage",
-    "MailboxRecord",
-    "MailboxStore",
-    "MessageStore",
-    "NewCopy",
-    "RunStore",
-    "SyncOutcome",
-    "TimelineEntry",
-]

@@ -17,12 +17,12 @@ from tests.unit.operations.machine import ADA, Machine
 class Operated:
     """What is connected and nothing more: `machine.drain()` works off what that asks for."""
 
-    def __init__(self, there, provider: Provider, *, days: int) -> None:
+    def __init__(self, there, provider: Provider, *, days: int, **settings) -> None:
         self.there = there
         self.machine = Machine(FakeMailServer.with_folders("INBOX"))
         self.machine.clock.at = NOW
         self.machine.grants = SimpleNamespace(of=lambda _mailbox: there.grant)
-        box = self.machine.connect(days=days)
+        box = self.machine.connect(days=days, **settings)
         self.place = (box.tenant_id, box.id)
         boxes = self.machine.world.mailboxes
         boxes[self.place] = replace(boxes[self.place], provider=provider)

@@ -297,7 +297,9 @@ class InMemoryMailEraser:
             if tenant == erasure.tenant_id and wanted & set(one.addresses)
         ]
         raw = self._raw_naming(erasure)
-        if not contacts and not raw and not self._deleted(erasure):
+        log = self.world.added_addresses.get(erasure.tenant_id, ())
+        is_logged = any(wanted & added for _, added in log)
+        if not (contacts or raw or is_logged or self._deleted(erasure)):
             return None
         is_new = not erasure.counted_to.startswith("2|")
         erased = Erased(contacts=len(contacts), raw_messages=len(raw), dead_letters=len(raw))
@@ -308,6 +310,8 @@ class InMemoryMailEraser:
             del self.world.raw_messages[tenant_id, mailbox_id, letter_id]
             self.world.letters.get((tenant_id, mailbox_id), {}).pop(letter_id, None)
         wanted = set(erasure.addresses)
+        for _, added in self.world.added_addresses.get(erasure.tenant_id, ()):
+            added.difference_update(wanted)
         for key, contact in list(self.world.contacts.items()):
             if key[0] != erasure.tenant_id or not wanted & set(contact.addresses):
                 continue

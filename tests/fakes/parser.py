@@ -25,8 +25,7 @@ class PlainParser:
         return Picture("image/png") if content.startswith(b"picture") else None
 
     def parse(self, message: FetchedMessage) -> ParsedMessage:
-        assert message.raw is not None
-        mail = email.message_from_bytes(message.raw)
+        mail = email.message_from_bytes(message.header if message.raw is None else message.raw)
         if mail["X-Test"] == "unreadable" and not self.mended:
             raise UnreadableMessageError(ErrorCode.MESSAGE_MALFORMED)
         participants = tuple(

@@ -129,6 +129,9 @@ class World:
     openings: dict[Box, dict[OpeningId, Opening]] = field(default_factory=dict)
     unwanted: set[tuple[TenantId, ContactId]] = field(default_factory=set)
     made_contacts: dict[tuple[TenantId, date], int] = field(default_factory=dict)
+    added_addresses: dict[TenantId, list[tuple[datetime, set[Address]]]] = field(
+        default_factory=dict
+    )
     attachments: dict[tuple[TenantId, str, str], bytes] = field(default_factory=dict)
     """By tenant, holder and digest."""
     letters: dict[Box, dict[LetterId, DeadLetter]] = field(default_factory=dict)
@@ -273,6 +276,7 @@ class InMemoryMailboxStore:
                 due_slot=due_slot,
                 not_before=None,
                 failures=0,
+                history_again=True,
             )
 
     def _free_identities(self, box: Box) -> None:
@@ -350,13 +354,23 @@ class InMemoryMailboxStore:
             return before
 
     def finish_idle(
-        self, record: MailboxRecord, *, now: datetime, not_before: datetime | None = None
+        self,
+        record: MailboxRecord,
+        *,
+        now: datetime,
+        not_before: datetime | None = None,
+        contacts_to: datetime | None = None,
     ) -> None:
         box = (record.mailbox.tenant_id, record.mailbox.id)
         with self.world.lock:
             state = self.world.check(Fence(*box, record.run_state.generation))
             self.world.run_states[box] = replace(
-                state, last_synced_at=now, not_before=not_before, failures=0
+                state,
+                last_synced_at=now,
+                not_before=not_before,
+                failures=0,
+                contacts_to=contacts_to or state.contacts_to,
+                history_again=state.history_again and not contacts_to,
             )
             self.world.mailboxes[box] = replace(self.world.mailboxes[box], inbound_error=None)
 
@@ -369,11 +383,16 @@ class InMemoryMailboxStore:
             self._write_outcome(box, outcome)
             state = self.world.run_states[box]
             ended_well = not outcome.failures
+            if (history := outcome.history) is not None:
+                self.world.backfills.setdefault(box, {})[history.id] = history
             self.world.run_states[box] = replace(
                 state,
                 lease_owner=None,
                 lease_expires_at=None,
                 suspect=None,
+                contacts_to=outcome.contacts_to or state.contacts_to,
+                history_again=state.history_again and not outcome.contacts_to,
+                history_id=history.id if history else state.history_id,
                 strikes={} if ended_well else state.strikes,
                 last_synced_at=outcome.now if ended_well else state.last_synced_at,
             )
@@ -996,6 +1015,8 @@ class InMemoryContactStore:
                     return stored
                 raise ConflictError(ErrorCode.VERSION_CONFLICT)
             self._refuse_full(stored, new)
+            if added := set(new.addresses) - set(stored.addresses if stored else ()):
+                self._log(new, added)
             self.world.contacts[contact.tenant_id, contact.id] = new
             return new
 
@@ -1074,6 +1095,7 @@ class InMemoryContactStore:
             place = (contact.tenant_id, contact.id)
             if not self._is_unknown(*place, address, policy):
                 return False
+            self._log(contact, {address})
             self.world.contacts[place] = replace(contact, version=1)
             return True
 
@@ -1098,3 +1120,20 @@ class InMemoryContactStore:
             and policy.address(address) in {policy.address(one) for one in contact.addresses}
             for (tenant, _), contact in self.world.contacts.items()
         )
+
+    def _log(self, contact: Contact, added: set[Address]) -> None:
+        log = self.world.added_addresses.setdefault(contact.tenant_id, [])
+        log.append((contact.updated_at, added))
+
+    def added_addresses(
+        self, tenant_id: TenantId, *, after: datetime, upto: datetime, limit: int
+    ) -> list[Address]:
+        with self.world.lock:
+            log = sorted(
+                (at, sorted(added)) for at, added in self.world.added_addresses.get(tenant_id, ())
+            )
+            unique: dict[Address, None] = {}
+            for at, added in log:
+                if after < at <= upto and len(unique) < limit:
+                    unique |= dict.fromkeys(added)
+            return list(unique)

@@ -89,7 +89,7 @@ def identity_of(mailbox: Mailbox) -> str:
     return f"imap:{mailbox.address}"
 
 
-def connected(store: MailboxStore, **changes) -> MailboxRecord:
+def connected(store: MailboxStore, /, **changes) -> MailboxRecord:
     """Create a mailbox and make it active; return it as it stands."""
     mailbox = a_mailbox(**changes)
     store.create(mailbox, RunState(generation=mailbox.generation), identity_of(mailbox))

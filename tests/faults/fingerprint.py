@@ -33,6 +33,7 @@ from typing import Any
 
 from shared.aws.packing import unpack
 from shared.aws.tables import ContactItem, FolderItem, RunItem, SettingsItem, StateItem
+from shared.aws.tables_of_added_addresses import AddedItem
 from shared.aws.tables_of_audits import AuditItem, SettledItem
 from shared.aws.tables_of_backfills import BackfillItem, ChunkItem
 from shared.aws.tables_of_erasures import ErasureItem, KeptOutItem
@@ -61,8 +62,8 @@ def fingerprint(world: World) -> Fingerprint:
     ledger: dict[str, set[str]] = {}
     unbalanced = 0
     for raw in items:
-        is_contact = raw["pk"]["S"].endswith("#contacts")
-        kind = "contact record" if is_contact else kind_of(raw["sk"]["S"])
+        partition = raw["pk"]["S"].rpartition("#")[2]
+        kind = PARTITIONS.get(partition) or kind_of(raw["sk"]["S"])
         if raw["pk"]["S"].endswith("#erasures") and kind.startswith("mailbox "):
             kind = "erasure of a mailbox"
         if kind in FLEETING or (kind == "slot" and not _is_held(raw, world.clock.at)):
@@ -235,6 +236,10 @@ def _contact(raw: Any) -> Any:
     return [*kept, item.made_from_mail]
 
 
+def _added(raw: Any) -> Any:
+    return sorted(AddedItem.from_raw_data(raw).addresses or ())
+
+
 def _holders(raw: Any) -> Any:
     return len(HoldersItem.from_raw_data(raw).mailboxes or ())
 
@@ -311,6 +316,7 @@ READERS = {
     "backfill": _backfill,
     "chunk": _chunk,
     "contact record": _contact,
+    "added addresses": _added,
     "copy": _copy,
     "holders": _holders,
     "slot": _slot,
@@ -321,5 +327,7 @@ READERS = {
     "kept-out": _kept_out,
     "opening": _opening,
 }
-NAMELESS = {"at", "erasure", "holders", "slot"}
-"""Items whose keys hold digests of ulids, or are drawn by lot."""
+NAMELESS = {"added addresses", "at", "erasure", "holders", "slot"}
+"""Items whose keys hold digests of ulids, times, or are drawn by lot."""
+PARTITIONS = {"contacts": "contact record", "added-addresses": "added addresses"}
+"""Where all items are of one kind, whatever their sort keys begin with."""

@@ -243,8 +243,8 @@ class WatchedMail:
             opened.__exit__(None, None, None)
 
 
-SESSION = frozenset({"baseline", "changes", "list_window", "look"})
-STREAMS = frozenset({"fetch", "read_part"})
+SESSION = frozenset({"baseline", "changes", "list_window", "look", "search_window"})
+STREAMS = frozenset({"fetch", "fetch_headers", "read_part"})
 
 
 @dataclass

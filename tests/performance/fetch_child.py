@@ -36,6 +36,7 @@ from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.stores import AttachmentStore, MessageStore, NewCopy
 from shared.providers.imap.adapter import ImapSession
 from tests.fakes.policies import InMemoryPolicyStore
+from tests.fakes.stores import InMemoryContactStore
 from tests.performance.memory import peak_megabytes
 from tests.performance.server import MeasuredMailbox
 from tests.performance.synthetic_mail import OWNER
@@ -116,6 +117,7 @@ def take_in(session: ImapSession, stage: str) -> dict[str, int]:
         since=_SINCE,
         dead_letters=letters,
         gate=Gate(MAILBOX.tenant_id, cast("MessageStore", store), InMemoryPolicyStore()),
+        contacts=InMemoryContactStore(),
     )
     messages = 0
     for folder, ids in _chunks(session, folders):

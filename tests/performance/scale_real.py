@@ -79,6 +79,7 @@ class RealFleet(Fleet):
             letters=None,
             contacts=None,
             policies=None,
+            backfills=None,
             grants=_Grants(),
             queues=None,
             provider_of=lambda _: _Server(clock, ends_at, error),

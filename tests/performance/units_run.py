@@ -114,6 +114,7 @@ class _Work:
             letters=self.stores.letters,
             contacts=self.stores.contacts,
             policies=self.stores.policies,
+            backfills=self.stores.backfills,
             grants=self.grants,
             queues=self.queues,
             provider_of=lambda _: self.server,
@@ -158,6 +159,7 @@ class _Work:
             since=datetime(2000, 1, 1, tzinfo=UTC),
             dead_letters=letters,
             gate=Gate(record.mailbox.tenant_id, self.stores.messages, self.stores.policies),
+            contacts=self.stores.contacts,
         )
         for name, fake in self.server.folders.items():
             ids = sorted(self.server.ids(name, since=datetime(2000, 1, 1, tzinfo=UTC)))

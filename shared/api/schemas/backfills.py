@@ -26,7 +26,7 @@ class StartBackfill(Given):
 
 
 class BackfillShown(Shown):
-    """An import, a replay of dead letters or a repair, and how far it has come.
+    """An import, a replay of dead letters, a repair or a contact's history; how far it has come.
 
     `listed` is what its plan names; only an import has `days`.
     """
@@ -34,7 +34,10 @@ class BackfillShown(Shown):
     id: str
     mailbox_id: str
     kind: BackfillKind
-    """`repair`: an audit found messages missing."""
+    """`repair`: an audit found messages missing; `contact_history`: an address was added.
+
+    In a mailbox that stores contacts' mail alone.
+    """
     days: int
     since: datetime
     state: BackfillState

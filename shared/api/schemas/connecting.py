@@ -23,7 +23,7 @@ from shared.domain.backfill import MAX_DAYS
 from shared.domain.connecting import Wishes
 from shared.domain.ids import FolderId, UserId
 from shared.domain.mail_server import Security, ServerLogin, ServerSettings
-from shared.domain.mailbox import MailboxKind, Purpose, Visibility
+from shared.domain.mailbox import MailboxKind, Purpose, StoredMail, Visibility
 from shared.domain.secret import Secret
 from shared.domain.visibility import DEFAULT_VISIBILITY
 from shared.operations.connect_mailbox import ConnectRequest, ServerTest
@@ -94,6 +94,12 @@ class Wished(Given):
     active_folders: ActiveFolders | None = None
     """Ids of the folders to sync; null is all but trash, spam and drafts."""
     create_contacts: bool = False
+    store: StoredMail = StoredMail.ALL
+    """`contacts_only`: content of messages a contact takes part in alone.
+
+    Of all others only headers are looked at, and nothing but the provider's id is kept. The history
+    of a contact that is added later comes by itself.
+    """
     visibility: Visibility | None = None
     """How much of its mail others are shown.
 
@@ -118,6 +124,7 @@ class Wished(Given):
             backfill_days=self.backfill_days,
             active_folders=folders_chosen(self.active_folders),
             create_contacts=self.create_contacts,
+            store=self.store,
             visibility=self.visibility or DEFAULT_VISIBILITY[self.kind],
             granted_to=None if self.granted_to is None else readers_given(self.granted_to),
             owner_user_id=UserId(self.owner_user_id) if self.owner_user_id else None,

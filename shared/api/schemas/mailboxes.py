@@ -29,6 +29,7 @@ from shared.domain.mailbox import (
     MailboxStatus,
     Provider,
     Purpose,
+    StoredMail,
     Visibility,
 )
 from shared.domain.run import Run, RunReason
@@ -106,6 +107,7 @@ class MailboxShown(Shown):
     openings: list[OpeningShown] | None
     """By which administrators see its mail now; null for all but its owner and administrators."""
     create_contacts: bool
+    store: StoredMail
     backfill_days: int
     allow_untrusted_certificate: bool
     connected_at: datetime
@@ -141,6 +143,7 @@ class MailboxShown(Shown):
             granted_to=_granted_to(box),
             openings=None if view.openings is None else list(map(OpeningShown.of, view.openings)),
             create_contacts=box.create_contacts,
+            store=box.store,
             backfill_days=box.backfill_days,
             allow_untrusted_certificate=box.allow_untrusted_certificate,
             connected_at=box.connected_at,
@@ -179,6 +182,11 @@ class ChangeMailbox(Given):
     active_folders: ActiveFolders | None = None
     """Null goes back to all but trash, spam and drafts."""
     create_contacts: bool | None = None
+    store: StoredMail | None = None
+    """Of which messages content is stored from now on; what is stored stays.
+
+    After `contacts_only`, what was left at the provider comes by an import.
+    """
     sync_minutes: SyncMinutes | None = None
 
     def to_change(self) -> SettingsChange:

@@ -28,6 +28,7 @@ from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.reading import InMemoryMailReader
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
+    InMemoryContactStore,
     InMemoryMessageStore,
     World,
 )
@@ -80,6 +81,7 @@ def taking_in(world: World, box, session: Session, **changes) -> Ingest:
         "parser": MimeParser(),
         "messages": InMemoryMessageStore(world),
         "attachments": InMemoryAttachmentStore(world),
+        "contacts": InMemoryContactStore(world),
         "ledger": Ledger(),
         "remaining_seconds": lambda: 100.0,
         "folders": {FOLDER.id: FOLDER},

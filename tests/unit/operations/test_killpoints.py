@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.errors import ConflictError
+from shared.domain.mailbox import StoredMail
+from shared.operations.contacts import NewContact, put_contact
 from shared.ports.queues import AuditRequest
 from tests.fakes.clock import FixedClock
-from tests.unit.operations.machine import TENANT, Death, Killer, Machine, busy_server, mail
+from tests.unit.operations.machine import ADA, TENANT, Death, Killer, Machine, busy_server, mail
 
 NOW = FixedClock().now()
 WEEK = timedelta(days=7)
@@ -73,12 +75,39 @@ def import_then_lose_copies(machine: Machine) -> None:
     assert len(copies) == len(machine.server.ids("INBOX") | machine.server.ids("Sent")) - 2
 
 
+def contact_comes_after_their_mail(machine: Machine) -> None:
+    add_contact(machine, "kim@customer.example")
+    machine.clock.advance(minutes=5)
+    try:
+        machine.connect(days=40, store=StoredMail.CONTACTS_ONLY)
+    except Death:
+        with suppress(ConflictError):
+            machine.connect(days=40, store=StoredMail.CONTACTS_ONLY)
+    machine.drain()
+    machine.tick(8)
+    machine.server.deliver("INBOX", mail(100, NOW, sender="lee@client.example"), NOW)
+    machine.server.deliver("INBOX", mail(101, NOW, sender="eve@elsewhere.example"), NOW)
+    machine.tick(8)
+    add_contact(machine, "lee@client.example")
+    machine.tick(16)
+
+
+def add_contact(machine: Machine, address: str) -> None:
+    new = NewContact(address, "Somebody", [address], {})
+    try:
+        put_contact(ADA, new, contacts=machine.contacts, clock=machine.clock)
+    except Death:
+        # The CRM got no answer, and asks again.
+        put_contact(ADA, new, contacts=machine.contacts, clock=machine.clock)
+
+
 FLOWS = [
     connect_and_import,
     connect_then_mail_changes,
     connect_disconnect,
     connect_disconnect_reconnect,
     import_then_lose_copies,
+    contact_comes_after_their_mail,
 ]
 
 

@@ -1,0 +1,107 @@
+"""Which listed messages a mailbox fetches whole: all, or those a contact takes part in.
+
+Where it keeps contacts' mail alone, their headers are fetched before them, and nothing of what
+matches nobody outlives the judgement: no subject, no address, only the id in the ledger. Who is a
+contact is read consistently: whoever becomes one later finds the message by a search.
+
+A header may name too many (see `fetch_headers`), so it only ever lets a message through: what is
+fetched for it is judged again, by everything.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from shared.domain.errors import UnreadableMessageError
+from shared.domain.folders import Folder
+from shared.domain.ids import Address, ProviderMessageId
+from shared.domain.ledger import NO_CONTACT, Fate, Ledger
+from shared.domain.mailbox import Mailbox, StoredMail, own_addresses
+from shared.domain.message import FetchedMessage, MissingMessage, ParsedMessage
+from shared.ports.contacts import ContactStore
+from shared.ports.parser import MessageParser
+from shared.ports.provider import MailSession
+
+_JUDGED_AT_ONCE = 50
+"""Messages whose addresses are looked up together."""
+
+_Judged = tuple[FetchedMessage, ParsedMessage]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadersFirst:
+    """Judges the messages of one mailbox during one run."""
+
+    mailbox: Mailbox
+    session: MailSession
+    parser: MessageParser
+    contacts: ContactStore
+    ledger: Ledger
+    why_not: Callable[[FetchedMessage, ParsedMessage], str | None]
+    """Why a message is not stored, whoever its contacts are."""
+    why_unread: Callable[[FetchedMessage], str | None]
+    """… and without looking at it."""
+    settle_missing: Callable[[Folder, MissingMessage], None]
+    has_time: Callable[[], bool]
+    matched: dict[ProviderMessageId, frozenset[Address]]
+    """The contacts' addresses that headers named; added to here, and outlives this."""
+
+    def wanted(
+        self, folder: Folder, ids: Sequence[ProviderMessageId]
+    ) -> Sequence[ProviderMessageId] | None:
+        """Return which of `ids` are to be fetched whole, in order; None: there is no time left.
+
+        The others are settled. A header that nobody can read says nothing: such a message is
+        fetched whole, and judged then. Raises what a session and the stores raise.
+        """
+        if self.mailbox.store is StoredMail.ALL:
+            return ids
+        waiting: list[_Judged] = []
+        unjudged: set[ProviderMessageId] = set()
+        for fetched in self.session.fetch_headers(folder, ids) if ids else ():
+            if isinstance(fetched, MissingMessage):
+                self.settle_missing(folder, fetched)
+            elif reason := self.why_unread(fetched):
+                self.ledger.settle(fetched.provider_message_id, Fate.SKIPPED, reason)
+            else:
+                try:
+                    waiting.append((fetched, self.parser.parse(fetched)))
+                except UnreadableMessageError:
+                    unjudged.add(fetched.provider_message_id)
+            if len(waiting) >= _JUDGED_AT_ONCE:
+                self._judge(waiting)
+            if not self.has_time():
+                return None
+        self._judge(waiting)
+        return [name for name in ids if name in self.matched or name in unjudged]
+
+    def is_of_nobody(self, fetched: FetchedMessage, parsed: ParsedMessage) -> bool:
+        """Whether a message that came whole is none of a contact's after all."""
+        if self.mailbox.store is StoredMail.ALL:
+            return False
+        others = self._others(parsed)
+        known = self.matched.get(fetched.provider_message_id, frozenset())
+        return known.isdisjoint(others) and not self._contacts_of(others)
+
+    def _judge(self, waiting: list[_Judged]) -> None:
+        named = {one.provider_message_id: self._others(parsed) for one, parsed in waiting}
+        known = self._contacts_of({one for addresses in named.values() for one in addresses})
+        for fetched, parsed in waiting:
+            name = fetched.provider_message_id
+            if found := known.intersection(named[name]):
+                self.matched[name] = found
+            else:
+                reason = self.why_not(fetched, parsed) or NO_CONTACT
+                self.ledger.settle(name, Fate.SKIPPED, reason)
+        waiting.clear()
+
+    def _contacts_of(self, addresses: Collection[Address]) -> frozenset[Address]:
+        if not addresses:
+            return frozenset()
+        tenant_id = self.mailbox.tenant_id
+        found = self.contacts.contacts_by_address(tenant_id, sorted(addresses))
+        return frozenset(found)
+
+    def _others(self, parsed: ParsedMessage) -> tuple[Address, ...]:
+        """Return those it is indexed under: all who take part but the mailbox itself."""
+        own = own_addresses(self.mailbox)
+        return tuple(one for one in parsed.taking_part() if one not in own)
