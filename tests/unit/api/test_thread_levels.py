@@ -37,7 +37,8 @@ def sees(app, mail, user="bob"):
     if message.status == 404:
         assert (thread.status, link.status, shown) == (404, 404, [])
         return "nothing"
-    (alike,) = {one["subject"] for one in (message.json, *thread.json["items"], *shown)}
+    in_thread = [one for one in thread.json["items"] if one["id"] == mail.id]
+    (alike,) = {one["subject"] for one in (message.json, *in_thread, *shown)}
     assert (link.status == 200) == (message.json["text"] is not None)
     return "full" if link.status == 200 else "subject" if alike else "metadata"
 
