@@ -40,6 +40,8 @@ class HeadersFirst:
     """Why a message is not stored, whoever its contacts are."""
     why_unread: Callable[[FetchedMessage], str | None]
     """… and without looking at it."""
+    meet: Callable[[Sequence[tuple[FetchedMessage, ParsedMessage]]], None]
+    """Make contacts of the unknown senders of messages that nothing keeps out, where wished."""
     settle_missing: Callable[[Folder, MissingMessage], None]
     has_time: Callable[[], bool]
     matched: dict[ProviderMessageId, frozenset[Address]]
@@ -83,6 +85,8 @@ class HeadersFirst:
         return known.isdisjoint(others) and not self._contacts_of(others)
 
     def _judge(self, waiting: list[_Judged]) -> None:
+        # First: of who becomes a contact by writing, this is the first message.
+        self.meet([one for one in waiting if self.why_not(*one) is None])
         named = {one.provider_message_id: self._others(parsed) for one, parsed in waiting}
         known = self._contacts_of({one for addresses in named.values() for one in addresses})
         for fetched, parsed in waiting:

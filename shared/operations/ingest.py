@@ -9,7 +9,7 @@ unreadable. What is given up has its dead letter before the ledger knows of it.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shared.domain.contents import MOST_LOOKED_AT
 from shared.domain.direction import direction_of
@@ -37,10 +37,11 @@ from shared.domain.message import (
     StoredAttachment,
     copy_ref,
 )
+from shared.domain.sent_at import sent_or_received_at
 from shared.operations.gate import Gate
 from shared.operations.headers_first import HeadersFirst
 from shared.operations.keep_attachments import keep_attachment, slices_of
-from shared.operations.meet_senders import Senders
+from shared.operations.meet_senders import Incoming, Senders
 from shared.operations.note_dead_letters import DeadLetters
 from shared.operations.time_left import MARGIN_SECONDS, our_time_is_up
 from shared.ports.contacts import ContactStore
@@ -51,8 +52,6 @@ from shared.ports.stores import AttachmentStore, MessageStore, NewCopy
 BATCH_MESSAGES = 50
 BATCH_BYTES = 4 * 1024 * 1024
 """Of bodies held before they are stored, counted as one a character."""
-FIRST_YEAR_OF_MAIL = 1990
-"""An earlier Date header is a clock that was never set."""
 STRIKES = 2
 """So often a message may kill its careful reader before it is given up."""
 FAILING_ALONE = frozenset(
@@ -206,6 +205,9 @@ class Ingest:
             why_not=lambda fetched, parsed: self.gate.why_kept_out(
                 parsed, self._direction(folder, fetched, parsed), fetched.received_at
             ),
+            meet=lambda judged: self._meet(
+                [self._incoming(folder, fetched, parsed) for fetched, parsed in judged]
+            ),
             settle_missing=self._settle_missing,
             has_time=lambda: self.remaining_seconds() >= MARGIN_SECONDS,
         )
@@ -288,14 +290,26 @@ class Ingest:
         if not self._pending:
             return
         self._require_time()
-        if self.senders is not None:
-            # First: what is stored is not listed again, and its sender would stay unknown.
-            self.senders.meet(self._pending, self.folders, self.gate.policy(), self.ledger)
+        # First: what is stored is not listed again, and its sender would stay unknown.
+        self._meet([Incoming.of(one) for one in self._pending])
         new = self.messages.save(self.fence, self._pending)
         for saved in self._pending:
             name = saved.copy.provider_message_id
             self.ledger.settle(name, Fate.STORED if name in new else Fate.ALREADY_STORED)
         self._pending.clear()
+
+    def _meet(self, new: Sequence[Incoming]) -> None:
+        if self.senders is not None:
+            self.senders.meet(new, self.folders, self.gate.policy(), self.ledger)
+
+    def _incoming(self, folder: Folder, fetched: FetchedMessage, parsed: ParsedMessage) -> Incoming:
+        return Incoming(
+            parsed,
+            self._direction(folder, fetched, parsed),
+            fetched.flags,
+            _places(folder, fetched),
+            is_removed=not self._is_in_active_folder(fetched),
+        )
 
     def _keep_attachment(
         self,
@@ -340,7 +354,7 @@ class Ingest:
             references=parsed.references,
             subject=parsed.subject,
             direction=direction,
-            sent_at=_sane(parsed.sent_at, fetched.received_at),
+            sent_at=sent_or_received_at(parsed.sent_at, fetched.received_at),
             received_at=fetched.received_at,
             participants=parsed.participants,
             snippet=parsed.snippet,
@@ -379,17 +393,3 @@ def _places(folder: Folder, fetched: FetchedMessage) -> frozenset[FolderId]:
 def _index_addresses(parsed: ParsedMessage, own: Collection[Address]) -> tuple[Address, ...]:
     """Return every address the message is found under: all who take part but the mailbox itself."""
     return tuple(one for one in parsed.taking_part() if one not in own)
-
-
-def _sane(sent_at: datetime | None, received_at: datetime) -> datetime:
-    """Return the time to order by.
-
-    The header's where it can be true, else when the provider received it.
-    """
-    if (
-        sent_at is None
-        or sent_at.year < FIRST_YEAR_OF_MAIL
-        or sent_at > received_at + timedelta(days=1)
-    ):
-        return received_at
-    return sent_at

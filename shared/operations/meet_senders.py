@@ -14,9 +14,9 @@ from shared.domain.contact import Contact
 from shared.domain.folders import Folder
 from shared.domain.ids import Address, FolderId
 from shared.domain.ledger import Ledger
-from shared.domain.mailbox import Mailbox, own_addresses
-from shared.domain.matching import is_automated, is_blocked, is_internal
-from shared.domain.message import Participant
+from shared.domain.mailbox import Direction, Mailbox, own_addresses
+from shared.domain.matching import Mail, is_automated, is_blocked, is_internal
+from shared.domain.message import Flags, Participant
 from shared.domain.new_contacts import MOST_A_DAY, id_of_sender, name_of_sender, sender_to_meet
 from shared.domain.policy import TenantPolicy
 from shared.ports.contacts import ContactStore
@@ -36,6 +36,25 @@ def senders_of(
     return Senders(mailbox=mailbox, contacts=contacts, mailboxes=mailboxes, now=now)
 
 
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message, as far as it makes its sender known."""
+
+    mail: Mail
+    direction: Direction
+    flags: Flags
+    folder_ids: frozenset[FolderId]
+    is_removed: bool = False
+    """It was in an active folder once, and is in none any more."""
+
+    @classmethod
+    def of(cls, new: NewCopy) -> "Incoming":
+        """Return what one that is about to be stored tells."""
+        message, copy = new.message, new.copy
+        is_removed = copy.removed_at is not None
+        return cls(message, message.direction, copy.flags, copy.folder_ids, is_removed)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Senders:
     """Those one mailbox has mail from during one run; asks nobody while it meets no new one."""
@@ -51,7 +70,7 @@ class Senders:
 
     def meet(
         self,
-        new: Sequence[NewCopy],
+        new: Sequence[Incoming],
         folders: Mapping[FolderId, Folder],
         policy: TenantPolicy,
         ledger: Ledger,
@@ -107,17 +126,16 @@ def _addresses_of(mailbox: Mailbox) -> frozenset[Address]:
 
 
 def _sender_of(
-    new: NewCopy, folders: Mapping[FolderId, Folder], policy: TenantPolicy
+    new: Incoming, folders: Mapping[FolderId, Folder], policy: TenantPolicy
 ) -> Participant | None:
     """Return who is to be known by a message, or None."""
-    message, copy = new.message, new.copy
-    if copy.removed_at is not None or is_automated(message, policy):
+    if new.is_removed or is_automated(new.mail, policy):
         return None
     sender = sender_to_meet(
-        message.participants,
-        direction=message.direction,
-        flags=copy.flags,
-        roles={folders[name].role for name in copy.folder_ids if name in folders},
+        new.mail.participants,
+        direction=new.direction,
+        flags=new.flags,
+        roles={folders[name].role for name in new.folder_ids if name in folders},
     )
     if sender is None or is_internal(policy, sender.address) or is_blocked(policy, sender.address):
         return None

@@ -226,3 +226,21 @@ def test_past_a_days_contacts_mail_is_stored_and_the_run_says_who_is_put_off(sta
     stack.deliver(20, From="p1@flood.example")
     sync(stack)
     assert addresses(stack) == ["dan@client.example", "p1@flood.example"]
+
+
+# ---- where only contacts' mail is kept ----
+
+
+def test_a_mailbox_of_contacts_mail_alone_keeps_what_makes_a_contact_and_no_machines_mail(stack):
+    """The contact comes before the match: of who writes first, that first message is kept."""
+    body = {"store": "contacts_only"}
+    assert stack.ask("PATCH", f"/v1/mailboxes/{stack.mailbox_id}", body=body).status == 200
+    stack.deliver(1, **DAN)
+    stack.deliver(2, From="news@client.example", **{"List-Id": "<news.client.example>"})
+    stack.deliver(3, From="ann+x@ours.example")
+    sync(stack)
+    assert addresses(stack) == ["dan@client.example"]
+    run = latest_run(stack)
+    assert (run["stored"], run["skipped"], run["contacts_made"]) == (1, {"no_contact": 2}, 1)
+    timeline = stack.ask("GET", f"/v1/contacts/{DAN_ID}/messages").json["items"]
+    assert [one["subject"] for one in timeline] == ["Mail 1"]

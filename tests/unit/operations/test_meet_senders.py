@@ -11,7 +11,7 @@ from shared.domain.mailbox import Direction, MailboxStatus
 from shared.domain.message import Flags, Participant, ParticipantRole, StoredAttachment
 from shared.domain.new_contacts import MOST_A_DAY, id_of_sender
 from shared.domain.policy import Folding, TenantPolicy
-from shared.operations.meet_senders import Senders
+from shared.operations.meet_senders import Incoming, Senders
 from tests.fakes.clock import FixedClock
 from tests.fakes.stores import InMemoryContactStore, InMemoryMailboxStore, World
 from tests.fakes.values import (
@@ -72,7 +72,8 @@ class Office:
         )
 
     def meet(self, *mails):
-        self.senders.meet(mails, FOLDERS, self.policy, self.ledger)
+        new = [Incoming.of(one) for one in mails]
+        self.senders.meet(new, FOLDERS, self.policy, self.ledger)
         return sorted(contact.addresses[0] for contact in self.made())
 
     def made(self):
