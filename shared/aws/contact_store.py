@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pynamodb.expressions.condition import Condition
 
-from shared.aws.address_contacts import AddressContacts, SetChange, named
+from shared.aws.address_contacts import AddressContacts, SetChange
 from shared.aws.sender_contacts import (
     address_of_sender,
     remember_deleted,
@@ -23,7 +23,7 @@ from shared.aws.sender_contacts import (
 from shared.aws.table import Raw, Table
 from shared.aws.tables import ContactItem, MergedItem, contact_key, contacts_pk, escape
 from shared.aws.tables_of_added_addresses import AddedItem, added_between, added_key, added_pk
-from shared.domain.contact import MOST_CONTACTS_OF_AN_ADDRESS, Contact
+from shared.domain.contact import MOST_CONTACTS_OF_AN_ADDRESS, Contact, KnownBy, contacts_of
 from shared.domain.contact_history import LOG_LASTS
 from shared.domain.errors import (
     AddressFullError,
@@ -33,7 +33,7 @@ from shared.domain.errors import (
     StoreThrottledError,
 )
 from shared.domain.ids import Address, ContactId, TenantId
-from shared.domain.policy import TenantPolicy
+from shared.domain.policy import KEEPING, TenantPolicy
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -127,7 +127,7 @@ class DynamoContactStore:
         key = contact_key(tenant_id, contact_id)
         for _ in range(_TRIES):
             gone = self._addresses.changes(
-                tenant_id, gone=dict.fromkeys(addresses, contact_id), added={}
+                tenant_id, gone=[KnownBy(contact_id, one) for one in addresses], added=()
             )
             try:
                 stands = self.get_contact(tenant_id, contact_id)
@@ -150,11 +150,12 @@ class DynamoContactStore:
         raise StoreThrottledError(cause="contact changes too fast to be written")
 
     def contacts_by_address(
-        self, tenant_id: TenantId, addresses: Sequence[Address]
+        self, tenant_id: TenantId, addresses: Sequence[Address], *, policy: TenantPolicy = KEEPING
     ) -> dict[Address, list[ContactId]]:
         """Read each address's item, consistently."""
-        found = self._addresses.read(tenant_id, addresses)
-        return {address: named(contacts) for address, contacts in found.items()}
+        known = self._addresses.read(tenant_id, addresses)
+        found = {one: contacts_of(known[one], one, policy) for one in known}
+        return {address: contacts for address, contacts in found.items() if contacts}
 
     def unknown_senders(
         self, tenant_id: TenantId, senders: Mapping[ContactId, Address], policy: TenantPolicy
@@ -166,16 +167,23 @@ class DynamoContactStore:
         """Write contact and address in one transaction, on condition that all of it is free."""
         new = replace(contact, version=1)
         put = self.table.put_operation(_item(new), _unchanged(None))
-        added = self._added(None, new)
-        return not self.table.transact([put, *added, *address_of_sender(self.table, new, policy)])
+        for _ in range(_TRIES):
+            address = address_of_sender(self.table, new, policy)
+            if address is None:
+                return False
+            failed = self.table.transact([*address, put, *self._added(None, new)])
+            if failed != {0}:
+                return not failed
+        return False
 
     def reserve_made(self, tenant_id: TenantId, number: int, *, day: date, most: int) -> bool:
         """Count them before they are made."""
         return reserve_made(self.table, tenant_id, number, day=day, most=most)
 
     def all_contacts_of(self, tenant_id: TenantId, address: Address) -> list[ContactId]:
-        """Return every contact of an address, by id, consistently read."""
-        return self._addresses.read(tenant_id, [address]).get(address, [])
+        """Return every contact of an address as it is written, by id, consistently read."""
+        known = self._addresses.read(tenant_id, [address]).get(address, ())
+        return [one.contact_id for one in known if one.address == address]
 
     def added_addresses(
         self, tenant_id: TenantId, *, after: datetime, upto: datetime, limit: int
@@ -215,15 +223,13 @@ class DynamoContactStore:
         self, tenant_id: TenantId, *changed: tuple[Contact | None, Contact | None]
     ) -> list[SetChange]:
         """Return what makes the addresses' sets those of contacts after each change."""
-        gone: dict[Address, ContactId] = {}
-        added: dict[Address, ContactId] = {}
+        gone: set[KnownBy] = set()
+        added: set[KnownBy] = set()
         for before, after in changed:
-            had = set(before.addresses) if before else set()
-            has = set(after.addresses) if after else set()
-            if before:
-                gone |= dict.fromkeys(had - has, before.id)
-            if after:
-                added |= dict.fromkeys(has - had, after.id)
+            had = {KnownBy(before.id, one) for one in before.addresses} if before else set()
+            has = {KnownBy(after.id, one) for one in after.addresses} if after else set()
+            gone |= had - has
+            added |= has - had
         return self._addresses.changes(tenant_id, gone=gone, added=added)
 
     def _is_written(

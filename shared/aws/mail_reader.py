@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from shared.aws.address_contacts import contacts_in, named
+from shared.aws.address_contacts import known_in
 from shared.aws.contact_store import contact_of
 from shared.aws.mailbox_items import mailbox_of_settings
 from shared.aws.message_items import copy_of, message_of
@@ -22,6 +22,7 @@ from shared.aws.tables import (
 )
 from shared.aws.tables_of_policies import PolicyItem, policy_key
 from shared.aws.thread_items import thread_of_item
+from shared.domain.addresses import base_form
 from shared.domain.contact import Contact
 from shared.domain.ids import ContactId, MailboxId, TenantId
 from shared.domain.mailbox import Mailbox
@@ -54,7 +55,8 @@ class DynamoMailReader:
         }
         copies = {copy_key(tenant_id, *place_of(ref)): ref for ref in wanted.copies}
         boxes = {settings_key(tenant_id, one): one for one in wanted.mailboxes}
-        sets = {contacts_of_address_key(tenant_id, one): one for one in wanted.addresses}
+        bases = {one: base_form(one) for one in wanted.addresses}
+        sets = {contacts_of_address_key(tenant_id, one): one for one in bases.values()}
         threads = {thread_key(tenant_id, one): one for one in wanted.threads}
         policy = [policy_key(tenant_id)] if wanted.policy else []
         found = self._items([*messages, *copies, *boxes, *sets, *threads, *policy])
@@ -62,13 +64,14 @@ class DynamoMailReader:
         def those(keys: Mapping[Key, NameT]) -> Iterator[tuple[NameT, Raw]]:
             return ((name, found[key]) for key, name in keys.items() if key in found)
 
+        known = {base: known_in(raw) for base, raw in those(sets)}
         return Found(
             wanted,
             # Without content it is what is left of an erased message: a key and a claim.
             {name: message_of(raw) for name, raw in those(messages) if "d" in raw},
             {ref: copy_of(*place_of(ref), raw) for ref, raw in those(copies)},
             {one: _mailbox(tenant_id, one, raw) for one, raw in those(boxes)},
-            {address: named(contacts_in(raw)) for address, raw in those(sets)},
+            {one: known[base] for one, base in bases.items() if base in known},
             {one: thread_of_item(one, raw) for one, raw in those(threads)},
             _policy(found.get(policy[0]) if policy else None),
         )

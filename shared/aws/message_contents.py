@@ -25,7 +25,7 @@ from shared.aws.message_items import (
 )
 from shared.aws.side_by_side import side_by_side
 from shared.aws.table import Raw, Table, raw_key
-from shared.aws.tables import Key, entry_key, message_key
+from shared.aws.tables import Key, entry_keys, message_key
 from shared.aws.tables_of_erasures import OTHERS_NOTE, packed_ids
 from shared.domain.errors import StoreThrottledError
 from shared.domain.identity import further_id
@@ -185,8 +185,8 @@ class MessageContents:
             copy = one.copy
             ref = copy_ref(copy.mailbox_id, copy.provider_message_id)
             for address in one.addresses:
-                key = entry_key(tenant_id, address, one.received_at, copy.message_id, ref)
-                entries[key] = entry_item(key, ref, one.participants)
+                for key in entry_keys(tenant_id, address, one.received_at, copy.message_id, ref):
+                    entries[key] = entry_item(key, ref, one.participants)
         requests: list[WriteRequestTypeDef] = [
             {"PutRequest": {"Item": entries[key]}} for key in sorted(entries)
         ]

@@ -25,7 +25,7 @@ from shared.aws.message_items import addresses_of, message_of
 from shared.aws.side_by_side import side_by_side
 from shared.aws.stored_objects import ATTACHMENTS, UPLOADS, StoredObjects, of_copy, of_message
 from shared.aws.table import Raw, Table, raw_key
-from shared.aws.tables import Key, copy_key, entry_key, mailbox_pk, message_key
+from shared.aws.tables import Key, copy_key, entry_keys, mailbox_pk, message_key
 from shared.aws.tables_of_erasures import WRITING_PREFIX, unpacked_ids
 from shared.domain.erasure import SETTLE_SECONDS
 from shared.domain.ids import Address, MailboxId, MessageId, TenantId
@@ -224,7 +224,7 @@ class MessageErasure:
             return
         for address in one.addresses if among is None else one.addresses.intersection(among):
             for ref in one.leaving:
-                yield entry_key(self.tenant_id, address, one.message.received_at, one.id, ref)
+                yield from entry_keys(self.tenant_id, address, one.message.received_at, one.id, ref)
 
     def _empty(self, one: Doomed, until: int) -> bool:
         """Empty it, also where another erasure has claimed it since; return whether that held.

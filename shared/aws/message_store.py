@@ -32,6 +32,7 @@ from shared.aws.message_items import body_of, inline_body
 from shared.aws.side_by_side import side_by_side
 from shared.aws.table import Raw, Table, raw_key
 from shared.aws.tables import (
+    ALSO_PREFIX,
     AT_PREFIX,
     MAILBOX_DATE_INDEX,
     MESSAGE_PREFIX,
@@ -184,20 +185,23 @@ class DynamoMessageStore:
         limit: int,
         since: datetime | None = None,
         until: datetime | None = None,
+        also_of: Sequence[Address] = (),
     ) -> list[IndexPage]:
-        """Read each address's partition backwards."""
-        end = AT_PREFIX + _LAST
+        """Read each address's partition backwards, or the part of it that is others'."""
+        end = _LAST
         if before:
             # An entry of a folder comes after one of none, so the one of none is still to come.
             behind = f"#{_LAST}" if before.folder_id else ""
-            end = at_sk(before.at, before.message_id) + behind
-        upper = min(end, AT_PREFIX + instant(until)) if until else end
+            end = at_sk(before.at, before.message_id, "") + behind
+        upper = min(end, instant(until)) if until else end
+        lower = instant(since) if since else _FIRST
         most = most_entries(limit)
 
-        def page(address: Address) -> IndexPage:
+        def page(index: tuple[str, Address]) -> IndexPage:
+            prefix, address = index
             found = self.table.query(
                 address_pk(tenant_id, address),
-                between=(AT_PREFIX + (instant(since) if since else _FIRST), upper),
+                between=(prefix + lower, prefix + upper),
                 newest_first=True,
                 consistent=False,
                 page=most,
@@ -205,7 +209,9 @@ class DynamoMessageStore:
             entries = list(islice(found, most))
             return page_of(entries, limit, cut=len(entries) == most)
 
-        return side_by_side(self._workers, page, addresses)
+        indexes = [(AT_PREFIX, one) for one in addresses]
+        indexes += [(ALSO_PREFIX, one) for one in also_of]
+        return side_by_side(self._workers, page, indexes)
 
     def by_mailbox(
         self,

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.aws.address_contacts import AddressContacts
-from shared.aws.table import Table, raw_key
+from shared.aws.address_contacts import AddressContacts, known_in
+from shared.aws.table import Raw, Table, raw_key
 from shared.aws.tables import Item, Key, contact_key, contacts_of_address_key
 from shared.aws.tables_of_new_contacts import MadeItem, deleted_key, made_key
-from shared.domain.contact import Contact
+from shared.domain.addresses import base_form
+from shared.domain.contact import Contact, KnownBy, contacts_of
 from shared.domain.ids import Address, ContactId, TenantId
 from shared.domain.new_contacts import id_of_sender, sender_ids_of
 from shared.domain.policy import TenantPolicy
@@ -33,26 +34,41 @@ def unknown_senders(
         name: {
             # Of a contact that was made of it once, whatever addresses that has by now.
             contact_key(tenant_id, name),
-            *_sets(tenant_id, address, policy),
             *_deleted(tenant_id, name, address),
         }
         for name, address in senders.items()
     }
-    asked = set[Key]().union(*keys.values())
-    found = table.get_many(sorted(asked), consistent=False, attributes="pk, sk")
-    known = {Key(raw["pk"]["S"], raw["sk"]["S"]) for raw in found}
-    return frozenset(name for name, some in keys.items() if some.isdisjoint(known))
+    sets = {
+        name: contacts_of_address_key(tenant_id, base_form(address))
+        for name, address in senders.items()
+    }
+    asked = set(sets.values()).union(*keys.values())
+    found = table.get_many(sorted(asked), consistent=False, attributes="pk, sk, c")
+    items = {Key(raw["pk"]["S"], raw["sk"]["S"]): raw for raw in found}
+    return frozenset(
+        name
+        for name, address in senders.items()
+        if keys[name].isdisjoint(items) and not _has(items.get(sets[name]), address, policy)
+    )
 
 
 def address_of_sender(
     table: Table, contact: Contact, policy: TenantPolicy
-) -> "list[TransactWriteItemTypeDef]":
-    """Return what gives a new contact its address, where that is free and stays free."""
+) -> "list[TransactWriteItemTypeDef] | None":
+    """Return what gives a new contact its address, where that is free; None where it is not.
+
+    Of the operations the first is refused where another spelling of it was given or taken
+    meanwhile: then it is to be asked for again.
+    """
     tenant_id, (address,) = contact.tenant_id, contact.addresses
-    link = AddressContacts(table).first(tenant_id, address, contact.id)
-    others = _sets(tenant_id, address, policy) - {contacts_of_address_key(tenant_id, address)}
-    free = sorted(others | _deleted(tenant_id, contact.id, address))
+    sets = AddressContacts(table)
+    base = base_form(address)
+    stands = sets.sets(tenant_id, [base]).get(base)
+    if _has(stands, address, policy):
+        return None
+    link = sets.beside(tenant_id, KnownBy(contact.id, address), stands)
     missing = Item.pk.does_not_exist()
+    free = sorted(_deleted(tenant_id, contact.id, address))
     return [link.operation, *(table.check_operation(key, missing) for key in free)]
 
 
@@ -77,9 +93,8 @@ def reserve_made(table: Table, tenant_id: TenantId, number: int, *, day: date, m
     return counted is not None
 
 
-def _sets(tenant_id: TenantId, address: Address, policy: TenantPolicy) -> frozenset[Key]:
-    spelled = {address, policy.address(address)}
-    return frozenset(contacts_of_address_key(tenant_id, one) for one in spelled)
+def _has(stands: Raw | None, address: Address, policy: TenantPolicy) -> bool:
+    return stands is not None and bool(contacts_of(known_in(stands), address, policy))
 
 
 def _deleted(tenant_id: TenantId, name: ContactId, address: Address) -> frozenset[Key]:

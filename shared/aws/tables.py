@@ -16,6 +16,7 @@ or a mail server chose is escaped, so that no `#` can be smuggled into a key.
 | read a message, its whole thread     | `{t}#thread#{thread}`    | `message#{message}` |
 | know which thread one is part of     | `{t}#thread#{thread}`    | `thread` |
 | read an address's mail, newest first | `{t}#address#{address}` | `at#{instant}#{message}#{copy}` |
+| … of all with its base form but it | `{t}#address#{base}` | `also#{instant}#{message}#{copy}` |
 | find the contacts of an address      | `{t}#address#{address}`  | `contacts` |
 | get a contact, list them             | `{t}#contacts`           | `{contact}` |
 | know which one a merged contact is   | `{t}#contacts`           | `{contact}` |
@@ -35,11 +36,12 @@ item:
 | copy | `m` message id, `f` folders, `r` received, `g` flag bits, `n` flags version, `x` removed |
 | thread | `j` its root, `k` at a root: its members, `l` levels by mailbox |
 | at | `c` the copy it is of, `p` who takes part (see `index_entries`) |
-| contacts | `c` their ids |
+| contacts | `c` their ids, and by which spelling of the address each is known |
 """
 
 import hashlib
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -57,6 +59,7 @@ from pynamodb.constants import STRING
 from pynamodb.models import Model
 
 from shared.aws.instants import instant
+from shared.domain.addresses import base_form
 from shared.domain.identity import thread_of
 from shared.domain.ids import (
     Address,
@@ -81,6 +84,7 @@ FOLDER_PREFIX = "folder#"
 RUN_PREFIX = "run#"
 MESSAGE_PREFIX = "message#"
 AT_PREFIX = "at#"
+ALSO_PREFIX = "also#"
 
 _UNSAFE = re.compile("[%#\x00-\x1f\x7f\ud800-\udfff]")
 _ESCAPED = re.compile("((?:%[0-9A-F]{2})+)")
@@ -189,17 +193,25 @@ def address_pk(tenant_id: TenantId, address: Address) -> str:
     return f"{escape(tenant_id)}#address#{escape(address)}"
 
 
-def at_sk(at: datetime, message_id: MessageId) -> str:
+def at_sk(at: datetime, message_id: MessageId, prefix: str = AT_PREFIX) -> str:
     """What the sort keys of a message's entries in the index of an address begin with."""
-    return f"{AT_PREFIX}{instant(at)}#{message_id}"
+    return f"{prefix}{instant(at)}#{message_id}"
 
 
-def entry_key(
+def entry_keys(
     tenant_id: TenantId, address: Address, at: datetime, message_id: MessageId, ref: str
-) -> Key:
-    """Key of what says that a copy (its `copy_ref`) of a message is found under an address."""
+) -> Iterator[Key]:
+    """Yield the keys of what says that a copy (its `copy_ref`) of a message is found under it.
+
+    One, and another below its base form where it is not that itself: apart from the base form's own
+    mail, so that who takes the two for different addresses never reads it.
+    """
     digest = hashlib.blake2b(ref.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-    return Key(address_pk(tenant_id, address), f"{at_sk(at, message_id)}#{digest}")
+    yield Key(address_pk(tenant_id, address), f"{at_sk(at, message_id)}#{digest}")
+    base = base_form(address)
+    if base != address:
+        sk = f"{at_sk(at, message_id, ALSO_PREFIX)}#{digest}"
+        yield Key(address_pk(tenant_id, base), sk)
 
 
 def date_sk(at: datetime, message_id: MessageId, folder_id: str) -> str:

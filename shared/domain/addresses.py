@@ -100,6 +100,11 @@ def folded(address: Address, *, tags: bool, dots: bool) -> Address:
     return Address(f"{local}@{domain}")
 
 
+def has_spellings(address: Address, *, tags: bool, dots: bool) -> bool:
+    """Whether other addresses are taken for it too."""
+    return tags or (dots and domain_of(address) in GMAIL_DOMAINS)
+
+
 def base_form(address: Address) -> Address:
     """Return what all addresses have in common that any tenant may take for one."""
     return folded(address, tags=True, dots=True)

@@ -1,11 +1,13 @@
 """What a contact is: a CRM record found by its addresses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from shared.domain.addresses import canonical_address
 from shared.domain.ids import Address, ContactId, TenantId
+from shared.domain.policy import TenantPolicy
 
 MAX_ADDRESSES = 20
 MOST_CONTACTS_OF_AN_ADDRESS = 500
@@ -14,6 +16,13 @@ MOST_CONTACTS_NAMED = 25
 """So many are named where an address is ambiguous."""
 MAX_MERGED = 40
 """How many others one may have taken in: all of them change with it in one transaction."""
+
+
+class KnownBy(NamedTuple):
+    """A contact, and one of the addresses it has."""
+
+    contact_id: ContactId
+    address: Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +53,11 @@ class Contact:
         if not left:
             return None
         return replace(self, addresses=left, merged=merged, version=self.version + 1)
+
+
+def contacts_of(
+    known: Iterable[KnownBy], address: Address, policy: TenantPolicy
+) -> list[ContactId]:
+    """Return who of `known` has the address, or one that the tenant takes for it; the first 25."""
+    found = dict.fromkeys(one.contact_id for one in known if policy.is_same(one.address, address))
+    return list(found)[:MOST_CONTACTS_NAMED]

@@ -7,14 +7,17 @@ and is shown again when it changes back. Nothing here says how a message is judg
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypedDict
 
 from shared.domain.addresses import (
     GMAIL_DOMAINS,
     MAX_ADDRESS_LENGTH,
+    base_form,
     canonical_address,
     canonical_domain,
     domain_of,
     folded,
+    has_spellings,
 )
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.ids import Address
@@ -57,6 +60,11 @@ class Folding(StrEnum):
     """It is the same one."""
 
 
+class _Choice(TypedDict):
+    tags: bool
+    dots: bool
+
+
 @dataclass(frozen=True, slots=True)
 class TenantPolicy:
     """A tenant's choice. One that nobody made yet has version 0 and keeps nothing out."""
@@ -79,11 +87,34 @@ class TenantPolicy:
 
     def address(self, address: Address) -> Address:
         """Return the address that a canonical one is taken for."""
-        return folded(
-            address,
-            tags=self.plus_tags is Folding.FOLD,
-            dots=self.dots is Folding.FOLD,
-        )
+        return folded(address, **self._choice)
+
+    def is_same(self, one: Address, other: Address) -> bool:
+        """Whether two canonical addresses are taken for one."""
+        return one == other or (self.folds and self.address(one) == self.address(other))
+
+    def found_under(
+        self, addresses: Iterable[Address]
+    ) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
+        """Return where the mail of these is found, and of all that are taken for one of them.
+
+        Addresses whose own mail it is, and base forms of which all further spellings' mail is among
+        it; some of that may be of others.
+        """
+        exact: dict[Address, None] = {}
+        bases: dict[Address, None] = {}
+        for one in map(self.address, addresses):
+            spelled = has_spellings(one, **self._choice)
+            base = base_form(one)
+            if spelled:
+                bases[base] = None
+            if not spelled or one == base:
+                exact[one] = None
+        return tuple(exact), tuple(bases)
+
+    @property
+    def _choice(self) -> _Choice:
+        return {"tags": self.plus_tags is Folding.FOLD, "dots": self.dots is Folding.FOLD}
 
     def written_as(self, address: Address) -> tuple[Address, ...]:
         """Return what to search for to find all that is taken for an address.
@@ -94,6 +125,10 @@ class TenantPolicy:
         if self.dots is Folding.FOLD and domain in GMAIL_DOMAINS:
             return tuple(Address(f"@{one}") for one in sorted(GMAIL_DOMAINS))
         return (Address(f"@{domain}"),) if self.plus_tags is Folding.FOLD else (address,)
+
+
+KEEPING = TenantPolicy()
+"""Keeps nothing out, and addresses apart."""
 
 
 def checked_policy(

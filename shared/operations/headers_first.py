@@ -17,6 +17,7 @@ from shared.domain.ids import Address, ProviderMessageId
 from shared.domain.ledger import NO_CONTACT, Fate, Ledger
 from shared.domain.mailbox import Mailbox, StoredMail, own_addresses
 from shared.domain.message import FetchedMessage, MissingMessage, ParsedMessage
+from shared.domain.policy import TenantPolicy
 from shared.ports.contacts import ContactStore
 from shared.ports.parser import MessageParser
 from shared.ports.provider import MailSession
@@ -35,6 +36,8 @@ class HeadersFirst:
     session: MailSession
     parser: MessageParser
     contacts: ContactStore
+    policy: Callable[[], TenantPolicy]
+    """Says which addresses are one."""
     ledger: Ledger
     why_not: Callable[[FetchedMessage, ParsedMessage], str | None]
     """Why a message is not stored, whoever its contacts are."""
@@ -102,7 +105,9 @@ class HeadersFirst:
         if not addresses:
             return frozenset()
         tenant_id = self.mailbox.tenant_id
-        found = self.contacts.contacts_by_address(tenant_id, sorted(addresses))
+        found = self.contacts.contacts_by_address(
+            tenant_id, sorted(addresses), policy=self.policy()
+        )
         return frozenset(found)
 
     def _others(self, parsed: ParsedMessage) -> tuple[Address, ...]:

@@ -199,6 +199,7 @@ class Ingest:
             session=self.session,
             parser=self.parser,
             contacts=self.contacts,
+            policy=self.gate.policy,
             ledger=self.ledger,
             matched=self._matched,
             why_unread=self._unwanted,

@@ -127,7 +127,7 @@ class MatchSample:
             for one in range(len(looked))
         }
         asked = [address for some in people.values() for address in some[:MOST_ADDRESSES]]
-        known = contacts.contacts_by_address(self.mailbox.tenant_id, asked)
+        known = contacts.contacts_by_address(self.mailbox.tenant_id, asked, policy=policy)
         sampled = []
         for number, one in enumerate(looked):
             roles = {folders[name].role for name in one.folder_ids if name in folders}

@@ -188,8 +188,8 @@ class HistorySearch:
         )
         if len(added) > MOST_SEARCHED:
             return None
-        known = self.contacts.contacts_by_address(tenant_id, added)
         policy = self.policies.get_policy(tenant_id)
+        known = self.contacts.contacts_by_address(tenant_id, added, policy=policy)
         wanted = (policy.written_as(one) for one in added if one in known)
         return list(dict.fromkeys(one for some in wanted for one in some))
 

@@ -7,8 +7,8 @@ contact's timeline is the place where others see some of it, and where what was 
 subject the viewer may not read is not matched either, or searching would read it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -18,11 +18,12 @@ from shared.domain.ids import Address, FolderId, MailboxId, MessageId
 from shared.domain.mailbox import Mailbox, own_addresses
 from shared.domain.message import Message, ParticipantRole
 from shared.domain.permissions import require_sight
+from shared.domain.policy import TenantPolicy
 from shared.domain.visibility import Access, Place, Viewer, access_to_mailbox
 from shared.operations.load_mail import load
 from shared.operations.page_through import Indexes, Page, Views, page_through
 from shared.operations.show_messages import MessageView, show_messages
-from shared.ports.reading import MailReader
+from shared.ports.reading import MailReader, Wanted
 from shared.ports.stores import MailboxStore, MessageStore, TimelineEntry
 
 MOST_MAILBOXES = 50
@@ -31,6 +32,7 @@ MOST_MAILBOXES = 50
 _PRECISION = timedelta(milliseconds=1)
 """An index may keep its instants less exactly than the copies do."""
 
+_SENDERS = frozenset({ParticipantRole.FROM})
 _RECIPIENTS = frozenset({ParticipantRole.TO, ParticipantRole.CC, ParticipantRole.BCC})
 
 
@@ -58,6 +60,8 @@ class _Wanted:
     sender: Address | None
     recipient: Address | None
     subject: str
+    policy: TenantPolicy
+    """Says which addresses are one."""
 
 
 def search_mail(
@@ -73,12 +77,16 @@ def search_mail(
     """Return a page of what is found, newest first.
 
     Without a mailbox all of the tenant's are read first: only they say which the viewer may open.
+    With an address the tenant's policy is: it says where that one's mail is found.
 
     Raises `RequestError(INVALID_REQUEST)` naming the field, `MAILBOX_NOT_FOUND` for a mailbox the
     viewer may not know of. One they may know of and not open (an administrator, another's personal
     one) holds nothing for them.
     """
     wanted = _checked(search)
+    if wanted.sender or wanted.recipient:
+        found = reader.read(viewer.tenant_id, Wanted(policy=True))
+        wanted = replace(wanted, policy=found.policy)
     boxes = _boxes(viewer, search, mailboxes)
     open_boxes = [box.id for box in boxes if access_to_mailbox(viewer, box, Place.MAILBOX)]
     if not open_boxes:
@@ -128,7 +136,8 @@ def _checked(search: Search) -> _Wanted:
         refused.append(("subject", "At least one letter of the subject."))
     if refused:
         raise RequestError(ErrorCode.INVALID_REQUEST, fields=refused)
-    return _Wanted(search, addresses[0], addresses[1], (search.subject or "").strip().casefold())
+    subject = (search.subject or "").strip().casefold()
+    return _Wanted(search, addresses[0], addresses[1], subject, TenantPolicy())
 
 
 def _indexes(
@@ -140,11 +149,12 @@ def _indexes(
 ) -> Indexes:
     since, until = wanted.search.since, wanted.search.until
     # A mailbox's own mail is under its own addresses in no index.
-    ours = frozenset[Address]().union(*map(own_addresses, boxes))
+    ours = {wanted.policy.address(one) for box in boxes for one in own_addresses(box)}
     for address in (wanted.sender, wanted.recipient):
-        if address is not None and address not in ours:
-            by_address = partial(messages.by_address, since=since, until=until)
-            return partial(by_address, viewer.tenant_id, [address])
+        if address is not None and wanted.policy.address(address) not in ours:
+            exact, also_of = wanted.policy.found_under([address])
+            by_address = partial(messages.by_address, since=since, until=until, also_of=also_of)
+            return partial(by_address, viewer.tenant_id, exact)
     if len(open_boxes) > MOST_MAILBOXES:
         reason = f"You can open more than {MOST_MAILBOXES} mailboxes: name one."
         raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("mailbox_id", reason)])
@@ -154,11 +164,14 @@ def _indexes(
 
 def _fits(wanted: _Wanted, message: Message) -> bool:
     """Whether sender and recipient are those asked for."""
-    senders = {one.address for one in message.participants if one.role is ParticipantRole.FROM}
-    recipients = {one.address for one in message.participants if one.role in _RECIPIENTS}
-    return (wanted.sender is None or wanted.sender in senders) and (
-        wanted.recipient is None or wanted.recipient in recipients
-    )
+
+    def is_there(address: Address | None, roles: Collection[ParticipantRole]) -> bool:
+        return address is None or any(
+            one.role in roles and wanted.policy.is_same(one.address, address)
+            for one in message.participants
+        )
+
+    return is_there(wanted.sender, _SENDERS) and is_there(wanted.recipient, _RECIPIENTS)
 
 
 def _is_found(wanted: _Wanted, view: MessageView, entry: TimelineEntry) -> bool:

@@ -80,7 +80,8 @@ def show_messages(
         for at in (place, Place.MAILBOX):
             access, blind = _opened(viewer, held, boxes, at, levels)
             shown = redact(message, access, blind)
-            known = _contacts_of(shown, found.contacts)
+            by_address = {one.address: found.contacts_of(one.address) for one in shown.participants}
+            known = tuple(dict.fromkeys(one for ids in by_address.values() for one in ids))
             if known:
                 break
         seen = replace(message, participants=shown.participants)
@@ -90,7 +91,7 @@ def show_messages(
                 access,
                 tuple(_copy_views(viewer, held, boxes, at, levels)),
                 known,
-                _ambiguous_of(shown, found.contacts),
+                {address: ids for address, ids in by_address.items() if len(ids) > 1},
                 has_attachments=any(not part.inline for part in message.attachments),
             )
     return views
@@ -153,19 +154,3 @@ def _copy_views(
         else:
             views[CopyView(box.id, copy.received_at)] = None
     return list(views)
-
-
-def _contacts_of(
-    message: Message, by_address: Mapping[Address, Sequence[ContactId]]
-) -> tuple[ContactId, ...]:
-    known = (
-        contact_id for one in message.participants for contact_id in by_address.get(one.address, ())
-    )
-    return tuple(dict.fromkeys(known))
-
-
-def _ambiguous_of(
-    message: Message, by_address: Mapping[Address, Sequence[ContactId]]
-) -> dict[Address, Sequence[ContactId]]:
-    found = {one.address: by_address.get(one.address, ()) for one in message.participants}
-    return {address: contacts for address, contacts in found.items() if len(contacts) > 1}

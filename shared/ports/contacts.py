@@ -6,7 +6,7 @@ from typing import Protocol
 
 from shared.domain.contact import Contact
 from shared.domain.ids import Address, ContactId, TenantId
-from shared.domain.policy import TenantPolicy
+from shared.domain.policy import KEEPING, TenantPolicy
 
 
 class ContactStore(Protocol):
@@ -49,11 +49,11 @@ class ContactStore(Protocol):
         ...
 
     def contacts_by_address(
-        self, tenant_id: TenantId, addresses: Sequence[Address]
+        self, tenant_id: TenantId, addresses: Sequence[Address], *, policy: TenantPolicy = KEEPING
     ) -> dict[Address, list[ContactId]]:
-        """Return which contacts have each address; several where it is ambiguous.
+        """Return which contacts have each address, or one that `policy` takes for it.
 
-        By id, the first 25 of each, consistently read.
+        Several where it is ambiguous. By id, the first 25 of each, consistently read.
         """
         ...
 

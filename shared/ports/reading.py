@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from shared.domain.contact import Contact
+from shared.domain.contact import Contact, KnownBy, contacts_of
 from shared.domain.ids import Address, ContactId, MailboxId, MessageId, TenantId, ThreadId
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Copy, Message
@@ -77,10 +77,15 @@ class Found:
     """Live and removed, by `copy_ref`."""
     mailboxes: Mapping[MailboxId, Mailbox] = field(default_factory=dict)
     """To judge by, not to be shown: as their settings say, without status and errors."""
-    contacts: Mapping[Address, Sequence[ContactId]] = field(default_factory=dict)
+    known: Mapping[Address, Sequence[KnownBy]] = field(default_factory=dict)
+    """By whom an address or another spelling of it is had: see `contacts_of`."""
     threads: Mapping[ThreadId, ThreadRecord] = field(default_factory=dict)
     """Of most threads nothing is recorded: see `thread`."""
     policy: TenantPolicy = field(default_factory=TenantPolicy)
+
+    def contacts_of(self, address: Address) -> list[ContactId]:
+        """Return who has an address as the policy has it, by id, at most 25."""
+        return contacts_of(self.known.get(address, ()), address, self.policy)
 
     def thread(self, thread_id: ThreadId) -> ThreadRecord:
         """Return what holds of a thread."""
@@ -98,7 +103,7 @@ class Found:
             {**self.messages, **other.messages},
             {**self.copies, **other.copies},
             {**self.mailboxes, **other.mailboxes},
-            {**self.contacts, **other.contacts},
+            {**self.known, **other.known},
             {**self.threads, **other.threads},
             self.policy if self.asked.policy else other.policy,
         )
@@ -119,6 +124,6 @@ class MailReader(Protocol):
     def read(self, tenant_id: TenantId, wanted: Wanted) -> Found:
         """Return what there is of `wanted`, in a request for each `READ_AT_ONCE` of it.
 
-        A text that is no message id names none. Of an address's contacts at most 25 are named.
+        A text that is no message id names none.
         """
         ...

@@ -343,11 +343,13 @@ class MessageStore(Protocol):
         limit: int,
         since: datetime | None = None,
         until: datetime | None = None,
+        also_of: Sequence[Address] = (),
     ) -> list[IndexPage]:
         """Return for each address up to `limit` messages, newest first, strictly after `before`.
 
         One request for each address, side by side (eventually consistent). Where many mailboxes
         hold a message there may be fewer messages on the page, though never none, and `more`.
+        `also_of`: base forms, each like a further address that is all their other spellings.
         """
         ...
 

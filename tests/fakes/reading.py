@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from shared.domain.addresses import base_form
 from shared.domain.contact import Contact
 from shared.domain.ids import ContactId, TenantId
 from shared.domain.message import Copy, place_of
@@ -42,7 +43,11 @@ class InMemoryMailReader:
                 those(wanted.messages, world.messages),
                 dict(self._copies(tenant_id, wanted.copies)),
                 those(wanted.mailboxes, world.mailboxes),
-                InMemoryContactStore(world).contacts_by_address(tenant_id, list(wanted.addresses)),
+                {
+                    one: known
+                    for one in wanted.addresses
+                    if (known := InMemoryContactStore(world).known(tenant_id, base_form(one)))
+                },
                 those(wanted.threads, world.threads),
                 self._policy(tenant_id) if wanted.policy else TenantPolicy(),
             )

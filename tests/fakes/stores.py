@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from urllib.parse import quote
 
+from shared.domain.addresses import base_form
 from shared.domain.audit import Audit
 from shared.domain.backfill import (
     OPEN,
@@ -21,7 +22,7 @@ from shared.domain.backfill import (
     Chunk,
     ChunkState,
 )
-from shared.domain.contact import MOST_CONTACTS_NAMED, MOST_CONTACTS_OF_AN_ADDRESS, Contact
+from shared.domain.contact import MOST_CONTACTS_OF_AN_ADDRESS, Contact, KnownBy, contacts_of
 from shared.domain.dead_letter import DeadLetter
 from shared.domain.erasure import Erasure, KeptOut
 from shared.domain.errors import (
@@ -54,7 +55,7 @@ from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, RunState
 from shared.domain.message import Body, Copy, Flags, Message, copy_ref
 from shared.domain.new_contacts import id_of_sender, sender_ids_of
 from shared.domain.opening import Opening
-from shared.domain.policy import TenantPolicy
+from shared.domain.policy import KEEPING, TenantPolicy
 from shared.domain.run import Run
 from shared.domain.threads import ThreadRecord
 from shared.ports.stores import (
@@ -893,12 +894,20 @@ class InMemoryMessageStore:
         limit: int,
         since: datetime | None = None,
         until: datetime | None = None,
+        also_of: Sequence[Address] = (),
     ) -> list[IndexPage]:
         with self.world.lock:
-            return [
-                newest(self._entries(tenant_id, address), before, limit, since, until)
-                for address in addresses
-            ]
+            indexes = [self._entries(tenant_id, address) for address in addresses]
+            indexes += [self._also(tenant_id, base) for base in also_of]
+            return [newest(index, before, limit, since, until) for index in indexes]
+
+    def _also(self, tenant_id: TenantId, base: Address) -> Iterator[TimelineEntry]:
+        spelled = [
+            address
+            for tenant, address in self.world.index
+            if tenant == tenant_id and address != base == base_form(address)
+        ]
+        return iter({entry for one in spelled for entry in self._entries(tenant_id, one)})
 
     def _entries(self, tenant_id: TenantId, address: Address) -> Iterator[TimelineEntry]:
         for at, message_id in self.world.index.get((tenant_id, address), set()):
@@ -1021,12 +1030,11 @@ class InMemoryContactStore:
             return new
 
     def _refuse_full(self, before: Contact | None, new: Contact) -> None:
-        for address in set(new.addresses) - set(before.addresses if before else ()):
-            holders = sum(
-                tenant == new.tenant_id and address in one.addresses
-                for (tenant, _), one in self.world.contacts.items()
-            )
-            if holders >= MOST_CONTACTS_OF_AN_ADDRESS:
+        added = sorted(set(new.addresses) - set(before.addresses if before else ()))
+        for address in added:
+            base = base_form(address)
+            beside = sum(base_form(one) == base for one in added)
+            if len(self.known(new.tenant_id, base)) + beside > MOST_CONTACTS_OF_AN_ADDRESS:
                 raise AddressFullError(address, MOST_CONTACTS_OF_AN_ADDRESS)
 
     def merge_contacts(self, into: Contact, other: Contact, merged: Contact) -> bool:
@@ -1069,15 +1077,12 @@ class InMemoryContactStore:
             return True
 
     def contacts_by_address(
-        self, tenant_id: TenantId, addresses: Sequence[Address]
+        self, tenant_id: TenantId, addresses: Sequence[Address], *, policy: TenantPolicy = KEEPING
     ) -> dict[Address, list[ContactId]]:
         with self.world.lock:
-            found: dict[Address, list[ContactId]] = {}
-            for (tenant, name), contact in sorted(self.world.contacts.items(), key=lambda i: i[0]):
-                for address in set(contact.addresses) & set(addresses):
-                    if tenant == tenant_id:
-                        found.setdefault(address, []).append(name)
-            return {address: ids[:MOST_CONTACTS_NAMED] for address, ids in found.items()}
+            known = {one: self.known(tenant_id, base_form(one)) for one in addresses}
+            found = {one: contacts_of(known[one], one, policy) for one in addresses}
+            return {address: ids for address, ids in found.items() if ids}
 
     def unknown_senders(
         self, tenant_id: TenantId, senders: Mapping[ContactId, Address], policy: TenantPolicy
@@ -1137,3 +1142,12 @@ class InMemoryContactStore:
                 if after < at <= upto and len(unique) < limit:
                     unique |= dict.fromkeys(added)
             return list(unique)
+
+    def known(self, tenant_id: TenantId, base: Address) -> list[KnownBy]:
+        """Return who has an address with this base form, and which."""
+        return sorted(
+            KnownBy(name, address)
+            for (tenant, name), contact in self.world.contacts.items()
+            for address in contact.addresses
+            if tenant == tenant_id and base_form(address) == base
+        )

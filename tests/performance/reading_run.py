@@ -13,7 +13,7 @@ from shared.aws.instants import microseconds
 from shared.aws.mailbox_items import settings_item, state_item
 from shared.aws.message_items import copy_item, pack_message
 from shared.aws.table import Raw
-from shared.aws.tables import entry_key, message_key
+from shared.aws.tables import entry_keys, message_key
 from shared.domain.ids import Address, ContactId, MailboxId, TenantId
 from shared.domain.mailbox import Mailbox, RunState
 from shared.domain.message import Body, Participant, ParticipantRole, copy_ref
@@ -160,5 +160,5 @@ def _stored(tenant_id: TenantId, new: NewCopy) -> Iterator[Raw]:
     }
     yield copy_item(tenant_id, copy)
     for address in new.index_addresses:
-        entry = entry_key(tenant_id, address, message.received_at, message.id, ref)
-        yield entry_item(entry, ref, participants_named(message))
+        for entry in entry_keys(tenant_id, address, message.received_at, message.id, ref):
+            yield entry_item(entry, ref, participants_named(message))

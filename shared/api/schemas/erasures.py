@@ -27,7 +27,9 @@ class RequestErasure(Given):
     mailbox_id: str | None = None
     """The mailbox. It is disconnected first if it is connected, and no longer listed at once."""
     addresses: Addresses | None = Field(default=None, examples=[["ann@example.org"]])
-    """The person: every message in which one of these takes part goes, whole, for everybody."""
+    """The person: every message in which one of these takes part goes, whole, for everybody. Each
+    is taken as it is written, whatever the policy folds: ann+news@example.org is named as well.
+    """
     keeps_out: KeepsOut | None = None
     """For a person, whose mail is still at the provider. `stored_mail`: what arrived before this
     request is never stored again, what arrives later is stored as ever. `all_mail`: nothing of

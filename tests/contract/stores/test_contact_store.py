@@ -9,6 +9,7 @@ from shared.aws.address_contacts import AddressContacts
 from shared.domain.contact import MAX_ADDRESSES, MAX_MERGED
 from shared.domain.errors import AddressFullError, ConflictError, ContactMergedError, ErrorCode
 from shared.domain.ids import Address, ContactId, UserId
+from shared.domain.policy import KEEPING, Folding, TenantPolicy
 from shared.domain.visibility import Viewer
 from shared.operations.contacts import NewContact, put_contact
 from tests.fakes import faults
@@ -175,7 +176,7 @@ def test_the_largest_contacts_are_merged_in_one_transaction(stores):
 
 def sets_of(aws):
     return {
-        item["pk"]["S"].rpartition("#")[2]: set(item["c"]["SS"])
+        item["pk"]["S"].rpartition("#")[2]: {one.partition(" ")[0] for one in item["c"]["SS"]}
         for item in aws.items()
         if item["sk"]["S"] == "contacts"
     }
@@ -245,15 +246,68 @@ def test_a_transaction_that_meets_anothers_at_an_address_is_tried_again(aws):
 
 def test_an_address_that_changes_hands_meanwhile_is_read_again(aws, monkeypatch):
     put(aws, "c1", ADA)
-    read = AddressContacts.read
+    read = AddressContacts.sets
     others = iter([lambda: put(aws, "c2", ADA), lambda: None])
 
     def behind(self, tenant_id, addresses):
         found = read(self, tenant_id, addresses)
-        monkeypatch.setattr(AddressContacts, "read", read)
+        monkeypatch.setattr(AddressContacts, "sets", read)
         next(others)()
         return found
 
-    monkeypatch.setattr(AddressContacts, "read", behind)
+    monkeypatch.setattr(AddressContacts, "sets", behind)
     assert aws.contacts.delete_contact(TENANT, ContactId("c1"))
     assert sets_of(aws) == {ADA: {"c2"}}
+
+
+# ---- other spellings of an address ----
+
+NEWS, SHOP = Address("ada+news@example.org"), Address("ada+shop@example.org")
+TAGS = TenantPolicy(plus_tags=Folding.FOLD)
+DOTS = TenantPolicy(dots=Folding.FOLD)
+GMAIL = [Address(one) for one in ("a.da@gmail.com", "ada@googlemail.com", "ada+x@gmail.com")]
+
+
+def known(stores, address, policy):
+    return stores.contacts.contacts_by_address(TENANT, [address], policy=policy).get(address, [])
+
+
+def test_who_has_an_address_is_decided_by_the_policy_and_each_time_anew(stores):
+    put(stores, "c1", ADA)
+    put(stores, "c2", NEWS)
+    put(stores, "c3", SHOP, NEWS)
+    for policy in (KEEPING, DOTS):
+        assert known(stores, ADA, policy) == ["c1"]
+        assert known(stores, NEWS, policy) == ["c2", "c3"]
+        assert known(stores, "ada+else@example.org", policy) == []
+    for address in (ADA, NEWS, "ada+else@example.org"):
+        assert known(stores, address, TAGS) == ["c1", "c2", "c3"]
+    assert known(stores, "bob@example.org", TAGS) == []
+
+
+def test_a_gmail_address_has_its_dots_and_both_domains_as_the_policy_says(stores):
+    for number, address in enumerate(GMAIL):
+        put(stores, f"c{number}", address)
+    ada = Address("ada@gmail.com")
+    assert known(stores, ada, KEEPING) == []
+    assert known(stores, ada, DOTS) == ["c0", "c1"]
+    assert known(stores, ada, TAGS) == ["c2"]
+    assert known(stores, ada, TenantPolicy(plus_tags=Folding.FOLD, dots=Folding.FOLD)) == [
+        "c0", "c1", "c2"
+    ]  # fmt: skip
+
+
+def test_a_contact_is_known_by_those_spellings_it_has_and_by_no_other(stores):
+    put(stores, "c1", ADA, NEWS)
+    put(stores, "c2", NEWS)
+    changed = put(stores, "c1", SHOP, NEWS)
+    assert [known(stores, one, KEEPING) for one in (ADA, NEWS, SHOP)] == [
+        [], ["c1", "c2"], ["c1"]
+    ]  # fmt: skip
+    put(stores, "c2", BOB)
+    merged_into(stores, changed, put(stores, "c3", ADA, NEWS))
+    assert [known(stores, one, KEEPING) for one in (ADA, NEWS, SHOP)] == [["c1"]] * 3
+    assert stores.contacts.delete_contact(TENANT, ContactId("c1"))
+    assert known(stores, ADA, TAGS) == []
+    if stores.table is not None:
+        assert not [raw for raw in stores.items() if raw["pk"]["S"].endswith(f"#address#{ADA}")]

@@ -888,6 +888,28 @@ def test_an_erased_message_is_written_again_only_when_its_late_workers_are_over(
     assert aws.messages.get_body(TENANT, back) == Body("Hello mail-1", None)
 
 
+TAGGED = Address("ada+news@example.org")
+
+
+@pytest.mark.parametrize("whose", ["box", ADA, TAGGED])
+def test_with_a_message_goes_what_it_is_found_by_under_other_spellings(stores, box, whose):
+    own = a_new_copy("1")
+    tagged = a_new_copy("2", addresses=(TAGGED,))
+    people = (Participant(ParticipantRole.FROM, TAGGED),)
+    tagged = replace(tagged, message=replace(tagged.message, participants=people))
+    ids = save(stores, box, own, tagged)
+    if whose == "box":
+        erase_box(stores, box)
+    else:
+        erased_all(stores, a_person(whose))
+    left = {"box": set(), ADA: {ids[1]}, TAGGED: {ids[0]}}[whose]
+    (page,) = stores.messages.by_address(TENANT, [], before=None, limit=9, also_of=[ADA])
+    assert {entry.message_id for entry in page.entries} == left & {ids[1]}
+    assert seen(stores, *ids) == left
+    if stores.table is not None and whose == TAGGED:
+        assert not [raw for raw in stores.items() if TAGGED in str(raw)]
+
+
 def written_at(aws, seconds):
     """The stores as a worker has them who writes so long after the request."""
     return replace(aws, messages=replace(aws.messages, seconds_now=at(seconds)))
@@ -956,7 +978,7 @@ def test_an_address_that_names_a_contact_which_has_it_not_goes(aws, addresses):
     item = {
         "pk": {"S": f"{TENANT}#address#{EVE}"},
         "sk": {"S": "contacts"},
-        "c": {"SS": ["c"]},
+        "c": {"SS": [f"c {EVE}"]},
     }
     aws.table.client.put_item(TableName=aws.table.name, Item=item)
     assert erased_all(aws, a_person(EVE)).contacts == 1

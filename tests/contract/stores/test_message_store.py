@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.errors import ConflictError, ErrorCode
-from shared.domain.ids import FolderId, MessageId, ThreadId
+from shared.domain.ids import Address, FolderId, MessageId, ThreadId
 from shared.domain.lease import Fence
 from shared.domain.message import Body, Flags, StoredAttachment, copy_ref
 from shared.ports.stores import TimelineEntry
@@ -455,3 +455,43 @@ def test_an_index_goes_on_after_a_place_of_another_index(stores, fence):
     assert stores.by_address(TENANT, ADA, before=in_folder, limit=9) == [plain]
     assert stores.by_address(TENANT, ADA, before=plain, limit=9) == []
     assert stores.by_mailbox(TENANT, BOX, before=plain, limit=9) == []
+
+
+# ---- other spellings of an address ----
+
+TAGGED, DOTTED = Address("ada+news@example.org"), Address("a.da@gmail.com")
+
+
+def test_the_mail_of_an_addresss_other_spellings_is_found_beside_its_own(stores, fence):
+    own = a_new_copy("1", addresses=(ADA,))
+    tagged = [a_new_copy(one, addresses=(TAGGED,), received_at=later(int(one))) for one in "23"]
+    both = a_new_copy("4", addresses=(ADA, TAGGED, DOTTED), received_at=later(4))
+    stores.messages.save(fence, [own, *tagged, both])
+
+    def read(addresses, also_of):
+        pages = stores.messages.by_address(TENANT, addresses, before=None, limit=9, also_of=also_of)
+        return [[entry.message_id for entry in page.entries] for page in pages]
+
+    ids = {one.message.id: one.copy.provider_message_id for one in (own, *tagged, both)}
+    found = read([ADA, TAGGED], [ADA, TAGGED, Address("ada@gmail.com")])
+    named = [[str(ids[one]) for one in page] for page in found]
+    assert named == [
+        [str(name(one)) for one in numbers] for numbers in ("41", "432", "432", "", "4")
+    ]
+
+
+def test_other_spellings_are_read_page_by_page_and_within_bounds_too(stores, fence):
+    new = [a_new_copy(str(n), addresses=(TAGGED,), received_at=later(n)) for n in range(5)]
+    stores.messages.save(fence, new)
+
+    def read(**bounds):
+        bounds = {"before": None, "limit": 9, **bounds}
+        (page,) = stores.messages.by_address(TENANT, [], also_of=[ADA], **bounds)
+        return [entry.message_id for entry in page.entries], page
+
+    newest = [one.message.id for one in reversed(new)]
+    first, page = read(limit=2)
+    assert (first, page.more) == (newest[:2], True)
+    rest, page = read(before=page.entries[-1])
+    assert (rest, page.more) == (newest[2:], False)
+    assert read(since=later(1), until=later(3))[0] == newest[2:4]

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.contact import MOST_CONTACTS_NAMED
+from shared.domain.contact import MOST_CONTACTS_NAMED, KnownBy
 from shared.domain.errors import ContactMergedError
-from shared.domain.ids import ContactId, MailboxId, MessageId, ThreadId, UserId
+from shared.domain.ids import Address, ContactId, MailboxId, MessageId, ThreadId, UserId
 from shared.domain.lease import Fence
 from shared.domain.mailbox import MailboxKind, Visibility
 from shared.domain.message import Participant, ParticipantRole, copy_ref
-from shared.domain.policy import TenantPolicy
+from shared.domain.policy import Folding, TenantPolicy
 from shared.domain.visibility import Viewer
 from shared.operations.read_mail import read_message, read_thread, read_timeline
 from shared.operations.search_mail import Search, search_mail
@@ -71,7 +71,11 @@ def test_all_that_decides_is_read_together_and_of_this_tenant_alone(stores):
     assert found.copies == {ref: new.copy}
     (mailbox,) = found.mailboxes.values()
     assert mailbox == replace(record.mailbox, status=mailbox.status)
-    assert found.contacts == {ADA: ["c1", "c2"], BOB: ["c2"]}
+    assert found.known == {
+        ADA: [KnownBy("c1", ADA), KnownBy("c2", ADA)],
+        BOB: [KnownBy("c2", BOB)],
+    }
+    assert found.contacts_of(ADA) == ["c1", "c2"]
     assert found.thread(new.message.thread_id).root == new.message.thread_id
     assert found.policy == TenantPolicy()
     assert found.copies_in_mailboxes(new.message) == [new.copy]
@@ -97,9 +101,9 @@ def test_of_an_address_the_first_contacts_are_named(stores):
     ids = [f"c{number:02}" for number in range(MOST_CONTACTS_NAMED + 2)]
     for one in reversed(ids):
         put(stores, one, ADA)
-    found = stores.reader.read(TENANT, Wanted(addresses=frozenset({ADA}))).contacts
-    assert found == {ADA: ids[:MOST_CONTACTS_NAMED]}
-    assert stores.contacts.contacts_by_address(TENANT, [ADA]) == found
+    found = stores.reader.read(TENANT, Wanted(addresses=frozenset({ADA}))).contacts_of(ADA)
+    assert found == ids[:MOST_CONTACTS_NAMED]
+    assert stores.contacts.contacts_by_address(TENANT, [ADA]) == {ADA: found}
 
 
 def test_an_entry_names_every_copy_that_it_found_and_who_takes_part(stores):
@@ -318,3 +322,16 @@ def test_what_decides_is_read_consistently_so_that_a_right_taken_away_counts_at_
     with listening(aws, "before-call", heard):
         timeline(aws)
     assert consistent == [True, True]
+
+
+def test_who_has_another_spelling_of_an_address_is_read_with_it(stores):
+    tagged = Address("ada+news@example.org")
+    put(stores, "c1", ADA)
+    put(stores, "c2", tagged)
+    addresses = frozenset({ADA, Address("ada+else@example.org")})
+    found = stores.reader.read(TENANT, Wanted(addresses=addresses, policy=True))
+    assert [found.contacts_of(one) for one in sorted(addresses)] == [[], ["c1"]]
+    policy = TenantPolicy(plus_tags=Folding.FOLD)
+    stores.policies.put_policy(TENANT, policy, expected_version=None)
+    found = stores.reader.read(TENANT, Wanted(addresses=addresses, policy=True))
+    assert [found.contacts_of(one) for one in sorted(addresses)] == [["c1", "c2"]] * 2

@@ -145,3 +145,12 @@ def test_at_one_moment_many_workers_and_a_person_give_an_address_one_contact_tha
         contacts = stores.contacts.contacts_by_address(TENANT, [address])[address]
         assert len(contacts) == 1 + made[-1]
     assert set(made) <= {0, 1}
+
+
+def test_another_spelling_with_a_contact_is_the_same_sender_only_where_the_policy_folds(stores):
+    put(stores, "c1", OTHER_TAG)
+    for address in (DAN, TAGGED):
+        assert unknown(stores, address) == {address}
+        assert unknown(stores, address, policy=FOLD) == set()
+        assert not make(stores, address, FOLD)
+        assert make(stores, address)

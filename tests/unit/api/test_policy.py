@@ -166,3 +166,51 @@ def test_another_tenants_policy_hides_nothing(reading):
     out = stored(reading, "out", sender=EVE)
     put(reading, {"blocklist": [EVE]}, tenant="other")
     assert routes_of(reading, out)["message"]
+
+
+# ---- which addresses are one ----
+
+
+def seen_by(app, contact="kim"):
+    """Whose mail is on a contact's timeline, whom each message is said to be with, and search."""
+    items = app.ask("GET", f"/v1/contacts/{contact}/messages").json["items"]
+    searched = app.ask("GET", "/v1/messages?from=kim@client.example").json["items"]
+    return {
+        "senders": {one["from"][0]["address"] for one in items},
+        "contacts": {contact for one in items for contact in one["contacts"]},
+        "ambiguous": {one["address"] for item in items for one in item["ambiguous"]},
+        "search": {one["from"][0]["address"] for one in searched},
+    }
+
+
+KIM, NEWS, DOTTED = "kim@client.example", "kim+news@client.example", "k.im@gmail.com"
+
+
+def test_a_choice_of_which_addresses_are_one_holds_at_once_in_both_directions(reading):
+    for key, sender in (("a", KIM), ("b", NEWS), ("c", DOTTED)):
+        stored(reading, key, sender=sender)
+    add_contact(reading.world, "kim", KIM, "kim@gmail.com")
+    add_contact(reading.world, "list", NEWS)
+    kept = seen_by(reading)
+    assert kept == {
+        "senders": {KIM}, "contacts": {"kim"}, "ambiguous": set(), "search": {KIM}
+    }  # fmt: skip
+    put(reading, {"plus_tags": "fold"})
+    assert seen_by(reading) == {
+        "senders": {KIM, NEWS},
+        "contacts": {"kim", "list"},
+        "ambiguous": {KIM, NEWS},
+        "search": {KIM, NEWS},
+    }
+    assert seen_by(reading, "list")["senders"] == {KIM, NEWS}
+    put(reading, {"dots": "fold"})
+    assert seen_by(reading)["senders"] == {KIM, DOTTED}
+    put(reading, {})
+    assert seen_by(reading) == kept
+
+
+def test_names_are_shown_as_they_were_written(reading):
+    put(reading, {"plus_tags": "fold", "dots": "fold"})
+    out = stored(reading, "a", sender=NEWS)
+    sender = reading.ask("GET", f"/v1/messages/{out}").json["from"][0]
+    assert (sender["address"], sender["name"]) == (NEWS, "Cleo")

@@ -51,7 +51,7 @@ KEYS = [
     lambda t, _: tables.message_key(t, MESSAGE_ID),
     tables.contacts_of_address_key,
     tables.contact_key,
-    lambda t, a: tables.entry_key(t, a, AT, MESSAGE_ID, a),
+    lambda t, a: next(tables.entry_keys(t, a, AT, MESSAGE_ID, a)),
 ]
 
 

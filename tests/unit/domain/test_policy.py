@@ -1,8 +1,13 @@
 """What a tenant may write into its policy, and how it is kept."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from shared.domain.addresses import base_form
+from shared.domain.contact import KnownBy, contacts_of
 from shared.domain.errors import RequestError
+from shared.domain.ids import ContactId
 from shared.domain.policy import Automated, Folding, TenantPolicy, checked_policy
 
 
@@ -75,3 +80,38 @@ def test_a_policy_is_bounded():
     long = [f"{'x' * 60}{number:03}@{'y' * 50}.example" for number in range(300)]
     assert refused(blocklist=long) == ["blocklist"]
     assert len(checked(blocklist=long[:200]).blocklist) == 200
+
+
+# ---- which addresses are one ----
+
+SOME = st.builds(
+    "{}@{}".format,
+    st.text("ab.+", min_size=1, max_size=5),
+    st.sampled_from(["gmail.com", "googlemail.com", "x.example"]),
+)
+ANY = st.builds(TenantPolicy, plus_tags=st.sampled_from(Folding), dots=st.sampled_from(Folding))
+
+
+@given(SOME, SOME, ANY)
+def test_the_mail_of_an_address_is_looked_for_wherever_the_policy_may_have_it(
+    theirs, other, policy
+):
+    exact, bases = policy.found_under([theirs])
+    # As it is indexed: by itself, and below its base form where that is another.
+    is_found = other in exact or (base_form(other) in bases and base_form(other) != other)
+    if policy.is_same(theirs, other):
+        assert is_found
+    if not policy.folds:
+        assert is_found is (theirs == other)
+        assert bases == ()
+
+
+@given(st.lists(SOME, max_size=4), SOME, ANY)
+def test_who_has_an_address_is_who_has_one_that_the_policy_takes_for_it(addresses, asked, policy):
+    known = [KnownBy(ContactId(str(number)), one) for number, one in enumerate(addresses)]
+    found = contacts_of(known, asked, policy)
+    assert found == [
+        str(number)
+        for number, one in enumerate(addresses)
+        if policy.address(one) == policy.address(asked)
+    ]
