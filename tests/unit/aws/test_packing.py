@@ -21,7 +21,7 @@ def test_what_is_packed_is_read_back(value):
     assert unpack(pack(value)) == value
 
 
-@pytest.mark.parametrize("data", [b"", b"\x02abc", b"{}"])
+@pytest.mark.parametrize("data", [b"", b"\x03abc", b"{}"])
 def test_another_form_is_refused(data):
     with pytest.raises(UnknownFormError):
         unpack(data)
