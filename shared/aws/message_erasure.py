@@ -27,6 +27,7 @@ from shared.aws.stored_objects import ATTACHMENTS, UPLOADS, StoredObjects, of_co
 from shared.aws.table import Raw, Table, raw_key
 from shared.aws.tables import Key, copy_key, entry_keys, mailbox_pk, message_key
 from shared.aws.tables_of_erasures import WRITING_PREFIX, unpacked_ids
+from shared.aws.thread_erasure import ThreadErasure
 from shared.domain.erasure import SETTLE_SECONDS
 from shared.domain.ids import Address, MailboxId, MessageId, TenantId
 from shared.domain.message import Message, place_of
@@ -171,6 +172,9 @@ class MessageErasure:
         self._tell_writers(going, until)
         self.objects.delete([key for one in going for key in one.objects])
         self.delete_items(key for one in going for key in self._keys_of(one) if key not in found_by)
+        messages = [one.message for one in going if one.message is not None]
+        now_in_microseconds = microseconds(now)
+        ThreadErasure(self.table, self.workers, self.tenant_id, now_in_microseconds).erase(messages)
         emptied = side_by_side(self.workers, lambda one: self._empty(one, until), going)
         changed |= {one.id for one, is_ours in zip(going, emptied, strict=True) if not is_ours}
         return frozenset(changed)

@@ -4,10 +4,11 @@
 2. its content: one `UpdateItem` each, the first writer's content stays (an object first where it is
    large), side by side
 3. its index entries: keys alone, in batches
-4. its copies: in transactions that also check the fence, so that a worker that was overtaken shows
+4. what it shows to be one thread (see `thread_joins`)
+5. its copies: in transactions that also check the fence, so that a worker that was overtaken shows
    nothing, and that the note is still its own and no message of it has been claimed by who erases
    it: then what was written in step 2 is gone. A message is shown only where a copy of it exists
-5. the note goes: by it alone what a worker that died left half written can be found
+6. the note goes: by it alone what a worker that died left half written can be found
 
 The index entry bears the time the message was first received at, read back in step 2, so that a
 second copy received later makes no second entry.
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 
 from shared.aws.bodies import BodyObjects
 from shared.aws.clients import Clients, clients_of_process
@@ -45,6 +46,8 @@ from shared.aws.tables import (
     unescape,
 )
 from shared.aws.tables_of_erasures import new_note, writing_note
+from shared.aws.thread_joins import ThreadJoins
+from shared.aws.thread_store import DynamoThreadStore
 from shared.domain.erasure import KeptOut
 from shared.domain.ids import (
     Address,
@@ -78,7 +81,7 @@ class DynamoMessageStore:
     # ---- storing ----
 
     def save(self, fence: Fence, new: Sequence[NewCopy]) -> frozenset[ProviderMessageId]:
-        """Write a note, contents, index entries, then copies."""
+        """Write a note, contents, index entries, records of threads, then copies."""
         if not new:
             return frozenset()
         require(self.table, fence)
@@ -87,6 +90,8 @@ class DynamoMessageStore:
         self.table.write_many([{"PutRequest": {"Item": writing_note(note, ids, self._now())}}])
         contents = MessageContents(self.table, self._bodies, self._workers, self._now)
         written = contents.write(fence.tenant_id, new, note=note.key)
+        joins = ThreadJoins(self.table, self._workers, fence.tenant_id)
+        joins.join(fence.mailbox_id, new)
         added = self._copies.add(fence, [one.copy for one in written], note=note)
         self.table.write_many([{"DeleteRequest": {"Key": raw_key(note.key)}}])
         return added
@@ -158,14 +163,26 @@ class DynamoMessageStore:
         return body
 
     def thread(self, tenant_id: TenantId, thread_id: ThreadId) -> list[TimelineEntry]:
-        """Read the thread's partition, which is in order of id: only the whole has an order."""
+        """Read the partitions of all that are one with it: only the whole has an order."""
+        threads = DynamoThreadStore(self.table)
+        known = threads.get_threads(tenant_id, [thread_id])[thread_id]
+        if known.root != thread_id:
+            known = threads.get_threads(tenant_id, [known.root])[known.root]
+        parts = side_by_side(
+            self._workers,
+            lambda one: self._entries_under(tenant_id, one),
+            {thread_id, known.thread_id, *known.members},
+        )
+        return sorted(chain.from_iterable(parts), key=lambda entry: (entry.at, entry.message_id))
+
+    def _entries_under(self, tenant_id: TenantId, thread_id: ThreadId) -> list[TimelineEntry]:
         found = self.table.query(
             thread_pk(tenant_id, thread_id),
             prefix=MESSAGE_PREFIX,
             consistent=False,
             attributes="sk, r, c",
         )
-        entries = [
+        return [
             TimelineEntry(
                 from_microseconds(int(raw["r"]["N"])),
                 MessageId(raw["sk"]["S"].removeprefix(MESSAGE_PREFIX)),
@@ -174,7 +191,6 @@ class DynamoMessageStore:
             for raw in found
             if "r" in raw
         ]
-        return sorted(entries, key=lambda entry: (entry.at, entry.message_id))
 
     def by_address(
         self,

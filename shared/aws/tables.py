@@ -15,6 +15,7 @@ or a mail server chose is escaped, so that no `#` can be smuggled into a key.
 | read runs, newest first              | `{t}#mailbox#{id}`       | `run#{run}` |
 | read a message, its whole thread     | `{t}#thread#{thread}`    | `message#{message}` |
 | know which thread one is part of     | `{t}#thread#{thread}`    | `thread` |
+| know a provider's thread             | `{t}#mailbox#{id}`       | `thread#{provider thread id}` |
 | read an address's mail, newest first | `{t}#address#{address}` | `at#{instant}#{message}#{copy}` |
 | … of all with its base form but it | `{t}#address#{base}` | `also#{instant}#{message}#{copy}` |
 | find the contacts of an address      | `{t}#address#{address}`  | `contacts` |
@@ -34,7 +35,8 @@ item:
 | --- | --- |
 | message | `d` content, `r` received (µs), `c` copies, `o` digest of a body in S3, `a` addresses |
 | copy | `m` message id, `f` folders, `r` received, `g` flag bits, `n` flags version, `x` removed |
-| thread | `j` its root, `k` at a root: its members, `l` levels by mailbox |
+| thread | `j` root, `k` members, `a` and `b` what replies say: `thread_joins`; `l` levels |
+| provider's thread | `t` a thread of ours with messages of it |
 | at | `c` the copy it is of, `p` who takes part (see `index_entries`) |
 | contacts | `c` their ids, and by which spelling of the address each is known |
 """
@@ -82,6 +84,7 @@ SETTINGS_SUFFIX = "#settings"
 PRIMARY_PREFIX = "primary#"
 FOLDER_PREFIX = "folder#"
 RUN_PREFIX = "run#"
+PROVIDER_THREAD_PREFIX = "thread#"
 MESSAGE_PREFIX = "message#"
 AT_PREFIX = "at#"
 ALSO_PREFIX = "also#"
@@ -180,6 +183,11 @@ def thread_pk(tenant_id: TenantId, thread_id: ThreadId) -> str:
 def thread_key(tenant_id: TenantId, thread_id: ThreadId) -> Key:
     """Key of what is known of a thread beside its messages."""
     return Key(thread_pk(tenant_id, thread_id), "thread")
+
+
+def provider_thread_key(tenant_id: TenantId, mailbox_id: MailboxId, name: str) -> Key:
+    """Key of what the provider of a mailbox calls one thread."""
+    return Key(mailbox_pk(tenant_id, mailbox_id), PROVIDER_THREAD_PREFIX + escape(name))
 
 
 def message_key(tenant_id: TenantId, message_id: MessageId) -> Key | None:

@@ -18,6 +18,8 @@ class Capabilities:
     """Chunks of one backfill at work at once, beside live sync."""
     import_seconds_a_message: float
     """What a message takes in a mailbox that has not been imported from; a guess, for a preview."""
+    threads_by_subject: bool = False
+    """Whether what it puts into one thread may have nothing in common but subject and people."""
     units_a_message: int = 0
     """What fetching one message costs of a quota of units a minute; 0: there is no such quota."""
     requests_a_message: int = 0
@@ -31,6 +33,7 @@ CAPABILITIES: Mapping[Provider, Capabilities] = {
         follows_whole_mailbox=False,
         chunks_in_flight=2,
         import_seconds_a_message=0.05,
+        threads_by_subject=True,
     ),
     # One, so that chunks can be spaced: developers.google.com/gmail/api/reference/quota.
     Provider.GMAIL: Capabilities(
@@ -38,6 +41,7 @@ CAPABILITIES: Mapping[Provider, Capabilities] = {
         follows_whole_mailbox=True,
         chunks_in_flight=1,
         import_seconds_a_message=0.1,
+        threads_by_subject=True,
         units_a_message=20,
     ),
     # Graph runs four requests of a mailbox at once, and a batch of a chunk asks for that many.

@@ -7,7 +7,8 @@ mail that counts as another copy of it, neither to replace it nor to be let in t
 
 A thread is named by its root: the first of References (RFC 5322, 3.6.4), else In-Reply-To, else the
 message's own id. A message id starts with its thread's, so a message is found in its thread's
-partition. Never by subject.
+partition. Never by subject. Which other threads its header shows it to be one with (`also_named`)
+follows from the message as well, whatever else has arrived.
 """
 
 import base64
@@ -15,7 +16,7 @@ import hashlib
 from collections.abc import Sequence
 
 from shared.domain.ids import MessageId, TenantId, ThreadId
-from shared.domain.message import ParsedMessage, StoredAttachment
+from shared.domain.message import Message, ParsedMessage, StoredAttachment
 
 _THREAD_BYTES = 15
 _MESSAGE_BYTES = 15
@@ -46,6 +47,22 @@ def root_of(references: Sequence[str], in_reply_to: str | None, own: str) -> str
 def thread_named(tenant_id: TenantId, root: str) -> ThreadId:
     """Return the thread that `root` names inside `tenant_id`; nobody need have it."""
     return ThreadId("t" + _digest(_THREAD_BYTES, tenant_id, root))
+
+
+def also_named(tenant_id: TenantId, message: Message) -> frozenset[ThreadId]:
+    """Return the threads that replies to `message`, or to what it answers, may be under.
+
+    A reply whose References begin late, or that has In-Reply-To alone, is named by one of these.
+    """
+    named = {name for name in (*message.references[-1:], message.in_reply_to) if name}
+    found = {thread_named(tenant_id, name) for name in named}
+    return frozenset(found | own_thread(tenant_id, message)) - {message.thread_id}
+
+
+def own_thread(tenant_id: TenantId, message: Message) -> frozenset[ThreadId]:
+    """Return the thread that begins with `message`, as far as it has an id to be named by."""
+    own = message.internet_message_id
+    return frozenset({thread_named(tenant_id, own)} if own else ())
 
 
 def further_id(message_id: MessageId) -> MessageId:

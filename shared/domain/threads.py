@@ -5,11 +5,21 @@ records: threads that belong together have one root, and the root names them all
 only where there is something to say.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from shared.domain.capabilities import CAPABILITIES
 from shared.domain.ids import MailboxId, ThreadId
+from shared.domain.mailbox import Provider
+from shared.domain.message import FetchedMessage, ParsedMessage
+
+MOST_THREADS_IN_ONE = 99
+"""Threads that are one, the root included: so many are joined in one transaction."""
+
+_ANSWERS = re.compile(r"\s*[^\W\d_]{1,5}\s*(?:\[\d+\])?\s*[:\uff1a]")
+"""How a subject says that it answers, in any language: Re:, AW:, SV[2]:, 回复:."""
 
 
 class ThreadLevel(StrEnum):
@@ -37,3 +47,19 @@ class ThreadRecord:
 def without_record(thread_id: ThreadId) -> ThreadRecord:
     """Return what holds of a thread of which nothing is recorded."""
     return ThreadRecord(thread_id, thread_id)
+
+
+def provider_thread_of(
+    provider: Provider, fetched: FetchedMessage, parsed: ParsedMessage
+) -> str | None:
+    """Return the provider's thread that a message is one with the rest of, or None.
+
+    Never by subject alone: where a provider goes by that (Gmail does: support.google.com/mail/
+    answer/5900), it is believed of what says that it answers something, by its headers or by the
+    beginning of its subject, and of the message its thread is named after.
+    """
+    theirs = fetched.provider_thread_id
+    if theirs is None or not CAPABILITIES[provider].threads_by_subject:
+        return theirs
+    answers = parsed.references or parsed.in_reply_to or _ANSWERS.match(parsed.subject)
+    return theirs if answers or theirs == fetched.provider_message_id else None

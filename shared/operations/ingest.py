@@ -38,6 +38,7 @@ from shared.domain.message import (
     copy_ref,
 )
 from shared.domain.sent_at import sent_or_received_at
+from shared.domain.threads import provider_thread_of
 from shared.operations.gate import Gate
 from shared.operations.headers_first import HeadersFirst
 from shared.operations.keep_attachments import keep_attachment, slices_of
@@ -376,7 +377,8 @@ class Ingest:
             removed_at=None if self._is_in_active_folder(fetched) else self.removed_at,
         )
         index_addresses = _index_addresses(parsed, own_addresses(mailbox))
-        return NewCopy(message, Body(parsed.text, parsed.html), copy, index_addresses)
+        theirs = provider_thread_of(mailbox.provider, fetched, parsed)
+        return NewCopy(message, Body(parsed.text, parsed.html), copy, index_addresses, theirs)
 
     def _direction(
         self, folder: Folder, fetched: FetchedMessage, parsed: ParsedMessage

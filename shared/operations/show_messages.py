@@ -86,8 +86,9 @@ def show_messages(
                 break
         seen = replace(message, participants=shown.participants)
         if access is not Access.NONE and not why_kept_out(found.policy, seen, message.direction):
+            thread_id = found.thread(message.thread_id).root
             views[message.id] = MessageView(
-                shown,
+                replace(shown, thread_id=thread_id),
                 access,
                 tuple(_copy_views(viewer, held, boxes, at, levels)),
                 known,

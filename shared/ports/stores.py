@@ -233,6 +233,8 @@ class NewCopy:
     body: Body
     copy: Copy
     index_addresses: tuple[Address, ...]
+    provider_thread: str | None = None
+    """Messages of the mailbox that have the same are one thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,10 +266,11 @@ class MessageStore(Protocol):
     """Messages, their copies and indexes."""
 
     def save(self, fence: Fence, new: Sequence[NewCopy]) -> frozenset[ProviderMessageId]:
-        """Store messages, then index entries, then (fenced, last) the copies.
+        """Store messages and index entries, join their threads, then (fenced, last) add the copies.
 
-        Repeating it changes nothing. Returns the ids that had no live copy before. A copy that has
-        a newer flags version keeps it; one that was marked as removed lives again.
+        Threads are one from then on that a message is of by its header (`identity.also_named`) or
+        its provider. Repeating it changes nothing. Returns the ids that had no live copy before. A
+        copy that has a newer flags version keeps it; one that was removed lives again.
 
         Raises `StoreThrottledError` also for a message that is just being erased elsewhere.
         """
@@ -331,7 +334,7 @@ class MessageStore(Protocol):
         ...
 
     def thread(self, tenant_id: TenantId, thread_id: ThreadId) -> list[TimelineEntry]:
-        """Return an entry for every message of a thread, oldest first (eventually consistent)."""
+        """Return entries of a thread and all it is one with, oldest first (may lag behind)."""
         ...
 
     def by_address(

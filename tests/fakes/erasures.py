@@ -15,6 +15,7 @@ from shared.domain.erasure import (
     ended,
 )
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
+from shared.domain.identity import own_thread
 from shared.domain.ids import (
     ContactId,
     ErasureId,
@@ -23,6 +24,7 @@ from shared.domain.ids import (
     MessageId,
     ProviderMessageId,
     TenantId,
+    ThreadId,
 )
 from shared.domain.mailbox import MailboxStatus
 from shared.domain.message import Message, ParticipantRole
@@ -248,6 +250,35 @@ class InMemoryMailEraser:
             entries.discard((message.received_at, message_id))
         del self.world.messages[key]
         self.world.bodies.pop(key, None)
+        self._erase_threads(erasure.tenant_id, message)
+
+    def _erase_threads(self, tenant_id: TenantId, message: Message) -> None:
+        """Forget where a message said it was; a thread without messages is a member of none."""
+        for name in own_thread(tenant_id, message) - {message.thread_id}:
+            self._forget(tenant_id, name)
+        left = {
+            one.thread_id for (tenant, _), one in self.world.messages.items() if tenant == tenant_id
+        }
+        if message.thread_id in left:
+            return
+        self._forget(tenant_id, message.thread_id)
+        threads = self.world.threads
+        record = threads.pop((tenant_id, message.thread_id), None)
+        if record is None:
+            return
+        of_root = threads.get((tenant_id, record.root), record)
+        rest = ({of_root.root} | of_root.members) - {message.thread_id}
+        for one in rest:
+            known = threads.pop((tenant_id, one))
+            members = frozenset(rest - {one}) if one == min(rest) else frozenset()
+            if len(rest) > 1 or known.levels:
+                threads[tenant_id, one] = replace(known, root=min(rest), members=members)
+
+    def _forget(self, tenant_id: TenantId, thread_id: ThreadId) -> None:
+        known = self.world.conversations.pop((tenant_id, thread_id), None)
+        if known:
+            known.names.discard(thread_id)
+            known.threads.discard(thread_id)
 
     def _deleted(self, erasure: Erasure) -> set[tuple[TenantId, ContactId]]:
         """Return the notes that one of a person's contacts was deleted."""

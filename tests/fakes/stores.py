@@ -33,6 +33,7 @@ from shared.domain.errors import (
     RequestError,
     UnreadableMessageError,
 )
+from shared.domain.identity import also_named
 from shared.domain.ids import (
     Address,
     BackfillId,
@@ -57,7 +58,7 @@ from shared.domain.new_contacts import id_of_sender, sender_ids_of
 from shared.domain.opening import Opening
 from shared.domain.policy import KEEPING, TenantPolicy
 from shared.domain.run import Run
-from shared.domain.threads import ThreadRecord
+from shared.domain.threads import MOST_THREADS_IN_ONE, ThreadRecord, without_record
 from shared.ports.stores import (
     DueMailbox,
     IndexPage,
@@ -100,6 +101,15 @@ def strike(
 
 
 @dataclass
+class Conversation:
+    """What hangs together by the messages stored so far."""
+
+    names: set[str] = field(default_factory=set)
+    threads: set[ThreadId] = field(default_factory=set)
+    """Those with messages."""
+
+
+@dataclass
 class World:
     """All that is kept. A test may look at it and may set it up directly."""
 
@@ -124,6 +134,8 @@ class World:
     )
     threads: dict[tuple[TenantId, ThreadId], ThreadRecord] = field(default_factory=dict)
     """Of those of which there is something to say."""
+    conversations: dict[tuple[TenantId, str], Conversation] = field(default_factory=dict)
+    """By each thread a message of theirs names, and by each provider's thread (with its mailbox)."""
     contacts: dict[tuple[TenantId, ContactId], Contact] = field(default_factory=dict)
     merged_contacts: dict[tuple[TenantId, ContactId], ContactId] = field(default_factory=dict)
     policies: dict[TenantId, TenantPolicy] = field(default_factory=dict)
@@ -775,6 +787,7 @@ class InMemoryMessageStore:
             added = set()
             for item in new:
                 self._save_message(fence.tenant_id, item)
+                self._join_threads(fence.tenant_id, item)
                 name = item.copy.provider_message_id
                 if name not in copies:
                     copies[name] = item.copy
@@ -799,6 +812,29 @@ class InMemoryMessageStore:
         for address in item.index_addresses:
             entries = self.world.index.setdefault((tenant_id, address), set())
             entries.add((stored.received_at, stored.id))
+
+    def _join_threads(self, tenant_id: TenantId, item: NewCopy) -> None:
+        message = item.message
+        names = {message.thread_id, *also_named(tenant_id, message)}
+        if item.provider_thread:
+            names.add(f"{item.copy.mailbox_id}/{item.provider_thread}")
+        ours = Conversation(set(names), {message.thread_id})
+        for name in sorted(names):
+            found = self.world.conversations.get((tenant_id, name))
+            if found and len(ours.threads | found.threads) > MOST_THREADS_IN_ONE:
+                ours.names.discard(name)
+            elif found:
+                ours.names |= found.names
+                ours.threads |= found.threads
+        for name in ours.names:
+            self.world.conversations[tenant_id, name] = ours
+        if len(ours.threads) == 1:
+            return
+        root = min(ours.threads)
+        for one in ours.threads:
+            before = self.world.threads.get((tenant_id, one), without_record(one))
+            members = frozenset(ours.threads) - {root} if one == root else frozenset()
+            self.world.threads[tenant_id, one] = replace(before, root=root, members=members)
 
     def kept_out(self, tenant_id: TenantId) -> KeptOut:
         return self.world.kept_out.get(tenant_id, KeptOut())
@@ -878,10 +914,14 @@ class InMemoryMessageStore:
 
     def thread(self, tenant_id: TenantId, thread_id: ThreadId) -> list[TimelineEntry]:
         with self.world.lock:
+            threads = self.world.threads
+            root = threads.get((tenant_id, thread_id), without_record(thread_id)).root
+            known = threads.get((tenant_id, root), without_record(root))
+            whole = {thread_id, root, *known.members}
             entries = [
                 TimelineEntry(message.received_at, message.id, copies=message.copies)
                 for (tenant, _), message in self.world.messages.items()
-                if tenant == tenant_id and message.thread_id == thread_id
+                if tenant == tenant_id and message.thread_id in whole
             ]
         return sorted(entries, key=_place)
 

@@ -26,6 +26,7 @@ from tests.faults import (  # noqa: F401 - each adds its flows
     flows_of_letters,
     flows_of_new_contacts,
     flows_of_rights,
+    flows_of_threads,
 )
 from tests.faults.driver import interrupted, repeated, shuffled
 from tests.faults.flows import FLOWS

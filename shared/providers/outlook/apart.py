@@ -57,6 +57,7 @@ def message(
         header=_header(stored),
         parts=(text,) if content else (),
         remote=remote,
+        provider_thread_id=entry.thread,
         folder_ids=frozenset({entry.folder_id}) if entry.folder_id else None,
     )
 

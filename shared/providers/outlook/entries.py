@@ -5,6 +5,7 @@ Entries come in any order, more than once, and with others of the same message b
 it as one that has to be asked for.
 """
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,8 +17,10 @@ from shared.providers.outlook import errors
 
 FIELDS = (
     "id,receivedDateTime,isRead,isDraft,flag,parentFolderId,hasAttachments,lastModifiedDateTime"
+    ",conversationIndex"
 )
 """Everything we know a message by before its content; a change of any of them is told by delta."""
+_INDEX_HEADER_BYTES = 22
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -30,6 +33,8 @@ class Entry:
     received_at: datetime
     flags: Flags
     has_attachments: bool
+    thread: str | None = None
+    """What all answers to one message share with it; see `_thread_of`."""
     blind: str = ""
     """Its Bcc as a header writes it, where that was asked for: hundreds to a page of a thousand
     would be more than is held."""
@@ -96,8 +101,24 @@ def read_entry(stored: Mapping[str, object]) -> Entry:
             version=int(modified.timestamp() * 1000) if modified else 0,
         ),
         has_attachments=stored.get("hasAttachments") is True,
+        thread=_thread_of(stored.get("conversationIndex")),
         blind=written_addresses(stored.get("bccRecipients")),
     )
+
+
+def _thread_of(index: object) -> str | None:
+    """Return the header of a conversation index, which every answer repeats and adds five bytes to.
+
+    Not `conversationId`: without an index Exchange makes that of the subject alone, and mail that
+    has nothing else in common gets the same (learn.microsoft.com/office/client-developer/outlook/
+    mapi/tracking-conversations, MS-OXOMSG 2.2.1.2).
+    """
+    try:
+        found = base64.b64decode(index, validate=True) if isinstance(index, str) else b""
+    except ValueError:
+        return None
+    header = found[:_INDEX_HEADER_BYTES]
+    return header.hex() if len(header) == _INDEX_HEADER_BYTES else None
 
 
 def written_addresses(listed: object) -> str:

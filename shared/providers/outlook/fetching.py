@@ -155,6 +155,7 @@ def _whole(one: Entry, raw: bytes) -> FetchedMessage:
         size=len(raw),
         flags=one.flags,
         raw=raw,
+        provider_thread_id=one.thread,
         folder_ids=frozenset({one.folder_id}) if one.folder_id else None,
     )
 

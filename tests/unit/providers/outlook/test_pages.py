@@ -234,6 +234,7 @@ NAMES = [
     "isRead",
     "flag",
     "parentFolderId",
+    "conversationIndex",
 ]
 
 
@@ -244,6 +245,20 @@ def test_whatever_a_page_holds_it_is_read_or_refused(value):
     except RetryLaterError:
         return
     assert not (page.present.keys() & (page.removed | page.doubtful.keys()))
+
+
+INDEX = "AQHXa/g7jienD/k6UUuD7h/+vh/4PQ=="
+ANSWER = "AQHXa/g7jienD/k6UUuD7h/+vh/4PaspGJ7v"
+
+
+def test_answers_have_the_thread_of_what_they_answer():
+    first, answer = (read_entry(entry(conversationIndex=one)) for one in (INDEX, ANSWER))
+    assert first.thread == answer.thread != None  # noqa: E711 - one chain
+
+
+@pytest.mark.parametrize("index", [None, 7, "", "AQHXa", "AQHXag==", "\ud800", INDEX[:-5]])
+def test_what_is_no_conversation_index_names_no_thread(index):
+    assert read_entry(entry(conversationIndex=index)).thread is None
 
 
 # ---- positions ----
