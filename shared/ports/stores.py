@@ -227,14 +227,13 @@ class RunStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NewCopy:
-    """A message with the copy to be stored and the external addresses it is found under."""
+    """A message, the copy to be stored, where it is found, and its provider's thread if any."""
 
     message: Message
     body: Body
     copy: Copy
     index_addresses: tuple[Address, ...]
     provider_thread: str | None = None
-    """Messages of the mailbox that have the same are one thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,9 +267,8 @@ class MessageStore(Protocol):
     def save(self, fence: Fence, new: Sequence[NewCopy]) -> frozenset[ProviderMessageId]:
         """Store messages and index entries, join their threads, then (fenced, last) add the copies.
 
-        Threads are one from then on that a message is of by its header (`identity.also_named`) or
-        its provider. Repeating it changes nothing. Returns the ids that had no live copy before. A
-        copy that has a newer flags version keeps it; one that was removed lives again.
+        Repeating it changes nothing. Returns the ids that had no live copy before. A copy that has
+        a newer flags version keeps it; one that was marked as removed lives again.
 
         Raises `StoreThrottledError` also for a message that is just being erased elsewhere.
         """
