@@ -65,7 +65,7 @@ def test_two_workers_at_once_end_with_one_thread(aws, pair):
         second = [replace(mail, mailbox_id=OTHER_BOX) for mail in second]
     # With threads of its own, which are told by their name.
     pool = ThreadPoolExecutor(2, thread_name_prefix=OTHER)
-    worker = replace(aws.messages, _writers=ThreadPoolExecutor(2, thread_name_prefix=OTHER))
+    worker = replace(aws.messages, _workers=ThreadPoolExecutor(2, thread_name_prefix=OTHER))
     ran = 0
     for number in range(1, MOST_CALLS):
         # A tenant of its own each time: nothing is left of the last.
