@@ -5,7 +5,6 @@ themselves then name beside that is asked for as well. Of ordinary mail nothing 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from shared.domain.identity import thread_of
 from shared.domain.ids import MailboxId, MessageId, TenantId
@@ -61,7 +60,7 @@ def load_first(
         if number and len(with_it) > READ_AT_ONCE:
             break
         wanted, number = with_it, number + 1
-    found = replace(reader.read(tenant_id, wanted), policy=policy)
+    found = Found(Wanted(policy=True), policy=policy) | reader.read(tenant_id, wanted)
     for position, entry in enumerate(entries[:number]):
         message = found.messages.get(entry.message_id)
         if message is not None and len(_of_message(message, found) - found.asked):

@@ -82,6 +82,12 @@ class Found:
     threads: Mapping[ThreadId, ThreadRecord] = field(default_factory=dict)
     """Of most threads nothing is recorded: see `thread`."""
     policy: TenantPolicy = field(default_factory=TenantPolicy)
+    """Only where it was asked for."""
+
+    def __post_init__(self) -> None:
+        """Refuse a policy that was not asked for: what is read later would be put in its place."""
+        if self.policy != TenantPolicy() and not self.asked.policy:
+            raise ValueError("a policy that was not asked for")
 
     def contacts_of(self, address: Address) -> list[ContactId]:
         """Return who has an address as the policy has it, by id, at most 25."""

@@ -69,6 +69,8 @@ from shared.ports.stores import (
 )
 
 MOST_STRIKES = 250
+MOST_NAMED_IN_ENTRY = 3
+"""Few, so that who reads often has to ask for the rest."""
 
 Box = tuple[TenantId, MailboxId]
 
@@ -956,7 +958,9 @@ class InMemoryMessageStore:
                 at,
                 message_id,
                 copies=message.copies,
-                addresses=frozenset(one.address for one in message.participants),
+                addresses=frozenset(
+                    [one.address for one in message.participants][:MOST_NAMED_IN_ENTRY]
+                ),
             )
 
     def by_mailbox(

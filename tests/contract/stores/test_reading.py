@@ -161,6 +161,29 @@ def timeline(stores, viewer=OWNER, before=None, limit=25, contact="c"):
     )
 
 
+def test_who_is_blocked_is_not_shown_where_a_message_takes_a_further_request(stores):
+    """Mail to more people than its index entry names: the rest of them is asked for afterwards."""
+    record = another_box(stores, 1)
+    put(stores, "c", ADA)
+    crowd = [
+        Participant(ParticipantRole.CC, Address(f"someone{number}@far-away.example"))
+        for number in range(40)
+    ]
+    to_crowd = a_new_copy(
+        "1",
+        mailbox_id=record.mailbox.id,
+        received_at=later(9),
+        participants=(Participant(ParticipantRole.FROM, ADA), *crowd),
+    )
+    save(stores, record, to_crowd, a_new_copy("2", mailbox_id=record.mailbox.id))
+    (entry, _) = stores.by_address(TENANT, ADA)
+    assert ADA in entry.addresses
+    assert len(entry.addresses) < 41
+    assert timeline(stores).items
+    stores.policies.put_policy(TENANT, TenantPolicy(blocklist=(ADA,)), expected_version=None)
+    assert timeline(stores).items == ()
+
+
 @pytest.mark.parametrize(("messages", "boxes"), [(30, 3), (200, 30)])
 def test_a_page_is_two_requests_beside_the_contact_however_much_a_tenant_has(aws, messages, boxes):
     filled(aws, messages=messages, boxes=boxes)
