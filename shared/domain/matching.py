@@ -5,19 +5,18 @@
             mail to hidden recipients is kept. A Reply-To counts, because a form on a web site
             writes in the tenant's own name and has its visitor there. An own domain is itself
             alone; `*.example.com` is all that lies below it and not itself.
-`blocked`   everybody it is from is on the blocklist, whoever sent it on; or, since who keeps an
-            address out wants nothing of what is written to it either, all it is from and to but
-            for our own people are. One recipient more who is not blocked, and it is kept.
+`blocked`   it came in, and everybody it is from is on the blocklist, whoever sent it on; or, since
+            who keeps an address out wants nothing of what is written to it either, all it is from
+            and to are, but for our own people. One recipient more who is not, and it is kept.
 `automated` a machine sent it, and the policy says to leave those out. A list of the tenant's own
             (sales@ as a group) sends on what people wrote: its marks do not count.
 
-All of it is decided by what is kept of a message, so that stored mail is judged like new mail. In
-an entry `*` stands for any characters, also none. Matching takes time in proportion to the text.
+Nobody in an own domain is ever blocked, whatever an entry stands for. All of it is decided by what
+is kept of a message, so that stored mail is judged like new mail.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -26,7 +25,8 @@ from shared.domain.ids import Address
 from shared.domain.ledger import AUTOMATED, BLOCKED, INTERNAL
 from shared.domain.mailbox import Direction
 from shared.domain.message import Participant, ParticipantRole
-from shared.domain.policy import ANY_SUBDOMAIN, WILDCARD, Automated, TenantPolicy
+from shared.domain.policy import Automated, TenantPolicy
+from shared.domain.wildcards import ANY_SUBDOMAIN, WILDCARD, Glob, domains_above, is_own
 
 MAIL_SERVER = "mailer-daemon"
 """Who tells that mail did not arrive."""
@@ -97,12 +97,14 @@ def why_kept_out(policy: TenantPolicy, mail: Mail, direction: Direction) -> str 
 
 def is_internal(policy: TenantPolicy, address: Address) -> bool:
     """Whether an address is in one of the tenant's own domains."""
-    return _domains(policy.own_domains)(domain_of(address))
+    return is_own(policy.own_domains, domain_of(address))
 
 
 def is_blocked(policy: TenantPolicy, address: Address) -> bool:
-    """Whether an address, or the one it is taken for, is on the tenant's blocklist."""
-    blocked = _addresses(policy)
+    """Whether an address, or the one it is taken for, is on the blocklist and nobody's of ours."""
+    if is_internal(policy, address):
+        return False
+    blocked = _blocklist(policy)
     return blocked(address) or (policy.folds and blocked(policy.address(address)))
 
 
@@ -146,11 +148,12 @@ def _is_blocked(
 ) -> bool:
     if not policy.blocklist:
         return False
-    senders = _senders(participants)
-    if senders and all(is_blocked(policy, one) for one in senders):
-        return True
-    recipients = {one.address for one in participants if one.role in _RECIPIENTS}
-    theirs = recipients if direction is Direction.OUTBOUND else recipients.union(senders)
+    theirs = {one.address for one in participants if one.role in _RECIPIENTS}
+    if direction is Direction.INBOUND:
+        senders = _senders(participants)
+        if senders and all(is_blocked(policy, one) for one in senders):
+            return True
+        theirs.update(senders)
     others = [one for one in theirs if not is_internal(policy, one)]
     return bool(others) and all(is_blocked(policy, one) for one in others)
 
@@ -176,7 +179,7 @@ def _is_of_our_list(header: Mapping[str, str], policy: TenantPolicy) -> bool:
     # RFC 2919, 2: `Sales <sales.example.com>`, a name below the domain of who keeps the list.
     name = header.get("list-id", "").rpartition("<")[2].partition(">")[0].strip()
     own = {entry.removeprefix(ANY_SUBDOMAIN) for entry in policy.own_domains}
-    return name in own or any(above in own for above in _above(name))
+    return name in own or any(above in own for above in domains_above(name))
 
 
 def _answers_nobody(sender: Address) -> bool:
@@ -187,30 +190,11 @@ def _answers_nobody(sender: Address) -> bool:
     return any(name in words for name in _NO_REPLY)
 
 
-# ---- entries ----
-
-Matches = Callable[[str], bool]
+# ---- the blocklist ----
 
 
 @lru_cache(maxsize=64)
-def _domains(entries: tuple[str, ...]) -> Matches:
-    exact = frozenset(entries)
-    wide = frozenset(
-        entry.removeprefix(ANY_SUBDOMAIN) for entry in entries if entry.startswith(ANY_SUBDOMAIN)
-    )
-    return lambda domain: domain in exact or any(above in wide for above in _above(domain))
-
-
-def _above(domain: str) -> Iterator[str]:
-    """Yield the domains that one lies below, the nearest first."""
-    at = domain.find(".")
-    while at >= 0:
-        yield domain[at + 1 :]
-        at = domain.find(".", at + 1)
-
-
-@lru_cache(maxsize=64)
-def _addresses(policy: TenantPolicy) -> Matches:
+def _blocklist(policy: TenantPolicy) -> Callable[[str], bool]:
     exact = {entry for entry in policy.blocklist if WILDCARD not in entry}
     # Who blocks ann+news@ blocks ann@, where the two are one.
     exact |= {policy.address(Address(entry)) for entry in exact if "@" in entry}
@@ -223,31 +207,3 @@ def _addresses(policy: TenantPolicy) -> Matches:
         return any(glob.matches(address if glob.is_address else domain) for glob in globs)
 
     return matches
-
-
-@dataclass(frozen=True, slots=True)
-class Glob:
-    """An entry with `*` in it. What lies between two stars gets its first place and no other."""
-
-    parts: tuple[str, ...]
-    """What stands before, between and after the stars: two or more, and any may be empty."""
-    is_address: bool
-
-    @classmethod
-    def of(cls, entry: str) -> "Glob":
-        """Read an entry."""
-        return cls(tuple(entry.split(WILDCARD)), "@" in entry)
-
-    def matches(self, text: str) -> bool:
-        """Whether the whole of `text` is as the entry says."""
-        first, *between, last = self.parts
-        at, end = len(first), len(text) - len(last)
-        if at > end or not text.startswith(first) or not text.endswith(last):
-            return False
-        # The first place will do for each: what follows has the more room for it.
-        for part in between:
-            found = text.find(part, at, end)
-            if found < 0:
-                return False
-            at = found + len(part)
-        return True

@@ -21,6 +21,7 @@ from shared.domain.addresses import (
 )
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.ids import Address
+from shared.domain.wildcards import ANY_SUBDOMAIN, WILDCARD, Glob, is_own
 
 MOST_OWN_DOMAINS = 200
 MOST_BLOCKED = 1_000
@@ -28,9 +29,6 @@ MOST_CHARACTERS = 32_000
 """Of all entries together: the policy is read with every page of mail and by every run."""
 MOST_WILDCARDS = 4
 """In one entry."""
-
-WILDCARD = "*"
-ANY_SUBDOMAIN = "*."
 
 PUBLIC_MAIL = frozenset(
     {
@@ -149,10 +147,9 @@ def checked_policy(
     for name, number, entry in own:
         if reason := _not_an_own_domain(entry):
             refused.append((f"{name}.{number}", reason))
-    domains = {entry for _, _, entry in own}
+    domains = _each_once(own)
     for name, number, entry in blocked:
-        if entry in domains:
-            reason = "This is one of your own domains: all that your people send would be left out."
+        if reason := _not_to_be_blocked(entry, domains):
             refused.append((f"{name}.{number}", reason))
     if sum(len(entry) for _, _, entry in (*own, *blocked)) > MOST_CHARACTERS:
         reason = f"At most {MOST_CHARACTERS:,} characters in all entries together."
@@ -160,7 +157,7 @@ def checked_policy(
     if refused:
         raise RequestError(ErrorCode.INVALID_REQUEST, fields=refused)
     return TenantPolicy(
-        own_domains=_each_once(own),
+        own_domains=domains,
         blocklist=_each_once(blocked),
         automated=automated,
         plus_tags=plus_tags,
@@ -206,11 +203,10 @@ def _canonical_entry(text: str) -> str | None:
     domain = _canonical_domain_entry(written)
     if domain is None:
         return None
-    if not at or local in {"", WILDCARD}:
+    if not at or not local.strip(WILDCARD):
         # A word alone is no domain, and a star alone is everybody.
         return domain if "." in domain else None
-    address = canonical_address(f"{local}@{domain}")
-    return None if domain == WILDCARD and not local.strip(WILDCARD) else address
+    return canonical_address(f"{local}@{domain}")
 
 
 def _canonical_domain_entry(written: str) -> str | None:
@@ -226,4 +222,12 @@ def _not_an_own_domain(entry: str) -> str | None:
         return "A domain, such as example.com, or *.example.com for all that lies below it."
     if domain in PUBLIC_MAIL:
         return "This is a public mail service: its addresses belong to others too."
+    return None
+
+
+def _not_to_be_blocked(entry: str, own: Sequence[str]) -> str | None:
+    if is_own(own, entry.rpartition("@")[2]):
+        return "This is in your own domains, and your own people are never blocked."
+    if WILDCARD in entry and any(map(Glob.of(entry).matches, own)):
+        return "All of one of your own domains matches this, and your own people are never blocked."
     return None

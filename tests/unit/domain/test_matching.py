@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from shared.domain.ids import Address
 from shared.domain.mailbox import Direction
-from shared.domain.matching import Glob, is_automated, is_blocked, why_kept_out
+from shared.domain.matching import is_automated, is_blocked, why_kept_out
 from shared.domain.message import Participant, ParticipantRole, StoredAttachment
 from shared.domain.policy import Automated, Folding, TenantPolicy
+from shared.domain.wildcards import Glob
 
 ANN, BOB, CLEO, EVE = "ann@ours.example", "bob@ours.example", "cleo@client.example", "eve@x.example"
 OURS = TenantPolicy(own_domains=("ours.example",))
@@ -142,6 +143,20 @@ def test_without_own_domains_what_we_send_to_a_blocked_one_alone_is_left_out_too
     policy = TenantPolicy(blocklist=("x.example",))
     assert why(policy, mail(ANN, EVE), Direction.OUTBOUND) == "blocked"
     assert why(policy, mail(ANN, EVE, BOB), Direction.OUTBOUND) is None
+
+
+@pytest.mark.parametrize("entry", ["*.example", "our*.example", "*.*e", "ann@*", ANN])
+def test_nobody_of_ours_is_blocked_whatever_an_entry_stands_for(entry):
+    policy = TenantPolicy(own_domains=("ours.example",), blocklist=(entry,))
+    assert not is_blocked(policy, Address(ANN))
+    assert why(policy, mail(ANN, "cleo@client.org"), Direction.OUTBOUND) is None
+    assert why(policy, mail(ANN, "cleo@client.org")) is None, "in a colleague's mailbox"
+
+
+def test_without_own_domains_an_entry_that_matches_our_own_address_keeps_in_what_we_send():
+    policy = TenantPolicy(blocklist=("*.example",))
+    assert why(policy, mail(ANN, "cleo@client.org"), Direction.OUTBOUND) is None
+    assert why(policy, mail(ANN, CLEO), Direction.OUTBOUND) == "blocked"
 
 
 def test_mail_from_two_of_whom_one_is_not_blocked_is_kept():

@@ -69,6 +69,29 @@ def test_an_own_domain_is_one_and_nobody_else_s(written):
     assert refused(own_domains=["ours.example", written]) == ["own_domains.1"]
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        # All of one own domain, and more.
+        "ours.example", "*.example", "our*.example", "*@*.example", "**@*.example", "*.*e", "*s.*",
+        # Nobody but our own people.
+        "ann@ours.example", "news-*@ours.example", "*.group.example", "eu.group.example",
+        "e*.group.example", "ann@eu.group.example", "*@*.group.example", "*p.example",
+    ],
+)  # fmt: skip
+def test_an_entry_for_the_tenants_own_people_is_refused(written):
+    own = ["ours.example", "*.group.example", "our-group.example"]
+    assert refused(own_domains=own, blocklist=["fine.org", written]) == ["blocklist.1"]
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["*.ours.example", "noreply@*", "news-*@*.example", "*s.org", "group.example", "o*s.example.*"],
+)
+def test_an_entry_that_reaches_others_too_is_not(written):
+    assert checked(own_domains=["ours.example", "*.group.example"], blocklist=[written])
+
+
 def test_all_that_is_refused_is_named_at_once():
     fields = refused(own_domains=["gmail.com", "ours.example"], blocklist=["*", "ours.example"])
     assert fields == ["blocklist.0", "own_domains.0", "blocklist.1"]
