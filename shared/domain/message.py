@@ -1,6 +1,6 @@
 """What a message is: as fetched from a provider, as parsed, as stored."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -34,6 +34,12 @@ class Participant:
     role: ParticipantRole
     address: Address
     name: str = ""
+
+
+def taking_part(participants: Iterable[Participant]) -> tuple[Address, ...]:
+    """Return whom a message is from and to, each once; a Reply-To alone is nobody's part in it."""
+    others = (one.address for one in participants if one.role is not ParticipantRole.REPLY_TO)
+    return tuple(dict.fromkeys(others))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +164,7 @@ class ParsedMessage:
 
     def taking_part(self) -> tuple[Address, ...]:
         """Return whom it is from and to, each once; a Reply-To alone is nobody's part in it."""
-        return tuple(
-            dict.fromkeys(
-                one.address for one in self.participants if one.role is not ParticipantRole.REPLY_TO
-            )
-        )
+        return taking_part(self.participants)
 
     def blind(self) -> frozenset[Address]:
         """Return whom this copy of the message names as blind recipients."""

@@ -15,9 +15,10 @@ from shared.domain.errors import UnreadableMessageError
 from shared.domain.folders import Folder
 from shared.domain.ids import Address, ProviderMessageId
 from shared.domain.ledger import NO_CONTACT, Fate, Ledger
-from shared.domain.mailbox import Mailbox, StoredMail, own_addresses
+from shared.domain.mailbox import Mailbox, StoredMail
 from shared.domain.message import FetchedMessage, MissingMessage, ParsedMessage
 from shared.domain.policy import TenantPolicy
+from shared.domain.taking_part import others_in
 from shared.ports.contacts import ContactStore
 from shared.ports.parser import MessageParser
 from shared.ports.provider import MailSession
@@ -111,6 +112,5 @@ class HeadersFirst:
         return frozenset(found)
 
     def _others(self, parsed: ParsedMessage) -> tuple[Address, ...]:
-        """Return those it is indexed under: all who take part but the mailbox itself."""
-        own = own_addresses(self.mailbox)
-        return tuple(one for one in parsed.taking_part() if one not in own)
+        """Return those it is indexed under."""
+        return others_in(parsed.participants, self.mailbox)

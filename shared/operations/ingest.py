@@ -6,7 +6,7 @@ ids are noted one by one before they are parsed, and one that killed its reader 
 unreadable. What is given up has its dead letter before the ledger knows of it.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,6 +38,7 @@ from shared.domain.message import (
     copy_ref,
 )
 from shared.domain.sent_at import sent_or_received_at
+from shared.domain.taking_part import others_in
 from shared.domain.threads import provider_thread_of
 from shared.operations.gate import Gate
 from shared.operations.headers_first import HeadersFirst
@@ -376,7 +377,7 @@ class Ingest:
             blind=parsed.blind(),
             removed_at=None if self._is_in_active_folder(fetched) else self.removed_at,
         )
-        index_addresses = _index_addresses(parsed, own_addresses(mailbox))
+        index_addresses = others_in(parsed.participants, mailbox)
         theirs = provider_thread_of(mailbox.provider, fetched, parsed)
         return NewCopy(message, Body(parsed.text, parsed.html), copy, index_addresses, theirs)
 
@@ -391,8 +392,3 @@ class Ingest:
 
 def _places(folder: Folder, fetched: FetchedMessage) -> frozenset[FolderId]:
     return fetched.folder_ids or frozenset({folder.id})
-
-
-def _index_addresses(parsed: ParsedMessage, own: Collection[Address]) -> tuple[Address, ...]:
-    """Return every address the message is found under: all who take part but the mailbox itself."""
-    return tuple(one for one in parsed.taking_part() if one not in own)

@@ -18,6 +18,7 @@ from shared.domain.message import FetchedMessage, MissingMessage, ParsedMessage
 from shared.domain.pace import most_at_once
 from shared.domain.policy import TenantPolicy
 from shared.domain.sampling import Place, Sampled, picked, spread
+from shared.domain.taking_part import others_in
 from shared.operations.folder_positions import cursor_of
 from shared.ports.contacts import ContactStore
 from shared.ports.parser import MessageParser
@@ -123,7 +124,7 @@ class MatchSample:
         """
         own = own_addresses(self.mailbox)
         people = {
-            one: [address for address in looked[one].parsed.taking_part() if address not in own]
+            one: others_in(looked[one].parsed.participants, self.mailbox)
             for one in range(len(looked))
         }
         asked = [address for some in people.values() for address in some[:MOST_ADDRESSES]]

@@ -9,13 +9,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
-from shared.domain.contact import Contact
 from shared.domain.contents import Picture
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.identity import thread_of
 from shared.domain.ids import ContactId, MessageId, ThreadId
-from shared.domain.message import Message, ParticipantRole, StoredAttachment
-from shared.domain.policy import TenantPolicy
+from shared.domain.message import Message, StoredAttachment
 from shared.domain.visibility import Access, Place, Viewer
 from shared.operations.answer_size import beginning, fits
 from shared.operations.contacts import contact_id_of_known_form
@@ -127,23 +125,17 @@ def read_timeline(
         ids = [entry.message_id for entry in entries[:judged]]
         views = show_messages(viewer, found, ids, Place.TIMELINE)
         with_them = {
-            name: view for name, view in views.items() if _takes_part(contact, view.message, policy)
+            name: view
+            for name, view in views.items()
+            if any(policy.address(one) in theirs for one in view.met)
         }
         return with_them, judged
 
+    theirs = {policy.address(one) for one in contact.addresses}
     exact, also_of = policy.found_under(contact.addresses)
     by_address = partial(messages.by_address, viewer.tenant_id, exact, also_of=also_of)
     looks = -(-limit // _IN_LOOK)
     return page_through(by_address, judge, before=before, limit=limit, looks=looks)
-
-
-def _takes_part(contact: Contact, shown: Message, policy: TenantPolicy) -> bool:
-    # Asked of what is left to see: the index knows blind copies that are hidden from the viewer.
-    theirs = {policy.address(one) for one in contact.addresses}
-    return any(
-        policy.address(one.address) in theirs and one.role is not ParticipantRole.REPLY_TO
-        for one in shown.participants
-    )
 
 
 def read_thread(

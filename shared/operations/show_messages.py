@@ -9,17 +9,18 @@ lost its lease, and counts for nothing. Removed copies do count: what was delete
 stays in the CRM.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 
 from shared.domain.identity import thread_of
 from shared.domain.ids import Address, ContactId, FolderId, MailboxId, MessageId
 from shared.domain.mailbox import Mailbox
 from shared.domain.matching import why_kept_out
 from shared.domain.message import Copy, Message, Participant, ParticipantRole
-from shared.domain.threads import ThreadLevel
+from shared.domain.taking_part import others_in
 from shared.domain.visibility import (
     Access,
     Place,
@@ -53,11 +54,20 @@ class MessageView:
     contacts: tuple[ContactId, ...]
     ambiguous: Mapping[Address, Sequence[ContactId]]
     """Those of its addresses that several contacts have."""
+    met: frozenset[Address]
+    """Addresses of contacts on whose timelines it is, as far as the viewer sees that."""
     has_attachments: bool
 
 
-Boxes = Mapping[MailboxId, Mailbox]
-Levels = Mapping[MailboxId, ThreadLevel]
+@dataclass(frozen=True, slots=True)
+class _OpenCopy:
+    """A copy that opens something of its message to the viewer."""
+
+    copy: Copy
+    mailbox: Mailbox
+    access: Access
+    met: tuple[Address, ...]
+    """Of those the message is with, seen from this copy, the addresses that contacts have."""
 
 
 def show_messages(
@@ -67,49 +77,61 @@ def show_messages(
 
     What they may not see at all is left out. `found`: all that decides over it, as it was read.
 
-    With `Place.TIMELINE` the timeline's rule holds for messages that are on a contact's timeline,
-    which are those with a contact among the participants it shows; for all others the mailbox's
-    rule holds. So a blind copy that is hidden neither names its contact nor opens the message.
+    With `Place.TIMELINE` the timeline's rule holds for each copy that puts its message on a
+    contact's timeline, which are those with a contact among whom the message is with, as far as
+    that copy would show them; for all other copies the mailbox's rule holds. So a blind copy that
+    is hidden neither names its contact nor opens the message.
     """
-    boxes = found.mailboxes
     views = {}
     for message in (found.messages[one] for one in ids if one in found.messages):
-        held = found.copies_in_mailboxes(message)
-        # Those of the thread its own header names: whatever that was joined to opens nothing.
-        levels = found.thread(thread_of(message.id) or message.thread_id).levels
-        for at in (place, Place.MAILBOX):
-            access, blind = _opened(viewer, held, boxes, at, levels)
-            shown = redact(message, access, blind)
-            by_address = {one.address: found.contacts_of(one.address) for one in shown.participants}
-            known = tuple(dict.fromkeys(one for ids in by_address.values() for one in ids))
-            if known:
-                break
+        opened = _opened(viewer, message, found, place)
+        if not opened:
+            continue
+        access = max(one.access for one in opened)
+        blind = (one.copy.blind for one in opened if one.access is Access.FULL)
+        shown = redact(message, access, frozenset[Address]().union(*blind))
         seen = replace(message, participants=shown.participants)
-        if access is not Access.NONE and not why_kept_out(found.policy, seen, message.direction):
-            thread_id = found.thread(message.thread_id).root
-            views[message.id] = MessageView(
-                replace(shown, thread_id=thread_id),
-                access,
-                tuple(_copy_views(viewer, held, boxes, at, levels)),
-                known,
-                {address: ids for address, ids in by_address.items() if len(ids) > 1},
-                has_attachments=any(not part.inline for part in message.attachments),
-            )
+        if why_kept_out(found.policy, seen, message.direction):
+            continue
+        by_address = {one.address: found.contacts_of(one.address) for one in shown.participants}
+        views[message.id] = MessageView(
+            replace(shown, thread_id=found.thread(message.thread_id).root),
+            access,
+            tuple(dict.fromkeys(chain.from_iterable(_copy_views(viewer, one) for one in opened))),
+            tuple(dict.fromkeys(chain.from_iterable(by_address.values()))),
+            {address: ids for address, ids in by_address.items() if len(ids) > 1},
+            frozenset(chain.from_iterable(one.met for one in opened)),
+            has_attachments=any(not part.inline for part in message.attachments),
+        )
     return views
 
 
-def _opened(
-    viewer: Viewer, held: Sequence[Copy], boxes: Boxes, place: Place, levels: Levels
-) -> tuple[Access, frozenset[Address]]:
-    """Return how much of a message its copies open, and whom those open in full name as blind."""
-    access = access_to_message(viewer, [boxes[one.mailbox_id] for one in held], place, levels)
-    open_blind = (
-        one.blind
-        for one in held
-        if one.blind
-        and access_to_message(viewer, [boxes[one.mailbox_id]], place, levels) is Access.FULL
-    )
-    return access, frozenset[Address]().union(*open_blind)
+def _opened(viewer: Viewer, message: Message, found: Found, place: Place) -> list[_OpenCopy]:
+    # Those of the thread its own header names: whatever that was joined to opens nothing.
+    levels = found.thread(thread_of(message.id) or message.thread_id).levels
+    # Whom contacts are among is asked before the rule is: of most mail that leaves a few.
+    known = [one for one in _without_blind(message) if found.contacts_of(one.address)]
+    opened = []
+    for copy in found.copies_in_mailboxes(message):
+        box = found.mailboxes[copy.mailbox_id]
+        for at in (place, Place.MAILBOX):
+            access = access_to_message(viewer, [box], at, levels)
+            blind = copy.blind if access is Access.FULL else ()
+            hidden = [_blind(one) for one in sorted(blind) if found.contacts_of(one)]
+            met = others_in([*known, *hidden], box, found.policy)
+            if met:
+                break
+        if access is not Access.NONE:
+            opened.append(_OpenCopy(copy, box, access, met))
+    return opened
+
+
+def _without_blind(message: Message) -> Iterator[Participant]:
+    return (one for one in message.participants if one.role is not ParticipantRole.BCC)
+
+
+def _blind(address: Address) -> Participant:
+    return Participant(ParticipantRole.BCC, address)
 
 
 def redact(message: Message, access: Access, blind: AbstractSet[Address] = frozenset()) -> Message:
@@ -126,8 +148,7 @@ def redact(message: Message, access: Access, blind: AbstractSet[Address] = froze
     named_blind = {one.address for one in named if one.role is ParticipantRole.BCC}
     message = replace(
         message,
-        participants=named
-        + tuple(Participant(ParticipantRole.BCC, one) for one in sorted(blind - named_blind)),
+        participants=named + tuple(map(_blind, sorted(blind - named_blind))),
     )
     if access is Access.FULL:
         return message
@@ -141,17 +162,12 @@ def redact(message: Message, access: Access, blind: AbstractSet[Address] = froze
     )
 
 
-def _copy_views(
-    viewer: Viewer, held: Sequence[Copy], boxes: Boxes, place: Place, levels: Levels
-) -> list[CopyView]:
-    views: dict[CopyView, None] = {}
-    for copy in held:
-        box = boxes[copy.mailbox_id]
-        if copy.removed_at is not None or not access_to_message(viewer, [box], place, levels):
-            continue
-        if access_to_mailbox(viewer, box, Place.MAILBOX):
-            for folder_id in sorted(copy.folder_ids):
-                views[CopyView(box.id, copy.received_at, folder_id, copy.flags.seen)] = None
-        else:
-            views[CopyView(box.id, copy.received_at)] = None
-    return list(views)
+def _copy_views(viewer: Viewer, opened: _OpenCopy) -> Iterator[CopyView]:
+    copy, box = opened.copy, opened.mailbox
+    if copy.removed_at is not None:
+        return
+    if access_to_mailbox(viewer, box, Place.MAILBOX):
+        for folder_id in sorted(copy.folder_ids):
+            yield CopyView(box.id, copy.received_at, folder_id, copy.flags.seen)
+    else:
+        yield CopyView(box.id, copy.received_at)

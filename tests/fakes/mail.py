@@ -42,6 +42,7 @@ from shared.domain.message import (
     StoredAttachment,
     copy_ref,
 )
+from shared.domain.taking_part import others_in
 from shared.ports.stores import NewCopy
 from tests.fakes.stores import InMemoryMessageStore, World
 
@@ -169,8 +170,7 @@ def store(
             one.address for one in message.participants if one.role is ParticipantRole.BCC
         ),
     )
-    own = mailbox.address
-    index = tuple({one.address for one in message.participants} - {Address(own)})
+    index = others_in(message.participants, mailbox)
     fence = Fence(
         mailbox.tenant_id, mailbox.id, world.run_states[mailbox.tenant_id, mailbox.id].generation
     )
