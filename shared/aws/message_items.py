@@ -26,6 +26,7 @@ from shared.domain.ids import (
 )
 from shared.domain.mailbox import Direction
 from shared.domain.message import (
+    TOO_MANY_PARTICIPANTS,
     Body,
     Copy,
     Flags,
@@ -257,7 +258,13 @@ def _fitted(message: Message) -> dict[str, Any]:
             headers={},
         )
         document = _document(kept)
+    if len(kept.participants) < len(message.participants):
+        kept = replace(kept, defects=_with_defect(kept.defects, TOO_MANY_PARTICIPANTS))
     return document if kept == message else _document(replace(kept, truncated=True))
+
+
+def _with_defect(defects: tuple[str, ...], defect: str) -> tuple[str, ...]:
+    return defects if defect in defects else (*defects, defect)
 
 
 def _short_report(seen: SeenContent | None) -> SeenContent | None:

@@ -12,7 +12,8 @@
             (sales@ as a group) sends on what people wrote: its marks do not count.
 
 Nobody in an own domain is ever blocked, whatever an entry stands for. All of it is decided by what
-is kept of a message, so that stored mail is judged like new mail.
+is kept of a message, so that stored mail is judged like new mail; where not all are kept whom it
+names, the others may be anybody: it is neither internal nor blocked for whom it is to.
 """
 
 import re
@@ -24,12 +25,15 @@ from shared.domain.addresses import domain_of
 from shared.domain.ids import Address
 from shared.domain.ledger import AUTOMATED, BLOCKED, INTERNAL
 from shared.domain.mailbox import Direction
-from shared.domain.message import Participant, ParticipantRole
+from shared.domain.message import TOO_MANY_PARTICIPANTS, Participant, ParticipantRole
 from shared.domain.policy import Automated, TenantPolicy
 from shared.domain.wildcards import ANY_SUBDOMAIN, WILDCARD, Glob, domains_above, is_own
 
 MAIL_SERVER = "mailer-daemon"
 """Who tells that mail did not arrive."""
+
+_MAY_NAME_MORE = frozenset({TOO_MANY_PARTICIPANTS, "header_too_long", "too_many_headers"})
+"""Defects of a message of which not all may be kept that it names."""
 
 _LIST = "list-"
 _RECIPIENTS = frozenset({ParticipantRole.TO, ParticipantRole.CC, ParticipantRole.BCC})
@@ -79,6 +83,11 @@ class Mail(Protocol):
         """Its attachments; none are known of one whose header alone was fetched."""
         ...
 
+    @property
+    def defects(self) -> Sequence[str]:
+        """Which fallbacks reading it needed."""
+        ...
+
 
 def why_kept_out(policy: TenantPolicy, mail: Mail, direction: Direction) -> str | None:
     """Return why the policy keeps a message out, as a ledger says it, or None.
@@ -86,9 +95,10 @@ def why_kept_out(policy: TenantPolicy, mail: Mail, direction: Direction) -> str 
     `direction` is as seen from the mailbox it is in: what goes out is from one of our own people,
     whatever the own domains are.
     """
-    if _is_internal(policy, mail.participants):
+    names_all = _MAY_NAME_MORE.isdisjoint(mail.defects)
+    if names_all and _is_internal(policy, mail.participants):
         return INTERNAL
-    if _is_blocked(policy, mail.participants, direction):
+    if _is_blocked(policy, mail.participants, direction, names_all=names_all):
         return BLOCKED
     if policy.automated is Automated.SKIP and is_automated(mail, policy):
         return AUTOMATED
@@ -144,7 +154,11 @@ def _is_internal(policy: TenantPolicy, participants: Sequence[Participant]) -> b
 
 
 def _is_blocked(
-    policy: TenantPolicy, participants: Sequence[Participant], direction: Direction
+    policy: TenantPolicy,
+    participants: Sequence[Participant],
+    direction: Direction,
+    *,
+    names_all: bool,
 ) -> bool:
     if not policy.blocklist:
         return False
@@ -155,7 +169,7 @@ def _is_blocked(
             return True
         theirs.update(senders)
     others = [one for one in theirs if not is_internal(policy, one)]
-    return bool(others) and all(is_blocked(policy, one) for one in others)
+    return names_all and bool(others) and all(is_blocked(policy, one) for one in others)
 
 
 def _senders(participants: Iterable[Participant]) -> list[Address]:

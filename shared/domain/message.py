@@ -136,6 +136,10 @@ class ParsedAttachment:
     encoding: str = ""
 
 
+TOO_MANY_PARTICIPANTS = "too_many_participants"
+"""The defect of a message that names more than are kept of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ParsedMessage:
     """What `mime` makes of a fetched message.

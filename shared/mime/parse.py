@@ -7,7 +7,13 @@ from fast_mail_parser import PyAddress
 
 from shared.domain.contents import SeenContent
 from shared.domain.errors import ErrorCode, UnreadableMessageError
-from shared.domain.message import FetchedMessage, ParsedMessage, Participant, ParticipantRole
+from shared.domain.message import (
+    TOO_MANY_PARTICIPANTS,
+    FetchedMessage,
+    ParsedMessage,
+    Participant,
+    ParticipantRole,
+)
 from shared.mime.caps import MAX_BODY_BYTES, MAX_REFERENCES, MAX_SUBJECT_CHARACTERS
 from shared.mime.dates import sent_at
 from shared.mime.fields import (
@@ -29,7 +35,7 @@ from shared.mime.words import clean_line, clean_text, decoded_words
 _LOSSES = frozenset(
     {
         "header_too_long", "too_many_headers", "too_many_parts", "too_deep", "part_header_too_long",
-        "too_many_participants", "too_many_references", "subject_too_long", "text_too_long",
+        TOO_MANY_PARTICIPANTS, "too_many_references", "subject_too_long", "text_too_long",
         "html_too_long",
     }
 )  # fmt: skip
@@ -81,7 +87,7 @@ def _parsed(reading: Reading) -> ParsedMessage:
         (role, _people(reading, role, fields.get(name))) for role, name in _ROLES
     )
     if too_many:
-        defects.append("too_many_participants")
+        defects.append(TOO_MANY_PARTICIPANTS)
     references = message_ids(fields.get("references", ()))
     if len(references) > MAX_REFERENCES:
         defects.append("too_many_references")

@@ -177,6 +177,16 @@ def test_a_monstrous_message_is_cut_marked_and_still_read(monster):
     assert message.thread_id == new.message.thread_id
 
 
+def test_of_whom_not_all_are_kept_is_said_that_it_names_more():
+    new = a_new_copy(**MONSTERS["participants"]())
+    _, message = read_back(pack_message(new.message, new.body), new.message)
+    assert "too_many_participants" in message.defects
+    new = a_new_copy(**MONSTERS["attachments"]())
+    _, message = read_back(pack_message(new.message, new.body), new.message)
+    assert message.participants == new.message.participants
+    assert message.defects == ()
+
+
 def test_an_ordinary_message_is_not_cut():
     new = a_new_copy()
     raw, message = read_back(pack_message(new.message, new.body), new.message)

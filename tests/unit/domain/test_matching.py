@@ -25,6 +25,7 @@ class Mail:
     participants: list = field(default_factory=list)
     headers: dict = field(default_factory=dict)
     attachments: list = field(default_factory=list)
+    defects: tuple = ()
 
 
 def mail(sender=CLEO, *to, cc=(), bcc=(), reply_to=(), headers=None, parts=()):
@@ -75,6 +76,18 @@ def test_mail_among_the_tenants_own_people_is_internal(message):
 )
 def test_mail_that_names_anybody_else_or_not_both_ends_is_not_internal(message):
     assert why(OURS, message) is None
+
+
+@pytest.mark.parametrize("defect", ["too_many_participants", "header_too_long", "too_many_headers"])
+def test_who_may_have_named_others_too_is_judged_by_its_sender_alone(defect):
+    policy = TenantPolicy(own_domains=("ours.example",), blocklist=("x.example",))
+    for message in (mail(ANN, BOB), mail(CLEO, ANN), mail(ANN, EVE), mail(EVE, ANN)):
+        before = why(policy, message, Direction.OUTBOUND), why(policy, message)
+        message.defects = ("encoding_unknown", defect)
+        after = why(policy, message, Direction.OUTBOUND), why(policy, message)
+        assert after == (None, "blocked" if message.participants[0].address == EVE else None)
+        message.defects = ("encoding_unknown",)
+        assert (why(policy, message, Direction.OUTBOUND), why(policy, message)) == before
 
 
 def test_what_lies_below_an_own_domain_is_own_where_it_says_so():

@@ -6,7 +6,10 @@ import pytest
 from shared.domain.errors import ErrorCode, UnreadableMessageError
 from shared.domain.identity import thread_and_message_id
 from shared.domain.ids import TenantId
+from shared.domain.mailbox import Direction
+from shared.domain.matching import why_kept_out
 from shared.domain.message import ParticipantRole
+from shared.domain.policy import TenantPolicy
 from shared.mime.parse import MimeParser
 from tests.unit.mime.mail import PAYLOADS, in_parts, parse, payload, whole
 
@@ -288,6 +291,17 @@ def test_participants_subject_text_html_and_ids_are_capped():
     assert {"too_many_participants", "subject_too_long", "text_too_long", "html_too_long"} <= set(
         message.defects
     )
+
+
+@pytest.mark.parametrize("colleagues", [499, 600, 5_000])
+def test_who_writes_to_more_than_are_kept_is_not_taken_to_write_to_colleagues_alone(colleagues):
+    to = b",\r\n ".join(b"c%04d@ours.example" % number for number in range(colleagues))
+    policy = TenantPolicy(own_domains=("ours.example",))
+    among = parse(b"From: ann@ours.example\r\nTo: c1@ours.example\r\n\r\n")
+    assert why_kept_out(policy, among, Direction.INBOUND) == "internal"
+    message = parse(b"From: ann@ours.example\r\nTo: %b,\r\n cleo@client.example\r\n\r\n" % to)
+    assert "cleo@client.example" not in message.taking_part()
+    assert why_kept_out(policy, message, Direction.INBOUND) is None
 
 
 def test_a_file_name_is_cut_before_its_extension():
