@@ -160,6 +160,8 @@ def copy_item(tenant_id: TenantId, copy: Copy) -> Raw:
     }
     if blind := _fitting(copy.blind):
         raw["b"] = {"SS": blind}
+    if copy.direction is not None:
+        raw["o"] = {"BOOL": copy.direction is Direction.OUTBOUND}
     if copy.removed_at is not None:
         raw["x"] = {"N": str(microseconds(copy.removed_at))}
     else:
@@ -197,8 +199,15 @@ def copy_of(mailbox_id: MailboxId, name: ProviderMessageId, raw: Raw) -> Copy:
         received_at=from_microseconds(int(raw["r"]["N"])),
         flags=flags_of(int(raw["g"]["N"]), int(raw["n"]["N"])),
         blind=frozenset(Address(unescape(one)) for one in raw.get("b", {}).get("SS", ())),
+        direction=_direction_of(raw),
         removed_at=from_microseconds(int(removed["N"])) if removed else None,
     )
+
+
+def _direction_of(raw: Raw) -> Direction | None:
+    if "o" not in raw:
+        return None
+    return Direction.OUTBOUND if raw["o"]["BOOL"] else Direction.INBOUND
 
 
 def flag_bits(flags: Flags) -> int:

@@ -248,6 +248,8 @@ class Copy:
     """When it was found gone from its last folder; the message itself stays."""
     blind: frozenset[Address] = frozenset()
     """Whom this copy names as blind recipients: as a rule only the sender's own does."""
+    direction: Direction | None = None
+    """As its own mailbox sees it; None of copies stored before that was kept of each."""
 
 
 def copy_ref(mailbox_id: MailboxId, provider_message_id: ProviderMessageId) -> str:

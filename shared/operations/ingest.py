@@ -375,6 +375,7 @@ class Ingest:
             received_at=fetched.received_at,
             flags=fetched.flags,
             blind=parsed.blind(),
+            direction=direction,
             removed_at=None if self._is_in_active_folder(fetched) else self.removed_at,
         )
         index_addresses = others_in(parsed.participants, mailbox)

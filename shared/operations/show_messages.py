@@ -1,8 +1,9 @@
 """How much of each message one viewer is shown.
 
 The one place where mail is cut down to what they may see. What the tenant's policy keeps out is
-not there to be seen, judged as new mail is and by what is left for this viewer: whom a hidden blind
-copy went to shows in nothing, not even in that the message is there.
+not there to be seen. It is judged as new mail is, by what is left for this viewer and by the copies
+that let them see it: whom a hidden blind copy went to shows in nothing, not even in that the
+message is there, and which copy came first decides nothing.
 
 A message without a copy in a mailbox that still exists is not shown: it was stored by a run that
 lost its lease, and counts for nothing. Removed copies do count: what was deleted at the provider
@@ -20,6 +21,7 @@ from shared.domain.ids import Address, ContactId, FolderId, MailboxId, MessageId
 from shared.domain.mailbox import Mailbox
 from shared.domain.matching import why_kept_out
 from shared.domain.message import Copy, Message, Participant, ParticipantRole
+from shared.domain.policy import TenantPolicy
 from shared.domain.taking_part import others_in
 from shared.domain.visibility import (
     Access,
@@ -90,8 +92,7 @@ def show_messages(
         access = max(one.access for one in opened)
         blind = (one.copy.blind for one in opened if one.access is Access.FULL)
         shown = redact(message, access, frozenset[Address]().union(*blind))
-        seen = replace(message, participants=shown.participants)
-        if why_kept_out(found.policy, seen, message.direction):
+        if _is_kept_out(replace(message, participants=shown.participants), opened, found.policy):
             continue
         by_address = {one.address: found.contacts_of(one.address) for one in shown.participants}
         views[message.id] = MessageView(
@@ -124,6 +125,12 @@ def _opened(viewer: Viewer, message: Message, found: Found, place: Place) -> lis
         if access is not Access.NONE:
             opened.append(_OpenCopy(copy, box, access, met))
     return opened
+
+
+def _is_kept_out(seen: Message, opened: Sequence[_OpenCopy], policy: TenantPolicy) -> bool:
+    """Whether the run of none of these copies' mailboxes would store what is seen of a message."""
+    directions = {one.copy.direction or seen.direction for one in opened}
+    return all(why_kept_out(policy, seen, one) is not None for one in directions)
 
 
 def _without_blind(message: Message) -> Iterator[Participant]:

@@ -165,6 +165,7 @@ def store(
         message.id,
         message.received_at + later,
         Flags(seen=seen),
+        direction=message.direction,
         removed_at=START if removed else None,
         blind=frozenset(
             one.address for one in message.participants if one.role is ParticipantRole.BCC

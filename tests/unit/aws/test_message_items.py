@@ -30,6 +30,7 @@ from shared.domain.contents import (
     Sealed,
 )
 from shared.domain.ids import Address
+from shared.domain.mailbox import Direction
 from shared.domain.message import Body, Flags, Participant, ParticipantRole, StoredAttachment
 from tests.fakes.values import TENANT, a_new_copy
 
@@ -70,6 +71,13 @@ def test_a_copy_names_as_many_blind_recipients_as_it_has_room_for():
         assert kept <= blind
         assert sum(map(len, raw["b"]["SS"])) <= MOST_BLIND_CHARACTERS
         assert len(kept) == min(many, 400)
+
+
+@pytest.mark.parametrize("direction", [*Direction, None])
+def test_which_way_a_copy_went_is_read_back(direction):
+    copy = replace(a_new_copy().copy, direction=direction)
+    raw = copy_item(TENANT, copy)
+    assert copy_of(copy.mailbox_id, copy.provider_message_id, raw) == copy
 
 
 @pytest.mark.parametrize("seen", CONTENTS, ids=lambda seen: type(seen).__name__)

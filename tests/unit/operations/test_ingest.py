@@ -2,19 +2,20 @@
 
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from shared.domain.contents import MOST_LOOKED_AT, Picture
-from shared.domain.errors import ErrorCode, RetryLaterError
+from shared.domain.errors import ErrorCode, RequestError, RetryLaterError
 from shared.domain.folders import Folder, FolderRole
 from shared.domain.ids import ProviderMessageId, RunId, TenantId, UserId
 from shared.domain.lease import Fence
 from shared.domain.ledger import Counts, Ledger
 from shared.domain.mailbox import Direction, renamed
 from shared.domain.message import FetchedMessage, FetchedPart, Flags, MissingMessage, RemotePart
+from shared.domain.policy import TenantPolicy
 from shared.domain.visibility import Access, Viewer
 from shared.mime.parse import MimeParser
 from shared.mime.sanitise import Sanitised
@@ -297,3 +298,23 @@ def test_ids_not_reached_in_time_are_left_to_the_next_run():
     hurried = taking_in(world, box, session, remaining_seconds=lambda: 1.0)
     assert not hurried.take_in(FOLDER, names)
     assert hurried.ledger.counts() == Counts(listed=1, stored=1)
+
+
+def test_what_is_stored_of_one_mailbox_is_shown_to_its_owner_whichever_copy_came_first():
+    """Ann's doctor is kept out; Bob got a blind copy of what she wrote to him, as she sees."""
+    world = World()
+    ann = add_mailbox(world, "A", address="ann@ours.example")
+    bob = add_mailbox(world, "B", owner="bob", address="bob@ours.example")
+    policies = InMemoryPolicyStore(world)
+    policy = TenantPolicy(blocklist=("dr@clinic.example",))
+    policies.put_policy(ACME, policy, expected_version=None)
+    head = b"From: ann@ours.example\nTo: dr@clinic.example\nMessage-ID: <1@ours.example>\n"
+    of_ann = received(world, ann, head + b"Bcc: bob@ours.example\n\nSee below")
+    of_bob = received(world, bob, head + b"\nSee below")
+    assert (of_ann.id, of_ann.direction) == (of_bob.id, Direction.OUTBOUND)
+    for viewer in (ANN, BOB):
+        assert opened(world, viewer, of_bob).view.message.id == of_bob.id
+    # Judged as his own run would: he got it, and it is from nobody that is kept out.
+    policies.put_policy(ACME, replace(policy, blocklist=("*.example",)), expected_version=None)
+    with pytest.raises(RequestError):
+        opened(world, BOB, of_bob)
