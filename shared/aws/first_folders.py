@@ -1,4 +1,4 @@
-"""How folders get their first cursors: all at once, so that nobody finds some of them new."""
+"""How folders get their first cursors, all at once so that none is found new, and lose one."""
 
 from collections.abc import Sequence
 
@@ -26,6 +26,19 @@ def add(table: Table, fence: Fence, states: Sequence[FolderState]) -> list[Folde
             # One has a cursor already.
             stand += [_alone(table, fence, state) for state in batch]
     return stand
+
+
+def give_up_cursor(table: Table, fence: Fence, state: FolderState) -> None:
+    """Take a folder's cursor away, where it is that of `state`.
+
+    Raises `ConflictError(STALE_WRITE)` for a fence that holds no longer.
+    """
+    holds = table.check_operation(state_key(fence.tenant_id, fence.mailbox_id), still_holds(fence))
+    key = folder_key(fence.tenant_id, fence.mailbox_id, state.folder.id)
+    is_it = FolderItem.cursor == state.cursor
+    taken = table.update_operation(key, [FolderItem.cursor.remove()], is_it)
+    if 0 in table.transact([holds, taken]):
+        raise stale("fence")
 
 
 def _alone(table: Table, fence: Fence, state: FolderState) -> FolderState:

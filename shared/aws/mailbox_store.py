@@ -1,8 +1,7 @@
 """Which condition guards each change of a mailbox, and what is written together.
 
 Settings and state are two items: people change the one, runs the other, and neither waits for the
-other. Status, generation, fence, lease and latest errors are all in the state, so that ending a run
-and ending an idle poll are one write of one small item, and one condition decides.
+other. All that the end of a run or of an idle poll turns on is in the state: one condition decides.
 """
 
 from collections.abc import Iterator, Sequence
@@ -323,12 +322,16 @@ class DynamoMailboxStore:
     def folders(self, tenant_id: TenantId, mailbox_id: MailboxId) -> list[FolderState]:
         """Read the folders in one query."""
         found = self.table.query(mailbox_pk(tenant_id, mailbox_id), prefix=FOLDER_PREFIX)
-        states = [folder_state(FolderItem.from_raw_data(raw)) for raw in found]
+        states = (folder_state(FolderItem.from_raw_data(raw)) for raw in found)
         return sorted(states, key=lambda state: state.folder.id)
 
     def add_folders(self, fence: Fence, states: Sequence[FolderState]) -> list[FolderState]:
         """Write those that have no cursor yet; see `first_folders`."""
         return first_folders.add(self.table, fence, states)
+
+    def give_up_cursor(self, fence: Fence, state: FolderState) -> None:
+        """Take it away where it is that one; see `first_folders`."""
+        first_folders.give_up_cursor(self.table, fence, state)
 
     def primary(self, tenant_id: TenantId, user_id: UserId) -> MailboxId | None:
         """Read the user's own item."""
@@ -378,9 +381,8 @@ def _pointer(mailbox: Mailbox, identity: str) -> PointerItem:
 
 
 def _free_for(mailbox_id: MailboxId) -> Condition:
-    free: Condition = PointerItem.mailbox_id.does_not_exist() | (
-        PointerItem.mailbox_id == mailbox_id
-    )
+    nobodys = PointerItem.mailbox_id.does_not_exist()
+    free: Condition = nobodys | (PointerItem.mailbox_id == mailbox_id)
     return free
 
 

@@ -11,9 +11,10 @@ A message that was judged before its contact was there lies before the position 
 is judged again: a run that has not ended moved no position.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.domain.backfill import OPEN, Backfill, BackfillKind, BackfillState
 from shared.domain.contact_history import (
@@ -26,7 +27,8 @@ from shared.domain.cursor import Cursor
 from shared.domain.errors import CursorExpiredError, ErrorCode, RetryLaterError
 from shared.domain.folders import Folder, is_active
 from shared.domain.ids import Address, BackfillId, FolderId, ProviderMessageId, new_ulid
-from shared.domain.mailbox import Mailbox
+from shared.domain.lease import CLOCKS_DIFFER, Fence
+from shared.domain.mailbox import FolderState, Mailbox
 from shared.operations.folder_positions import cursor_of
 from shared.ports.backfills import BackfillStore
 from shared.ports.contacts import ContactStore
@@ -34,6 +36,8 @@ from shared.ports.policies import PolicyStore
 from shared.ports.provider import MailSession
 from shared.ports.stores import MailboxRecord, MailboxStore, MessageStore
 
+CLOSED_FOR_NOW = timedelta(minutes=15)
+"""So long a search waits for a folder that does not open: to compare one costs all its headers."""
 MOST_READ_EACH = 1_000
 """Copies that are read one by one; of more messages it costs less to read all there are."""
 
@@ -145,7 +149,8 @@ class HistorySearch:
         """Return what each followed folder may hold of the added addresses.
 
         Without those that somebody was given and lost again. Raises what a session and the stores
-        raise, and `RetryLaterError(TAKING_STOCK)` while sync has not come to a folder's end.
+        raise, and `RetryLaterError(TAKING_STOCK)` while sync has not come to a folder's end, or may
+        write again the position that a closed folder is to lose.
         """
         addresses = self._added()
         if addresses is not None and not addresses:
@@ -157,16 +162,43 @@ class HistorySearch:
         }
         look = session.look({}, lambda folder: is_active(folder, mailbox.active_folders), now=now)
         listed: Listed = []
+        closed: list[FolderState] = []
         for folder in look.folders:
             state = states.get(folder.id) if folder.id in look.followed else None
             cursor = cursor_of(mailbox, state) if state and not state.gone_at else None
-            if cursor is None:
+            if state is None or cursor is None:
                 # Sync compares it back to the date floor, and judges it as it is by now.
                 continue
             if not session.is_settled(cursor):
                 raise RetryLaterError(ErrorCode.TAKING_STOCK, retry_after_seconds=60)
-            listed.append((folder.id, self._of_folder(session, folder, cursor, addresses)))
+            try:
+                listed.append((folder.id, self._of_folder(session, folder, cursor, addresses)))
+            except RetryLaterError as error:
+                is_lasting = now - self.backfill.created_at >= CLOSED_FOR_NOW
+                if error.code is not ErrorCode.FOLDER_UNAVAILABLE or not is_lasting:
+                    raise
+                closed.append(state)
+        if closed:
+            self._leave_to_sync(closed, now)
         return listed
+
+    def _leave_to_sync(self, closed: Sequence[FolderState], now: datetime) -> None:
+        """Have folders lose their positions, so that sync compares them once they open.
+
+        Nobody knows when: the others do not wait for it. A run under way, which read the positions
+        before, may write them again: then it is waited for, and they are asked for once more.
+        """
+        mailbox = self.mailbox
+        fence = Fence(mailbox.tenant_id, mailbox.id, mailbox.generation)
+        for state in closed:
+            self.mailboxes.give_up_cursor(fence, state)
+        record = self.mailboxes.get(mailbox.tenant_id, mailbox.id)
+        held_until = record.run_state.lease_expires_at if record else None
+        if held_until is not None and held_until > now:
+            left = held_until - now + CLOCKS_DIFFER
+            raise RetryLaterError(
+                ErrorCode.TAKING_STOCK, retry_after_seconds=math.ceil(left.total_seconds())
+            )
 
     def held(self, listed: Listed) -> frozenset[ProviderMessageId]:
         """Return those that are stored, consistently read."""

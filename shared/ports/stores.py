@@ -192,10 +192,11 @@ class MailboxStore(Protocol):
         ...
 
     def add_folders(self, fence: Fence, states: Sequence[FolderState]) -> list[FolderState]:
-        """Store folders' first states, but for those that have one with a cursor.
+        """Store first states of folders without a cursor, 99 at once; return those that stand."""
+        ...
 
-        Up to 99 appear at once. Return those that stand.
-        """
+    def give_up_cursor(self, fence: Fence, state: FolderState) -> None:
+        """Have a folder none, where it is still that of `state`. Fenced by its generation."""
         ...
 
     def primary(self, tenant_id: TenantId, user_id: UserId) -> MailboxId | None:
@@ -238,10 +239,7 @@ class NewCopy:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One line of an index: when, and which message.
-
-    What else is known of the message with it lets more be read at once; it need not be all.
-    """
+    """One line of an index. What else it knows lets more be read at once; it need not be all."""
 
     at: datetime
     message_id: MessageId

@@ -451,6 +451,14 @@ class InMemoryMailboxStore:
                     stored[state.folder.id] = state
             return [stored[state.folder.id] for state in states]
 
+    def give_up_cursor(self, fence: Fence, state: FolderState) -> None:
+        with self.world.lock:
+            self.world.check(fence)
+            stored = self.world.folders.setdefault((fence.tenant_id, fence.mailbox_id), {})
+            standing = stored.get(state.folder.id)
+            if standing is not None and standing.cursor == state.cursor:
+                stored[state.folder.id] = replace(standing, cursor=None)
+
     def primary(self, tenant_id: TenantId, user_id: UserId) -> MailboxId | None:
         return self.world.primaries.get((tenant_id, user_id))
 

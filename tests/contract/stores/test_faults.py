@@ -148,6 +148,12 @@ def add_folders(stores, record):
     return lambda: stores.mailboxes.add_folders(fence, [a_folder(), a_folder("f2")])
 
 
+def give_up_cursor(stores, record):
+    fence = Fence(TENANT, BOX, record.mailbox.generation)
+    stores.mailboxes.add_folders(fence, [a_folder()])
+    return lambda: stores.mailboxes.give_up_cursor(fence, a_folder())
+
+
 def create_backfill(stores, _):
     return lambda: stores.backfills.create_backfill(a_backfill())
 
@@ -246,6 +252,7 @@ FLOWS = [
     save_settings,
     request_run,
     add_folders,
+    give_up_cursor,
     create_backfill,
     put_chunks,
     start_backfill,

@@ -525,6 +525,21 @@ def test_a_folder_gets_its_first_cursor_once(stores):
     assert add(fence, []) == []
 
 
+def test_a_folders_position_is_let_go_of_where_it_is_still_that_one(stores):
+    record = connected(stores.mailboxes)
+    fence = Fence(TENANT, BOX, record.mailbox.generation)
+    stores.mailboxes.add_folders(fence, [a_folder(cursor="imap:1:1"), a_folder("f2")])
+    let_go = stores.mailboxes.give_up_cursor
+    let_go(fence, a_folder(cursor="imap:1:2"))
+    let_go(fence, a_folder("f3", cursor="imap:1:1"))
+    assert stores.mailboxes.folders(TENANT, BOX) == [a_folder(cursor="imap:1:1"), a_folder("f2")]
+    for _ in range(2):
+        let_go(fence, a_folder(cursor="imap:1:1"))
+        assert stores.mailboxes.folders(TENANT, BOX) == [a_folder(cursor=None), a_folder("f2")]
+    earlier = Fence(TENANT, BOX, record.mailbox.generation - 1)
+    assert refusal(let_go, earlier, a_folder(cursor="imap:1:1")) is ErrorCode.STALE_WRITE
+
+
 def test_a_folder_of_another_generation_is_stale(stores):
     record = connected(stores.mailboxes)
     fence = Fence(TENANT, BOX, record.mailbox.generation - 1)

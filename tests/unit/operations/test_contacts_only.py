@@ -638,3 +638,43 @@ def test_a_folder_made_later_is_judged_too(machine, box):
     add(machine, "eve", EVE)
     machine.tick(8)
     assert stored_of(machine, EVE) == 5
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_folder_that_does_not_open_holds_up_no_other_and_is_looked_through_once_it_does(
+    machine, box, monkeypatch, is_held
+):
+    is_closed = [True]
+
+    def of_a_closed_folder(real):
+        def asked(session, folder, *given, **named):
+            if is_closed[0] and folder.name == "Sent":
+                raise RetryLaterError(ErrorCode.FOLDER_UNAVAILABLE)
+            return real(session, folder, *given, **named)
+
+        return asked
+
+    for name in ("search_window", "changes"):
+        monkeypatch.setattr(FakeSession, name, of_a_closed_folder(getattr(FakeSession, name)))
+    add(machine, "lee", LEE)
+    machine.tick(12)
+    if is_held:
+        # By a run that may have read the position, and could write it again.
+        record = machine.mailboxes.get(TENANT, box.id)
+        machine.mailboxes.take_lease(
+            TENANT,
+            box.id,
+            generation=record.mailbox.generation,
+            owner="another",
+            now=machine.clock.now(),
+            seconds=1_200,
+        )
+    machine.tick(40)
+    (history,) = histories(machine, box)
+    assert history.state is BackfillState.DONE
+    assert stored_of(machine, LEE) == 2
+    assert machine.mailboxes.get(TENANT, box.id).mailbox.inbound_error is not None
+    is_closed[0] = False
+    machine.tick(8)
+    assert stored_of(machine, LEE) == 4
+    assert machine.mailboxes.get(TENANT, box.id).mailbox.inbound_error is None
