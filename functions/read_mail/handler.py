@@ -303,7 +303,8 @@ def search_messages(
     """Find messages that mailboxes the caller may open hold now; all that is given must hold.
 
     `folder` is the id of one of the folders of `mailbox_id`; `from` and `to` are whole addresses;
-    `subject` is a part of the subject in any case of letters; `until` is exclusive.
+    `subject` is a part of the subject in any case of letters; `until` is exclusive. A page may be
+    shorter than `limit`: whether it goes on is said by `next`.
     """
     who = viewer(app)
     wanted = Search(
@@ -372,7 +373,7 @@ def get_attachment(
 def get_thread(
     thread_id: Annotated[ThreadIdText, Path()], limit: Limit = 50, next_: Next = None
 ) -> ThreadShown:
-    """Read what the caller may see of a thread."""
+    """Read what the caller may see of a thread, in pages that may be shorter than `limit`."""
     who = viewer(app)
     pages = ListOf(who.tenant_id, f"thread/{thread_id}")
     page = read_mail.read_thread(

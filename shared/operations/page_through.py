@@ -1,16 +1,17 @@
 """How a page is filled from indexes that hold more than the viewer may see.
 
 Several indexes, each newest first, are read as one. Entries are looked at in order until the page
-is full, the indexes end, or the budget of one request is spent; `next` is then the last entry
-shown, or the last one looked at where none is: its token can be read, and is to tell as little as
-can be of what is hidden. It is None only at the very end, so a page may be empty and still have a
-next one.
+is full, the indexes end, or one of the budgets of a page is spent, of entries and of requests;
+`next` is then the last entry shown, or the last one looked at where none is: its token can be read,
+and is to tell as little as can be of what is hidden. It is None only at the very end, so a page may
+be empty and still have a next one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from functools import partial
+from typing import NamedTuple, Protocol
 
 from shared.domain.ids import FolderId, MessageId
 from shared.operations.show_messages import MessageView
@@ -18,6 +19,11 @@ from shared.ports.stores import IndexPage, TimelineEntry
 
 MOST_ENTRIES_LOOKED_AT = 1_000
 """Index entries one request looks at: bounds its time however little of them the viewer may see."""
+MOST_REQUESTS = 40
+"""Requests for mail after which a page ends, however many people and copies there are.
+
+The one that is spent last may take more: as many as a single message does.
+"""
 _FEWEST_PER_READ = 25
 _MOST_PER_READ = 100
 
@@ -32,9 +38,22 @@ class Indexes(Protocol):
 
 Views = Mapping[MessageId, MessageView]
 
-Judge = Callable[[Sequence[TimelineEntry]], tuple[Views, int]]
-"""Gives those messages of the first entries that belong on the page, and how many entries it judged
-(one at least, where there is one)."""
+
+class Judged(NamedTuple):
+    """What a look at some entries gave."""
+
+    views: Views
+    """Those messages of the first entries that belong on the page."""
+    number: int
+    """How many entries were judged: one at least, where there is one."""
+    requests: int
+    """How many it took."""
+
+
+Judge = Callable[[Sequence[TimelineEntry]], Judged]
+
+Read = Callable[[TimelineEntry | None, int], tuple[Sequence[TimelineEntry], bool]]
+"""Gives so many entries that come after one, in the list's order, and whether there are more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +77,34 @@ def page_through(
 
     `looks`: after so many judgements a page on which there is anything ends.
     """
+    read = partial(_read, indexes)
+    return fill_page(read, judge, before=before, limit=limit, budget=budget, looks=looks)
+
+
+def fill_page(
+    read: Read,
+    judge: Judge,
+    *,
+    before: TimelineEntry | None,
+    limit: int,
+    budget: int = MOST_ENTRIES_LOOKED_AT,
+    looks: int | None = None,
+) -> Page:
+    """Return a page of a list that `read` reads, in whatever order it is; as `page_through`."""
     items: list[MessageView] = []
     done: set[MessageId] = {before.message_id} if before else set()
     last_shown: TimelineEntry | None = None
-    looked_at = looked = 0
+    looked_at = looked = spent = 0
     entries: Sequence[TimelineEntry] = ()
     more = True
     while True:
         if not entries:
             size = min(max(limit - len(items), _FEWEST_PER_READ), _MOST_PER_READ)
-            entries, more = _read(indexes, before, size)
+            entries, more = read(before, size)
         fresh = [entry for entry in entries if entry.message_id not in done]
-        views, judged = judge(fresh)
+        views, judged, requests = judge(fresh)
         looked += 1
+        spent += requests
         unjudged = fresh[judged] if judged < len(fresh) else None
         for position, entry in enumerate(entries):
             if entry is unjudged:
@@ -91,7 +125,8 @@ def page_through(
             entries = ()
         if not entries and not more:
             return Page(tuple(items), None)
-        if looked_at >= budget or (looks is not None and items and looked >= looks):
+        is_spent = looked_at >= budget or spent >= MOST_REQUESTS
+        if is_spent or (looks is not None and items and looked >= looks):
             return Page(tuple(items), last_shown or before)
 
 

@@ -17,8 +17,8 @@ from shared.domain.message import Message, StoredAttachment
 from shared.domain.visibility import Access, Place, Viewer
 from shared.operations.answer_size import beginning, fits
 from shared.operations.contacts import contact_id_of_known_form
-from shared.operations.load_mail import load, load_first, load_nothing, load_one
-from shared.operations.page_through import Page, Views, page_through
+from shared.operations.load_mail import Loaded, load_first, load_nothing, load_one
+from shared.operations.page_through import Judged, Page, Views, fill_page, page_through
 from shared.operations.quoted_text import split_quoted, split_signature
 from shared.operations.show_messages import MessageView, show_messages
 from shared.ports.clock import Clock
@@ -120,18 +120,18 @@ def read_timeline(
     if contact is None:
         raise RequestError(ErrorCode.CONTACT_NOT_FOUND)
 
-    def judge(entries: Sequence[TimelineEntry]) -> tuple[Views, int]:
-        found, judged = load_first(viewer.tenant_id, entries, policy=policy, reader=reader)
-        ids = [entry.message_id for entry in entries[:judged]]
-        views = show_messages(viewer, found, ids, Place.TIMELINE)
+    theirs = frozenset(policy.address(one) for one in contact.addresses)
+
+    def judge(entries: Sequence[TimelineEntry]) -> Judged:
+        loaded = load_first(viewer.tenant_id, entries, policy=policy, theirs=theirs, reader=reader)
+        views = _shown(viewer, loaded, entries)
         with_them = {
             name: view
             for name, view in views.items()
             if any(policy.address(one) in theirs for one in view.met)
         }
-        return with_them, judged
+        return Judged(with_them, loaded.number, loaded.requests)
 
-    theirs = {policy.address(one) for one in contact.addresses}
     exact, also_of = policy.found_under(contact.addresses)
     by_address = partial(messages.by_address, viewer.tenant_id, exact, also_of=also_of)
     looks = -(-limit // _IN_LOOK)
@@ -149,30 +149,38 @@ def read_thread(
 ) -> Page:
     """Return a page of what the viewer may see of a thread, oldest first.
 
-    Raises `RequestError(THREAD_NOT_FOUND)`: also where there are messages, and none for them.
+    A page looks at so much and then ends, with `next`; one without a message may have it too.
+
+    Raises `RequestError(THREAD_NOT_FOUND)`: also where there are messages, and none for them among
+    as many as a page looks at.
     """
-    entries = [
-        entry
-        for entry in messages.thread(viewer.tenant_id, thread_id)
-        if after is None or (entry.at, entry.message_id) > (after.at, after.message_id)
-    ]
+    entries = messages.thread(viewer.tenant_id, thread_id)
     if not entries:
         load_nothing(viewer.tenant_id, reader=reader)
-    items: list[MessageView] = []
-    for start in range(0, len(entries), limit):
-        some = entries[start : start + limit]
-        ids = [entry.message_id for entry in some]
-        found = load(viewer.tenant_id, some, reader=reader)
-        views = show_messages(viewer, found, ids, Place.TIMELINE)
-        for position, message_id in enumerate(ids, start):
-            if message_id in views:
-                items.append(views[message_id])
-            if len(items) == limit:
-                more = position + 1 < len(entries)
-                return Page(tuple(items), entries[position] if more else None)
-    if not items and after is None:
         raise RequestError(ErrorCode.THREAD_NOT_FOUND)
-    return Page(tuple(items), None)
+
+    def read(after: TimelineEntry | None, size: int) -> tuple[Sequence[TimelineEntry], bool]:
+        left = [
+            entry
+            for entry in entries
+            if after is None or (entry.at, entry.message_id) > (after.at, after.message_id)
+        ]
+        return left[:size], len(left) > size
+
+    def judge(some: Sequence[TimelineEntry]) -> Judged:
+        loaded = load_first(viewer.tenant_id, some, reader=reader)
+        return Judged(_shown(viewer, loaded, some), loaded.number, loaded.requests)
+
+    page = fill_page(read, judge, before=after, limit=limit)
+    # A position can be made up: a page that is empty there is of a thread they know, or of none.
+    if not page.items and (after is None or not fill_page(read, judge, before=None, limit=1).items):
+        raise RequestError(ErrorCode.THREAD_NOT_FOUND)
+    return page
+
+
+def _shown(viewer: Viewer, loaded: Loaded, entries: Sequence[TimelineEntry]) -> Views:
+    ids = [entry.message_id for entry in entries[: loaded.number]]
+    return show_messages(viewer, loaded.found, ids, Place.TIMELINE)
 
 
 def read_message(

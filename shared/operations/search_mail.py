@@ -20,8 +20,8 @@ from shared.domain.message import Message, ParticipantRole
 from shared.domain.permissions import require_sight
 from shared.domain.policy import TenantPolicy
 from shared.domain.visibility import Access, Place, Viewer, access_to_mailbox
-from shared.operations.load_mail import load
-from shared.operations.page_through import Indexes, Page, Views, page_through
+from shared.operations.load_mail import load_first
+from shared.operations.page_through import Indexes, Judged, Page, page_through
 from shared.operations.show_messages import MessageView, show_messages
 from shared.ports.reading import MailReader, Wanted
 from shared.ports.stores import MailboxStore, MessageStore, TimelineEntry
@@ -97,16 +97,16 @@ def search_mail(
             reason = "This mailbox has no such folder; `GET /v1/mailboxes/{id}/folders` lists ids."
             raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("folder", reason)])
 
-    def judge(entries: Sequence[TimelineEntry]) -> tuple[Views, int]:
+    def judge(entries: Sequence[TimelineEntry]) -> Judged:
         first: dict[MessageId, TimelineEntry] = {}
-        for entry in entries:
+        loaded = load_first(viewer.tenant_id, entries, reader=reader)
+        for entry in entries[: loaded.number]:
             first.setdefault(entry.message_id, entry)
-        found = load(viewer.tenant_id, entries, reader=reader)
-        views = show_messages(viewer, found, first, Place.MAILBOX)
+        views = show_messages(viewer, loaded.found, first, Place.MAILBOX)
         matching = {
             name: view for name, view in views.items() if _is_found(wanted, view, first[name])
         }
-        return matching, len(entries)
+        return Judged(matching, loaded.number, loaded.requests)
 
     indexes = _indexes(viewer, wanted, boxes, open_boxes, messages)
     return page_through(indexes, judge, before=before, limit=limit)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from shared.domain.ids import FolderId, MessageId
 from shared.operations.page_through import (
+    Judged,
     entry_at_position,
     entry_to_position,
     page_through,
@@ -43,7 +44,7 @@ def walk(indexes, shown, limit, budget, judged=1_000, looks=None):
     def judge(entries):
         first = entries[:judged]
         views = {e.message_id: e.message_id for e in first if e.message_id in shown}
-        return cast("Any", views), len(first)
+        return Judged(cast("Any", views), len(first), 1)
 
     pages, before = [], None
     for _ in range(10_000):
@@ -118,7 +119,7 @@ def test_a_page_that_ends_early_names_nothing_hidden_as_where_the_next_begins():
     ]
 
     def judge(found):
-        return cast("Any", {"m1": "m1"}), len(found)
+        return Judged(cast("Any", {"m1": "m1"}), len(found), 1)
 
     page = page_through(
         together([index_of(entries, at_most=3)]), judge, before=None, limit=4, looks=1
@@ -133,7 +134,7 @@ def test_one_request_looks_at_no_more_than_its_budget():
 
     def nothing(some):
         looked_at.extend(some)
-        return {}, len(some)
+        return Judged({}, len(some), 1)
 
     page = page_through(together([index_of(entries)]), nothing, before=None, limit=50, budget=100)
     assert page.items == ()
