@@ -268,7 +268,9 @@ class LastingMailSession(WholeMessages):
         since: datetime | None,
         limit: int,
     ) -> ChangePage:
-        following = enumerate(self.server.log[position.at :], position.at)
+        # Taken with the listing: while we ask what is held, more may happen.
+        end = len(self.server.log)
+        following = enumerate(self.server.log[position.at : end], position.at)
         told = [(at, name) for at, (name, tell) in following if self._tells(folder.id, tell)]
         held = known.of(list(dict.fromkeys(name for _, name in told)))
         news = _News()
@@ -284,7 +286,7 @@ class LastingMailSession(WholeMessages):
                 self._sort(mail, held.get(name), news, since)
             elif self._is_here(folder, held.get(name)):
                 self._take_out([name], news)
-        return news.page(_Position(len(self.server.log)), more=False)
+        return news.page(_Position(end), more=False)
 
     def _sort(
         self, mail: LastingMail, held: Copy | None, news: _News, since: datetime | None
