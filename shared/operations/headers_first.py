@@ -5,7 +5,9 @@ matches nobody outlives the judgement: no subject, no address, only the id in th
 contact is read consistently: whoever becomes one later finds the message by a search.
 
 A header may name too many (see `fetch_headers`), so it only ever lets a message through: what is
-fetched for it is judged again, by everything.
+fetched for it is judged again, by everything. One that is cut, or names more than are read, may
+hide a contact, and one that names nobody says nothing: such a message is fetched whole, and judged
+then.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -56,8 +58,7 @@ class HeadersFirst:
     ) -> Sequence[ProviderMessageId] | None:
         """Return which of `ids` are to be fetched whole, in order; None: there is no time left.
 
-        The others are settled. A header that nobody can read says nothing: such a message is
-        fetched whole, and judged then. Raises what a session and the stores raise.
+        The others are settled. Raises what a session and the stores raise.
         """
         if self.mailbox.store is StoredMail.ALL:
             return ids
@@ -74,10 +75,10 @@ class HeadersFirst:
                 except UnreadableMessageError:
                     unjudged.add(fetched.provider_message_id)
             if len(waiting) >= _JUDGED_AT_ONCE:
-                self._judge(waiting)
+                unjudged |= self._judge(waiting)
             if not self.has_time():
                 return None
-        self._judge(waiting)
+        unjudged |= self._judge(waiting)
         return [name for name in ids if name in self.matched or name in unjudged]
 
     def is_of_nobody(self, fetched: FetchedMessage, parsed: ParsedMessage) -> bool:
@@ -88,7 +89,9 @@ class HeadersFirst:
         known = self.matched.get(fetched.provider_message_id, frozenset())
         return known.isdisjoint(others) and not self._contacts_of(others)
 
-    def _judge(self, waiting: list[_Judged]) -> None:
+    def _judge(self, waiting: list[_Judged]) -> set[ProviderMessageId]:
+        """Judge all of `waiting`, and empty it; return those whose headers cannot tell."""
+        unjudged: set[ProviderMessageId] = set()
         # First: of who becomes a contact by writing, this is the first message.
         self.meet([one for one in waiting if self.why_not(*one) is None])
         named = {one.provider_message_id: self._others(parsed) for one, parsed in waiting}
@@ -97,10 +100,13 @@ class HeadersFirst:
             name = fetched.provider_message_id
             if found := known.intersection(named[name]):
                 self.matched[name] = found
+            elif parsed.truncated or not parsed.taking_part():
+                unjudged.add(name)
             else:
                 reason = self.why_not(fetched, parsed) or NO_CONTACT
                 self.ledger.settle(name, Fate.SKIPPED, reason)
         waiting.clear()
+        return unjudged
 
     def _contacts_of(self, addresses: Collection[Address]) -> frozenset[Address]:
         if not addresses:

@@ -221,8 +221,9 @@ class MailSession(Protocol):
         That is in `header`: who takes part, subject, date, ids, and what tells automated mail
         (`providers/header_fields.py`). Where the provider tells names decoded, more addresses may
         be read there than a message has, never fewer; so what is judged worth keeping is fetched,
-        and judged again. `size` is the whole message's as far as the provider tells it, else the
-        header's. To be judged, not to be stored: without its text a message has another identity.
+        and judged again. Where the provider does not tell somebody's address, `header` is empty.
+        `size` is the whole message's as far as the provider tells it, else the header's. To be
+        judged, not to be stored: without its text a message has another identity.
         """
         ...
 

@@ -91,6 +91,17 @@ def test_an_import_and_news_bring_in_contacts_mail_and_fetch_no_other(operated):
     assert len(operated.machine.server.whole) == 2
 
 
+def test_recipients_who_are_read_twice_hide_no_contact_behind_them(operated):
+    """Where names come decoded, each address in one is another that may be meant."""
+    add(operated, "ann", ANN)
+    crowd = ", ".join(f'"p{one}@d.example" <p{one}@c.example>' for one in range(300))
+    operated.there.theirs.deliver_as(
+        7, head(CYD, to=crowd, more=f"Cc: Ann <{ANN}>\n"), received_at=NOW
+    )
+    operated.poll()
+    assert subjects(operated) == ["7"]
+
+
 def test_the_history_of_a_contact_comes_by_itself_back_to_the_floor(operated):
     add(operated, "ann", ANN)
     operated.extend(40)

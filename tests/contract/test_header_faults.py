@@ -235,6 +235,25 @@ def test_who_has_no_address_in_exchanges_directory_is_found_rather_than_missed(o
     assert outlook.searched("nobody@client.example") == [1]
 
 
+@pytest.mark.parametrize("unknown", ['"address": "/o=ExchangeLabs/cn=x"', '"address": ""'])
+@pytest.mark.parametrize("place", ["from", "ccRecipients"])
+def test_a_header_of_somebody_without_an_address_says_nothing(outlook, unknown, place):
+    """The message itself may have the address, and is fetched whole."""
+    outlook.theirs.deliver(1, 2)
+    somebody = f'{{"emailAddress": {{"name": "x", {unknown}}}}}'
+    ann = f'{{"emailAddress": {{"name": "Ann", "address": "{ANN}"}}}}'
+    people = {"from": ann, "ccRecipients": "[]", "sender": ann}
+    people[place] = somebody if place == "from" else f"[{ann}, {somebody}]"
+    facts = ", ".join(f'"{name}": {value}' for name, value in people.items())
+    store = outlook.simulator._store
+    store.execute("update messages set facts = ? where subject = '1'", f"{{{facts}}}")
+    with outlook.session() as session:
+        first, second = session.fetch_headers(outlook.folder(), _names(outlook, 1, 2))
+    assert MimeParser().parse(first).taking_part() == ()
+    assert ANN in MimeParser().parse(second).taking_part()
+    assert outlook.searched("nobody@client.example") == [1]
+
+
 def test_a_draft_is_no_message_to_be_judged(outlook):
     outlook.theirs.deliver(1, 2)
     outlook.simulator._store.execute("update messages set is_draft = 1 where subject = '1'")

@@ -11,7 +11,12 @@ from email.utils import format_datetime
 from shared.domain.ids import ProviderMessageId
 from shared.domain.message import FetchedMessage, FetchedPart, RemotePart
 from shared.providers.header_fields import FIELDS
-from shared.providers.outlook.entries import Entry, instant, written_addresses
+from shared.providers.outlook.entries import (
+    Entry,
+    instant,
+    names_without_address,
+    written_addresses,
+)
 from shared.providers.outlook.paths import message_path
 
 HEADER_PROPERTIES = (
@@ -92,13 +97,22 @@ def _header(stored: Mapping[str, object]) -> bytes:
 def judged_header(stored: Mapping[str, object]) -> bytes:
     """Return what judges a message; whom it is from and to as Graph knows it.
 
-    That is what Exchange writes into the MIME that is fetched of it, and has no Bcc as sent.
+    That is what Exchange writes into the MIME that is fetched of it, and has no Bcc as sent. Where
+    it names somebody without an address, the header is empty: the message itself may tell it.
     """
+    people = [stored.get("from"), *_recipients(stored)]
+    if names_without_address(people):
+        return b""
     fields = list(_known(stored))
     names = {name.lower() for name, _ in fields}
     judging = {name.lower() for name in FIELDS} - names
     sent = _as_sent(stored.get("internetMessageHeaders"))
     return _written([*fields, *((name, value) for name, value in sent if name.lower() in judging)])
+
+
+def _recipients(stored: Mapping[str, object]) -> Iterator[object]:
+    for listed in map(stored.get, ("toRecipients", "ccRecipients", "bccRecipients")):
+        yield from listed if isinstance(listed, list) else []
 
 
 def _written(fields: Sequence[tuple[str, str]]) -> bytes:

@@ -132,6 +132,18 @@ def written_addresses(listed: object) -> str:
     return " ".join(", ".join(written).split())
 
 
+def names_without_address(listed: object) -> bool:
+    """Whether one of a list of recipients has no address, or one of Exchange's own directory.
+
+    In the message itself it may have one.
+    """
+    for one in listed if isinstance(listed, list) else []:
+        mail = one.get("emailAddress") if isinstance(one, dict) else None
+        if isinstance(mail, dict) and any(mail.values()) and "@" not in str(mail.get("address")):
+            return True
+    return False
+
+
 def instant(value: object) -> datetime | None:
     """Return an `Edm.DateTimeOffset`; what is no instant counts as none."""
     try:

@@ -53,5 +53,6 @@ def _outcome(
         size=len(header),
         flags=entry.flags,
         header=header,
+        provider_thread_id=entry.thread,
         folder_ids=frozenset({entry.folder_id}) if entry.folder_id else None,
     )

@@ -18,7 +18,11 @@ from shared.domain.cursor import Cursor
 from shared.domain.folders import Folder
 from shared.domain.ids import Address, ProviderMessageId
 from shared.providers.naming import Searched
-from shared.providers.outlook.entries import read_entry
+from shared.providers.outlook.entries import (
+    names_without_address,
+    read_entry,
+    written_addresses,
+)
 from shared.providers.outlook.graph import LARGEST_PAGE, AnswerTooLargeError
 from shared.providers.outlook.paths import folder_path
 from shared.providers.outlook.position import Position
@@ -79,15 +83,12 @@ def search_window(
 
 
 def _may_name(item: Item, searched: Searched) -> bool:
-    found = [
-        str(mail.get("address") or "")
-        for listed in map(item.get, _ADDRESSED)
-        for one in (listed if isinstance(listed, list) else [listed])
-        if isinstance(one, dict) and isinstance(mail := one.get("emailAddress"), dict)
-    ]
-    # What is no address yet is of Exchange's own directory, and may be one in the message.
-    is_unknown = any(address and "@" not in address for address in found)
-    return is_unknown or searched.may_be_in(", ".join(found).encode("utf-8", "replace"))
+    lists = [one if isinstance(one, list) else [one] for one in map(item.get, _ADDRESSED)]
+    # Nothing is to be left out whose header then says nothing.
+    if any(map(names_without_address, lists)):
+        return True
+    found = ", ".join(map(written_addresses, lists))
+    return searched.may_be_in(found.encode("utf-8", "replace"))
 
 
 def _listed(

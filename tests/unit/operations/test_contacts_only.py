@@ -13,6 +13,7 @@ from shared.domain.ids import ContactId
 from shared.domain.mailbox import StoredMail
 from shared.domain.policy import Automated, Folding, TenantPolicy
 from shared.domain.run import RunReason
+from shared.mime.parse import MimeParser
 from shared.operations.contacts import NewContact, delete_contact, put_contact
 from shared.operations.mailbox_settings import SettingsChange, change_settings
 from shared.operations.read_mailboxes import list_backfills
@@ -220,6 +221,34 @@ def test_what_has_an_unreadable_header_is_a_letter_without_content(machine, box)
     assert letter.code is ErrorCode.MESSAGE_MALFORMED
     assert letter.raw_missing is ErrorCode.CONTACT_UNKNOWN
     assert not machine.world.raw_messages
+
+
+SAYING_NOTHING = {
+    "nobody": "Subject: Hello\r\n",
+    "nobody but who is answered": f"Reply-To: {EVE}\r\n",
+    "too many": f"From: {EVE}\r\nTo: {', '.join(f'{n}@crowd.example' for n in range(600))}\r\n",
+    "more than is read": f"From: {EVE}\r\nTo: {'x' * 20_000}, {KIM}\r\n",
+}
+
+
+@pytest.mark.parametrize("header", SAYING_NOTHING.values(), ids=SAYING_NOTHING)
+def test_a_header_that_does_not_tell_everybody_judges_nothing(machine, box, monkeypatch, header):
+    machine.parser = MimeParser()
+    real = FakeSession.fetch_headers
+
+    def told(session, folder, ids):
+        for one in real(session, folder, ids):
+            yield replace(one, header=header.encode())
+
+    monkeypatch.setattr(FakeSession, "fetch_headers", told)
+    at = machine.clock.now()
+    machine.server.deliver("INBOX", mail(100, at, sender=KIM), at)
+    machine.server.deliver("INBOX", mail(101, at, sender=EVE), at)
+    machine.server.fetched.clear()
+    machine.tick(6)
+    assert (stored_of(machine, KIM), stored_of(machine, EVE)) == (5, 0)
+    assert len(machine.server.fetched) == 2
+    assert skipped(machine, box) == {"no_contact": 9}
 
 
 @pytest.mark.parametrize("sender", [KIM, EVE])
