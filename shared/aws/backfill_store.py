@@ -14,7 +14,7 @@ from shared.aws import chunk_changes
 from shared.aws.backfill_items import backfill_item, backfill_of, chunk_item, chunk_of
 from shared.aws.chunk_changes import still_leased
 from shared.aws.fences import stale, still_holds
-from shared.aws.open_backfill import closed, closes, opens
+from shared.aws.open_backfill import closed, closes, forgotten_at, opens
 from shared.aws.run_items import counts_document, items_of_run
 from shared.aws.state_changes import set_or_remove
 from shared.aws.table import MOST_IN_TRANSACTION, Table
@@ -126,6 +126,7 @@ class DynamoBackfillStore:
     def start_backfill(self, backfill: Backfill) -> Backfill:
         """Write the plan's sums where it is still planning."""
         is_done = backfill.chunks == 0
+        ended = replace(backfill, state=BackfillState.DONE)
         update = self.table.update_operation(
             _key(backfill),
             [
@@ -137,7 +138,7 @@ class DynamoBackfillStore:
                 set_or_remove(BackfillItem.progressed_at, backfill.started_at),
                 BackfillItem.waiting_until.remove(),
                 BackfillItem.code.remove(),
-                *(closed(backfill, backfill.ended_at or backfill.started_at) if is_done else ()),
+                *(closed(ended, backfill.ended_at or backfill.started_at) if is_done else ()),
             ],
             BackfillItem.state == BackfillState.PLANNING,
         )
@@ -315,7 +316,8 @@ class DynamoBackfillStore:
         for _ in range(_TRIES):
             stands = self._stands(backfill)
             after = stands.with_chunk(run.counts, now, paced_until=paced_until)
-            failed = self.table.transact(self._finishing(fence, stands, after, chunk, run))
+            parts = self._finishing(fence, stands, after, chunk, run, now=now)
+            failed = self.table.transact(parts)
             if not failed:
                 return after
             if 0 in failed:
@@ -328,7 +330,14 @@ class DynamoBackfillStore:
         raise StoreThrottledError(cause="backfill changes too fast to be counted")
 
     def _finishing(
-        self, fence: Fence, stands: Backfill, after: Backfill, chunk: Chunk, run: Run
+        self,
+        fence: Fence,
+        stands: Backfill,
+        after: Backfill,
+        chunk: Chunk,
+        run: Run,
+        *,
+        now: datetime,
     ) -> "list[TransactWriteItemTypeDef]":
         is_over = after.state not in OPEN and stands.state in OPEN
         sums: list[Action] = [
@@ -344,13 +353,14 @@ class DynamoBackfillStore:
         ]
         if is_over:
             sums += closed(after, after.ended_at)
+        done = chunk_changes.done(forgotten_at(stands, now))
         unchanged = (BackfillItem.done == stands.done) & (BackfillItem.state == stands.state)
         return [
             self.table.check_operation(
                 state_key(fence.tenant_id, fence.mailbox_id), still_holds(fence)
             ),
             self.table.update_operation(
-                _chunk_key(stands, chunk.number), chunk_changes.done(), still_leased(chunk)
+                _chunk_key(stands, chunk.number), done, still_leased(chunk)
             ),
             self.table.update_operation(_key(stands), sums, unchanged),
             *(self.table.put_operation(item) for item in items_of_run(run)),

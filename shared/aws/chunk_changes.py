@@ -67,9 +67,14 @@ def given_back(chunk: Chunk, not_before: datetime | None) -> list[Action]:
     ]
 
 
-def done() -> list[Action]:
-    """Nobody takes it again."""
-    return [ChunkItem.state.set(ChunkState.DONE), *_free(), ChunkItem.strikes.remove()]
+def done(expires_at: int | None) -> list[Action]:
+    """Nobody takes it again; `expires_at`: its time to live, if it has one."""
+    return [
+        ChunkItem.state.set(ChunkState.DONE),
+        *_free(),
+        ChunkItem.strikes.remove(),
+        set_or_remove(ChunkItem.expires_at, expires_at),
+    ]
 
 
 def _free() -> list[Action]:

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from shared.aws.table import Table
 
-HISTORIES_LAST = timedelta(days=30)
-"""So long after it has ended, a backfill of a contact's history is known."""
+HISTORIES_LAST = timedelta(days=1)
+"""So long after it has ended well, a backfill of a contact's history is known; and each of its
+chunks, once that is done.
+"""
 
 
 def closed(backfill: Backfill, at: datetime | None) -> "list[Action]":
@@ -26,11 +28,21 @@ def closed(backfill: Backfill, at: datetime | None) -> "list[Action]":
         BackfillItem.due_slot.remove(),
         BackfillItem.due_key.remove(),
     ]
-    # Of these there may be hundreds a day. One that failed stays until somebody has seen to it.
-    is_passing = backfill.kind is BackfillKind.CONTACT_HISTORY
-    if is_passing and at is not None and backfill.state is not BackfillState.FAILED:
-        actions.append(BackfillItem.expires_at.set(int((at + HISTORIES_LAST).timestamp())))
+    # One that failed stays until somebody has seen to it; one that was cut off says from where the
+    # next has to search, whenever the mailbox comes back.
+    if at is not None and backfill.state is BackfillState.DONE:
+        actions.append(set_or_remove(BackfillItem.expires_at, forgotten_at(backfill, at)))
     return actions
+
+
+def forgotten_at(backfill: Backfill, ended_at: datetime) -> int | None:
+    """Return the time to live, in seconds, of a backfill or a chunk that ended; None: it stays.
+
+    Of contacts' histories there may be hundreds a day, and all are read by whoever lists imports.
+    """
+    if backfill.kind is not BackfillKind.CONTACT_HISTORY:
+        return None
+    return int((ended_at + HISTORIES_LAST).timestamp())
 
 
 def opens(table: "Table", backfill: Backfill) -> "list[TransactWriteItemTypeDef]":

@@ -112,3 +112,4 @@ class ChunkItem(Item):
     position = UnicodeAttribute(null=True)
     strikes = JsonAttribute(null=True)
     not_handed_over = NumberAttribute(null=True)
+    expires_at = NumberAttribute(null=True)

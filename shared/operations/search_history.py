@@ -72,7 +72,8 @@ def hear_of_contacts(
         return HeardOfContacts()
     after, upto = between
     if state.history_again and (cut_off := _latest(record, backfills)) is not None:
-        # What ended it was the mailbox's disconnecting, or nobody logging in again for long.
+        # What ended it was the mailbox's disconnecting, or nobody logging in again for long. One
+        # that is known no longer ended well.
         is_whole = cut_off.state is BackfillState.DONE
         after = after if is_whole or cut_off.added_after is None else cut_off.added_after
     found = contacts.added_addresses(mailbox.tenant_id, after=after, upto=upto, limit=1)

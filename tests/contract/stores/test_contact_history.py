@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from shared.aws.open_backfill import HISTORIES_LAST
-from shared.domain.backfill import BackfillKind, BackfillState
+from shared.domain.backfill import BackfillKind, BackfillState, Chunk
 from shared.domain.contact_history import LOG_LASTS
 from shared.domain.errors import ConflictError, ErrorCode
 from shared.domain.ids import Address, ContactId, MailboxId, ProviderMessageId
+from shared.domain.lease import Fence
 from shared.domain.ledger import NO_CONTACT, Counts, Fate
 from shared.domain.mailbox import StoredMail
 from shared.domain.run import RunReason
@@ -115,7 +116,7 @@ def test_other_ends_of_runs_leave_position_and_history(stores):
 
 
 @pytest.mark.parametrize("end", [BackfillState.DONE, BackfillState.CANCELLED])
-def test_a_history_that_is_over_is_forgotten_and_an_import_is_not(aws, end):
+def test_a_history_that_ended_well_is_forgotten_and_one_cut_off_and_an_import_are_not(aws, end):
     connected(aws.mailboxes)
     for backfill in (a_history(), a_backfill("01IMPORT")):
         aws.backfills.create_backfill(backfill)
@@ -123,15 +124,31 @@ def test_a_history_that_is_over_is_forgotten_and_an_import_is_not(aws, end):
             aws.backfills.start_backfill(replace(backfill, started_at=NOW))
         else:
             aws.backfills.set_backfill_state(backfill, end, now=NOW)
-    ends = {
-        item["backfill_id"]["S"]: item.get("expires_at")
-        for item in aws.items()
-        if item["sk"]["S"].startswith("backfill#")
-    }
-    assert ends == {
-        "01IMPORT": None,
-        "01HIST": {"N": str(int((NOW + HISTORIES_LAST).timestamp()))},
-    }
+    is_forgotten = end is BackfillState.DONE
+    ends = str(int((NOW + HISTORIES_LAST).timestamp()))
+    assert ends_of(aws, "backfill#") == [{"N": ends} if is_forgotten else None, None]
+
+
+@pytest.mark.parametrize("kind", [BackfillKind.CONTACT_HISTORY, BackfillKind.IMPORT])
+def test_the_chunks_of_a_history_are_forgotten_once_they_are_done(aws, kind):
+    record = connected(aws.mailboxes)
+    backfill = a_history(kind=kind, chunks=2, planned=2)
+    chunks = [Chunk(backfill.id, number, INBOX, (f"{number}",)) for number in range(2)]
+    aws.backfills.create_backfill(backfill)
+    aws.backfills.put_chunks(backfill, chunks)
+    started = aws.backfills.start_backfill(replace(backfill, started_at=NOW))
+    taken = aws.backfills.take_chunk(started, 0, owner="one", now=NOW, seconds=60)
+    run = a_run(counts=Counts(listed=1, skipped={NO_CONTACT: 1}))
+    fence = Fence(TENANT, BOX, record.mailbox.generation)
+    aws.backfills.finish_chunk(fence, started, taken, run, now=later(5))
+    ends = str(int((later(5) + HISTORIES_LAST).timestamp()))
+    is_passing = kind is BackfillKind.CONTACT_HISTORY
+    assert ends_of(aws, "chunk#") == [{"N": ends} if is_passing else None, None]
+
+
+def ends_of(aws, prefix: str) -> list[dict[str, str] | None]:
+    found = [one for one in aws.items() if one["sk"]["S"].startswith(prefix)]
+    return [one.get("expires_at") for one in sorted(found, key=lambda one: one["sk"]["S"])]
 
 
 def test_a_history_that_failed_stays_and_one_that_goes_on_has_no_end(aws):
