@@ -21,6 +21,7 @@ from shared.domain.addresses import (
 )
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.ids import Address
+from shared.domain.public_domains import is_public_mail, is_shared_suffix
 from shared.domain.wildcards import ANY_SUBDOMAIN, WILDCARD, Glob, is_own
 
 MOST_OWN_DOMAINS = 200
@@ -29,17 +30,6 @@ MOST_CHARACTERS = 32_000
 """Of all entries together: the policy is read with every page of mail and by every run."""
 MOST_WILDCARDS = 4
 """In one entry."""
-
-PUBLIC_MAIL = frozenset(
-    {
-        "aol.com", "fastmail.com", "free.fr", "gmail.com", "gmx.at", "gmx.ch", "gmx.com", "gmx.de",
-        "gmx.net", "googlemail.com", "hotmail.com", "icloud.com", "libero.it", "live.com",
-        "mac.com", "mail.com", "mail.ru", "me.com", "msn.com", "orange.fr", "outlook.com",
-        "pm.me", "posteo.de", "proton.me", "protonmail.com", "qq.com", "t-online.de", "web.de",
-        "yahoo.com", "yandex.ru", "ymail.com", "zoho.com", "163.com",
-    }
-)  # fmt: skip
-"""Whose addresses belong to strangers: none of them is anybody's own domain."""
 
 
 class Automated(StrEnum):
@@ -220,8 +210,10 @@ def _not_an_own_domain(entry: str) -> str | None:
     domain = entry.removeprefix(ANY_SUBDOMAIN)
     if "@" in domain or WILDCARD in domain or "." not in domain:
         return "A domain, such as example.com, or *.example.com for all that lies below it."
-    if domain in PUBLIC_MAIL:
+    if is_public_mail(domain):
         return "This is a public mail service: its addresses belong to others too."
+    if is_shared_suffix(domain):
+        return "Others' domains end in this too: name your own, such as example.co.uk."
     return None
 
 

@@ -9,6 +9,7 @@ from shared.domain.contact import KnownBy, contacts_of
 from shared.domain.errors import RequestError
 from shared.domain.ids import ContactId
 from shared.domain.policy import Automated, Folding, TenantPolicy, checked_policy
+from shared.providers.presets import presets
 
 
 def checked(**fields):
@@ -64,9 +65,50 @@ def test_what_is_no_address_and_no_domain_is_refused_where_it_stands(written):
     assert refused(blocklist=["fine.example", written]) == ["blocklist.1"]
 
 
-@pytest.mark.parametrize("written", ["ann@ours.example", "*@ours.*", "*.com", "gmail.com", "*.de"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        "ann@ours.example", "*@ours.*", "*.com", "*.de", "ours",
+        "gmail.com", "outlook.de", "*.hotmail.co.uk", "Yahoo.co.uk", "live.dk", "gmx.ch", "ya.ru",
+        "yahoo.com.br", "proton.me",
+        "co.uk", "*.co.uk", "com.au", "or.jp",
+    ],
+)  # fmt: skip
 def test_an_own_domain_is_one_and_nobody_else_s(written):
     assert refused(own_domains=["ours.example", written]) == ["own_domains.1"]
+
+
+def test_what_only_looks_like_everybodys_may_be_an_own_domain():
+    own = (
+        "ours.co.uk",
+        "*.ours.co.uk",
+        "live.agency",
+        "outlook.ours.com",
+        "co.example",
+        "gmx-ag.de",
+    )
+    assert checked(own_domains=own).own_domains == own
+
+
+SHARED_BY_PEOPLE = {
+    "aol", "att", "bt", "comcast", "free_fr", "gmx_com", "gmx_net", "icloud", "laposte", "libero",
+    "mail_ru", "netease_163", "orange_fr", "outlook", "posteo", "qq", "seznam", "verizon", "web_de",
+    "yandex", "zoho", "zoho_eu",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "domain",
+    sorted(
+        domain
+        for one in presets()
+        if one.id in SHARED_BY_PEOPLE
+        for domain in one.domains
+        if domain.count(".") == 1
+    ),
+)
+def test_no_domain_of_the_services_that_people_share_is_anybodys_own(domain):
+    assert refused(own_domains=[domain]) == ["own_domains.0"]
 
 
 @pytest.mark.parametrize(
