@@ -3,6 +3,9 @@
 An entry is of one copy, so that it is put without a read and with no other writer in its way, and
 goes with its copy. It also says who takes part. Both let a page of mail be read in one request:
 what counts is the message's own item, so that an entry need not say everything and may be behind.
+
+Where the only copy that an address led to has gone and others hold the message still, an entry of
+no copy is left in its place, and goes with the message.
 """
 
 from collections.abc import Sequence
@@ -15,6 +18,10 @@ from shared.domain.ids import Address, MessageId
 from shared.domain.message import Message
 from shared.ports.stores import IndexPage, TimelineEntry
 
+OF_NO_COPY = ""
+"""Stands for the name of a copy in the key of an entry that is of none."""
+KEPT_ENTRIES = "e"
+"""The attribute that says in a message's item that it has entries of no copy."""
 _MOST_NAMED = 30
 _MOST_NAMED_BYTES = 500
 """Of who takes part: so that an entry stays one unit to write."""
@@ -23,9 +30,15 @@ _ENTRIES_OF_A_MESSAGE = 3
 
 
 def entry_item(key: Key, ref: str, named: Sequence[str]) -> Raw:
-    """Return the item of the entry that `entry_key` gave; `named`: as of `participants_named`."""
+    """Return the item of an entry that `entry_keys` gave; `named`: as of `participants_named`."""
     item: Raw = {"pk": {"S": key.pk}, "sk": {"S": key.sk}, "c": {"S": ref}}
     return item | {"p": {"SS": list(named)}} if named else item
+
+
+def of_no_copy(key: Key, entry: Raw) -> Raw:
+    """Return the item that stands in for an entry of a copy; `key`: with `OF_NO_COPY`."""
+    said = {name: entry[name] for name in ("p",) if name in entry}
+    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}} | said
 
 
 def participants_named(message: Message) -> list[str]:
@@ -68,7 +81,7 @@ def _together(entries: Sequence[Raw]) -> TimelineEntry:
     return TimelineEntry(
         datetime.fromisoformat(at),
         MessageId(message_id),
-        copies=frozenset(raw["c"]["S"] for raw in entries),
+        copies=frozenset(raw["c"]["S"] for raw in entries if "c" in raw),
         addresses=frozenset(
             Address(unescape(one)) for raw in entries for one in raw.get("p", {}).get("SS", ())
         ),

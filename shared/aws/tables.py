@@ -33,7 +33,8 @@ item:
 
 | item | attributes |
 | --- | --- |
-| message | `d` content, `r` received (µs), `c` copies, `o` digest of a body in S3, `a` addresses |
+| message | `d` content, `r` received (µs), `c` copies, `o` digest of a body in S3, `a` addresses, |
+| … | `e` that the index has entries of it that are of no copy |
 | copy | `m` message id, `f` folders, `r` received, `g` flag bits, `n` flags version, `x` removed |
 | thread | `j` root, `k` members, `a` and `b` what replies say: `thread_joins`; `l` levels |
 | provider's thread | `t` a thread of ours with messages of it |

@@ -265,7 +265,8 @@ def _copy(raw: Any) -> Any:
 
 def _entry(raw: Any) -> Any:
     start, _, _ = raw["sk"]["S"].rpartition("#")
-    return [raw["pk"]["S"], start, raw["c"]["S"], sorted(raw["p"]["SS"])]
+    ref = raw.get("c", {}).get("S")  # None: it is of no copy
+    return [raw["pk"]["S"], start, ref, sorted(raw["p"]["SS"])]
 
 
 def _message(raw: Any) -> Any:

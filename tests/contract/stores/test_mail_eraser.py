@@ -13,7 +13,7 @@ from shared.aws.table import Table, raw_key
 from shared.domain.addresses import WrittenAddresses
 from shared.domain.erasure import SETTLE_SECONDS, Erased, KeepsOut
 from shared.domain.errors import ContactMergedError, StoreThrottledError
-from shared.domain.ids import Address, ErasureId, FolderId, RunId, UserId
+from shared.domain.ids import Address, ErasureId, FolderId, MailboxId, RunId, UserId
 from shared.domain.lease import Fence
 from shared.domain.message import Body, Participant, ParticipantRole, StoredAttachment, copy_ref
 from shared.ports.stores import SyncOutcome
@@ -257,6 +257,121 @@ def test_a_blind_copy_that_only_a_later_copy_names_goes_too(stores, box):
     assert EVE not in repr(stores.items())
 
 
+def shared_by_two(stores, *, erased_first):
+    """A mail whose one copy names EVE as blind, and in whose other mailbox it is the owner's."""
+    records = [connected(stores.mailboxes), other_box(stores)]
+    sent = with_eve(a_new_copy("1", mail="both"), role=ParticipantRole.BCC)
+    got = a_new_copy("9", mailbox_id=OTHER_BOX, mail="both", addresses=(ADA,))
+    sent = replace(sent, copy=replace(sent.copy, blind=frozenset({EVE})))
+    for record, new in zip(records, (sent, got), strict=True):
+        save(stores, record, new)
+    mailbox = records[0 if erased_first == "sent" else 1]
+    erase_box(stores, mailbox, mailbox_id=mailbox.mailbox.id)
+    return sent.message.id, got.message.id
+
+
+def test_who_only_a_copy_that_went_before_named_is_found_still(stores):
+    """Otherwise the erasure of EVE would end with nothing found, and the message name her."""
+    message_id, same = shared_by_two(stores, erased_first="sent")
+    assert message_id == same
+    assert found(stores, EVE) == {message_id}
+    assert erased_all(stores, a_person(EVE, keeps_out=KeepsOut.ALL_MAIL)).messages == 1
+    assert seen(stores, message_id) == found(stores) == found(stores, EVE) == set()
+    assert EVE not in repr(stores.items())
+
+
+def test_who_a_later_copy_named_is_found_when_that_went_before(stores, box):
+    """As above, with the content of the copy that stays: EVE is one of the item's own names."""
+    theirs = other_box(stores)
+    (message_id,) = save(stores, box, a_new_copy("1", mail="both"))
+    save(stores, theirs, with_eve(a_new_copy("9", mailbox_id=OTHER_BOX, mail="both")))
+    erase_box(stores, theirs, mailbox_id=OTHER_BOX)
+    assert found(stores, EVE) == {message_id}
+    erase_box(stores, box, id="01LAST")
+    assert found(stores, EVE) == seen(stores, message_id) == set()
+    assert EVE not in repr(stores.items())
+
+
+def test_of_a_spelling_both_forms_are_found_when_a_copy_went_before(aws):
+    tagged = Address("eve+news@example.org")
+    record, theirs = connected(aws.mailboxes), other_box(aws)
+    new = replace(with_eve(a_new_copy("1", mail="both")), index_addresses=(ADA, tagged))
+    save(aws, record, new)
+    save(aws, theirs, a_new_copy("9", mailbox_id=OTHER_BOX, mail="both"))
+    erase_box(aws, record)
+    (page,) = aws.messages.by_address(TENANT, [], before=None, limit=9, also_of=[EVE])
+    assert [one.message_id for one in page.entries] == [new.message.id]
+    erase_box(aws, theirs, id="01LAST", mailbox_id=OTHER_BOX)
+    assert [one for one in aws.items() if one["sk"]["S"].startswith(("at#", "also#"))] == []
+
+
+@pytest.mark.parametrize("dies_at", ["_keep_found", "delete_items", "_claim"])
+def test_wherever_an_eraser_dies_others_names_are_found(aws, monkeypatch, dies_at):
+    record, theirs = connected(aws.mailboxes), other_box(aws)
+    (message_id,) = save(aws, record, with_eve(a_new_copy("1", mail="both")))
+    save(aws, theirs, a_new_copy("9", mailbox_id=OTHER_BOX, mail="both"))
+    with monkeypatch.context() as patched:
+        whole = getattr(MessageErasure, dies_at)
+
+        def dies(*args):
+            whole(*args)
+            raise DiedError
+
+        patched.setattr(MessageErasure, dies_at, dies)
+        with pytest.raises(DiedError):
+            erase_box(aws, record)
+    erased_all(aws, an_erasure())
+    assert found(aws, EVE) == found(aws) == {message_id}
+    erased_all(aws, a_person(ADA))
+    assert EVE not in repr(aws.items())
+
+
+@pytest.mark.parametrize("third", [f"01JNA0000000000000000000B{number}" for number in (0, 3)])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_of_two_mailboxes_that_go_at_once_neither_counts_on_the_other(
+    aws, monkeypatch, is_first, third
+):
+    records = [connected(aws.mailboxes), other_box(aws)]
+    stays = connected(aws.mailboxes, id=MailboxId(third), address="third@acme.example")
+    for record, text in zip(records, "12", strict=True):
+        new = with_eve(a_new_copy(text, mailbox_id=record.mailbox.id, mail="all"))
+        (message_id,) = save(aws, record, new)
+    save(aws, stays, a_new_copy("3", mailbox_id=MailboxId(third), mail="all"))
+    first, second = records if is_first else reversed(records)
+    keep = MessageErasure._keep_found
+
+    def meanwhile(self, partly, now):
+        changed = keep(self, partly, now)
+        monkeypatch.setattr(MessageErasure, "_keep_found", keep)
+        if partly:
+            erase_box(aws, second, id="01SECOND", mailbox_id=second.mailbox.id)
+        return changed
+
+    monkeypatch.setattr(MessageErasure, "_keep_found", meanwhile)
+    erase_box(aws, first, mailbox_id=first.mailbox.id)
+    assert found(aws, EVE) == found(aws) == seen(aws, message_id) == {message_id}
+    erased_all(aws, a_person(EVE))
+    assert EVE not in repr(aws.items())
+
+
+def test_an_entry_is_kept_for_no_message_that_goes_meanwhile(aws, monkeypatch):
+    """A person's erasure has claimed it: an entry put now would be there when all else is gone."""
+    record, theirs = connected(aws.mailboxes), other_box(aws)
+    save(aws, record, with_eve(a_new_copy("1", mail="both")))
+    save(aws, theirs, a_new_copy("9", mailbox_id=OTHER_BOX, mail="both"))
+    page = aws.eraser.next_page(a_person(ADA))
+
+    def meanwhile():
+        with pytest.raises(StoreThrottledError):
+            erase_box(aws, record)
+
+    meeting(monkeypatch, meanwhile)
+    aws.eraser.erase(a_person(ADA), page, now=NOW)
+    erased_all(aws, a_person(ADA))
+    erased_all(aws, an_erasure())
+    assert EVE not in repr(aws.items())
+
+
 def test_an_empty_mailbox_has_nothing_left_at_once(stores):
     record = connected(stores.mailboxes)
     assert erase_box(stores, record) == Erased()
@@ -265,8 +380,8 @@ def test_an_empty_mailbox_has_nothing_left_at_once(stores):
 # ---- a person ----
 
 
-def with_eve(new):
-    eve = Participant(ParticipantRole.CC, EVE, "Eve")
+def with_eve(new, role=ParticipantRole.CC):
+    eve = Participant(role, EVE, "Eve")
     message = replace(new.message, participants=(*new.message.participants, eve))
     return replace(new, message=message, index_addresses=(*new.index_addresses, EVE))
 
