@@ -1,4 +1,4 @@
-"""An administrator let in to a mailbox whose mail is not theirs to read: by whom, why, how long."""
+"""Who was let in to a mailbox by an administrator, themselves or others: by whom, why, how long."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,12 +12,12 @@ MOST_OPEN = 20
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """One time that an administrator was let in."""
+    """One time that an administrator let themselves in, or anybody by the mailbox's settings."""
 
     id: OpeningId
     opened_by: UserId
     reason: str
-    """In their own words, or which settings they changed."""
+    """In their own words; or which settings they changed, and who sees more by that."""
     opened_at: datetime
     ends_at: datetime | None
     """None: by its settings, so for as long as those say so."""

@@ -2,8 +2,8 @@
 
 Whose mail it is and how much of it others see are not an administrator's to decide: for a personal
 mailbox only its owner changes `visibility` or hands it on, or there would be a way around the rule
-in `domain/visibility`. Of a shared one administrators decide both; one who lets themselves in by
-that is on the same record as one who opens it (`open_mailbox`).
+in `domain/visibility`. Of a shared one administrators decide both; one who lets anybody in by that,
+themselves or others, is on the same record as one who opens it (`open_mailbox`).
 """
 
 from collections.abc import Mapping
@@ -35,6 +35,10 @@ from shared.ports.stores import MailboxStore
 
 _ATTEMPTS = 3
 _RIGHTS = frozenset({"granted_to", "owner_user_id", "visibility"})
+_NAMED_NOWHERE = UserId("")
+"""Who sees what everyone does."""
+_MOST_NAMED = 20
+"""Of those let in by one change, in its record."""
 ONLY_SHARED_IS_GRANTED = "A personal mailbox is its owner's: only a shared one is granted."
 
 
@@ -84,7 +88,7 @@ def change_settings(
     """Change settings and return the mailbox.
 
     1. check what is asked against the mailbox as it stands, and write only if it still stands so;
-       an administrator who by that sees more of a shared mailbox is recorded in the same write
+       an administrator by whom anybody sees more of a shared mailbox is recorded in the same write
     2. other folders or another cadence: ask for a run, which reads the folders and moves the
        mailbox in the schedule
 
@@ -124,13 +128,25 @@ def change_settings(
 def _let_in(
     viewer: Viewer, before: Mailbox, after: Mailbox, given: Mapping[str, Any], *, clock: Clock
 ) -> Opening | None:
-    """Return what is recorded of a change by which the viewer sees more of the mailbox's mail."""
-    who, place = without_openings(viewer), Place.MAILBOX
-    if access_to_mailbox(who, after, place) <= access_to_mailbox(who, before, place):
+    """Return what is recorded of a change by which anybody sees more of a shared mailbox's mail."""
+    if after.kind is not MailboxKind.SHARED:
         return None
+    named = sorted({*after.granted_to.users, after.owner_user_id})
+    gaining = [one for one in (_NAMED_NOWHERE, *named) if _gains(one, before, after)]
+    if not gaining:
+        return None
+    who = ", ".join(one or "everyone" for one in gaining[:_MOST_NAMED])
+    if len(gaining) > _MOST_NAMED:
+        who += f" and {len(gaining) - _MOST_NAMED} others"
+    changed = ", ".join(sorted(_RIGHTS & given.keys()))
+    reason = f"Changed {changed}. By that these see more of its mail: {who}."
     now = clock.now()
-    reason = f"Changed {', '.join(sorted(_RIGHTS & given.keys()))}."
     return Opening(OpeningId(new_ulid(now)), viewer.user_id, reason, now, None)
+
+
+def _gains(user_id: UserId, before: Mailbox, after: Mailbox) -> bool:
+    who, place = Viewer(after.tenant_id, user_id), Place.MAILBOX
+    return access_to_mailbox(who, after, place) > access_to_mailbox(who, before, place)
 
 
 def make_primary(viewer: Viewer, mailbox_id: MailboxId, *, mailboxes: MailboxStore) -> None:

@@ -30,12 +30,12 @@ class OpenMailbox(Given):
 
 
 class OpeningShown(Shown):
-    """One time that an administrator was let in."""
+    """One time that an administrator let themselves in, or anybody by the mailbox's settings."""
 
     id: str
     opened_by: str
     reason: str
-    """In their words, or which of the mailbox's settings they changed."""
+    """In their words; or which settings of the mailbox they changed, and who sees more by that."""
     opened_at: datetime
     ends_at: datetime | None
     """Null: let in by the mailbox's settings, as long as those say so."""

@@ -1,7 +1,5 @@
 """An administrator is let in to somebody's mailbox for a while, and everybody concerned knows."""
 
-from dataclasses import replace
-
 import pytest
 
 from shared.domain.ids import UserId
@@ -161,27 +159,52 @@ def test_it_makes_nothing_the_administrators_own(app, mail):
     assert change.status == 400
 
 
-def test_an_administrator_who_lets_themselves_in_by_the_settings_is_recorded_too(app):
-    box = add_mailbox(app.world, "ANN", kind=MailboxKind.SHARED, owner="ann")
+def test_an_administrator_who_lets_anybody_in_by_the_settings_is_recorded_too(app):
+    add_mailbox(app.world, "ANN", kind=MailboxKind.SHARED, owner="ann")
 
     def change(body, user="root"):
+        """Return what is recorded of it, if anything."""
+        before = app.ask("GET", OPENINGS, user="ann").json["items"]
+        app.clock.advance(minutes=1)
         answer = app.ask("PATCH", "/v1/mailboxes/ANN", body=body, user=user, roles="admin")
         assert answer.status == 200, answer.text
-        items = app.ask("GET", OPENINGS, user="root", roles="admin").json["items"]
-        return [(one["opened_by"], one["reason"], one["ends_at"]) for one in items]
+        items = app.ask("GET", OPENINGS, user="root2", roles="admin").json["items"]
+        new = items[: len(items) - len(before)]
+        assert all((one["opened_by"], one["ends_at"]) == (user, None) for one in new)
+        return [one["reason"] for one in new]
 
-    assert change({"granted_to": ["bob"], "visibility": "full"}) == []
-    assert change({"granted_to": ["root"]}) == [("root", "Changed granted_to.", None)]
-    assert len(change({"granted_to": ["root", "bob"]})) == 1
-    assert len(change({"granted_to": []})) == 1
-    assert len(change({"owner_user_id": "root"})) == 2
-    standing = app.ask("GET", OPENINGS, user="root").json["items"][0]
+    said = "Changed {}. By that these see more of its mail: {}."
+    assert change({"granted_to": ["bob"]}) == [said.format("granted_to", "bob")]
+    assert change({"granted_to": ["bob", "root"]}) == [said.format("granted_to", "root")]
+    assert change({"visibility": "full"}) == [said.format("visibility", "bob, root")]
+    assert change({"granted_to": ["cleo"], "visibility": "subject"}) == [
+        said.format("granted_to, visibility", "cleo")
+    ]
+    # Two who grant each other leave a record each.
+    assert change({"granted_to": ["root"]}, user="root2") == [said.format("granted_to", "root")]
+    assert change({"granted_to": "everyone"}) == [said.format("granted_to", "everyone")]
+    for body in ({"granted_to": ["bob"]}, {"granted_to": []}, {"visibility": "full"}):
+        assert change(body) == [], "nobody sees more"
+    many = [f"u{number:03}" for number in range(200)]
+    (reason,) = change({"granted_to": many})
+    assert reason == said.format("granted_to", ", ".join(many[:20]) + " and 180 others")
+    standing = app.ask("GET", OPENINGS, user="ann").json["items"][0]
     refused = app.ask("DELETE", f"{OPENINGS}/{standing['id']}", user="root", roles="admin")
     assert (refused.status, refused.json["code"]) == (409, "wrong_state")
-    # Nothing is recorded of a change that gives the one who makes it nothing.
-    app.world.mailboxes[box.tenant_id, box.id] = replace(box, granted_to=Readers())
-    app.world.openings.clear()
-    assert change({"owner_user_id": "bob"}) == []
+
+
+def test_who_is_made_its_owner_by_an_administrator_is_recorded(app):
+    add_mailbox(app.world, "ANN", kind=MailboxKind.SHARED, owner="ann")
+    app.ask("PATCH", "/v1/mailboxes/ANN", body={"owner_user_id": "bob"}, user="root", roles="admin")
+    (told,) = app.ask("GET", OPENINGS, user="bob").json["items"]
+    assert told["reason"] == "Changed owner_user_id. By that these see more of its mail: bob."
+    assert told["opened_by"] == "root"
+    assert app.ask("GET", OPENINGS, user="ann").status == 404
+
+
+def test_what_the_owner_of_a_personal_mailbox_gives_away_is_theirs_to_give(app, mail):
+    app.ask("PATCH", "/v1/mailboxes/ANN", body={"owner_user_id": "bob"}, user="ann")
+    assert app.ask("GET", OPENINGS, user="bob").json["items"] == []
 
 
 def test_what_is_logged_of_it_is_ids_and_times(app, mail, caplog):
