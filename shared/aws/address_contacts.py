@@ -15,6 +15,7 @@ from shared.aws.table import Raw, Table, raw_key
 from shared.aws.tables import Key, contacts_of_address_key
 from shared.domain.addresses import base_form
 from shared.domain.contact import MOST_CONTACTS_OF_AN_ADDRESS, KnownBy
+from shared.domain.errors import AddressFullError
 from shared.domain.ids import Address, ContactId, TenantId
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class AddressContacts:
         """Return what makes contacts known no longer by what is `gone`, and by what is `added`.
 
         An address may be in both. What is refused for any other reason than a full set was changed
-        since it was read here, and is to be asked for again.
+        since it was read here, and is to be asked for again. Raises `AddressFullError` where an
+        address would have too many once what is gone of it has gone.
         """
         away, new = _by_base(gone), _by_base(added)
         stands = self.sets(tenant_id, away) if away else {}
@@ -66,7 +68,10 @@ class AddressContacts:
             if not going:
                 found.append(self._addition(tenant_id, min(new[base]).address, coming))
             elif coming:
-                found.append(self._replacement(tenant_id, base, before, before - going | coming))
+                after = before - going | coming
+                if len(after) > max(len(before), MOST_CONTACTS_OF_AN_ADDRESS):
+                    raise AddressFullError(min(new[base]).address, MOST_CONTACTS_OF_AN_ADDRESS)
+                found.append(self._replacement(tenant_id, base, before, after))
             elif going := going & before:
                 found.append(self._removal(tenant_id, base, before, going))
         return found

@@ -16,8 +16,14 @@ from shared.aws.tables import Item, Key, contact_key, contacts_of_address_key
 from shared.aws.tables_of_new_contacts import MadeItem, deleted_key, made_key
 from shared.domain.addresses import base_form
 from shared.domain.contact import Contact, KnownBy, contacts_of
+from shared.domain.errors import AddressFullError
 from shared.domain.ids import Address, ContactId, TenantId
-from shared.domain.new_contacts import id_of_sender, sender_ids_of
+from shared.domain.new_contacts import (
+    MOST_MAIL_ADDS_TO,
+    has_room_for_sender,
+    id_of_sender,
+    sender_ids_of,
+)
 from shared.domain.policy import TenantPolicy
 
 if TYPE_CHECKING:
@@ -58,7 +64,7 @@ def address_of_sender(
     """Return what gives a new contact its address, where that is free; None where it is not.
 
     Of the operations the first is refused where another spelling of it was given or taken
-    meanwhile: then it is to be asked for again.
+    meanwhile: then it is to be asked for again. Raises `AddressFullError`.
     """
     tenant_id, (address,) = contact.tenant_id, contact.addresses
     sets = AddressContacts(table)
@@ -66,7 +72,10 @@ def address_of_sender(
     stands = sets.sets(tenant_id, [base]).get(base)
     if _has(stands, address, policy):
         return None
-    link = sets.beside(tenant_id, KnownBy(contact.id, address), stands)
+    new = KnownBy(contact.id, address)
+    if not has_room_for_sender(known_in(stands) if stands else (), new):
+        raise AddressFullError(address, MOST_MAIL_ADDS_TO)
+    link = sets.beside(tenant_id, new, stands)
     missing = Item.pk.does_not_exist()
     free = sorted(_deleted(tenant_id, contact.id, address))
     return [link.operation, *(table.check_operation(key, missing) for key in free)]

@@ -209,10 +209,12 @@ class ContactMergedError(RequestError):
 
 
 class AddressFullError(RequestError):
-    """An address has as many contacts as one may have."""
+    """An address has as many contacts as one may have, in all its spellings together."""
 
     def __init__(self, address: Address, most: int, *, field: str = "addresses") -> None:
-        reason = f"{most} contacts have this address already; one address may have no more."
+        reason = (
+            f"{most} contacts have this address already, whatever its tag; it may have no more."
+        )
         super().__init__(ErrorCode.INVALID_REQUEST, fields=[(field, reason)])
         self.address = address
         self.most = most

@@ -67,7 +67,7 @@ class Counts:
     contacts_made: int = 0
     """Of senders nobody knew; a worker that died has not counted its own."""
     contacts_put_off: int = 0
-    """Senders who are to be made contacts when they write next: the day's were made."""
+    """Senders who were not made contacts: the day's were made, or their address is full."""
 
     @property
     def settled(self) -> int:

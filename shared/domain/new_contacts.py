@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Collection, Iterable
 
 from shared.domain.addresses import folded
-from shared.domain.contact import Contact
+from shared.domain.contact import MOST_CONTACTS_OF_AN_ADDRESS, Contact, KnownBy
 from shared.domain.folders import FolderRole
 from shared.domain.ids import Address, ContactId, TenantId
 from shared.domain.mailbox import Direction
@@ -23,6 +23,13 @@ MOST_A_DAY = 10_000
 A year's import of a busy mailbox meets some thousands of people. Who is put off is made a contact
 when they write next.
 """
+MOST_MAIL_ADDS_TO = MOST_CONTACTS_OF_AN_ADDRESS // 2
+"""Contacts of one address, whatever its tags and dots and whoever put them, up to which mail adds.
+
+Whoever writes may write from eve+1@, eve+2@ and so on: what is left is for people to put.
+"""
+MOST_BYTES_MAIL_ADDS_TO = 32 * 1024
+"""The same, by what their ids and addresses take: they are read with pages that name one."""
 PREFIX = "mail-"
 """What the ids begin with of contacts that were made from mail."""
 MOST_NAME = 200
@@ -55,6 +62,13 @@ def ids_spelled(tenant_id: TenantId, address: Address) -> frozenset[ContactId]:
         folded(address, tags=tags, dots=dots) for tags in (False, True) for dots in (False, True)
     }
     return frozenset(id_of_sender(tenant_id, one) for one in spelled)
+
+
+def has_room_for_sender(known: Collection[KnownBy], new: KnownBy) -> bool:
+    """Whether mail may make one more contact beside those an address has, in all its spellings."""
+    names = (one.contact_id + one.address for one in (*known, new))
+    size = sum(len(name.encode("utf-8", "surrogatepass")) for name in names)
+    return len(known) < MOST_MAIL_ADDS_TO and size <= MOST_BYTES_MAIL_ADDS_TO
 
 
 def sender_to_meet(

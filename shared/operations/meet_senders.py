@@ -11,6 +11,7 @@ from datetime import datetime
 
 from shared.domain.addresses import base_form, canonical_address
 from shared.domain.contact import Contact
+from shared.domain.errors import AddressFullError
 from shared.domain.folders import Folder
 from shared.domain.ids import Address, FolderId
 from shared.domain.ledger import Ledger
@@ -108,7 +109,11 @@ class Senders:
                 updated_at=now,
                 made_from_mail=True,
             )
-            ledger.contacts_made += self.contacts.create_for_sender(contact, policy)
+            try:
+                ledger.contacts_made += self.contacts.create_for_sender(contact, policy)
+            except AddressFullError:
+                # A stranger's many tags are no reason to stop: others wait for their mail.
+                ledger.contacts_put_off += 1
         self._looked_up.update(asked)
 
     def _is_ours(self, sender: Participant) -> bool:

@@ -74,7 +74,8 @@ class ContactStore(Protocol):
 
         Only where no contact has the address, or one that the policy takes for the same, none that
         had it was deleted, and none was merged that was made of it: all of that in the transaction
-        that creates it, and its entry in the log of added addresses.
+        that creates it, and its entry in the log of added addresses. Raises `AddressFullError`
+        where all spellings of it have as many contacts as mail adds to.
         """
         ...
 

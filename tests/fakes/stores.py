@@ -54,7 +54,12 @@ from shared.domain.lease import Fence, Lease
 from shared.domain.ledger import Counts
 from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, RunState
 from shared.domain.message import Body, Copy, Flags, Message, copy_ref
-from shared.domain.new_contacts import id_of_sender, sender_ids_of
+from shared.domain.new_contacts import (
+    MOST_MAIL_ADDS_TO,
+    has_room_for_sender,
+    id_of_sender,
+    sender_ids_of,
+)
 from shared.domain.opening import Opening
 from shared.domain.policy import KEEPING, TenantPolicy
 from shared.domain.run import Run
@@ -1085,8 +1090,12 @@ class InMemoryContactStore:
         added = sorted(set(new.addresses) - set(before.addresses if before else ()))
         for address in added:
             base = base_form(address)
+            known = self.known(new.tenant_id, base)
             beside = sum(base_form(one) == base for one in added)
-            if len(self.known(new.tenant_id, base)) + beside > MOST_CONTACTS_OF_AN_ADDRESS:
+            going = sum(
+                one.contact_id == new.id and one.address not in new.addresses for one in known
+            )
+            if len(known) + beside - going > max(len(known), MOST_CONTACTS_OF_AN_ADDRESS):
                 raise AddressFullError(address, MOST_CONTACTS_OF_AN_ADDRESS)
 
     def merge_contacts(self, into: Contact, other: Contact, merged: Contact) -> bool:
@@ -1152,6 +1161,9 @@ class InMemoryContactStore:
             place = (contact.tenant_id, contact.id)
             if not self._is_unknown(*place, address, policy):
                 return False
+            known = self.known(contact.tenant_id, base_form(address))
+            if not has_room_for_sender(known, KnownBy(contact.id, address)):
+                raise AddressFullError(address, MOST_MAIL_ADDS_TO)
             self._log(contact, {address})
             self.world.contacts[place] = replace(contact, version=1)
             return True

@@ -262,7 +262,8 @@ class RunShown(Shown):
     contacts_made: int
     """Of senders nobody knew, where the mailbox has `create_contacts`."""
     contacts_put_off: int
-    """Senders who are made contacts when they write next: a tenant's mail makes 10,000 a day."""
+    """Senders who were not made contacts. A tenant's mail makes 10,000 a day, and of one address
+    with other tags no more once it has 250; they are met again when they write next."""
     code: ErrorCode | None
     message: str
     backfill_id: str | None
@@ -355,7 +356,8 @@ def _summary(run: Run) -> str:
         sentences.append(f"Contacts made: {counts.contacts_made}.")
     if counts.contacts_put_off:
         sentences.append(
-            f"Senders who become contacts when they write next: {counts.contacts_put_off}, as the "
-            "day's contacts were made."
+            f"Senders not made contacts: {counts.contacts_put_off}, as the day's contacts were "
+            "made, or their address has too many with other tags. They are met again when they "
+            "write next."
         )
     return " ".join(sentences) or "Nothing new."

@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 
+from shared.domain.errors import AddressFullError
 from shared.domain.ids import Address, ContactId
 from shared.domain.new_contacts import id_of_sender
 from shared.domain.policy import Folding, TenantPolicy
@@ -154,3 +155,52 @@ def test_another_spelling_with_a_contact_is_the_same_sender_only_where_the_polic
         assert unknown(stores, address, policy=FOLD) == set()
         assert not make(stores, address, FOLD)
         assert make(stores, address)
+
+
+# ---- the bound of one address, whatever its tags ----
+
+
+def tagged(tag, local="eve"):
+    return Address(f"{local}+{tag}@example.org")
+
+
+def made_until_full(stores, addresses):
+    """Return how many senders became contacts before mail was refused."""
+    for number, address in enumerate(addresses):
+        try:
+            assert make(stores, address)
+        except AddressFullError:
+            return number
+    raise AssertionError("mail was never refused")
+
+
+def test_mail_leaves_room_at_an_address_for_what_a_person_puts(stores, monkeypatch):
+    for module in ("shared.aws.address_contacts", "shared.aws.contact_store", "tests.fakes.stores"):
+        monkeypatch.setattr(f"{module}.MOST_CONTACTS_OF_AN_ADDRESS", 6)
+    monkeypatch.setattr("shared.domain.new_contacts.MOST_MAIL_ADDS_TO", 3)
+    put(stores, "c1", tagged("crm"))
+    assert made_until_full(stores, map(tagged, range(9))) == 2
+    assert unknown(stores, tagged(2)) == {tagged(2)}
+    assert not make(stores, tagged(1)), "one that has a contact is not refused"
+    assert make(stores, DAN), "nor is another address"
+    for number in range(2, 5):
+        assert put(stores, f"c{number}", EVE).version == 1
+    with pytest.raises(AddressFullError):
+        put(stores, "c5", EVE)
+    with pytest.raises(AddressFullError):
+        put(stores, "c4", *map(tagged, range(20, 23)))
+    assert put(stores, "c4", tagged(20)).version == 2, "as many spellings as it had"
+    assert stores.contacts.contacts_by_address(TENANT, [EVE]) == {EVE: ["c2", "c3"]}
+
+
+def test_hundreds_of_tags_of_a_stranger_keep_nobody_out_and_the_item_small(aws):
+    assert made_until_full(aws, map(tagged, range(600))) == 250
+    long = "\u00fc" * 250
+    assert made_until_full(aws, (tagged(f"{long}{number}") for number in range(600))) == 0
+    ours = [Address(f"{long}+{number}@example.org") for number in range(600)]
+    assert 20 < made_until_full(aws, ours) < 100
+    names = [item["c"]["SS"] for item in aws.items() if item["sk"]["S"] == "contacts"]
+    assert len(names) == 2
+    assert all(len("".join(one).encode()) <= 32 * 1024 for one in names)
+    assert put(aws, "eve", EVE).version == 1
+    assert put(aws, "ours", Address(f"{long}@example.org")).version == 1

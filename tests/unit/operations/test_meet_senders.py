@@ -299,3 +299,11 @@ def test_more_than_a_days_contacts_wait_for_another_day_and_are_counted(office):
     office.clock.advance(days=1)
     office.new_run()
     assert len(office.meet(*flood)) == 4
+
+
+def test_tags_past_what_mail_makes_of_one_address_are_counted_and_stop_nobody(office, monkeypatch):
+    monkeypatch.setattr("shared.domain.new_contacts.MOST_MAIL_ADDS_TO", 2)
+    flood = [mail(f"eve+{number}@spam.example") for number in range(4)]
+    assert len(office.meet(*flood, mail())) == 3
+    assert (office.ledger.contacts_made, office.ledger.contacts_put_off) == (3, 2)
+    assert CLEO in office.meet()
