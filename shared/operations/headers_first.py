@@ -10,10 +10,10 @@ hide a contact, and one that names nobody says nothing: such a message is fetche
 then.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from shared.domain.errors import UnreadableMessageError
+from shared.domain.errors import RetryLaterError, UnreadableMessageError
 from shared.domain.folders import Folder
 from shared.domain.ids import Address, ProviderMessageId
 from shared.domain.ledger import NO_CONTACT, Fate, Ledger
@@ -26,7 +26,9 @@ from shared.ports.parser import MessageParser
 from shared.ports.provider import MailSession
 
 _JUDGED_AT_ONCE = 50
-"""Messages whose addresses are looked up together."""
+"""Messages: those of them that are wanted are fetched before the next are judged."""
+_ASKED_AT_ONCE = 500
+"""Addresses that are looked up together, and those of one message."""
 
 _Judged = tuple[FetchedMessage, ParsedMessage]
 
@@ -55,31 +57,51 @@ class HeadersFirst:
 
     def wanted(
         self, folder: Folder, ids: Sequence[ProviderMessageId]
-    ) -> Sequence[ProviderMessageId] | None:
-        """Return which of `ids` are to be fetched whole, in order; None: there is no time left.
+    ) -> Iterator[Sequence[ProviderMessageId] | None]:
+        """Yield which of `ids` are to be fetched whole, in order; None: there is no time left.
 
-        The others are settled. Raises what a session and the stores raise.
+        The others are settled. Some come before the next are judged: what nobody gets past keeps
+        none back that lies before it. Raises what a session and the stores raise.
         """
         if self.mailbox.store is StoredMail.ALL:
-            return ids
+            yield ids
+            return
+        for start in range(0, len(ids), _JUDGED_AT_ONCE):
+            yield from self._wanted_of(folder, ids[start : start + _JUDGED_AT_ONCE])
+
+    def _wanted_of(
+        self, folder: Folder, ids: Sequence[ProviderMessageId]
+    ) -> Iterator[Sequence[ProviderMessageId] | None]:
         waiting: list[_Judged] = []
         unjudged: set[ProviderMessageId] = set()
-        for fetched in self.session.fetch_headers(folder, ids) if ids else ():
-            if isinstance(fetched, MissingMessage):
-                self.settle_missing(folder, fetched)
-            elif reason := self.why_unread(fetched):
-                self.ledger.settle(fetched.provider_message_id, Fate.SKIPPED, reason)
-            else:
-                try:
-                    waiting.append((fetched, self.parser.parse(fetched)))
-                except UnreadableMessageError:
-                    unjudged.add(fetched.provider_message_id)
-            if len(waiting) >= _JUDGED_AT_ONCE:
-                unjudged |= self._judge(waiting)
-            if not self.has_time():
-                return None
+        named = 0
+        lost: RetryLaterError | None = None
+        try:
+            for fetched in self.session.fetch_headers(folder, ids):
+                if isinstance(fetched, MissingMessage):
+                    self.settle_missing(folder, fetched)
+                elif reason := self.why_unread(fetched):
+                    self.ledger.settle(fetched.provider_message_id, Fate.SKIPPED, reason)
+                else:
+                    try:
+                        parsed = self.parser.parse(fetched)
+                    except UnreadableMessageError:
+                        unjudged.add(fetched.provider_message_id)
+                    else:
+                        waiting.append((fetched, parsed))
+                        named += len(parsed.participants)
+                if named >= _ASKED_AT_ONCE:
+                    unjudged |= self._judge(waiting)
+                    named = 0
+                if not self.has_time():
+                    yield None
+                    return
+        except RetryLaterError as error:
+            lost = error
         unjudged |= self._judge(waiting)
-        return [name for name in ids if name in self.matched or name in unjudged]
+        yield [name for name in ids if name in self.matched or name in unjudged]
+        if lost is not None:
+            raise lost
 
     def is_of_nobody(self, fetched: FetchedMessage, parsed: ParsedMessage) -> bool:
         """Whether a message that came whole is none of a contact's after all."""

@@ -175,11 +175,12 @@ class Ingest:
             return True
 
     def _take_each(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
+        groups = self._headers_first(folder).wanted(folder, ids)
+        return all(group is not None and self._fetch(folder, group) for group in groups)
+
+    def _fetch(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
         held = 0
-        wanted = self._headers_first(folder).wanted(folder, ids)
-        if wanted is None:
-            return False
-        for fetched in self.session.fetch(folder, wanted) if wanted else ():
+        for fetched in self.session.fetch(folder, ids) if ids else ():
             if isinstance(fetched, MissingMessage):
                 self._settle_missing(folder, fetched)
             elif reason := self._unwanted(fetched):

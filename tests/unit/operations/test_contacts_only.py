@@ -325,6 +325,61 @@ def test_a_chunk_that_runs_out_of_time_amid_headers_goes_on(machine):
     assert skipped(machine, box) == {"no_contact": 8}
 
 
+@pytest.mark.parametrize("lost_at", [3, 70])
+def test_what_lies_before_a_header_that_nobody_gets_past_is_stored(
+    machine, box, monkeypatch, lost_at
+):
+    real = FakeSession.fetch_headers
+
+    def breaking(session, folder, ids):
+        for one in real(session, folder, ids):
+            if f"Message {100 + lost_at}\r\n".encode() in one.header:
+                raise RetryLaterError(ErrorCode.CONNECTION_DROPPED)
+            yield one
+
+    monkeypatch.setattr(FakeSession, "fetch_headers", breaking)
+    at = machine.clock.now()
+    for number in range(80):
+        who = KIM if number % 2 else EVE
+        machine.server.deliver("INBOX", mail(100 + number, at, sender=who), at)
+    machine.tick(6)
+    assert stored_of(machine, KIM) == 4 + lost_at // 2
+    assert machine.world.record((TENANT, box.id)).mailbox.inbound_error is not None
+
+
+def test_a_header_lost_beside_few_others_gives_none_of_them_up(machine, box, monkeypatch):
+    real = FakeSession.fetch_headers
+
+    def breaking(session, folder, ids):
+        for one in real(session, folder, ids):
+            if b"Message 101" in one.header:
+                raise RetryLaterError(ErrorCode.CONNECTION_DROPPED)
+            yield one
+
+    monkeypatch.setattr(FakeSession, "fetch_headers", breaking)
+    at = machine.clock.now()
+    for number in (100, 101):
+        machine.server.deliver("INBOX", mail(number, at, sender=KIM), at)
+    machine.tick(200)
+    assert stored_of(machine, KIM) == 5
+    assert len(machine.letters_of(box.id)) == 1
+
+
+def test_a_flood_of_recipients_is_looked_up_in_parts(machine, box):
+    asked = []
+    real = machine.contacts.inner.contacts_by_address
+    machine.contacts.inner.contacts_by_address = lambda tenant_id, some, **named: (
+        asked.append(len(some)) or real(tenant_id, some, **named)
+    )
+    at = machine.clock.now()
+    for number in range(20):
+        crowd = ", ".join(f"{number}-{one}@crowd.example" for one in range(100))
+        machine.server.deliver("INBOX", mail(100 + number, at, sender=KIM, to=crowd), at)
+    machine.tick(6)
+    assert stored_of(machine, KIM) == 24
+    assert max(asked) < 700
+
+
 # ---- whose history comes later ----
 
 
@@ -427,6 +482,10 @@ def test_a_search_that_took_long_has_the_next_one_wait(machine, box, monkeypatch
 
 def test_where_tags_are_one_address_all_of_its_domain_is_searched(machine, box, monkeypatch):
     set_policy(machine, plus_tags=Folding.FOLD)
+    tagged = "lee+news@client.example"
+    at = machine.clock.now()
+    machine.server.deliver("INBOX", mail(100, at, sender=tagged), at)
+    machine.tick(6)
     asked = []
     real = FakeSession.search_window
     monkeypatch.setattr(
@@ -439,7 +498,7 @@ def test_where_tags_are_one_address_all_of_its_domain_is_searched(machine, box, 
     add(machine, "lee", LEE)
     machine.tick(8)
     assert asked == [["@client.example"]] * 2
-    assert senders(machine) == {KIM, LEE}
+    assert senders(machine) == {KIM, LEE, tagged}
 
 
 def test_a_mailbox_that_was_stuck_for_longer_than_the_log_looks_through_everything(machine, box):
