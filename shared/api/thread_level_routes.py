@@ -39,7 +39,9 @@ def add_thread_level_routes(
 
         As the owner of the mailbox; of a shared one also as an administrator who reads it in full.
         It holds at once, for all places; it shows a shared mailbox's mail to nobody it is not
-        granted to. Threads that are joined to this one later keep their own level.
+        granted to. A level that shows more than the mailbox does opens the mail under this id
+        alone; `others` names what was joined to it, each to be opened by its own id. One that shows
+        less closes all of it, also what is joined later.
         """
         set_to = set_thread_level(
             viewer(app),
@@ -61,7 +63,10 @@ def add_thread_level_routes(
     def leave_thread_level(
         thread_id: ThreadPath, mailbox_id: Annotated[MailboxIdText | None, Query()] = None
     ) -> Response[None]:
-        """Have others see as much of it as the mailbox's `visibility` says."""
+        """Have others see as much of it as the mailbox's `visibility` says.
+
+        What is said of mail that was joined to it stays, and is taken back by its own id.
+        """
         set_thread_level(
             viewer(app),
             ThreadId(thread_id),

@@ -12,11 +12,12 @@ What a provider calls a thread is the mailbox's, as its ids of messages are, and
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from shared.aws.side_by_side import side_by_side
 from shared.aws.table import Raw, Table
 from shared.aws.tables import MESSAGE_PREFIX, Key, thread_key, thread_pk
+from shared.aws.thread_items import instead
 from shared.domain.errors import StoreThrottledError
 from shared.domain.identity import also_named, own_thread
 from shared.domain.ids import MessageId, TenantId, ThreadId
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 _TRIES = 8
-_KEYS = frozenset({"pk", "sk"})
-_SAID = ("a", "b", "j", "k", "l")
-"""All that a record may say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ class ThreadErasure:
             raw = self._read([thread_id]).get(thread_id)
             if raw is None or "a" not in raw:
                 return
-            if not self.table.transact([self._instead(raw, {"a", "b"})]):
+            if not self.table.transact([instead(self.table.name, raw, {"a", "b"})]):
                 return
         raise _beaten()
 
@@ -99,7 +97,7 @@ class ThreadErasure:
     def _apart(self, raw: Raw, thread_id: ThreadId) -> list["TransactWriteItemTypeDef"]:
         """Return what has to change together; nothing where somebody is changing it just now."""
         members = sorted(ThreadId(one) for one in raw.get("k", {}).get("SS", ()))
-        changes = [self._instead(raw, {"j", "k", "l"})]
+        changes = [instead(self.table.name, raw, {"j", "k", "l", "s"})]
         if members:
             # The least of those that are left is their root, as if it had always been so.
             root, *others = members
@@ -107,38 +105,20 @@ class ThreadErasure:
             if read.keys() != set(members):
                 return []
             new: Raw = {"k": {"SS": others}} if others else {}
-            changes.append(self._instead(read[root], {"j"}, new))
-            changes += [self._instead(read[one], {"j"}, {"j": {"S": root}}) for one in others]
+            changes.append(instead(self.table.name, read[root], {"j"}, new))
+            changes += [
+                instead(self.table.name, read[one], {"j"}, {"j": {"S": root}}) for one in others
+            ]
         elif "j" in raw:
             root = ThreadId(raw["j"]["S"])
             of_root = self._read([root]).get(root, {})
             if "k" not in of_root:
                 return []
             left = sorted(set(of_root["k"]["SS"]) - {thread_id})
-            changes.append(self._instead(of_root, {"k"}, {"k": {"SS": left}} if left else {}))
+            changes.append(
+                instead(self.table.name, of_root, {"k"}, {"k": {"SS": left}} if left else {})
+            )
         return changes
-
-    def _instead(
-        self, raw: Raw, names: Collection[str], new: Raw | None = None
-    ) -> "TransactWriteItemTypeDef":
-        """Put what is left of a record in its place, if it stands as read; nothing for nothing."""
-        left = {name: value for name, value in raw.items() if name not in names} | (new or {})
-        condition, values = _as_read(raw)
-        asked = {
-            "TableName": self.table.name,
-            "ConditionExpression": condition,
-            "ExpressionAttributeValues": values,
-        }
-        if left.keys() == _KEYS:
-            return cast("TransactWriteItemTypeDef", {"Delete": {**asked, "Key": left}})
-        return cast("TransactWriteItemTypeDef", {"Put": {**asked, "Item": left}})
-
-
-def _as_read(raw: Raw) -> tuple[str, Raw]:
-    """Return the condition that a record says what it did when it was read."""
-    stand = [f"{one} = :{one}" for one in _SAID if one in raw]
-    missing = [f"attribute_not_exists({one})" for one in _SAID if one not in raw]
-    return " AND ".join(stand + missing), {f":{one}": raw[one] for one in _SAID if one in raw}
 
 
 def _beaten() -> StoreThrottledError:

@@ -12,20 +12,24 @@ Two workers may store a reply and what lies under the reply's id at the same tim
 and looks then: contents before records, `a` before it looks whether there are messages. So one of
 them at least sees the other, and joins. Who dies on the way does all of it again, because no copy
 is there yet; and doing it again writes nothing.
+
+What was said of how much others see of the one (`s`, see `thread_items`) is then known to all: it
+is put together in the same transaction. Nearly never there is anything.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shared.aws.side_by_side import side_by_side
 from shared.aws.table import Raw, Table, raw_key
 from shared.aws.tables import MESSAGE_PREFIX, Key, provider_thread_key, thread_key, thread_pk
+from shared.aws.thread_items import levels_of, spelled
 from shared.domain.errors import StoreThrottledError
 from shared.domain.identity import also_named, own_thread
 from shared.domain.ids import MailboxId, MessageId, TenantId, ThreadId
-from shared.domain.threads import MOST_THREADS_IN_ONE
+from shared.domain.threads import MOST_THREADS_IN_ONE, Levels, least_of_all
 from shared.observability import log_event
 from shared.ports.stores import NewCopy
 
@@ -47,6 +51,8 @@ class _Known:
     members: Threads = frozenset()
     said: ThreadId | None = None
     """Under which thread a reply says it is."""
+    least: Levels = field(default_factory=dict)
+    """The least open of the levels said of all that is one with it."""
 
     @property
     def is_joined(self) -> bool:
@@ -116,7 +122,7 @@ class ThreadJoins:
     def _read(self, ids: Iterable[ThreadId]) -> dict[ThreadId, _Known]:
         keys = {thread_key(self.tenant_id, one): one for one in ids}
         found = dict.fromkeys(keys.values(), _NOTHING)
-        for raw in self.table.get_many(list(keys), attributes="pk, sk, j, k, a"):
+        for raw in self.table.get_many(list(keys), attributes="pk, sk, j, k, a, s"):
             found[keys[Key(raw["pk"]["S"], raw["sk"]["S"])]] = _known(raw)
         return found
 
@@ -198,7 +204,7 @@ class ThreadJoins:
             if not others:
                 return
             other = others[0]
-            size = 2 + len(roots[root]) + len(roots[other])
+            size = 2 + len(roots[root].members) + len(roots[other].members)
             if size > MOST_THREADS_IN_ONE:
                 log_event("threads_left_apart", thread_id=root, other=other, size=size)
                 apart.add(other)
@@ -206,57 +212,68 @@ class ThreadJoins:
                 beaten += 1
         raise StoreThrottledError(cause="these threads are being joined elsewhere")
 
-    def _roots_of(self, group: Collection[ThreadId]) -> dict[ThreadId, Threads]:
-        """Return the roots of all in `group`, each with its members."""
+    def _roots_of(self, group: Collection[ThreadId]) -> dict[ThreadId, _Known]:
+        """Return the roots of all in `group`, and what is known of each."""
         known: dict[ThreadId, _Known] = {}
         unread = set(group)
         while unread:
             found = self._read(unread)
             known |= found
             unread = {to for one in found.values() if (to := one.leads_to)} - known.keys()
-        return {one: facts.members for one, facts in known.items() if facts.root is None}
+        return {one: facts for one, facts in known.items() if facts.root is None}
 
-    def _join_two(self, root: ThreadId, members: Threads, other: ThreadId, others: Threads) -> bool:
+    def _join_two(self, root: ThreadId, known: _Known, other: ThreadId, of_other: _Known) -> bool:
         """Make `other` and its members members of `root`; where one has changed, change nothing."""
-        every = members | {other} | others
-        to_root: Raw = {":j": {"S": root}}
-        by_other = {**to_root, ":o": {"S": other}}
-        of_root = self._change(
-            root, "SET k = :k REMOVE a, b", _as_read(members), {":k": _set(every)}, members
-        )
-        of_other = self._change(
-            other, "SET j = :j REMOVE k, a, b", _as_read(others), to_root, others
-        )
-        of_others = [self._change(one, "SET j = :j", "j = :o", by_other) for one in sorted(others)]
-        failed = self.table.transact([of_root, of_other, *of_others])
-        return not failed
+        every = known.members | {other} | of_other.members
+        least = least_of_all([known.least, of_other.least])
+        joined: Raw = {"j": {"S": root}}
+        changes = [
+            self._change(root, {"k": _set(every)}, ("a", "b"), least, _as_read(known)),
+            self._change(other, joined, ("k", "a", "b"), least, _as_read(of_other)),
+        ]
+        still: Raw = {"j": {"S": other}}
+        changes += [self._change(one, joined, (), least, still) for one in sorted(of_other.members)]
+        if least != known.least:
+            changes += [
+                self._change(one, joined, (), least, joined) for one in sorted(known.members)
+            ]
+        return not self.table.transact(changes)
 
     def _change(
         self,
         thread_id: ThreadId,
-        update: str,
-        condition: str,
-        values: Raw,
-        members: Threads = frozenset(),
+        new: Raw,
+        gone: Sequence[str],
+        least: Levels,
+        as_read: Mapping[str, Raw | None],
     ) -> "TransactWriteItemTypeDef":
+        """Set `new` and `least`, and remove what is `gone`, where it says what it did when read."""
+        new = {**new, **({"s": spelled(least)} if least else {})}
+        update = "SET " + ", ".join(f"{name} = :{name}" for name in new)
+        conditions = (
+            f"attribute_not_exists({name})" if value is None else f"{name} = :was_{name}"
+            for name, value in as_read.items()
+        )
+        values = {f":{name}": value for name, value in new.items()}
+        values |= {f":was_{name}": value for name, value in as_read.items() if value is not None}
         return {
             "Update": {
                 "TableName": self.table.name,
                 "Key": raw_key(thread_key(self.tenant_id, thread_id)),
-                "UpdateExpression": update,
-                "ConditionExpression": condition,
-                "ExpressionAttributeValues": {
-                    **values,
-                    **({":members": _set(members)} if members else {}),
-                },
+                "UpdateExpression": f"{update} REMOVE {', '.join(gone)}" if gone else update,
+                "ConditionExpression": " AND ".join(conditions),
+                "ExpressionAttributeValues": values,
             }
         }
 
 
-def _as_read(members: Threads) -> str:
-    """Return the condition that a root is one still, and has these members."""
-    stand = "k = :members" if members else "attribute_not_exists(k)"
-    return f"attribute_not_exists(j) AND {stand}"
+def _as_read(root: _Known) -> dict[str, Raw | None]:
+    """Return what a root says while it is one still, and stands as it was read."""
+    return {
+        "j": None,
+        "k": _set(root.members) if root.members else None,
+        "s": spelled(root.least) if root.least else None,
+    }
 
 
 def _set(ids: Threads) -> Raw:
@@ -268,6 +285,7 @@ def _known(raw: Raw) -> _Known:
         ThreadId(raw["j"]["S"]) if "j" in raw else None,
         frozenset(ThreadId(one) for one in raw.get("k", {}).get("SS", ())),
         ThreadId(raw["a"]["S"]) if "a" in raw else None,
+        levels_of(raw, "s"),
     )
 
 

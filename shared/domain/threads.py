@@ -6,13 +6,13 @@ only where there is something to say.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from shared.domain.capabilities import CAPABILITIES
 from shared.domain.ids import MailboxId, ThreadId
-from shared.domain.mailbox import Provider
+from shared.domain.mailbox import Mailbox, Provider
 from shared.domain.message import FetchedMessage, ParsedMessage
 
 MOST_THREADS_IN_ONE = 99
@@ -31,6 +31,24 @@ class ThreadLevel(StrEnum):
     FULL = "full"
 
 
+_LEAST_OPEN_FIRST = tuple(ThreadLevel)
+Levels = Mapping[MailboxId, ThreadLevel]
+
+
+def least_open(levels: Iterable[ThreadLevel]) -> ThreadLevel:
+    """Return the level that shows least; there has to be one."""
+    return min(levels, key=_LEAST_OPEN_FIRST.index)
+
+
+def least_of_all(parts: Iterable[Levels]) -> dict[MailboxId, ThreadLevel]:
+    """Return by mailbox the least open of the levels of all these."""
+    found: dict[MailboxId, ThreadLevel] = {}
+    for part in parts:
+        for mailbox_id, level in part.items():
+            found[mailbox_id] = least_open([level, found.get(mailbox_id, level)])
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class ThreadRecord:
     """What is known of one thread."""
@@ -40,8 +58,24 @@ class ThreadRecord:
     """Which thread it is part of by now; itself where it was joined to none."""
     members: frozenset[ThreadId] = frozenset()
     """At a root: the threads that are part of it, without itself."""
-    levels: Mapping[MailboxId, ThreadLevel] = field(default_factory=dict)
-    """By mailbox, for the messages under this thread alone: joining opens none of another's."""
+    levels: Levels = field(default_factory=dict)
+    """By mailbox, as they were said of the messages under this thread."""
+    least: Levels = field(default_factory=dict)
+    """By mailbox, the least open of those said of any thread that is one with it."""
+
+    def levels_in(self, mailboxes: Iterable[Mailbox]) -> dict[MailboxId, ThreadLevel]:
+        """Return what counts instead of the mailboxes' own levels, where anything does.
+
+        What opens counts for the messages it was said of alone: anybody can join a thread of theirs
+        to another. What closes counts for all that is one with them, whenever it was joined.
+        """
+        found = dict(self.levels)
+        for box in mailboxes:
+            least = self.least.get(box.id)
+            of_box = ThreadLevel(box.visibility)
+            if least and least is not of_box and least_open([least, of_box]) is least:
+                found[box.id] = least_open([least, found.get(box.id, least)])
+        return found
 
 
 def without_record(thread_id: ThreadId) -> ThreadRecord:

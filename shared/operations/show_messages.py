@@ -109,7 +109,8 @@ def show_messages(
 
 def _opened(viewer: Viewer, message: Message, found: Found, place: Place) -> list[_OpenCopy]:
     # Those of the thread its own header names: whatever that was joined to opens nothing.
-    levels = found.thread(thread_of(message.id) or message.thread_id).levels
+    thread = found.thread(thread_of(message.id) or message.thread_id)
+    levels = thread.levels_in(found.mailboxes.values())
     # Whom contacts are among is asked before the rule is: of most mail that leaves a few.
     known = [one for one in _without_blind(message) if found.contacts_of(one.address)]
     opened = []

@@ -1,8 +1,8 @@
 """How much of one thread's mail in one mailbox others see, whatever the mailbox itself says.
 
-Only a mailbox's own people say so; for all others there is no such thread. It holds for what the
-thread consists of at that moment: a thread that is joined to it later keeps its own level, or a
-forged header could open it.
+Only a mailbox's own people say so; for all others there is no such thread. It is said of the
+messages under the id that is asked for, or a forged header could open what it was joined to. What
+shows less than the mailbox does counts for all that is one with it, also for what is joined later.
 """
 
 from collections.abc import Mapping
@@ -27,9 +27,9 @@ class LevelOfThread:
 
     mailbox_id: MailboxId
     level: ThreadLevel | None
-    """Of the thread itself; None: as the mailbox says."""
-    is_whole: bool
-    """Whether that holds for all that was joined to it as well."""
+    """Said of the thread itself; None: as the mailbox says."""
+    others: Mapping[ThreadId, ThreadLevel | None]
+    """Those that are one with it and of which something else is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,10 @@ def list_thread_levels(
     Raises `RequestError(THREAD_NOT_FOUND)` where there is none.
     """
     held = _held(viewer, thread_id, messages=messages, reader=reader)
-    views = []
-    for mailbox_id in sorted(held.boxes):
-        own = held.parts[thread_id].get(mailbox_id)
-        is_whole = all(levels.get(mailbox_id) is own for levels in held.parts.values())
-        views.append(LevelOfThread(mailbox_id, own, is_whole))
-    return views
+    return [
+        _level(held, thread_id, mailbox_id, held.parts[thread_id].get(mailbox_id))
+        for mailbox_id in sorted(held.boxes)
+    ]
 
 
 def set_thread_level(
@@ -68,7 +66,7 @@ def set_thread_level(
 ) -> LevelOfThread:
     """Say how much of a thread's mail in a mailbox others see; None: as the mailbox says.
 
-    It counts with the next request. Repeating it changes nothing, and completes what died half way.
+    It counts with the next request. Repeating it changes nothing.
 
     Raises `RequestError` (`THREAD_NOT_FOUND`; `INVALID_REQUEST` where several mailboxes hold it and
     none is named, and for `private` in a shared one).
@@ -86,10 +84,16 @@ def set_thread_level(
     if box.kind is MailboxKind.SHARED and level is ThreadLevel.PRIVATE:
         words = "A shared mailbox's mail is for those it is granted to: at least `metadata`."
         raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("level", words)])
-    for part in sorted(held.parts):
-        if held.parts[part].get(box.id) is not level:
-            threads.set_level(viewer.tenant_id, part, box.id, level)
-    return LevelOfThread(box.id, level, is_whole=True)
+    threads.set_level(viewer.tenant_id, thread_id, box.id, level)
+    return _level(held, thread_id, box.id, level)
+
+
+def _level(
+    held: _Held, thread_id: ThreadId, mailbox_id: MailboxId, level: ThreadLevel | None
+) -> LevelOfThread:
+    said = {one: levels.get(mailbox_id) for one, levels in sorted(held.parts.items())}
+    others = {one: its for one, its in said.items() if one != thread_id and its is not level}
+    return LevelOfThread(mailbox_id, level, others)
 
 
 def _held(

@@ -13,7 +13,7 @@ class ThreadStore(Protocol):
     def get_threads(
         self, tenant_id: TenantId, ids: Collection[ThreadId]
     ) -> dict[ThreadId, ThreadRecord]:
-        """Return the record of every thread asked for (eventually consistent).
+        """Return the record of every thread asked for (consistent).
 
         One of which nothing is recorded is its own root.
         """
@@ -26,5 +26,10 @@ class ThreadStore(Protocol):
         mailbox_id: MailboxId,
         level: ThreadLevel | None,
     ) -> None:
-        """Record a thread's level in a mailbox; None: it has none. Nothing else is changed."""
+        """Record a thread's level in a mailbox; None: it has none.
+
+        All that is one with it knows the `least` of their levels then, and whatever is joined to
+        them knows it from then on. No thread's other levels are changed. Raises
+        `StoreThrottledError` where others kept joining the same threads meanwhile.
+        """
         ...

@@ -271,7 +271,7 @@ class InMemoryMailEraser:
         for one in rest:
             known = threads.pop((tenant_id, one))
             members = frozenset(rest - {one}) if one == min(rest) else frozenset()
-            if len(rest) > 1 or known.levels:
+            if len(rest) > 1 or known.least:
                 threads[tenant_id, one] = replace(known, root=min(rest), members=members)
 
     def _forget(self, tenant_id: TenantId, thread_id: ThreadId) -> None:

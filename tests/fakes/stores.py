@@ -63,7 +63,7 @@ from shared.domain.new_contacts import (
 from shared.domain.opening import Opening
 from shared.domain.policy import KEEPING, TenantPolicy
 from shared.domain.run import Run
-from shared.domain.threads import MOST_THREADS_IN_ONE, ThreadRecord, without_record
+from shared.domain.threads import MOST_THREADS_IN_ONE, ThreadRecord, least_of_all, without_record
 from shared.ports.stores import (
     DueMailbox,
     IndexPage,
@@ -846,10 +846,16 @@ class InMemoryMessageStore:
         if len(ours.threads) == 1:
             return
         root = min(ours.threads)
-        for one in ours.threads:
-            before = self.world.threads.get((tenant_id, one), without_record(one))
+        known = {
+            one: self.world.threads.get((tenant_id, one), without_record(one))
+            for one in ours.threads
+        }
+        least = least_of_all(one.least for one in known.values())
+        for one, before in known.items():
             members = frozenset(ours.threads) - {root} if one == root else frozenset()
-            self.world.threads[tenant_id, one] = replace(before, root=root, members=members)
+            self.world.threads[tenant_id, one] = replace(
+                before, root=root, members=members, least=least
+            )
 
     def kept_out(self, tenant_id: TenantId) -> KeptOut:
         return self.world.kept_out.get(tenant_id, KeptOut())

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from shared.domain.ids import MailboxId, TenantId, ThreadId
-from shared.domain.threads import ThreadLevel, ThreadRecord, without_record
+from shared.domain.threads import ThreadLevel, ThreadRecord, least_of_all, without_record
 from tests.fakes.stores import World
 
 
@@ -33,4 +33,10 @@ class InMemoryThreadStore:
             levels = {name: one for name, one in record.levels.items() if name != mailbox_id}
             if level is not None:
                 levels[mailbox_id] = level
-            self.world.threads[tenant_id, thread_id] = replace(record, levels=levels)
+            root = self.get_threads(tenant_id, [record.root])[record.root]
+            parts = {root.thread_id, *root.members, thread_id}
+            records = self.get_threads(tenant_id, parts)
+            records[thread_id] = replace(record, levels=levels)
+            least = least_of_all(one.levels for one in records.values())
+            for name, one in records.items():
+                self.world.threads[tenant_id, name] = replace(one, least=least)

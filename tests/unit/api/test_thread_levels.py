@@ -1,11 +1,13 @@
 """How much others see of one thread: said by those whose mailbox it is, and it holds at once everywhere."""
 
+from dataclasses import replace
+
 import pytest
 
 from shared.domain.ids import ThreadId
 from shared.domain.mailbox import EVERYONE, MailboxKind, Visibility
 from shared.domain.message import StoredAttachment
-from shared.domain.threads import ThreadLevel, ThreadRecord
+from shared.domain.threads import ThreadLevel, least_of_all
 from tests.fakes.mail import add_contact, add_mailbox, message_of, store
 
 PART = StoredAttachment("a.pdf", "application/pdf", 3, digest="d")
@@ -50,7 +52,7 @@ def test_it_holds_at_once_wherever_the_thread_is_shown_and_to_nobody_else(app, m
     for level in ("private", "metadata", "subject", "full"):
         answer = say(app, mail, level)
         assert (answer.status, answer.json) == (
-            200, {"mailbox_id": "ANN", "level": level, "is_whole": True}
+            200, {"mailbox_id": "ANN", "level": level, "is_whole": True, "others": []}
         )  # fmt: skip
         assert say(app, mail, level).json == answer.json
         assert sees(app, mail) == ("nothing" if level == "private" else level)
@@ -133,29 +135,53 @@ def test_where_several_mailboxes_of_theirs_hold_it_one_is_named(app, mail):
         assert app.ask("PUT", of(mail), body=body).json["code"] == "thread_not_found"
 
 
-def test_it_is_said_of_all_that_is_joined_by_then_and_of_nothing_that_is_joined_later(app, mail):
+def join(app, box, *mails):
+    """Make their threads one, as the store does; return the root."""
+    ids = sorted({one.thread_id for one in mails})
+    known = app.threads.get_threads(box.tenant_id, ids)
+    least = least_of_all(one.least for one in known.values())
+    for one, record in known.items():
+        members = frozenset(ids[1:]) if one == ids[0] else frozenset()
+        joined = replace(record, root=ids[0], members=members, least=least)
+        app.world.threads[box.tenant_id, one] = joined
+
+
+def test_what_opens_a_thread_opens_nothing_that_is_joined_to_it_whenever_that_was(app, mail):
     box = app.world.mailboxes["acme", "ANN"]
     joined = store(app.world, box, message_of("b", attachments=(PART,)))
     later = store(app.world, box, message_of("c", attachments=(PART,)))
+    join(app, box, mail, joined)
+    answer = say(app, mail, "full").json
+    assert answer["is_whole"] is False
+    # The answer names what stays as it was, by the id it can be opened by.
+    assert answer["others"] == [{"thread_id": joined.thread_id, "level": None}]
+    join(app, box, mail, joined, later)
+    assert [sees(app, one) for one in (mail, joined, later)] == ["full", "metadata", "metadata"]
+    for one in answer["others"]:
+        body = {"level": "full"}
+        assert app.ask("PUT", f"/v1/threads/{one['thread_id']}/visibility", body=body).status == 200
+    assert [sees(app, one) for one in (mail, joined, later)] == ["full", "full", "metadata"]
+    (listed,) = app.ask("GET", of(mail)).json["items"]
+    assert listed["others"] == [{"thread_id": later.thread_id, "level": None}]
+    assert app.ask("DELETE", of(mail)).status == 204
+    assert [sees(app, one) for one in (mail, joined)] == ["metadata", "full"]
 
-    def join(*others):
-        root = mail.thread_id
-        for one in others:
-            levels = app.threads.get_threads(box.tenant_id, [one])[one].levels
-            app.world.threads[box.tenant_id, one] = ThreadRecord(one, root, frozenset(), levels)
-        levels = app.threads.get_threads(box.tenant_id, [root])[root].levels
-        app.world.threads[box.tenant_id, root] = ThreadRecord(root, root, frozenset(others), levels)
 
-    join(joined.thread_id)
-    assert say(app, joined, "full").status == 200
-    assert (sees(app, mail), sees(app, joined), sees(app, later)) == ("full", "full", "metadata")
-    join(joined.thread_id, later.thread_id)
-    assert sees(app, later) == "metadata"
-    assert app.ask("GET", of(mail)).json["items"] == [
-        {"mailbox_id": "ANN", "level": "full", "is_whole": False}
-    ]
-    assert say(app, mail, "full").json["is_whole"] is True
-    assert sees(app, later) == "full"
+def test_what_closes_a_thread_closes_all_that_is_joined_to_it_whenever_that_was(app, mail):
+    box = replace(app.world.mailboxes["acme", "ANN"], visibility=Visibility.FULL)
+    app.world.mailboxes["acme", "ANN"] = box
+    before = store(app.world, box, message_of("b", attachments=(PART,)))
+    later = store(app.world, box, message_of("c", attachments=(PART,)))
+    join(app, box, mail, before)
+    assert say(app, mail, "private").status == 200
+    assert [sees(app, one) for one in (mail, before, later)] == ["nothing", "nothing", "full"]
+    join(app, box, mail, before, later)
+    assert sees(app, later) == "nothing"
+    # What is said of another part opens no more than that allows.
+    say(app, later, "full")
+    assert sees(app, later) == "nothing"
+    assert app.ask("DELETE", of(mail)).status == 204
+    assert [sees(app, one) for one in (mail, before, later)] == ["full"] * 3
 
 
 @pytest.mark.parametrize("body", [{}, {"level": None}, {"level": "open"}, {"levle": "full"}])
