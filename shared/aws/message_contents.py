@@ -16,11 +16,13 @@ from shared.aws.index_entries import entry_item, participants_named
 from shared.aws.instants import from_microseconds, microseconds
 from shared.aws.message_items import (
     MOST_COPIES,
+    MOST_COPY_BYTES,
     MOST_PARTICIPANTS,
-    MOST_UNNAMED,
     PackedMessage,
     addresses_of,
+    addresses_said,
     also_value,
+    fitting_beside,
     pack_message,
 )
 from shared.aws.side_by_side import side_by_side
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
 
 _IN_BATCH = 25
+_TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ class MessageContents:
             self.bodies.put(tenant_id, message.id, packed.body) if packed.body is not None else None
         )
         ref = copy_ref(new.copy.mailbox_id, new.copy.provider_message_id)
+        most = min(MOST_COPIES, MOST_COPY_BYTES // len(ref.encode()))
         received = microseconds(message.received_at)
         before = self.table.update_raw(
             {
@@ -135,7 +139,7 @@ class MessageContents:
                     ":r": {"N": str(received)},
                     ":c": {"SS": [ref]},
                     ":ref": {"S": ref},
-                    ":most": {"N": str(MOST_COPIES)},
+                    ":most": {"N": str(most)},
                     ":now": {"N": str(self.now())},
                     **({":o": {"B": digest}} if digest is not None else {}),
                 },
@@ -146,14 +150,14 @@ class MessageContents:
             stands = self.table.get_raw(key) or {}
             if int(stands.get("z", {"N": "0"})["N"]) >= self.now():
                 raise StoreThrottledError(cause="this message is being erased")
-            if len(stands.get("c", {}).get("SS", ())) < MOST_COPIES:
+            if len(stands.get("c", {}).get("SS", ())) < most:
                 raise StoreThrottledError(cause="this message was being erased")
             return None
         named = addresses_of(before) if "d" in before else packed.named
         wanted = new.index_addresses[:MOST_PARTICIPANTS]
-        unnamed = [one for one in wanted if one not in named][:MOST_UNNAMED]
+        unnamed = [one for one in wanted if one not in named]
         if unnamed:
-            self._name(key, unnamed)
+            unnamed = self._name(key, before, unnamed)
         received = int(before["r"]["N"]) if "r" in before else received
         indexed = {one for one in wanted if one in named or one in unnamed}
         if "z" in before and "d" in before:
@@ -162,22 +166,35 @@ class MessageContents:
         named_in_index = participants_named(message)
         return Written(new.copy, from_microseconds(received), sorted(indexed), named_in_index)
 
-    def _name(self, key: Key, unnamed: Sequence[Address]) -> None:
+    def _name(self, key: Key, stands: Raw, unnamed: Sequence[Address]) -> list[Address]:
         """Have the item say under which addresses its content does not name it is found.
 
-        A blind copy is named in its sender's own copy alone, and the content is the first's. What
-        the item does not say, nobody who erases it would find.
+        Return those it says, of `unnamed`. A blind copy is named in its sender's own copy alone,
+        and the content is the first's. What the item does not say, nobody who erases it would find.
+
+        It has room for so many (`MOST_UNNAMED_BYTES`), so that it is written only where no other
+        worker has added some since: together they would pass that, and at last what an item holds.
         """
-        named = self.table.update_raw(
-            {
-                "Key": raw_key(key),
-                "UpdateExpression": "ADD a :a",
-                "ConditionExpression": "attribute_exists(d)",
-                "ExpressionAttributeValues": {":a": also_value(unnamed)},
-            }
-        )
-        if named is None:
-            raise StoreThrottledError(cause="this message was erased meanwhile")
+        for _ in range(_TRIES):
+            said = addresses_said(stands)
+            fitting = fitting_beside(stands, (one for one in unnamed if one not in said))
+            if fitting:
+                unchanged = "size(a) = :said" if said else "attribute_not_exists(a)"
+                values: Raw = {":a": also_value(fitting)}
+                if said:
+                    values[":said"] = {"N": str(len(said))}
+                asked = {
+                    "Key": raw_key(key),
+                    "UpdateExpression": "ADD a :a",
+                    "ConditionExpression": f"attribute_exists(d) AND {unchanged}",
+                    "ExpressionAttributeValues": values,
+                }
+            if not fitting or self.table.update_raw(asked) is not None:
+                return sorted(said.union(fitting).intersection(unnamed))
+            stands = self.table.get_raw(key) or {}
+            if "d" not in stands:
+                raise StoreThrottledError(cause="this message was erased meanwhile")
+        raise StoreThrottledError(cause="others are naming recipients of this message")
 
     def _write_index(self, tenant_id: TenantId, written: Sequence[Written]) -> None:
         entries: dict[Key, Raw] = {}

@@ -42,10 +42,15 @@ _LIKELY_INLINE_CHARACTERS = 14_000
 """Text and HTML shrink to between a quarter and a third, so up to here most are inline."""
 LARGEST_CONTENT_BYTES = 200_000
 MOST_PARTICIPANTS = 1_000
-MOST_COPIES = 2_000
+MOST_COPIES = 500
 """Copies one message has; more of the same mail hold one that follows from it."""
+MOST_COPY_BYTES = 120_000
+"""Of their names: with longer ones than 240 bytes there are fewer. Outlook's have some 200."""
 MOST_UNNAMED = 100
-"""Addresses of later copies, blind ones above all, under which a message is found as well."""
+"""Addresses of one later copy, blind ones above all, under which a message is found as well."""
+MOST_UNNAMED_BYTES = 60_000
+"""Of all copies' together: anybody may send the same mail with other recipients each time. A copy
+past it is stored, and found under whom the content names."""
 MOST_BLIND_CHARACTERS = 8_000
 """Of addresses a copy names as blind recipients: some 300 of ordinary length."""
 _MOST_REFERENCES = 200
@@ -89,13 +94,25 @@ def pack_message(message: Message, body: Body) -> PackedMessage:
 
 def addresses_of(raw: Raw) -> frozenset[Address]:
     """Return all addresses whose index may lead to the message an item holds."""
-    also = frozenset(Address(unescape(one)) for one in raw.get("a", {}).get("SS", ()))
-    return _named(unpack(raw["d"]["B"])) | also
+    return _named(unpack(raw["d"]["B"])) | addresses_said(raw)
+
+
+def addresses_said(raw: Raw) -> frozenset[Address]:
+    """Return those of them that later copies brought, and the content does not name."""
+    return frozenset(Address(unescape(one)) for one in raw.get("a", {}).get("SS", ()))
 
 
 def also_value(addresses: Iterable[Address]) -> dict[str, Any]:
     """Return the attribute of those its content does not name."""
     return {"SS": sorted(map(escape, addresses))}
+
+
+def fitting_beside(raw: Raw, unnamed: Iterable[Address]) -> list[Address]:
+    """Return the first of those an item does not name that it has room for."""
+    left = MOST_UNNAMED_BYTES - sum(len(one.encode()) for one in raw.get("a", {}).get("SS", ()))
+    some = list(unnamed)[:MOST_UNNAMED]
+    ends = accumulate(len(escape(one).encode()) for one in some)
+    return [one for one, end in zip(some, ends, strict=True) if end <= left]
 
 
 def _named(document: Mapping[str, Any]) -> frozenset[Address]:

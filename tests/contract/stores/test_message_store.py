@@ -5,6 +5,14 @@ from datetime import timedelta
 
 import pytest
 
+from shared.aws.message_contents import MessageContents
+from shared.aws.message_items import (
+    LARGEST_CONTENT_BYTES,
+    LARGEST_INLINE_BYTES,
+    MOST_COPIES,
+    MOST_COPY_BYTES,
+    MOST_UNNAMED_BYTES,
+)
 from shared.domain.errors import ConflictError, ErrorCode
 from shared.domain.ids import Address, FolderId, MessageId, ThreadId
 from shared.domain.lease import Fence
@@ -495,3 +503,90 @@ def test_other_spellings_are_read_page_by_page_and_within_bounds_too(stores, fen
     rest, page = read(before=page.entries[-1])
     assert (rest, page.more) == (newest[2:], False)
     assert read(since=later(1), until=later(3))[0] == newest[2:4]
+
+
+def test_a_messages_item_has_room_whatever_copies_of_it_name_and_are_called(aws, monkeypatch):
+    """A stranger sends one mail again and again, each time to others; Outlook's ids are long."""
+    monkeypatch.setattr("shared.aws.message_items.MOST_UNNAMED_BYTES", 6_000)
+    monkeypatch.setattr("shared.aws.message_contents.MOST_COPY_BYTES", 4_000)
+    record = connected(aws.mailboxes)
+    fence = Fence(TENANT, BOX, record.mailbox.generation)
+    long_id = "A" * 170
+    new = [
+        a_new_copy(
+            f"{long_id}{number:03}",
+            mail="same",
+            addresses=tuple(Address(f"p{number}-{one}@{'x' * 60}.example") for one in range(40)),
+        )
+        for number in range(30)
+    ]
+    for one in new:
+        assert aws.messages.save(fence, [one]) == {one.copy.provider_message_id}
+    items = [one for one in aws.items() if one["sk"]["S"].startswith("message#")]
+    names = [sum(map(len, one.get("a", {}).get("SS", ()))) for one in items]
+    refs = [sum(map(len, one["c"]["SS"])) for one in items]
+    assert max(names) <= 6_000
+    assert max(refs) <= 4_000
+    assert sum(len(one["c"]["SS"]) for one in items) == 30
+    # What an item says and what leads to it are the same, so that an erasure finds all of it.
+    said = {name for one in items for name in one.get("a", {}).get("SS", ())}
+    indexed = {
+        one["pk"]["S"].rpartition("#")[2] for one in aws.items() if "#address#" in one["pk"]["S"]
+    }
+    assert said == indexed
+    assert len(aws.messages.live_ids(TENANT, BOX)) == 30
+
+
+def test_names_that_two_workers_bring_at_once_fit_together(aws, monkeypatch):
+    monkeypatch.setattr("shared.aws.message_items.MOST_UNNAMED_BYTES", 100)
+    record = connected(aws.mailboxes)
+    fence = Fence(TENANT, BOX, record.mailbox.generation)
+    other = connected(aws.mailboxes, id=OTHER_BOX, address="else@acme.example")
+    others = Fence(TENANT, OTHER_BOX, other.mailbox.generation)
+    first, second, third = (
+        a_new_copy(
+            text, mail="same", mailbox_id=box, addresses=(Address(f"{text * 40}@example.org"),)
+        )
+        for text, box in (("1", BOX), ("2", OTHER_BOX), ("3", OTHER_BOX))
+    )
+    aws.messages.save(fence, [a_new_copy("0", mail="same")])
+    name_ = MessageContents._name
+
+    def overtaken(self, key, stands, unnamed):
+        monkeypatch.setattr(MessageContents, "_name", name_)
+        aws.messages.save(others, [second])
+        aws.messages.save(others, [third])
+        return name_(self, key, stands, unnamed)
+
+    monkeypatch.setattr(MessageContents, "_name", overtaken)
+    aws.messages.save(fence, [first])
+    (item,) = [one for one in aws.items() if one["sk"]["S"].startswith("message#")]
+    assert sum(map(len, item["a"]["SS"])) <= 100
+    assert len(item["c"]["SS"]) == 4
+    assert aws.by_address(TENANT, Address(f"{'1' * 40}@example.org")) == []
+
+
+def test_names_and_copies_never_grow_an_item_past_what_the_table_takes(aws):
+    """400 KB: a run would end at such a message, and so would an erasure."""
+    largest = LARGEST_CONTENT_BYTES + LARGEST_INLINE_BYTES + MOST_COPY_BYTES + MOST_UNNAMED_BYTES
+    assert largest < 390_000
+    record = connected(aws.mailboxes)
+    fence = Fence(TENANT, BOX, record.mailbox.generation)
+    aws.messages.save(fence, [a_new_copy("0", mail="same")])
+    (item,) = [one for one in aws.items() if one["sk"]["S"].startswith("message#")]
+    refs = [f"{OTHER_BOX}/{number:0213}" for number in range(MOST_COPIES - 20)]
+    assert {len(one) for one in refs} == {MOST_COPY_BYTES // MOST_COPIES}
+    aws.table.client.update_item(
+        TableName=aws.table.name,
+        Key={name: item[name] for name in ("pk", "sk")},
+        UpdateExpression="ADD c :c",
+        ExpressionAttributeValues={":c": {"SS": refs}},
+    )
+    for number in range(1, 13):
+        crowd = tuple(
+            Address(f"{number}-{one}@{'.'.join(['x' * 60] * 4)}.example") for one in range(100)
+        )
+        aws.messages.save(fence, [a_new_copy(f"{number}", mail="same", addresses=crowd)])
+    (item,) = [one for one in aws.items() if one["sk"]["S"].startswith("message#")]
+    assert MOST_UNNAMED_BYTES - 300 < sum(map(len, item["a"]["SS"])) <= MOST_UNNAMED_BYTES
+    assert len(item["c"]["SS"]) == MOST_COPIES - 20 + 13
