@@ -17,6 +17,7 @@ _PLAIN, _FORM = b"\x01", b"\x02"
 its data and says so."""
 _LEVEL = 3
 _LARGEST_UNPACKED = 64 * 1024 * 1024
+"""Many times what is ever packed: a body has a megabyte, and lists of ids fit an item."""
 
 _DICTIONARY = zstandard.ZstdCompressionDict(DICTIONARY, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
 _DICTIONARY.precompute_compress(level=_LEVEL)
@@ -49,9 +50,14 @@ def unpacked_size(value: Any) -> int:
 
 
 def unpack(data: bytes) -> Any:
-    """Return what `pack` was given; raises `UnknownFormError` for another form."""
+    """Return what `pack` was given; raises `UnknownFormError` for another form.
+
+    Raises `ZstdError` for what `pack` never wrote: damaged, or larger than 64 MB.
+    """
     if data[:1] not in {_PLAIN, _FORM}:
         raise UnknownFormError(data[:1].hex())
-    return orjson.loads(
-        _codecs.decompressor.decompress(data[1:], max_output_size=_LARGEST_UNPACKED)
-    )
+    frame = data[1:]
+    # The limit given below holds only where the frame does not state its size, which is -1 then.
+    if zstandard.frame_content_size(frame) > _LARGEST_UNPACKED:
+        raise zstandard.ZstdError("frame states a size larger than is ever packed")
+    return orjson.loads(_codecs.decompressor.decompress(frame, max_output_size=_LARGEST_UNPACKED))
