@@ -1,6 +1,7 @@
 """Which instant a time in a calendar is: what Windows calls a time zone, and its rules by IANA.
 
 The rules are those of the system's own database: where it has none for a name, no instant is told.
+On a system without any that is every zone but UTC; a time is shown as it was written all the same.
 """
 
 import re
@@ -86,6 +87,9 @@ _OF_WINDOWS = {
     "West Asia Standard Time": "Asia/Tashkent",
 }
 
+_UTC = frozenset({"UTC", "Etc/UTC"})
+"""Needs no rules."""
+
 # A sender's text becomes the name of a file.
 _OF_IANA = re.compile(r"[A-Z][A-Za-z0-9_+-]*(?:/[A-Z][A-Za-z0-9_+-]*){0,2}")
 
@@ -102,7 +106,8 @@ def instant_of(moment: Moment) -> datetime | None:
     if "T" not in moment.local or not _OF_IANA.fullmatch(name):
         return None
     try:
-        return at.replace(tzinfo=ZoneInfo(name)).astimezone(UTC)
+        zone = UTC if name in _UTC else ZoneInfo(name)
+        return at.replace(tzinfo=zone).astimezone(UTC)
     except (KeyError, OSError, ValueError, OverflowError):
         # There is no such zone; it is a folder, or no zone's file; the ends of time.
         return None

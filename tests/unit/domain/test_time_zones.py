@@ -1,5 +1,6 @@
+import sys
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from zoneinfo import TZPATH, ZoneInfo, reset_tzpath
 
 import pytest
 
@@ -41,6 +42,25 @@ def test_a_whole_day_and_the_ends_of_time_are_no_instants():
     assert instant_of(Moment("2026-07-01", "Europe/Berlin")) is None
     assert instant_of(Moment("9999-12-31T23:59:59", "America/New_York")) is None
     assert instant_of(Moment("0001-01-01T00:00:00", "Asia/Tokyo")) is None
+
+
+@pytest.fixture
+def no_database(monkeypatch):
+    """A system without zones' files, and without the package that could stand for them."""
+    stood = TZPATH
+    monkeypatch.setitem(sys.modules, "tzdata", None)
+    ZoneInfo.clear_cache()
+    reset_tzpath(())
+    yield
+    reset_tzpath(stood)
+    ZoneInfo.clear_cache()
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Etc/UTC"])
+def test_without_a_database_utc_is_known_and_no_other_zone(no_database, zone):
+    at = datetime(2026, 7, 1, 10, tzinfo=UTC)
+    assert instant_of(Moment("2026-07-01T10:00:00", zone)) == at
+    assert instant_of(Moment("2026-07-01T10:00:00", "Europe/Berlin")) is None
 
 
 @pytest.mark.parametrize("name", sorted(_OF_WINDOWS))
