@@ -94,9 +94,8 @@ class Senders:
         senders = {ids[name]: met[name].address for name in asked}
         unknown = self.contacts.unknown_senders(tenant_id, senders, policy)
         made = [name for name in asked if ids[name] in unknown and not self._is_ours(met[name])]
-        now = self.now()
         if made and not self.contacts.reserve_made(
-            tenant_id, len(made), day=now.date(), most=MOST_A_DAY
+            tenant_id, len(made), day=self.now().date(), most=MOST_A_DAY
         ):
             ledger.contacts_put_off += len(made)
             made = []
@@ -106,7 +105,8 @@ class Senders:
                 id=ids[name],
                 name=name_of_sender(met[name]),
                 addresses=(met[name].address,),
-                updated_at=now,
+                # Each its own: soon after, mailboxes take the log of added addresses for whole.
+                updated_at=self.now(),
                 made_from_mail=True,
             )
             try:

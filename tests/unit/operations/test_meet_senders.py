@@ -307,3 +307,20 @@ def test_tags_past_what_mail_makes_of_one_address_are_counted_and_stop_nobody(of
     assert len(office.meet(*flood, mail())) == 3
     assert (office.ledger.contacts_made, office.ledger.contacts_put_off) == (3, 2)
     assert CLEO in office.meet()
+
+
+def test_a_contact_bears_the_instant_at_which_it_is_written_however_long_others_took(office):
+    """The log of added addresses is trusted two minutes behind the clock: later is unseen."""
+    real = office.contacts.inner.create_for_sender
+    written = {}
+
+    def slowly(contact, policy):
+        written[contact.addresses[0]] = office.clock.now()
+        made = real(contact, policy)
+        office.clock.advance(minutes=1)
+        return made
+
+    office.contacts.inner.create_for_sender = slowly
+    people = [Address(f"{number}@client.example") for number in range(5)]
+    assert office.meet(*(mail(one) for one in people)) == people
+    assert {one.addresses[0]: one.updated_at for one in office.made()} == written
