@@ -12,11 +12,6 @@ FOLDER_NOT_ACTIVE = "folder_not_active"
 """Why a message stays at the provider that is in none of the folders that are synced."""
 ERASED = "erased"
 """Why a message stays at the provider in which somebody takes part whose mail was erased."""
-
-NO_CONTACT = "no_contact"
-"""Why a message stays at the provider whose mailbox keeps contacts' mail alone."""
-
-
 INTERNAL = "internal"
 """Why a message stays at the provider that the tenant's own people wrote to each other."""
 BLOCKED = "blocked"

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from shared.domain.errors import ErrorCode
 from shared.domain.ids import BackfillId, MailboxId, ProviderMessageId, RunId, TenantId
-from shared.domain.ledger import BEFORE_HISTORY, FOLDER_NOT_ACTIVE, Counts, Fate
+from shared.domain.ledger import BEFORE_HISTORY, FOLDER_NOT_ACTIVE, NO_CONTACT, Counts, Fate
 
 
 class RunReason(StrEnum):
@@ -45,11 +45,14 @@ class Run:
         They cannot be read, or reading them told why they stay there. What is in no active folder
         may be in one again; what is too old by a listing lies outside of what is audited, and may
         come with a larger import: neither is settled. A repair asks only for what an audit listed:
-        too old is there what has no date but in its listing.
+        too old is there what has no date but in its listing. What a contact's history passes by
+        again, whoever judged it first has settled; each search would settle all of it once more.
         """
         not_settled = {f"{Fate.SKIPPED}:{FOLDER_NOT_ACTIVE}"}
         if self.reason is not RunReason.REPAIR:
             not_settled.add(f"{Fate.SKIPPED}:{BEFORE_HISTORY}")
+        if self.reason is RunReason.CONTACT_HISTORY:
+            not_settled.add(f"{Fate.SKIPPED}:{NO_CONTACT}")
         return tuple(
             ProviderMessageId(name)
             for fate, names in self.ledger.items()

@@ -61,12 +61,7 @@ from shared.ports.parser import MessageParser
 from shared.ports.policies import PolicyStore
 from shared.ports.provider import Look, MailProvider, MailSession
 from shared.ports.queues import SyncRequest, WorkQueues
-from shared.ports.stores import (
-    AttachmentStore,
-    MailboxRecord,
-    MailboxStore,
-    MessageStore,
-)
+from shared.ports.stores import AttachmentStore, MailboxRecord, MailboxStore, MessageStore
 
 PAGE_SIZE = 250
 HEADERS_PAGE = 100
@@ -234,14 +229,15 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
 
 
 def _take_floor(run: SyncRun) -> None:
-    """Read the mailbox's date floor again: an import that has begun since the run may have sunk it.
+    """Read again the date floor, which an import may have sunk since, and whose mail is kept.
 
-    Its plan leaves to sync what comes after the positions it found, and waits only for runs whose
-    lease is older than itself.
+    An import's plan leaves to sync what comes after the positions it found, and waits only for runs
+    whose lease is older. What an old choice passes by, nobody looks for.
     """
     stands = run.mailboxes.get(run.mailbox.tenant_id, run.mailbox.id)
     if stands is not None:
-        mailbox = replace(run.mailbox, history_from=stands.mailbox.history_from)
+        now = stands.mailbox
+        mailbox = replace(run.mailbox, history_from=now.history_from, store=now.store)
         run.record = replace(run.record, mailbox=mailbox)
         if run.heard.has_begun:
             # Another run may have begun the same meanwhile.

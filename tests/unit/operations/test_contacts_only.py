@@ -667,6 +667,25 @@ def test_what_is_stored_stays_and_news_are_judged_from_then_on(machine):
     assert (history.counts.already_stored, history.counts.stored) == (4, 1)
 
 
+@pytest.mark.parametrize("chosen", StoredMail)
+def test_a_run_judges_by_what_was_chosen_before_it_took_its_lease(machine, chosen, monkeypatch):
+    other = next(one for one in StoredMail if one is not chosen)
+    box = machine.connect(days=30, store=other)
+    machine.drain()
+    machine.tick(8)
+    before, at = stored_of(machine, EVE), machine.clock.now()
+    machine.server.deliver("INBOX", mail(100, at, sender=EVE), at)
+    real = FakeSession.look
+
+    def chosen_meanwhile(*given, **named):
+        set_store(machine, box, chosen)
+        return real(*given, **named)
+
+    monkeypatch.setattr(FakeSession, "look", chosen_meanwhile)
+    machine.sync(SyncRequest(TENANT, box.id, RunReason.REQUESTED))
+    assert stored_of(machine, EVE) == before + (chosen is StoredMail.ALL)
+
+
 def test_after_all_mail_is_wanted_again_an_import_brings_in_the_rest(machine, box):
     set_store(machine, box, StoredMail.ALL)
     at = machine.clock.now()
@@ -713,6 +732,25 @@ def test_an_audit_misses_none_of_what_was_passed_by_and_fetches_none_again(machi
     assert audits
     assert {audit.missing for audit in audits} == {0}
     assert max(audit.ledgered for audit in audits) > 0
+
+
+def test_a_look_through_all_history_writes_no_ids_again(machine, box):
+    settled = machine.world.runs[TENANT, box.id]
+    before = {name for run in settled.values() for name in run.settled_without_copy}
+    known = set(settled)
+    for number in range(MOST_SEARCHED + 1):
+        add(machine, f"c{number}", f"{number}@many.example")
+    machine.tick(8)
+    (history,) = histories(machine, box)
+    assert history.counts.skipped == {"no_contact": 8}
+    later = [run for name, run in settled.items() if name not in known]
+    assert len(before) == 8
+    assert not any(run.settled_without_copy for run in later)
+    machine.queues.send_audits([AuditRequest(TENANT, box.id, machine.clock.now())])
+    machine.drain()
+    machine.tick(5)
+    audits = [report.audit for report in machine.audit_reports if report.audit]
+    assert {(audit.missing, audit.ledgered > 0) for audit in audits} == {(0, True)}
 
 
 def test_a_folder_made_later_is_judged_too(machine, box):
