@@ -37,9 +37,11 @@ class PutPolicy(Given):
     automated: Automated = Automated.STORE
     """`skip` leaves out what machines send: lists, automatic answers, bounces, no-reply."""
     plus_tags: Folding = Folding.KEEP
-    """`fold`: ann+news@example.org is ann@example.org, at every domain."""
+    """`fold`: ann+news@example.org is ann@example.org, at every domain. Mail that a mailbox with
+    `contacts_only` left at the provider before it was folded comes with the next import."""
     dots: Folding = Folding.KEEP
-    """`fold`: a.nn@gmail.com is ann@gmail.com, and both the same at googlemail.com."""
+    """`fold`: a.nn@gmail.com is ann@gmail.com, and both the same at googlemail.com.
+    Mail left at the provider before: as with `plus_tags`."""
 
     def to_policy(self) -> TenantPolicy:
         """Return it checked; raises `RequestError(INVALID_REQUEST)` naming the fields."""

@@ -707,6 +707,27 @@ def test_after_all_mail_is_wanted_again_an_import_brings_in_the_rest(machine, bo
     assert stored_of(machine, KIM) == stored_of(machine, LEE) == 4
 
 
+def test_what_was_passed_by_before_tags_were_folded_comes_with_the_next_import(machine, box):
+    tagged, at = f"kim+news@{KIM.partition('@')[2]}", machine.clock.now()
+    machine.server.deliver("INBOX", mail(100, at, sender=tagged), at)
+    machine.tick(6)
+    set_policy(machine, plus_tags=Folding.FOLD)
+    machine.tick(12)
+    assert stored_of(machine, tagged) == 0
+    start_backfill(
+        ADA,
+        box.id,
+        40,
+        mailboxes=machine.mailboxes,
+        backfills=machine.backfills,
+        queues=machine.queues,
+        clock=machine.clock,
+    )
+    machine.drain()
+    machine.tick(8)
+    assert stored_of(machine, tagged) == 1
+
+
 def test_who_was_added_before_another_choice_is_not_forgotten_by_the_next(machine, box):
     add(machine, "lee", LEE)
     set_store(machine, box, StoredMail.ALL)
