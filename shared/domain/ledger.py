@@ -77,11 +77,6 @@ class Counts:
         )
 
     @property
-    def fetched(self) -> int:
-        """For how many of the listed the provider was asked."""
-        return self.listed - self.already_stored
-
-    @property
     def balances(self) -> bool:
         """Whether every listed id is accounted for."""
         return self.listed == self.settled
@@ -117,6 +112,8 @@ class Ledger:
     removed: int = 0
     contacts_made: int = 0
     contacts_put_off: int = 0
+    asked: int = 0
+    """How often the provider was asked for a message, whole or for its header alone."""
 
     def add(self, ids: Iterable[ProviderMessageId]) -> None:
         """Note that the provider named `ids`."""

@@ -16,6 +16,7 @@ from shared.domain.backfill import (
 )
 from shared.domain.ids import BackfillId, FolderId, ProviderMessageId
 from shared.domain.mailbox import Mailbox
+from shared.domain.pace import times_asked
 from shared.operations.release_chunks import release_chunks
 from shared.ports.backfills import BackfillStore
 from shared.ports.queues import WorkQueues
@@ -41,7 +42,8 @@ def bring_in(
     that was begun under this id before goes on as it is. Raises `ConflictError(STALE_WRITE)` where
     the mailbox was disconnected or reconnected meanwhile.
     """
-    chunks = plan_chunks(backfill_id, ids_by_folder.items(), size=CHUNK_SIZE)[:MOST_CHUNKS]
+    size = max(1, CHUNK_SIZE // times_asked(mailbox.provider, mailbox.store))
+    chunks = plan_chunks(backfill_id, ids_by_folder.items(), size=size)[:MOST_CHUNKS]
     fresh = Backfill(
         tenant_id=mailbox.tenant_id,
         mailbox_id=mailbox.id,

@@ -78,6 +78,7 @@ class HeadersFirst:
         lost: RetryLaterError | None = None
         try:
             for fetched in self.session.fetch_headers(folder, ids):
+                self.ledger.asked += 1
                 if isinstance(fetched, MissingMessage):
                     self.settle_missing(folder, fetched)
                 elif reason := self.why_unread(fetched):

@@ -181,6 +181,7 @@ class Ingest:
     def _fetch(self, folder: Folder, ids: Sequence[ProviderMessageId]) -> bool:
         held = 0
         for fetched in self.session.fetch(folder, ids) if ids else ():
+            self.ledger.asked += 1
             if isinstance(fetched, MissingMessage):
                 self._settle_missing(folder, fetched)
             elif reason := self._unwanted(fetched):

@@ -198,7 +198,7 @@ def _rest(run: SyncRun, ended: Run) -> timedelta:
         return timedelta()
     rest = rest_after(
         run.mailbox.provider,
-        ended.counts.fetched,
+        run.ledger.asked,
         ended.ended_at - ended.started_at,
         units_per_minute=run.gmail_units_per_minute,
         share=SYNC_SHARE,

@@ -34,6 +34,7 @@ from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.lease import CLOCKS_DIFFER, LEASE_SECONDS, Fence
 from shared.domain.ledger import Counts
 from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, Provider
+from shared.domain.pace import times_asked
 from shared.domain.run import RunReason
 from shared.operations.access import Grants
 from shared.operations.release_chunks import release_chunks
@@ -175,7 +176,8 @@ def _plan(
     # After the listing: what sync stores meanwhile, a chunk recognises.
     held = search.held(listed) if search else messages.live_ids(mailbox.tenant_id, mailbox.id)
     missing = [(folder_id, [one for one in ids if one not in held]) for folder_id, ids in listed]
-    chunks = plan_chunks(backfill.id, missing, size=CHUNK_SIZE)
+    size = max(1, CHUNK_SIZE // times_asked(mailbox.provider, mailbox.store))
+    chunks = plan_chunks(backfill.id, missing, size=size)
     planned = sum(len(ids) for _folder_id, ids in listed)
     already_stored = planned - sum(len(chunk.ids) for chunk in chunks)
     try:

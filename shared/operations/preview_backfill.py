@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import pairwise
 from math import ceil
 
-from shared.domain.backfill import Backfill, BackfillKind, BackfillState, window_start
+from shared.domain.backfill import BackfillKind, BackfillState, window_start
 from shared.domain.capabilities import CAPABILITIES
 from shared.domain.errors import (
     ErrorCode,
@@ -21,8 +21,8 @@ from shared.domain.errors import (
 )
 from shared.domain.folders import Folder, is_active
 from shared.domain.ids import FolderId, MailboxId
-from shared.domain.mailbox import Mailbox, Provider
-from shared.domain.pace import import_seconds_a_message
+from shared.domain.mailbox import Mailbox, Provider, StoredMail
+from shared.domain.pace import import_seconds
 from shared.domain.sampling import Estimate, estimated
 from shared.domain.visibility import Viewer
 from shared.operations.access import Grants
@@ -124,13 +124,22 @@ def preview_backfill(
         )
         sums = [0, *(tally.messages for tally in windows)]
         matching = estimated([more - less for less, more in pairwise(sums)], sampled)
-    pace = _pace(mailbox, earlier, gmail_units_per_minute)
+    paces = (one.seconds_a_message for one in earlier if one.seconds_a_message is not None)
+    pace = next(paces, None)
     missing = [
         _missing(tally, None if floor >= held_since else held)
         for floor, tally in zip(floors, windows, strict=True)
     ]
     return [
-        _preview(mailbox, days, tally, missing=fetched, estimate=estimate, pace=pace)
+        _preview(
+            mailbox,
+            days,
+            tally,
+            missing=fetched,
+            estimate=estimate,
+            pace=pace,
+            units_per_minute=gmail_units_per_minute,
+        )
         for days, tally, fetched, estimate in zip(
             WINDOWS_DAYS, windows, missing, matching, strict=True
         )
@@ -175,14 +184,6 @@ def _sum(tallies: Sequence[Tally]) -> Tally:
     return Tally(messages, more=any(one.more for one in tallies))
 
 
-def _pace(mailbox: Mailbox, earlier: Sequence[Backfill], gmail_units_per_minute: int) -> float:
-    """Return the seconds a message takes: as in the latest import, but not past the quota."""
-    paces = (one.seconds_a_message for one in earlier if one.seconds_a_message is not None)
-    return import_seconds_a_message(
-        mailbox.provider, next(paces, None), units_per_minute=gmail_units_per_minute
-    )
-
-
 def _missing(tally: Tally, held: Tally | None) -> int | None:
     """Return how many of `tally` are not `held`, which is None where all of them are."""
     if held is None:
@@ -197,17 +198,29 @@ def _preview(
     *,
     missing: int | None,
     estimate: Estimate | None,
-    pace: float,
+    pace: float | None,
+    units_per_minute: int,
 ) -> WindowPreview:
     traits = CAPABILITIES[mailbox.provider]
     each = traits.units_a_message or traits.requests_a_message
+    asked = missing or 0
+    if mailbox.store is StoredMail.CONTACTS_ONLY:
+        # Each for its header, and again where a contact takes part: all may, where nobody knows.
+        asked += min(asked, estimate.matching) if estimate else asked
+    seconds = import_seconds(
+        mailbox.provider,
+        pace,
+        messages=missing or 0,
+        asked=asked,
+        units_per_minute=units_per_minute,
+    )
     return WindowPreview(
         days=days,
         messages=tally.messages,
         missing=missing,
         more=tally.more,
-        seconds=None if missing is None else ceil(missing * pace),
-        quota=missing * each if each and missing is not None else None,
+        seconds=None if missing is None else ceil(seconds),
+        quota=asked * each if each and missing is not None else None,
         matching=estimate.matching if estimate else None,
         looked_at=estimate.looked_at if estimate else 0,
     )

@@ -312,7 +312,7 @@ def _work(
     )
     rest = rest_after(
         mailbox.provider,
-        run.counts.fetched,
+        ledger.asked,
         run.ended_at - run.started_at,
         units_per_minute=ports.gmail_units_per_minute,
         share=BACKFILL_SHARE,

@@ -319,7 +319,7 @@ def _sync_folder(
         gives_up=same_before(mailbox, ErrorCode.MESSAGE_UNAVAILABLE) >= GIVEN_UP_AFTER,
         mark_suspect=_careful_marker(run, lease),
     )
-    pace = most_at_once(mailbox.provider, run.gmail_units_per_minute, SYNC_SHARE)
+    pace = most_at_once(mailbox.provider, run.gmail_units_per_minute, SYNC_SHARE, mailbox.store)
     # A careful run ends before it has met more killers than it can remember.
     most = int(min(PAGE_SIZE if lease.previous_run_died else MESSAGES_PER_RUN, pace))
     compared = False

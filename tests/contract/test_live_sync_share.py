@@ -1,13 +1,19 @@
 """New mail beside a large import, at a provider that counts: a minute's quota has room for both."""
 
 from collections import deque
+from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain.backfill import BackfillState
+from shared.domain.mailbox import StoredMail
 from shared.domain.run import RunReason
+from shared.mime.parse import MimeParser
+from shared.operations.contacts import NewContact, put_contact
 from shared.ports.queues import SyncRequest
 from tests.contract.provider_worlds import NOW
 from tests.contract.test_gmail_operations import Imported
+from tests.fakes.clock import FixedClock
+from tests.unit.operations.machine import ADA
 
 OLD = 800
 QUOTA = 6_000
@@ -17,7 +23,7 @@ STEP_SECONDS = 5
 class Busy:
     """A mailbox that gets a mail a minute while a year of it is imported."""
 
-    def __init__(self, gmail, *, units_per_minute):
+    def __init__(self, gmail, *, units_per_minute, store=StoredMail.ALL):
         gmail.simulator.limits.user_units = QUOTA
         for number in range(OLD):
             received_at = NOW - timedelta(days=30, minutes=number)
@@ -25,6 +31,8 @@ class Busy:
         self.gmail = gmail
         self.imported = Imported(gmail, days=0)
         self.machine = self.imported.machine
+        boxes, place = self.machine.world.mailboxes, self.imported.place
+        boxes[place] = replace(boxes[place], store=store, contacts_since=self.machine.clock.now())
         self.machine.gmail_units_per_minute = units_per_minute
         self.machine.clock.advance(60)
         gmail.simulator.clock.advance(60)
@@ -86,3 +94,15 @@ def test_an_import_that_kept_no_room_would_be_refused(gmail):
     busy = Busy(gmail, units_per_minute=2 * QUOTA)
     busy.run()
     assert busy.refusals()
+
+
+def test_of_contacts_mail_each_header_counts_beside_the_mail(gmail):
+    busy = Busy(gmail, units_per_minute=QUOTA, store=StoredMail.CONTACTS_ONLY)
+    machine = busy.machine
+    machine.parser = MimeParser()
+    ann = NewContact("ann", "Ann", ["ann@customer.example"], {})
+    put_contact(ADA, ann, contacts=machine.contacts, clock=FixedClock(NOW - timedelta(days=1)))
+    polls = busy.run()
+    assert [poll.run.counts.stored for poll in polls] == [1] * len(polls)
+    assert busy.refusals() == []
+    assert len(busy.imported.held) == OLD + busy.new

@@ -18,7 +18,7 @@ from shared.domain.errors import (
     StoreThrottledError,
 )
 from shared.domain.ids import TenantId, UserId
-from shared.domain.mailbox import MailboxStatus, Provider
+from shared.domain.mailbox import MailboxStatus, Provider, StoredMail
 from shared.domain.policy import TenantPolicy
 from shared.domain.visibility import Viewer
 from shared.mime.parse import MimeParser
@@ -337,6 +337,16 @@ def test_few_messages_are_all_judged_by_who_takes_part(quiet):
     from_eve(quiet, 2, 20, 20, 100)
     know(quiet, "eve@customer.example")
     assert matches(quiet) == [(1, 4), (3, 8), (3, 10), (4, 13)]
+
+
+def test_a_header_costs_what_a_message_costs_and_a_match_costs_both(quiet):
+    from_eve(quiet, 2, 20, 20.5, 250)
+    change(quiet, provider=Provider.GMAIL, store=StoredMail.CONTACTS_ONLY)
+    know(quiet, "eve@customer.example")
+    windows = preview(quiet)
+    assert [(one.missing, one.matching) for one in windows] == [(4, 1), (8, 3), (10, 3), (13, 4)]
+    assert [one.quota for one in windows] == [100, 220, 260, 340]
+    assert [one.seconds for one in preview(quiet, units=1_500)] == [5, 11, 13, 17]
 
 
 def test_what_the_policy_keeps_out_matches_nobody(quiet):
