@@ -1,6 +1,6 @@
 """What is known of threads, and goes with the messages it stands for.
 
-Where a reply says it is goes with the reply, and what it said of the message it answers. A thread
+Where a message says it is goes with the last of those that say so. A thread
 is one with others no longer than it has messages: the least of those that are left is their root.
 All of it goes before the messages' contents do, by which alone it is found; so dying on the way
 leaves it to who comes next. Threads stay joined whose joining message is gone: what was put
@@ -19,7 +19,7 @@ from shared.aws.table import Raw, Table
 from shared.aws.tables import MESSAGE_PREFIX, Key, thread_key, thread_pk
 from shared.aws.thread_items import instead
 from shared.domain.errors import StoreThrottledError
-from shared.domain.identity import also_named, own_thread
+from shared.domain.identity import also_named
 from shared.domain.ids import MessageId, TenantId, ThreadId
 from shared.domain.message import Message
 
@@ -44,13 +44,12 @@ class ThreadErasure:
         under = {message.thread_id for message in going}
         records = self._read(named | under)
         ids = {message.id for message in going}
-        own = {one for message in going for one in own_thread(self.tenant_id, message)}
         said = [
             one
             for one in sorted(named & records.keys())
-            if "a" in records[one] and (one in own or records[one].get("b", {}).get("S") in ids)
+            if not ids.isdisjoint(records[one].get("b", {}).get("SS", ()))
         ]
-        side_by_side(self.workers, self._take_back, said)
+        side_by_side(self.workers, lambda one: self._take_back(one, ids), said)
         empty = {one for one in under & records.keys() if not self._stands(one, ids)}
         for one in sorted(empty):
             self._leave(one)
@@ -74,12 +73,20 @@ class ThreadErasure:
             for raw in found
         )
 
-    def _take_back(self, thread_id: ThreadId) -> None:
+    def _take_back(self, thread_id: ThreadId, going: Collection[MessageId]) -> None:
+        """Have a record lead on no longer than a message is left that says so."""
         for _ in range(_TRIES):
             raw = self._read([thread_id]).get(thread_id)
-            if raw is None or "a" not in raw:
+            if raw is None or "b" not in raw:
                 return
-            if not self.table.transact([instead(self.table.name, raw, {"a", "b"})]):
+            left = sorted(set(raw["b"]["SS"]).difference(going))
+            change = instead(
+                self.table.name,
+                raw,
+                {"b"} if left else {"a", "b"},
+                {"b": {"SS": left}} if left else {},
+            )
+            if not self.table.transact([change]):
                 return
         raise _beaten()
 

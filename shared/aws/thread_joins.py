@@ -5,8 +5,9 @@ A message lies under the first id its header names, and for ever. The record of 
 - `j`: of which root it is a member; at a root, `k` says of all its members. A root is the least of
   the threads that are one, so it is the same whatever came first. They change in one transaction
 - `a`: nothing more than where a reply says it is. Every reply writes it under its own id, and under
-  the id of what it answers (then `b` says which reply did), where nothing is recorded yet: a unit a
-  reply. What comes later and knows that id alone is led on by it. It goes when `j` or `k` come
+  the id of what it answers, where nothing is recorded yet: a unit a reply. `b` says whose word it
+  is: a message that finds its own id led on already adds itself, and then it goes with neither
+  alone. What comes later and knows that id alone is led on by it. It goes when `j` or `k` come
 
 Two workers may store a reply and what lies under the reply's id at the same time. Each writes first
 and looks then: contents before records, `a` before it looks whether there are messages. So one of
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 _TRIES = 8
+_MOST_SAY_SO = 20
+"""Anybody can send mail of one Message-ID over and over."""
 _LOOKED_AT = 10
 """Items read at once where one with content is looked for: nearly always the first has some."""
 
@@ -50,7 +53,9 @@ class _Known:
     root: ThreadId | None = None
     members: Threads = frozenset()
     said: ThreadId | None = None
-    """Under which thread a reply says it is."""
+    """Under which thread messages say it is."""
+    by: frozenset[str] = frozenset()
+    """Which messages do."""
     least: Levels = field(default_factory=dict)
     """The least open of the levels said of all that is one with it."""
 
@@ -108,6 +113,7 @@ class ThreadJoins:
         for group in _put_together(links):
             if len(group) > 1:
                 self._make_one(group)
+        self._say_too(named, known)
 
     def _named(self, mailbox_id: MailboxId, item: NewCopy) -> _Named:
         message, theirs = item.message, item.provider_thread
@@ -122,7 +128,7 @@ class ThreadJoins:
     def _read(self, ids: Iterable[ThreadId]) -> dict[ThreadId, _Known]:
         keys = {thread_key(self.tenant_id, one): one for one in ids}
         found = dict.fromkeys(keys.values(), _NOTHING)
-        for raw in self.table.get_many(list(keys), attributes="pk, sk, j, k, a, s"):
+        for raw in self.table.get_many(list(keys), attributes="pk, sk, j, k, a, b, s"):
             found[keys[Key(raw["pk"]["S"], raw["sk"]["S"])]] = _known(raw)
         return found
 
@@ -137,15 +143,40 @@ class ThreadJoins:
 
         def write(other: ThreadId) -> bool:
             one = wanted[other]
-            values: Raw = {"a": {"S": one.thread_id}}
-            if other not in one.own:
-                values["b"] = {"S": one.message_id}
-            return self._write_first(thread_key(self.tenant_id, other), ("a", "j", "k"), values)
+            return self._say_first(one, other)
 
         others = sorted(wanted)
         written = side_by_side(self.workers, write, others)
         beaten = [one for one, is_ours in zip(others, written, strict=True) if not is_ours]
-        return {one: _Known(said=wanted[one].thread_id) for one in others} | self._read(beaten)
+        ours = {
+            other: _Known(said=one.thread_id, by=frozenset({one.message_id}))
+            for other, one in wanted.items()
+        }
+        return ours | self._read(beaten)
+
+    def _say_first(self, one: _Named, other: ThreadId) -> bool:
+        key = thread_key(self.tenant_id, other)
+        values: Raw = {"a": {"S": one.thread_id}, "b": {"SS": [one.message_id]}}
+        return self._write_first(key, ("a", "j", "k"), values)
+
+    def _say_too(self, named: Iterable[_Named], known: Mapping[ThreadId, _Known]) -> None:
+        """Have messages whose own id another leads on say so as well, once they are one."""
+        for one in named:
+            for own in (one.own - {one.thread_id}) & known.keys():
+                said = known[own]
+                if said.said is None or one.message_id in said.by or len(said.by) >= _MOST_SAY_SO:
+                    continue
+                asked = {
+                    "Key": raw_key(thread_key(self.tenant_id, own)),
+                    "UpdateExpression": "SET a = :a ADD b :b",
+                    "ConditionExpression": "attribute_exists(a)",
+                    "ExpressionAttributeValues": {
+                        ":a": {"S": one.thread_id},
+                        ":b": {"SS": [one.message_id]},
+                    },
+                }
+                if self.table.update_raw(asked) is None:
+                    self._say_first(one, own)
 
     def _write_first(self, key: Key, unless: Sequence[str], values: Raw) -> bool:
         """Write attributes of an item that has none of `unless`; return whether it had none."""
@@ -285,6 +316,7 @@ def _known(raw: Raw) -> _Known:
         ThreadId(raw["j"]["S"]) if "j" in raw else None,
         frozenset(ThreadId(one) for one in raw.get("k", {}).get("SS", ())),
         ThreadId(raw["a"]["S"]) if "a" in raw else None,
+        frozenset(raw.get("b", {}).get("SS", ())),
         levels_of(raw, "s"),
     )
 

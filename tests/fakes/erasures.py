@@ -254,8 +254,14 @@ class InMemoryMailEraser:
 
     def _erase_threads(self, tenant_id: TenantId, message: Message) -> None:
         """Forget where a message said it was; a thread without messages is a member of none."""
-        for name in own_thread(tenant_id, message) - {message.thread_id}:
-            self._forget(tenant_id, name)
+        others = {
+            one.internet_message_id
+            for (tenant, _), one in self.world.messages.items()
+            if tenant == tenant_id
+        }
+        if message.internet_message_id not in others:
+            for name in own_thread(tenant_id, message) - {message.thread_id}:
+                self._forget(tenant_id, name)
         left = {
             one.thread_id for (tenant, _), one in self.world.messages.items() if tenant == tenant_id
         }

@@ -66,6 +66,26 @@ def test_a_root_stays_for_what_lies_under_others(stores):
     assert len(found(stores, left)) == 1
 
 
+def test_a_reply_that_goes_leaves_what_its_parent_says_itself(stores):
+    """Where the reply had come first, and so had said it of the parent."""
+    fences = {}
+    arrive(stores, [replace(D, references=("a@x", "b@x"), in_reply_to="b@x")], fences=fences)
+    left = arrive(stores, [replace(one, mailbox_id=OTHER_BOX) for one in (A, B)], fences=fences)
+    erase(stores, "mailbox")
+    left += arrive(stores, [replace(C, mailbox_id=OTHER_BOX)], fences=fences)
+    assert len(found(stores, left)) == 1
+
+
+@pytest.mark.parametrize("first", [A, B])
+def test_one_of_two_messages_of_one_id_leaves_what_the_other_says(stores, first):
+    fences = {}
+    arrive(stores, [first, replace(B, text="banner")], fences=fences)
+    left = arrive(stores, [replace(one, mailbox_id=OTHER_BOX) for one in (A, B)], fences=fences)
+    erase(stores, "mailbox")
+    left += arrive(stores, [replace(C, mailbox_id=OTHER_BOX)], fences=fences)
+    assert len(found(stores, left)) == 1
+
+
 def test_the_levels_of_a_thread_go_with_its_last_message(stores):
     arrive(stores, [A])
     keep(stores, ThreadRecord(UNDER_A, UNDER_A, levels={BOX: ThreadLevel.PRIVATE}))
