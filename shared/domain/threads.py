@@ -90,7 +90,8 @@ def provider_thread_of(
 
     Never by subject alone: where a provider goes by that (Gmail does: support.google.com/mail/
     answer/5900), it is believed of what says that it answers something, by its headers or by the
-    beginning of its subject, and of the message its thread is named after.
+    beginning of its subject, and of the message its thread is named after where ids tell (at IMAP
+    they do not).
     """
     theirs = fetched.provider_thread_id
     if theirs is None or not CAPABILITIES[provider].threads_by_subject:
