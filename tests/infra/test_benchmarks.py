@@ -8,9 +8,10 @@ import pytest
 from infra.local.paths import REPOSITORY
 
 
-@pytest.mark.parametrize("part", ["units", "reading", "gmail", "outlook"])
-def test_a_benchmark_measures_and_holds_what_it_counts_against_its_aim(part):
-    command = [sys.executable, "-m", "tests.performance", part, "--messages", "100"]
+@pytest.mark.parametrize("parts", ["units reading", "reading units", "gmail", "outlook"])
+def test_a_benchmark_measures_and_holds_what_it_counts_against_its_aim(parts):
+    # One after another in one process, as all of them are run: none may measure for the next.
+    command = [sys.executable, "-m", "tests.performance", *parts.split(), "--messages", "100"]
     done = subprocess.run(
         command, check=False, cwd=REPOSITORY, capture_output=True, text=True, timeout=240
     )

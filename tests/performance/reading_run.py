@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -40,8 +41,7 @@ class NotAsExpectedError(Exception):
 
 def run(tenants: Sequence[tuple[int, int]]) -> Figures:
     """Return what pages cost for tenants of so many messages and mailboxes."""
-    with on_aws() as stores:
-        reading = _Reading(stores)
+    with on_aws() as stores, closing(_Reading(stores)) as reading:
         figures = [
             _measured(reading, TenantId(f"tenant{number}"), messages, mailboxes)
             for number, (messages, mailboxes) in enumerate(tenants)
@@ -64,6 +64,8 @@ def _measured(reading: "_Reading", tenant_id: TenantId, messages: int, mailboxes
         if [view.contacts for view in page.items] != [("ada",)] * _PAGE:
             raise NotAsExpectedError(f"{len(page.items)} messages on a page")
         pages[name] = reading.figures()
+        if not pages[name]["units"]:
+            raise NotAsExpectedError("nothing was priced")
         before = page.next
     return {"messages": messages, "mailboxes": mailboxes, "pages": pages}
 
@@ -81,6 +83,10 @@ class _Reading:
         client.meta.events.register(
             "before-call.dynamodb", lambda model, **_: self.asked.update([model.name])
         )
+
+    def close(self) -> None:
+        """Count nothing any more."""
+        self.meter.close()
 
     def page(self, tenant_id: TenantId, before: TimelineEntry | None) -> Page:
         """Read one page."""

@@ -33,7 +33,10 @@ FAKE_ACCOUNT = {
 
 
 class Meter:
-    """Prices every request a DynamoDB client sends from now on."""
+    """Prices every request a DynamoDB client sends until it is closed.
+
+    Parts that run in one process share a client, and the meter that came first would take all.
+    """
 
     def __init__(self, client: Any, table: str, indexes: list[dict[str, Any]]) -> None:
         self._client = client
@@ -44,6 +47,11 @@ class Meter:
         self.reset()
         client.meta.events.register("before-parameter-build.dynamodb", self._before)
         client.meta.events.register("after-call.dynamodb", self._after)
+
+    def close(self) -> None:
+        """Price nothing any more."""
+        self._client.meta.events.unregister("before-parameter-build.dynamodb", self._before)
+        self._client.meta.events.unregister("after-call.dynamodb", self._after)
 
     def reset(self) -> None:
         """Begin at nothing."""

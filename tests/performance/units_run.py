@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -39,10 +40,9 @@ class NotAsExpectedError(Exception):
 
 def run(mail: Sequence[Made], folders: Iterable[str]) -> Figures:
     """Return units a stored message, a message already stored, and an idle poll."""
-    with on_aws() as stores:
-        if stores.table is None or stores.clients is None:
-            raise NotAsExpectedError("no table")
-        meter = Meter(stores.table.client, TABLE, table_definition()["GlobalSecondaryIndexes"])
+    with on_aws() as stores, closing(_metered(stores)) as meter:
+        if stores.clients is None:
+            raise NotAsExpectedError("no clients")
         objects: Counter[str] = Counter()
         stores.clients.s3.meta.events.register(
             "before-call.s3", lambda model, **_: objects.update([model.name])
@@ -74,7 +74,15 @@ def run(mail: Sequence[Made], folders: Iterable[str]) -> Figures:
         if work.sync().kind != "idle":
             raise NotAsExpectedError("the poll was not idle")
         idle = {"written": dict(meter.written), "read": dict(meter.read)}
+    if not stored["written"] or not idle["written"]:
+        raise NotAsExpectedError("nothing was priced")
     return {"messages": len(mail), "stored": stored, "skipped": skipped, "idle": idle}
+
+
+def _metered(stores: Stores) -> Meter:
+    if stores.table is None:
+        raise NotAsExpectedError("no table")
+    return Meter(stores.table.client, TABLE, table_definition()["GlobalSecondaryIndexes"])
 
 
 class _Work:
