@@ -36,11 +36,14 @@ from shared.domain.errors import (
     ConflictError,
     CursorExpiredError,
     ErrorCode,
+    LimitReachedError,
     MailroomError,
+    OutcomeUnknownError,
     PreviewFailedError,
     ReconnectRequiredError,
     RequestError,
     RetryLaterError,
+    SendRefusedError,
     StoreRefusedError,
     UnreadableMessageError,
 )
@@ -61,6 +64,8 @@ STATUS_BY_CLASS: Mapping[type[MailroomError], HTTPStatus] = {
     CursorExpiredError: HTTPStatus.SERVICE_UNAVAILABLE,
     UnreadableMessageError: HTTPStatus.UNPROCESSABLE_ENTITY,
     ConflictError: HTTPStatus.CONFLICT,
+    SendRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    OutcomeUnknownError: HTTPStatus.CONFLICT,
     # Not 503: the same request will never succeed.
     AttemptFailedError: HTTPStatus.CONFLICT,
     # Nor here: a mail server that is away is no trouble of ours, and no alarm should ring.
@@ -96,6 +101,14 @@ STATUS_BY_CODE: Mapping[ErrorCode, HTTPStatus] = {
     ErrorCode.DEAD_LETTER_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.RAW_MESSAGE_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.OPENING_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.SEND_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.UPLOAD_NOT_FOUND: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.FOLDER_NOT_FOUND: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.ALIAS_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.SENDER_NOT_VERIFIED: HTTPStatus.FORBIDDEN,
+    ErrorCode.NO_MAILBOX_TO_SEND_FROM: HTTPStatus.CONFLICT,
+    ErrorCode.SEND_LIMIT_REACHED: HTTPStatus.TOO_MANY_REQUESTS,
+    ErrorCode.TOO_MANY_REQUESTS: HTTPStatus.TOO_MANY_REQUESTS,
 }
 """For `RequestError`, whose class alone does not say."""
 
@@ -263,7 +276,7 @@ def _bug(app: APIGatewayHttpResolver, error: Exception) -> Response[str]:
 
 
 def _headers(error: MailroomError) -> dict[str, str | list[str]]:
-    if isinstance(error, RetryLaterError):
+    if isinstance(error, RetryLaterError | LimitReachedError):
         wish = error.retry_after_seconds
         return {"Retry-After": str(math.ceil(RETRY_AFTER_SECONDS if wish is None else wish))}
     if error.code is ErrorCode.UNAUTHENTICATED:

@@ -6,6 +6,8 @@ MailroomError
 ├── RetryLaterError          time acts              scope: run
 ├── CursorExpiredError       the system acts        scope: folder
 ├── UnreadableMessageError   nobody acts            scope: message
+├── SendRefusedError         the writer acts        scope: send
+├── OutcomeUnknownError      time or the writer     scope: send
 ├── ConflictError            somebody else won      scope: write
 └── RequestError             the caller acts        scope: request
 
@@ -89,7 +91,20 @@ class ErrorCode(StrEnum):
     KILLED_ITS_READER = "killed_its_reader"
     KEPT_OUT = "kept_out"
     CONTACT_UNKNOWN = "contact_unknown"
+    # SendRefused
+    RECIPIENT_REJECTED = "recipient_rejected"
+    RECIPIENT_FULL = "recipient_full"
+    ADDRESS_NOT_SUPPORTED = "address_not_supported"
+    MAIL_TOO_LARGE = "mail_too_large"
+    MAIL_REFUSED = "mail_refused"
+    CONTENT_MISSING = "content_missing"
+    NOT_SENT_IN_TIME = "not_sent_in_time"
+    MAILBOX_DISCONNECTED = "mailbox_disconnected"
+    # OutcomeUnknown
+    OUTCOME_UNKNOWN = "outcome_unknown"
     # Conflict
+    KEY_REUSED = "key_reused"
+    TOO_LATE = "too_late"
     LEASE_HELD = "lease_held"
     STALE_WRITE = "stale_write"
     ALREADY_CONNECTED = "already_connected"
@@ -118,6 +133,14 @@ class ErrorCode(StrEnum):
     DEAD_LETTER_NOT_FOUND = "dead_letter_not_found"
     RAW_MESSAGE_NOT_FOUND = "raw_message_not_found"
     OPENING_NOT_FOUND = "opening_not_found"
+    SEND_NOT_FOUND = "send_not_found"
+    UPLOAD_NOT_FOUND = "upload_not_found"
+    FOLDER_NOT_FOUND = "folder_not_found"
+    ALIAS_NOT_FOUND = "alias_not_found"
+    SENDER_NOT_VERIFIED = "sender_not_verified"
+    NO_MAILBOX_TO_SEND_FROM = "no_mailbox_to_send_from"
+    SEND_LIMIT_REACHED = "send_limit_reached"
+    TOO_MANY_REQUESTS = "too_many_requests"
     WRONG_MAILBOX = "wrong_mailbox"
     ADDRESS_KEPT_OUT = "address_kept_out"
     CONSENT_DECLINED = "consent_declined"
@@ -173,6 +196,26 @@ class UnreadableMessageError(MailroomError):
     """One message cannot be read; it is recorded with its reason and the run goes on."""
 
 
+class SendRefusedError(MailroomError):
+    """The provider takes a mail, or takes it for one recipient, from nobody: the writer acts.
+
+    `reply`: the numbers of an SMTP reply, such as `550 5.1.1`.
+    """
+
+    def __init__(self, code: ErrorCode, *, cause: str = "", reply: str | None = None) -> None:
+        super().__init__(code, cause=cause)
+        self.reply = reply
+
+
+class OutcomeUnknownError(MailroomError):
+    """A mail may have been taken without our being told; it is looked for, and not sent again."""
+
+    CODE: ClassVar[ErrorCode] = ErrorCode.OUTCOME_UNKNOWN
+
+    def __init__(self, *, cause: str = "") -> None:
+        super().__init__(self.CODE, cause=cause)
+
+
 class ConflictError(MailroomError):
     """Another writer got there first; this one changes nothing.
 
@@ -218,6 +261,14 @@ class AddressFullError(RequestError):
         super().__init__(ErrorCode.INVALID_REQUEST, fields=[(field, reason)])
         self.address = address
         self.most = most
+
+
+class LimitReachedError(RequestError):
+    """A cap of sends or requests is reached; in `retry_after_seconds` there is room again."""
+
+    def __init__(self, code: ErrorCode, *, retry_after_seconds: float, cause: str = "") -> None:
+        super().__init__(code, cause=cause)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class AttemptFailedError(MailroomError):

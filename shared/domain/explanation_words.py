@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.domain.errors import Acts, ErrorCode
+from shared.domain.sending_words import SENDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ _PAIRS = "`tls` belongs to port 993 (IMAP) or 465 (SMTP), `starttls` to 143 or 5
 _CHECK_ID = "Check the id; it may belong to something that was removed."
 
 EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
+    **{code: Explanation(*words) for code, words in SENDING.items()},
     ErrorCode.GRANT_REVOKED: Explanation(
         "Access to this mailbox was withdrawn, or its password was changed.",
         _U,

@@ -19,6 +19,8 @@ BackfillId = NewType("BackfillId", str)
 LetterId = NewType("LetterId", str)
 ErasureId = NewType("ErasureId", str)
 OpeningId = NewType("OpeningId", str)
+SendId = NewType("SendId", str)
+UploadId = NewType("UploadId", str)
 Address = NewType("Address", str)
 """A canonical e-mail address, as `addresses.canonical_address` returns it."""
 
