@@ -62,8 +62,8 @@ class Settings:
 
     @property
     def queue_urls(self) -> dict[str, str]:
-        """The queues this function was given, by kind (`sync`, `plan`, `chunk`, `erase`)."""
-        kinds = ("sync", "plan", "chunk", "erase")
+        """The queues of work this function was given, by kind."""
+        kinds = ("sync", "plan", "chunk", "erase", "outbound")
         names = {kind: f"MAILROOM_{kind.upper()}_QUEUE_URL" for kind in kinds}
         return {kind: self._environ[name] for kind, name in names.items() if self._text(name)}
 

@@ -16,9 +16,17 @@ from typing import TYPE_CHECKING, Any
 from shared.aws.clients import Clients, clients_of_process
 from shared.aws.errors import our_errors
 from shared.domain.errors import ErrorCode, RetryLaterError
-from shared.domain.ids import BackfillId, ErasureId, MailboxId, RunId, TenantId
+from shared.domain.ids import BackfillId, ErasureId, MailboxId, RunId, SendId, TenantId
 from shared.domain.run import RunReason
-from shared.ports.queues import AuditRequest, ChunkRequest, EraseRequest, PlanRequest, SyncRequest
+from shared.ports.queues import (
+    AuditRequest,
+    ChangesRequest,
+    ChunkRequest,
+    EraseRequest,
+    PlanRequest,
+    SendRequest,
+    SyncRequest,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
@@ -38,7 +46,8 @@ class UnknownMessageError(ValueError):
 class SqsWorkQueues:
     """The port `WorkQueues`.
 
-    `urls` names the queues this function may send to: `sync`, `plan`, `chunk`, `erase`.
+    `urls` names the queues this function may send to: `sync`, `plan`, `chunk`, `erase`,
+    `outbound`.
     """
 
     urls: Mapping[str, str]
@@ -66,6 +75,16 @@ class SqsWorkQueues:
     def send_erasure(self, request: EraseRequest, *, delay_seconds: int = 0) -> None:
         """Send one, to be handed out later."""
         self._send("erase", [(request.tenant_id, encode_erasure(request))], delay_seconds)
+
+    def send_sends(self, requests: Sequence[SendRequest], *, delay_seconds: int = 0) -> None:
+        """Send in batches of ten, to be handed out later."""
+        messages = [(request.tenant_id, encode_send(request)) for request in requests]
+        self._send("outbound", messages, delay_seconds)
+
+    def send_changes(self, requests: Sequence[ChangesRequest], *, delay_seconds: int = 0) -> None:
+        """Send in batches of ten, to be handed out later."""
+        messages = [(request.tenant_id, encode_changes(request)) for request in requests]
+        self._send("outbound", messages, delay_seconds)
 
     def _send(
         self, queue: str, messages: Sequence[tuple[TenantId, str]], delay_seconds: int = 0
@@ -156,6 +175,21 @@ def encode_erasure(request: EraseRequest) -> str:
     return _encode("erase", tenant_id=request.tenant_id, erasure_id=request.erasure_id)
 
 
+def encode_send(request: SendRequest) -> str:
+    """Return the body of a request to send."""
+    return _encode(
+        "send",
+        tenant_id=request.tenant_id,
+        mailbox_id=request.mailbox_id,
+        send_id=request.send_id,
+    )
+
+
+def encode_changes(request: ChangesRequest) -> str:
+    """Return the body of a request to make changes."""
+    return _encode("changes", tenant_id=request.tenant_id, mailbox_id=request.mailbox_id)
+
+
 def decode_sync(body: str) -> SyncRequest:
     """Read the body of a sync request; raises `UnknownMessageError`."""
     fields = _decode(body, "sync")
@@ -218,6 +252,17 @@ def decode_erasure(body: str) -> EraseRequest:
     return EraseRequest(
         TenantId(_text(fields, "tenant_id")), ErasureId(_text(fields, "erasure_id"))
     )
+
+
+def decode_outbound(body: str) -> SendRequest | ChangesRequest:
+    """Read the body of a request of the queue `outbound`; raises `UnknownMessageError`."""
+    kind = "send" if _parsed(body).get("kind") == "send" else "changes"
+    fields = _decode(body, kind)
+    tenant_id = TenantId(_text(fields, "tenant_id"))
+    mailbox_id = MailboxId(_text(fields, "mailbox_id"))
+    if kind == "send":
+        return SendRequest(tenant_id, mailbox_id, SendId(_text(fields, "send_id")))
+    return ChangesRequest(tenant_id, mailbox_id)
 
 
 def decode_request(body: str) -> SyncRequest | PlanRequest | AuditRequest | ChunkRequest:

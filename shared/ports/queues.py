@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.domain.ids import BackfillId, ErasureId, MailboxId, RunId, TenantId
+from shared.domain.ids import BackfillId, ErasureId, MailboxId, RunId, SendId, TenantId
 from shared.domain.run import RunReason
 from shared.domain.schedule import SlotRange
 
@@ -56,6 +56,23 @@ class EraseRequest:
     erasure_id: ErasureId
 
 
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """Ask for a mail on its way out to be brought one try, or one look, further."""
+
+    tenant_id: TenantId
+    mailbox_id: MailboxId
+    send_id: SendId
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesRequest:
+    """Ask for a mailbox's waiting changes to be made at its provider."""
+
+    tenant_id: TenantId
+    mailbox_id: MailboxId
+
+
 class WorkQueues(Protocol):
     """The work queues. At least once, any order.
 
@@ -83,6 +100,17 @@ class WorkQueues(Protocol):
 
     def send_erasure(self, request: EraseRequest, *, delay_seconds: int = 0) -> None:
         """Queue the next step of an erasure, handed out after `delay_seconds` (at most 900)."""
+        ...
+
+    def send_sends(self, requests: Sequence[SendRequest], *, delay_seconds: int = 0) -> None:
+        """Queue mails to be sent, handed out after `delay_seconds` (at most 900)."""
+        ...
+
+    def send_changes(self, requests: Sequence[ChangesRequest], *, delay_seconds: int = 0) -> None:
+        """Queue mailboxes with waiting changes, beside mails to be sent.
+
+        Handed out after `delay_seconds` (at most 900).
+        """
         ...
 
 

@@ -17,18 +17,29 @@ from shared.aws.queues import (
     decode_audit,
     decode_chunk,
     decode_erasure,
+    decode_outbound,
     decode_plan,
     decode_request,
     decode_sync,
     encode_audit,
+    encode_changes,
     encode_chunk,
     encode_erasure,
     encode_plan,
+    encode_send,
     encode_sync,
 )
 from shared.domain.errors import ErrorCode, RetryLaterError
 from shared.domain.run import RunReason
-from shared.ports.queues import AuditRequest, ChunkRequest, EraseRequest, PlanRequest, SyncRequest
+from shared.ports.queues import (
+    AuditRequest,
+    ChangesRequest,
+    ChunkRequest,
+    EraseRequest,
+    PlanRequest,
+    SendRequest,
+    SyncRequest,
+)
 from tests.fakes.queues import RecordingWorkQueues
 
 SYNCS = [
@@ -40,6 +51,8 @@ AUDITS = [
     AuditRequest(f"t{n % 3}", f"M{n}", datetime(2026, 3, 1, 12, n, tzinfo=UTC)) for n in range(12)
 ]
 ERASURE = EraseRequest("acme", "E")
+SENDS = [SendRequest(f"t{n % 3}", f"M{n}", f"S{n}") for n in range(12)]
+CHANGES = [ChangesRequest(f"t{n % 3}", f"M{n}") for n in range(12)]
 
 
 class Received:
@@ -49,7 +62,7 @@ class Received:
         self.sqs = clients.sqs
         self.urls = {
             kind: self.sqs.create_queue(QueueName=kind)["QueueUrl"]
-            for kind in ("sync", "plan", "chunk", "erase")
+            for kind in ("sync", "plan", "chunk", "erase", "outbound")
         }
         self.queues = SqsWorkQueues(self.urls, clients, lambda _: None)
 
@@ -69,6 +82,7 @@ class Received:
     chunks = property(lambda self: self.requests("chunk"))
     erasures = property(lambda self: [(decode_erasure(one), 0) for one in self.bodies("erase")])
     audits = property(lambda self: self.requests("plan"))
+    outbound = property(lambda self: [(decode_outbound(one), 0) for one in self.bodies("outbound")])
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +120,18 @@ def test_audits_arrive_where_plans_do(sent):
     assert sorted(received.audits, key=AUDITS.index) == AUDITS
 
 
+def test_sends_and_changes_arrive_in_one_queue(sent):
+    queues, received = sent
+    queues.send_sends(SENDS)
+    queues.send_changes(CHANGES)
+    if isinstance(received, Received):
+        arrived = received.outbound
+    else:
+        arrived = [*received.sends, *received.changes]
+    wanted = [*SENDS, *CHANGES]
+    assert sorted((request for request, _ in arrived), key=wanted.index) == wanted
+
+
 def test_sending_nothing_is_nothing(sent):
     queues, received = sent
     queues.send_syncs([])
@@ -121,6 +147,10 @@ def test_a_delay_has_a_limit(sent):
             queues.send_chunks(CHUNKS, delay_seconds=delay)
         with pytest.raises(ValueError, match=r"\d"):
             queues.send_erasure(ERASURE, delay_seconds=delay)
+        with pytest.raises(ValueError, match=r"\d"):
+            queues.send_sends(SENDS, delay_seconds=delay)
+        with pytest.raises(ValueError, match=r"\d"):
+            queues.send_changes(CHANGES, delay_seconds=delay)
 
 
 # ---- bodies ----
@@ -184,6 +214,23 @@ def test_a_request_to_erase_is_read_by_its_own_reader_alone():
     for changes in ({"v": 2}, {"kind": "sync"}, {"tenant_id": ""}, {"erasure_id": None}):
         with pytest.raises(UnknownMessageError):
             decode_erasure(json.dumps(json.loads(body) | changes))
+
+
+def test_what_goes_out_is_read_by_its_own_reader_alone():
+    sent, changed = encode_send(SENDS[1]), encode_changes(CHANGES[1])
+    ids = {"tenant_id": "t1", "mailbox_id": "M1"}
+    assert json.loads(sent) == {"v": 1, "kind": "send", **ids, "send_id": "S1"}
+    assert json.loads(changed) == {"v": 1, "kind": "changes", **ids}
+    assert decode_outbound(sent) == SENDS[1]
+    assert decode_outbound(changed) == CHANGES[1]
+    for body in (sent, changed):
+        with pytest.raises(UnknownMessageError):
+            decode_request(body)
+        for changes in ({"v": 2}, {"kind": "sync"}, {"tenant_id": ""}, {"mailbox_id": None}):
+            with pytest.raises(UnknownMessageError):
+                decode_outbound(json.dumps(json.loads(body) | changes))
+    with pytest.raises(UnknownMessageError):
+        decode_outbound(json.dumps(json.loads(sent) | {"send_id": 7}))
 
 
 GOOD = json.loads(encode_chunk(CHUNKS[0]))

@@ -6,7 +6,15 @@ from datetime import datetime
 
 from shared.domain.errors import MailroomError
 from shared.domain.schedule import SlotRange
-from shared.ports.queues import AuditRequest, ChunkRequest, EraseRequest, PlanRequest, SyncRequest
+from shared.ports.queues import (
+    AuditRequest,
+    ChangesRequest,
+    ChunkRequest,
+    EraseRequest,
+    PlanRequest,
+    SendRequest,
+    SyncRequest,
+)
 
 
 @dataclass
@@ -21,6 +29,9 @@ class RecordingWorkQueues:
     sync_delays: list[int] = field(default_factory=list)
     erasures: list[tuple[EraseRequest, int]] = field(default_factory=list)
     """Each with its delay."""
+    sends: list[tuple[SendRequest, int]] = field(default_factory=list)
+    """Each with its delay, as `changes`."""
+    changes: list[tuple[ChangesRequest, int]] = field(default_factory=list)
     failure: MailroomError | None = None
 
     def send_syncs(self, requests: Sequence[SyncRequest], *, delay_seconds: int = 0) -> None:
@@ -50,6 +61,27 @@ class RecordingWorkQueues:
         if not 0 <= delay_seconds <= 900:
             raise ValueError(delay_seconds)
         self.erasures.append((request, delay_seconds))
+
+    def send_sends(self, requests: Sequence[SendRequest], *, delay_seconds: int = 0) -> None:
+        self._fail()
+        if not 0 <= delay_seconds <= 900:
+            raise ValueError(delay_seconds)
+        self.sends.extend((request, delay_seconds) for request in requests)
+
+    def send_changes(self, requests: Sequence[ChangesRequest], *, delay_seconds: int = 0) -> None:
+        self._fail()
+        if not 0 <= delay_seconds <= 900:
+            raise ValueError(delay_seconds)
+        self.changes.extend((request, delay_seconds) for request in requests)
+
+    def take_sends(self) -> list[SendRequest]:
+        """Hand out what waits, however long it is to wait still, and forget it."""
+        taken, self.sends = self.sends, []
+        return [request for request, _ in taken]
+
+    def take_changes(self) -> list[ChangesRequest]:
+        taken, self.changes = self.changes, []
+        return [request for request, _ in taken]
 
     def take_erasures(self) -> list[tuple[EraseRequest, int]]:
         taken, self.erasures = self.erasures, []
