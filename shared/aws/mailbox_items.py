@@ -27,6 +27,7 @@ from shared.domain.ids import (
 from shared.domain.mail_server import Security, ServerSettings
 from shared.domain.mailbox import (
     EVERYONE,
+    Alias,
     FolderState,
     LatestError,
     Mailbox,
@@ -73,6 +74,7 @@ def settings_document(mailbox: Mailbox) -> dict[str, Any]:
         "smtp": _server(mailbox.smtp),
         "sync_minutes": mailbox.sync_minutes,
         **({"openings": list(map(_opening, mailbox.openings))} if mailbox.openings else {}),
+        **({"aliases": list(map(_alias, mailbox.aliases))} if mailbox.aliases else {}),
     }
 
 
@@ -152,6 +154,7 @@ def mailbox_record(settings: SettingsItem, state: StateItem) -> MailboxRecord:
         recovery_note=document["recovery_note"],
         visibility=Visibility(document["visibility"]),
         openings=tuple(map(_from_opening, document.get("openings", ()))),
+        aliases=tuple(map(_from_alias, document.get("aliases", ()))),
         # Connected before there were grants: nobody's but its owner's until one is given.
         granted_to=readers_of(document.get("granted_to", ())),
         create_contacts=document["create_contacts"],
@@ -303,3 +306,12 @@ def _from_opening(value: list[str]) -> Opening:
     name, by, reason, start, end = value
     opened_at = datetime.fromisoformat(start)
     return Opening(OpeningId(name), UserId(by), reason, opened_at, _from_time(end))
+
+
+def _alias(alias: Alias) -> list[str | None]:
+    return [alias.address, alias.display_name, _time(alias.verified_at)]
+
+
+def _from_alias(value: list[str]) -> Alias:
+    address, display_name, verified_at = value
+    return Alias(address, display_name, _from_time(verified_at))

@@ -70,6 +70,16 @@ class Readers:
 NOBODY, EVERYONE = Readers(), Readers(everyone=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A further address the account's mail may be sent from."""
+
+    address: str
+    display_name: str = ""
+    verified_at: datetime | None = None
+    """When it was seen to be the account's own; None: nobody may send from it yet."""
+
+
 class StoredMail(StrEnum):
     """Of which messages a mailbox's content is stored."""
 
@@ -154,6 +164,7 @@ class Mailbox:
     connected_at: datetime
     former_addresses: tuple[str, ...] = ()
     """What the account was called at earlier sign-ins: mail of that time bears these."""
+    aliases: tuple[Alias, ...] = ()
     subject: str = ""
     """The provider's own name for the account (see `SignedIn`); empty where the address is it."""
     display_name: str = ""
@@ -192,8 +203,12 @@ def renamed(mailbox: Mailbox, address: str) -> Mailbox:
 
 
 def own_addresses(mailbox: Mailbox) -> frozenset[Address]:
-    """Return the addresses a mailbox has and had; a name that is none stands for itself."""
-    names = (mailbox.address, *mailbox.former_addresses)
+    """Return the addresses a mailbox has and had; a name that is none stands for itself.
+
+    An alias counts once it was verified: anybody could claim somebody else's address.
+    """
+    aliases = (one.address for one in mailbox.aliases if one.verified_at is not None)
+    names = (mailbox.address, *mailbox.former_addresses, *aliases)
     return frozenset(canonical_address(one) or Address(one) for one in names)
 
 

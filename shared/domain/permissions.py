@@ -1,9 +1,9 @@
 """Who may see and who may change a mailbox's settings.
 
 A personal mailbox is seen and changed by its owner and the administrators; a shared one is seen by
-its owner, those it is granted to and the administrators, who alone change it. All others cannot
-tell it from one that does not exist. Settings are not mail: what a message shows is decided in
-`visibility`.
+its owner, those it is granted to and the administrators, who alone change it. Those whom its mail
+is for may send from it, and nobody else. All others cannot tell it from one that does not exist.
+Settings are not mail: what a message shows is decided in `visibility`.
 """
 
 from shared.domain.errors import ErrorCode, RequestError
@@ -41,6 +41,28 @@ def may_set_levels(viewer: Viewer, mailbox: Mailbox) -> bool:
         return False
     is_owner = viewer.user_id == mailbox.owner_user_id
     return is_owner or (viewer.is_admin and mailbox.kind is MailboxKind.SHARED)
+
+
+def may_send(viewer: Viewer, mailbox: Mailbox) -> bool:
+    """Whether the viewer may send from the mailbox: its owner, or one a shared one is granted to.
+
+    Neither being an administrator nor an opening lets anybody write in another person's name.
+    """
+    if viewer.tenant_id != mailbox.tenant_id:
+        return False
+    return viewer.user_id == mailbox.owner_user_id or is_granted(viewer, mailbox)
+
+
+def require_sending(viewer: Viewer, mailbox: Mailbox | None) -> Mailbox:
+    """Return the mailbox if the viewer may send from it.
+
+    Raises `MAILBOX_NOT_FOUND` where they may not even know of it, `OWNER_REQUIRED` where they may
+    only see its settings.
+    """
+    mailbox = require_sight(viewer, mailbox)
+    if not may_send(viewer, mailbox):
+        raise RequestError(ErrorCode.OWNER_REQUIRED)
+    return mailbox
 
 
 def may_change(viewer: Viewer, mailbox: Mailbox) -> bool:

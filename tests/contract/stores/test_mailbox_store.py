@@ -7,7 +7,15 @@ import pytest
 from shared.domain.errors import ConflictError, ErrorCode
 from shared.domain.ids import MailboxId, RunId, UserId
 from shared.domain.lease import Fence
-from shared.domain.mailbox import EVERYONE, NOBODY, MailboxStatus, Provider, Readers, RunState
+from shared.domain.mailbox import (
+    EVERYONE,
+    NOBODY,
+    Alias,
+    MailboxStatus,
+    Provider,
+    Readers,
+    RunState,
+)
 from shared.ports.stores import DueMailbox, SyncOutcome
 from tests.fakes.values import (
     BOX,
@@ -62,6 +70,13 @@ def test_what_is_created_is_read_back_whole(stores):
     stores.mailboxes.create(mailbox, state, "imap:a")
     record = stores.mailboxes.get(TENANT, BOX)
     assert (record.mailbox, record.run_state) == (mailbox, state)
+
+
+def test_its_aliases_are_read_back(stores):
+    record = connected(stores.mailboxes)
+    aliases = (Alias("info@acme.example", "Acme", NOW), Alias("ceo@acme.example"))
+    stores.mailboxes.save_settings(replace(record.mailbox, aliases=aliases))
+    assert stores.mailboxes.get(TENANT, BOX).mailbox.aliases == aliases
 
 
 @pytest.mark.parametrize("granted_to", [NOBODY, EVERYONE, Readers((UserId("everyone"),))])

@@ -8,10 +8,11 @@ import pytest
 from shared.domain.cursor import Cursor
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.folders import Folder, FolderRole, is_active
-from shared.domain.ids import FolderId, MailboxId, TenantId, UserId, new_ulid
+from shared.domain.ids import FolderId, MailboxId, OpeningId, TenantId, UserId, new_ulid
 from shared.domain.ledger import Counts, Fate, Ledger
 from shared.domain.mailbox import (
     EVERYONE,
+    Alias,
     LatestError,
     Mailbox,
     MailboxKind,
@@ -21,8 +22,17 @@ from shared.domain.mailbox import (
     Readers,
     Visibility,
     may_become,
+    own_addresses,
 )
-from shared.domain.permissions import may_change, may_see, require_change, require_sight
+from shared.domain.opening import Opening
+from shared.domain.permissions import (
+    may_change,
+    may_see,
+    may_send,
+    require_change,
+    require_sending,
+    require_sight,
+)
 from shared.domain.visibility import Viewer
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -67,27 +77,43 @@ def test_trash_spam_drafts_and_views_are_off_until_chosen(role, active):
 
 
 @pytest.mark.parametrize(
-    ("viewer", "mailbox", "sees", "changes"),
+    ("viewer", "mailbox", "sees", "changes", "sends"),
     [
-        (ADA, PERSONAL, True, True),
-        (BOB, PERSONAL, False, False),
-        (ADMIN, PERSONAL, True, True),
-        (STRANGER, PERSONAL, False, False),
-        (ADA, SHARED, True, False),
-        (BOB, SHARED, True, False),
-        (CYD, SHARED, False, False),
-        (CYD, replace(SHARED, granted_to=EVERYONE), True, False),
-        (ADMIN, SHARED, True, True),
-        (STRANGER, SHARED, False, False),
+        (ADA, PERSONAL, True, True, True),
+        (BOB, PERSONAL, False, False, False),
+        (ADMIN, PERSONAL, True, True, False),
+        (STRANGER, PERSONAL, False, False, False),
+        (ADA, SHARED, True, False, True),
+        (BOB, SHARED, True, False, True),
+        (CYD, SHARED, False, False, False),
+        (CYD, replace(SHARED, granted_to=EVERYONE), True, False, True),
+        (ADMIN, SHARED, True, True, False),
+        (STRANGER, SHARED, False, False, False),
+        (replace(STRANGER, user_id=BOB.user_id), replace(SHARED, granted_to=EVERYONE), False, False, False),
     ],
-)
-def test_who_may_see_and_change_settings(viewer, mailbox, sees, changes):
+)  # fmt: skip
+def test_who_may_see_and_change_settings_and_send(viewer, mailbox, sees, changes, sends):
     assert may_see(viewer, mailbox) is sees
     assert may_change(viewer, mailbox) is changes
+    assert may_send(viewer, mailbox) is sends
+
+
+def test_an_administrator_who_opened_a_mailbox_sends_nothing_from_it():
+    opening = Opening(OpeningId("o"), ADMIN.user_id, "Ticket 4711", NOW, NOW + timedelta(hours=1))
+    opened = replace(PERSONAL, openings=(opening,))
+    with pytest.raises(RequestError) as refused:
+        require_sending(replace(ADMIN, asks_at=NOW), opened)
+    assert refused.value.code is ErrorCode.OWNER_REQUIRED
+
+
+def test_an_alias_is_an_own_address_once_it_was_verified():
+    aliases = (Alias("Info@Acme.example", "Acme", NOW), Alias("ceo@rival.example"))
+    own = own_addresses(replace(PERSONAL, aliases=aliases))
+    assert own - own_addresses(PERSONAL) == {"info@acme.example"}
 
 
 def test_what_one_may_not_know_of_is_not_found():
-    for ask in (require_change, require_sight):
+    for ask in (require_change, require_sight, require_sending):
         for mailbox in (None, PERSONAL):
             with pytest.raises(RequestError) as refused:
                 ask(STRANGER, mailbox)
