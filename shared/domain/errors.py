@@ -16,7 +16,7 @@ is in `explanations`; what a server said stays in `cause`, which goes to the log
 person or a store.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import ClassVar
 
@@ -199,21 +199,36 @@ class UnreadableMessageError(MailroomError):
 class SendRefusedError(MailroomError):
     """The provider takes a mail, or takes it for one recipient, from nobody: the writer acts.
 
-    `reply`: the numbers of an SMTP reply, such as `550 5.1.1`.
+    `reply`: the numbers of an SMTP reply, such as `550 5.1.1`. `refused`: why each recipient was,
+    by address, where a provider says so of each.
     """
 
-    def __init__(self, code: ErrorCode, *, cause: str = "", reply: str | None = None) -> None:
+    def __init__(
+        self,
+        code: ErrorCode,
+        *,
+        cause: str = "",
+        reply: str | None = None,
+        refused: Mapping[str, MailroomError] | None = None,
+    ) -> None:
         super().__init__(code, cause=cause)
         self.reply = reply
+        self.refused = refused or {}
 
 
 class OutcomeUnknownError(MailroomError):
-    """A mail may have been taken without our being told; it is looked for, and not sent again."""
+    """A mail may have been taken without our being told; it is looked for, and not sent again.
+
+    `refused`: why some recipients certainly do not get it, by address, as in `Accepted`.
+    """
 
     CODE: ClassVar[ErrorCode] = ErrorCode.OUTCOME_UNKNOWN
 
-    def __init__(self, *, cause: str = "") -> None:
+    def __init__(
+        self, *, cause: str = "", refused: Mapping[str, MailroomError] | None = None
+    ) -> None:
         super().__init__(self.CODE, cause=cause)
+        self.refused = refused or {}
 
 
 class ConflictError(MailroomError):
