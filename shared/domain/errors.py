@@ -100,6 +100,9 @@ class ErrorCode(StrEnum):
     CONTENT_MISSING = "content_missing"
     NOT_SENT_IN_TIME = "not_sent_in_time"
     MAILBOX_DISCONNECTED = "mailbox_disconnected"
+    # what becomes of a change, and is raised by nobody
+    CHANGE_REFUSED = "change_refused"
+    CHANGE_NOT_MADE_IN_TIME = "change_not_made_in_time"
     # OutcomeUnknown
     OUTCOME_UNKNOWN = "outcome_unknown"
     # Conflict
@@ -136,6 +139,7 @@ class ErrorCode(StrEnum):
     SEND_NOT_FOUND = "send_not_found"
     UPLOAD_NOT_FOUND = "upload_not_found"
     FOLDER_NOT_FOUND = "folder_not_found"
+    NO_TRASH_FOLDER = "no_trash_folder"
     ALIAS_NOT_FOUND = "alias_not_found"
     SENDER_NOT_VERIFIED = "sender_not_verified"
     NO_MAILBOX_TO_SEND_FROM = "no_mailbox_to_send_from"

@@ -1,4 +1,7 @@
-"""The words for each code that only sending meets: what happened, whose move it is, what to do."""
+"""The words for each code that only sending and changing mail meet.
+
+What happened, whose move it is, what to do.
+"""
 
 from collections.abc import Mapping
 
@@ -77,6 +80,21 @@ SENDING: Mapping[ErrorCode, tuple[str, Acts, str]] = {
         "The mailbox has no such folder.",
         _U,
         "Use a folder that the mailbox lists.",
+    ),
+    ErrorCode.NO_TRASH_FOLDER: (
+        "The mailbox has no folder for trash.",
+        _U,
+        "Make a folder named Trash in your mail program, or move the message to another folder.",
+    ),
+    ErrorCode.CHANGE_REFUSED: (
+        "The mail server does not let Mailroom change this message or move it there.",
+        _U,
+        "Change it in your mail program, or ask who manages the mailbox for the right to.",
+    ),
+    ErrorCode.CHANGE_NOT_MADE_IN_TIME: (
+        "A change to a message could not be made for a whole day, so it was given up.",
+        _U,
+        "Make it again; if it stays so, make it in your mail program.",
     ),
     ErrorCode.ALIAS_NOT_FOUND: (
         "The mailbox has no such alias.",

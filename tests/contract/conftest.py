@@ -125,6 +125,22 @@ def world_of_each_kind(request, monkeypatch):
     return _world(request, monkeypatch)
 
 
+CHANGING = [
+    "the fake",
+    "the fake with folders",
+    "the fake with labels",
+    "dovecot with QRESYNC",
+    "dovecot with nothing",
+    "pymap",
+]
+"""Where what is done here is done at the provider."""
+
+
+@pytest.fixture(params=CHANGING)
+def changing_world(request, monkeypatch):
+    return _world(request, monkeypatch)
+
+
 def _world(request, monkeypatch):
     from tests.contract import lasting_worlds, provider_worlds
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from shared.domain.change import Change, ChangeFate, ChangeOutcome
 from shared.domain.cursor import Cursor
 from shared.domain.errors import (
     CursorExpiredError,
@@ -25,6 +26,7 @@ from shared.domain.mail_server import ImapGrant
 from shared.domain.message import Copy, Flags
 from shared.ports.provider import ChangePage, KnownCopies, Look, Tally
 from shared.providers.gmail.labels import ALL, ARCHIVE, folder_ids
+from tests.fakes.provider import flags_as_wanted
 from tests.fakes.whole_messages import WholeMessages
 
 SYSTEM = (
@@ -81,7 +83,7 @@ class LastingMailServer:
     ) -> ProviderMessageId:
         number = self._number()
         name = ProviderMessageId(f"18c{number:05x}")
-        labels = self._labels(folder_id)
+        labels = self.labels_for(folder_id)
         mail = LastingMail(name, number, raw, received_at, Flags(seen=seen), labels)
         self.mails[name] = mail
         self._tell(mail, mail.folder_ids)
@@ -93,7 +95,10 @@ class LastingMailServer:
         self._tell(mail, mail.folder_ids)
 
     def move(self, name: ProviderMessageId, to: FolderId) -> None:
-        self._label(self.mails[name], self._labels(to))
+        self.place(name, self.labels_for(to))
+
+    def place(self, name: ProviderMessageId, labels: frozenset[FolderId]) -> None:
+        self._label(self.mails[name], labels)
 
     def add_label(self, name: ProviderMessageId, label: FolderId) -> None:
         self._label(self.mails[name], self.mails[name].labels | {label})
@@ -125,7 +130,7 @@ class LastingMailServer:
         self.log.append((ProviderMessageId(""), frozenset()))
         self.known_from = len(self.log)
 
-    def _labels(self, folder_id: FolderId) -> frozenset[FolderId]:
+    def labels_for(self, folder_id: FolderId) -> frozenset[FolderId]:
         return frozenset() if folder_id == ARCHIVE.id else frozenset({folder_id})
 
     def _label(self, mail: LastingMail, labels: frozenset[FolderId]) -> None:
@@ -328,6 +333,28 @@ class LastingMailSession(WholeMessages):
                 counted = [sum(one.received_at >= since for one in here) for since in instants]
                 found[folder.id] = [Tally(count) for count in counted]
         return found
+
+    def apply(self, changes: Sequence[Change]) -> Iterator[tuple[ProviderMessageId, ChangeOutcome]]:
+        for change in changes:
+            yield change.provider_message_id, self._apply_one(change)
+
+    def _apply_one(self, change: Change) -> ChangeOutcome:
+        name, target = change.provider_message_id, change.wanted.move_to
+        mail = self.server.mails.get(name)
+        if mail is None:
+            return ChangeOutcome(ChangeFate.GONE)
+        after = flags_as_wanted(mail.flags, change.wanted)
+        if after != mail.flags:
+            self.server.set_flags(name, after)
+        if target is None:
+            return ChangeOutcome(ChangeFate.DONE, provider_message_id=name)
+        if target not in {*self.server.folders, ARCHIVE.id}:
+            return ChangeOutcome(ChangeFate.REFUSED, ErrorCode.FOLDER_NOT_FOUND)
+        if target not in mail.folder_ids:
+            system = {one.id for one in SYSTEM if one.role is not FolderRole.SENT}
+            kept = mail.labels - system if self.server.labels else frozenset[FolderId]()
+            self.server.place(name, kept | self.server.labels_for(target))
+        return ChangeOutcome(ChangeFate.DONE, provider_message_id=name, folder_ids=mail.folder_ids)
 
     def _mail(self, folder: Folder, name: ProviderMessageId) -> LastingMail | None:
         return self.server.mails.get(name)

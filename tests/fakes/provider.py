@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import ClassVar
 
+from shared.domain.change import Change, ChangeFate, ChangeOutcome, Wanted
 from shared.domain.cursor import Cursor
 from shared.domain.errors import (
     CursorExpiredError,
@@ -74,6 +75,10 @@ class FakeMailServer:
     """Messages it holds and cannot read."""
     failing: set[ProviderMessageId] = field(default_factory=set)
     """Messages it cannot read for now."""
+    read_only: set[str] = field(default_factory=set)
+    """Names of folders in which nothing can be changed."""
+    tells_moved: bool = True
+    """Whether it says under which number a message it moved is found."""
     compares_daily: bool = False
     """Whether sessions compare a whole folder once a day, as the real adapter's do."""
 
@@ -152,6 +157,14 @@ class FakeMailServer:
         if self.password is not None and grant.imap.password.reveal() != self.password:
             raise ReconnectRequiredError(ErrorCode.LOGIN_REJECTED)
         yield FakeSession(self)
+
+
+def flags_as_wanted(flags: Flags, wanted: Wanted) -> Flags:
+    return replace(
+        flags,
+        seen=flags.seen if wanted.seen is None else wanted.seen,
+        flagged=flags.flagged if wanted.flagged is None else wanted.flagged,
+    )
 
 
 def name_of(folder: FakeFolder, uid: int) -> ProviderMessageId:
@@ -283,6 +296,37 @@ class FakeSession(WholeMessages):
                 dates = [mail.received_at for mail in self._open(folder).mails.values()]
                 found[folder.id] = [Tally(sum(at >= since for at in dates)) for since in instants]
         return found
+
+    def apply(self, changes: Sequence[Change]) -> Iterator[tuple[ProviderMessageId, ChangeOutcome]]:
+        for change in changes:
+            yield change.provider_message_id, self._apply_one(change)
+
+    def _apply_one(self, change: Change) -> ChangeOutcome:
+        folder_id, uidvalidity, text = change.provider_message_id.rsplit(".", 2)
+        by_id = {one.folder.id: one for one in self.server.folders.values() if one.selectable}
+        fake, uid, wanted = by_id.get(FolderId(folder_id)), int(text), change.wanted
+        if fake is not None and not fake.opens:
+            return ChangeOutcome(ChangeFate.LATER, ErrorCode.FOLDER_UNAVAILABLE)
+        if fake is None or int(uidvalidity) != fake.uidvalidity or uid not in fake.mails:
+            return ChangeOutcome(ChangeFate.GONE)
+        if fake.name in self.server.read_only:
+            return ChangeOutcome(ChangeFate.REFUSED, ErrorCode.CHANGE_REFUSED)
+        before = fake.mails[uid].flags
+        after = flags_as_wanted(before, wanted)
+        if after != before:
+            self.server.set_flags(fake.name, uid, after)
+        name: ProviderMessageId | None = change.provider_message_id
+        if wanted.move_to is None:
+            return ChangeOutcome(ChangeFate.DONE, provider_message_id=name)
+        target = by_id.get(wanted.move_to)
+        if target is None:
+            return ChangeOutcome(ChangeFate.REFUSED, ErrorCode.FOLDER_NOT_FOUND)
+        if target is not fake:
+            moved = self.server.move(fake.name, uid, target.name)
+            name = name_of(target, moved) if self.server.tells_moved else None
+        return ChangeOutcome(
+            ChangeFate.DONE, provider_message_id=name, folder_ids=frozenset({wanted.move_to})
+        )
 
     def _mail(self, folder: Folder, name: ProviderMessageId) -> FakeMail | None:
         listed = {fake.folder.id for fake in self.server.folders.values() if fake.selectable}

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.domain.change import Change, ChangeOutcome
 from shared.domain.cursor import Cursor
 from shared.domain.errors import MailroomError
 from shared.domain.folders import Folder
@@ -14,6 +15,7 @@ from shared.domain.message import FetchedMessage, MissingMessage
 from shared.ports.provider import ChangePage, Grant, KnownCopies, Look, Tally
 from shared.providers.imap import (
     by_address,
+    changing,
     counting,
     errors,
     fetching,
@@ -40,7 +42,7 @@ class Patience:
 
 
 class ImapSession:
-    """A `MailSession` over IMAP. Not thread-safe."""
+    """A `MailSession` and `ChangeSession` over IMAP. Not thread-safe."""
 
     def __init__(self, open_folders: OpenFolders, login_round_trips: int) -> None:
         self._open_folders = open_folders
@@ -158,9 +160,14 @@ class ImapSession:
         """See `MailSession.read_raw`; the whole of a message is a section without a name."""
         yield from self.read_part(folder, provider_message_id, "", "")
 
+    def apply(self, changes: Sequence[Change]) -> Iterator[tuple[ProviderMessageId, ChangeOutcome]]:
+        """See `ChangeSession.apply`."""
+        with errors.unreadable_is_a_violation():
+            yield from changing.apply(self._open_folders, changes)
+
 
 class ImapProvider:
-    """The `MailProvider` and `ServerTester` for IMAP and SMTP. Thread-safe."""
+    """The `MailProvider`, `MailChanger` and `ServerTester` for IMAP and SMTP. Thread-safe."""
 
     def __init__(self, network: Network, *, patience: Patience | None = None) -> None:
         self._network = network

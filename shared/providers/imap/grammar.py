@@ -60,6 +60,8 @@ class StatusText:
     kind: str
     code: str = ""
     text: str = ""
+    arguments: bytes = b""
+    """What follows the code within its brackets."""
 
 
 _STATUS = re.compile(
@@ -73,9 +75,10 @@ def status_text(line: bytes) -> StatusText | None:
     match = _STATUS.match(line.rstrip(b"\r\n"))
     if match is None:
         return None
-    kind, code, _data, text = match.groups(b"")
+    kind, code, arguments, text = match.groups(b"")
     said = text[: 4 * _LONGEST_TEXT].decode("utf-8", "replace")[:_LONGEST_TEXT]
-    return StatusText(kind.decode().upper(), code.decode().upper(), said)
+    words = (kind.decode().upper(), code.decode().upper())
+    return StatusText(*words, text=said, arguments=arguments[:_LONGEST_SET].strip())
 
 
 def refuse_controls(argument: bytes) -> None:

@@ -33,6 +33,12 @@ def search_command(
     return b"UID SEARCH%s UID %d:%d%s" % (esearch, low, high, floor)
 
 
+def among_commands(open_folders: OpenFolders, uids: Sequence[int]) -> list[bytes]:
+    """Return the SEARCHes that tell which of `uids` are in the selected folder."""
+    esearch = b" RETURN (ALL)" if open_folders.session.can(b"ESEARCH") else b""
+    return [b"UID SEARCH%s UID %s" % (esearch, part) for part in grammar.sequence_sets(uids)]
+
+
 def found_uids(answers: Sequence[Answer], low: int, high: int) -> list[int]:
     """Return the UIDs of SEARCH or ESEARCH responses within bounds; raises `GrammarError`."""
     found: set[int] = set()

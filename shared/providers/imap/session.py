@@ -88,9 +88,14 @@ class OpenFolders:
                 found[b"INBOX" if raw.upper() == b"INBOX" else raw] = items
         return found
 
-    def select_commands(self, raw: bytes, *, anew: bool = False) -> list[bytes]:
-        """Return what selects a folder read-only, or nothing where it is, unless `anew`."""
-        if self._selected == raw and not anew:
+    def select_commands(
+        self, raw: bytes, *, anew: bool = False, to_change: bool = False
+    ) -> list[bytes]:
+        """Return what selects a folder read-only, or nothing where it is, unless `anew`.
+
+        `to_change`: not read-only, and anew.
+        """
+        if self._selected == raw and not (anew or to_change):
             return []
         self._selected = None
         commands = []
@@ -101,7 +106,7 @@ class OpenFolders:
             # 163.com opens no folder to a program that has not said its name (RFC 2971).
             commands.append(b'ID ("name" "Mailroom")')
         self._has_enabled = True
-        return [*commands, b"EXAMINE " + grammar.quoted(raw)]
+        return [*commands, (b"SELECT " if to_change else b"EXAMINE ") + grammar.quoted(raw)]
 
     def take_selection(
         self, raw: bytes, answers: Sequence[Answer], commands: Sequence[bytes]
@@ -112,7 +117,7 @@ class OpenFolders:
         """
         if not commands:
             return self._selected_uidvalidity
-        answer = answers[len(commands) - 1]  # EXAMINE is the last of them
+        answer = answers[len(commands) - 1]  # what selects is the last of them
         if not answer.ok:
             raise _refused(answer)
         # Also those of other commands: responses are not bound to the command that caused them.

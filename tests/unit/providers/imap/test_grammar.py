@@ -76,7 +76,10 @@ def test_a_line_end_in_an_argument_is_refused(control):
     [
         (b"A1 OK done", StatusText("OK", "", "done")),
         (b"A1 NO [ALERT] Too many", StatusText("NO", "ALERT", "Too many")),
-        (b"A1 ok [CAPABILITY IMAP4rev1 X] hi\r\n", StatusText("OK", "CAPABILITY", "hi")),
+        (
+            b"A1 ok [CAPABILITY IMAP4rev1 X] hi\r\n",
+            StatusText("OK", "CAPABILITY", "hi", b"IMAP4rev1 X"),
+        ),
         (b"* BYE", StatusText("BYE", "", "")),
         (b"* NO [badly", StatusText("NO", "", "[badly")),
         (b"* 3 EXISTS", None),
