@@ -34,6 +34,7 @@ from shared.ports.queues import (
 )
 from shared.ports.reading import MailReader
 from shared.ports.secrets import SecretStore
+from shared.ports.sending import OutgoingStore, SendStore
 from shared.ports.stores import AttachmentStore, MailboxStore, MessageStore, RunStore
 from shared.ports.threads import ThreadStore
 
@@ -181,6 +182,22 @@ def openings() -> OpeningStore:
     from shared.aws.opening_store import DynamoOpeningStore
 
     return DynamoOpeningStore(table())
+
+
+@functools.cache
+def sends() -> SendStore:
+    """Return the store of mails on their way out."""
+    from shared.aws.send_store import DynamoSendStore
+
+    return DynamoSendStore(table())
+
+
+@functools.cache
+def outgoing() -> OutgoingStore:
+    """Return the store of their content."""
+    from shared.aws.outgoing_store import S3OutgoingStore
+
+    return S3OutgoingStore(settings().bucket)
 
 
 def are_openings_allowed() -> bool:

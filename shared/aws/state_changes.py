@@ -40,6 +40,7 @@ def disconnected() -> list[Action]:
     return [
         *_NEXT_LIFE,
         StateItem.status.set(MailboxStatus.DISCONNECTED),
+        StateItem.first_generation.set(StateItem.generation + 1),
         StateItem.inbound_error.remove(),
         StateItem.outbound_error.remove(),
         StateItem.due_slot.remove(),

@@ -299,6 +299,8 @@ class StateItem(Item):
     contacts_to = UTCDateTimeAttribute(null=True)
     history_id = UnicodeAttribute(null=True)
     history_again = BooleanAttribute(null=True)
+    first_generation = NumberAttribute(null=True)
+    """That of the latest disconnect: what was asked for in an earlier one is over."""
     inbound_error = JsonAttribute(null=True)
     outbound_error = JsonAttribute(null=True)
 

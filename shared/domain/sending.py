@@ -6,8 +6,9 @@ names that number. Before the one step that cannot be taken back the worker note
 to take it. One that is found so after a worker died is never simply sent again.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.errors import ErrorCode
@@ -121,13 +122,50 @@ class Send:
     provider_message_id: ProviderMessageId | None = None
     """The provider's copy of it among the sent mail, once that is known."""
     filed_at: datetime | None = None
-    """When all that follows sending was done: its copy among the sent mail, its timeline."""
+    """When all that follows sending was done: its copy among the sent mail, its timeline.
+
+    Or when it was plain that nobody can do it any more.
+    """
 
     @property
     def waiting(self) -> tuple[str, ...]:
         """The addresses of those who still have to get it."""
         return tuple(
             one.address for one in self.recipients if one.status is RecipientStatus.WAITING
+        )
+
+    @property
+    def comes_up_at(self) -> datetime | None:
+        """When somebody has to see to it next; None: nobody has, ever again.
+
+        Whoever has it writes `attempt_ends_at`, or leaves it with `next_try_at`. What waits, and
+        what is sent and not filed, always comes up; an unknown one as long as it says when, and
+        one that failed or was cancelled where something lies ready that is to be discarded.
+        """
+        if self.attempt_ends_at is not None:
+            return self.attempt_ends_at
+        match self.status:
+            case SendStatus.QUEUED:
+                return self.next_try_at or self.due_at
+            case SendStatus.SENDING:
+                return self.due_at
+            case SendStatus.SENT:
+                return None if self.filed_at else self.next_try_at or self.due_at
+            case SendStatus.UNKNOWN:
+                return self.next_try_at
+            case SendStatus.FAILED | SendStatus.CANCELLED:
+                return self.next_try_at if self.draft is not None else None
+
+    @property
+    def may_be_cancelled(self) -> bool:
+        """Whether it waits, and nobody has got anything of it or may have."""
+        return (
+            self.status is SendStatus.QUEUED
+            and self.handed_over_at is None
+            and all(
+                one.status in {RecipientStatus.WAITING, RecipientStatus.REFUSED}
+                for one in self.recipients
+            )
         )
 
     @property
@@ -139,7 +177,9 @@ class Send:
         }
 
 
-def with_outcome(send: Send, outcomes: dict[str, tuple[RecipientStatus, ErrorCode | None]]) -> Send:
+def with_outcome(
+    send: Send, outcomes: Mapping[str, tuple[RecipientStatus, ErrorCode | None]]
+) -> Send:
     """Return `send` after some recipients' fate is known, by address as in `recipients`."""
     return replace(
         send,
@@ -148,3 +188,52 @@ def with_outcome(send: Send, outcomes: dict[str, tuple[RecipientStatus, ErrorCod
             for one in send.recipients
         ),
     )
+
+
+def taken(send: Send, *, now: datetime, seconds: int) -> Send:
+    """Return `send` as a worker has it for its next try, or look, of `seconds` at most."""
+    return replace(
+        send,
+        status=SendStatus.SENDING if send.status is SendStatus.QUEUED else send.status,
+        attempt=send.attempt + 1,
+        attempt_ends_at=now + timedelta(seconds=seconds),
+        next_try_at=None,
+    )
+
+
+def cancelled(send: Send, *, now: datetime, code: ErrorCode | None = None) -> Send:
+    """Return `send` after it was called off; whoever was at it is locked out.
+
+    Where something lies ready at the provider, it comes up once more, to have that discarded.
+    """
+    return replace(
+        send,
+        status=SendStatus.CANCELLED,
+        code=code,
+        attempt=send.attempt + 1,
+        attempt_ends_at=None,
+        next_try_at=None if send.draft is None else now,
+    )
+
+
+def left_behind(send: Send, *, now: datetime) -> Send:
+    """Return `send` once its mailbox was disconnected and nobody can do anything for it any more.
+
+    What nobody has got is cancelled; what somebody may have got is unknown and is not looked for;
+    what was sent stays sent, and those who still waited are refused. Nothing of it comes up.
+    """
+    code = ErrorCode.MAILBOX_DISCONNECTED
+    idle = replace(
+        send, attempt=send.attempt + 1, attempt_ends_at=None, next_try_at=None, draft=None
+    )
+    if send.status is SendStatus.SENT:
+        return replace(idle, filed_at=now)
+    if send.status in ENDED:
+        return idle
+    if send.in_doubt:
+        return replace(idle, status=SendStatus.UNKNOWN, code=ErrorCode.OUTCOME_UNKNOWN)
+    refused = dict.fromkeys(send.waiting, (RecipientStatus.REFUSED, code))
+    if any(one.status is RecipientStatus.ACCEPTED for one in send.recipients):
+        sent = with_outcome(idle, refused)
+        return replace(sent, status=SendStatus.SENT, filed_at=now)
+    return replace(idle, status=SendStatus.CANCELLED, code=code)

@@ -203,25 +203,31 @@ class SendStore(Protocol):
     def take(self, ref: SendRef, *, now: datetime, seconds: int) -> Send:
         """Have it for one try, or one look: status `sending` and the next number; return it.
 
-        Raises `ConflictError(LEASE_HELD)` for one that is not due, has ended, or is another's;
-        `ConflictError(WRONG_STATE)` where its mailbox was disconnected since it was asked for. One
-        whose worker died is taken over, `handed_over_at` telling how far that one came. An unknown
-        one keeps its status while it is looked for, and one that is sent while it is filed.
+        What is due is what `Send.comes_up_at` says. Raises `ConflictError(LEASE_HELD)` for one that
+        is not, is gone, or is another's; `ConflictError(WRONG_STATE)` where its mailbox was
+        disconnected since it was asked for: it is left behind then (`domain.sending.left_behind`),
+        and never comes up again. One whose worker died is taken over, `handed_over_at` telling how
+        far that one came. Only what waits becomes `sending`: an unknown one keeps its status while
+        it is looked for, one that is sent while it is filed, and one that failed or was cancelled
+        while its draft is discarded.
         """
         ...
 
     def write(self, send: Send, *, now: datetime) -> None:
         """Write how far a try came, or its end, where `send.attempt` is still the latest.
 
-        Raises `ConflictError(STALE_WRITE)`. A send that waits, is at work or is not filed stays
-        among what is due; the end of all that takes it out.
+        Raises `ConflictError(STALE_WRITE)`. It stays among what is due for as long as
+        `Send.comes_up_at` says an instant: a worker that leaves it takes `attempt_ends_at` away,
+        and says in `next_try_at` when somebody is to go on. What waits again has no
+        `handed_over_at`.
         """
         ...
 
     def cancel(self, ref: SendRef, *, now: datetime, code: ErrorCode | None = None) -> Send:
         """Cancel one that waits and of which nobody has got anything; repeating is harmless.
 
-        Raises `RequestError(SEND_NOT_FOUND)`, `ConflictError(TOO_LATE)`.
+        One with a draft comes up once more, for that to be discarded. Raises
+        `RequestError(SEND_NOT_FOUND)`, `ConflictError(TOO_LATE)`.
         """
         ...
 

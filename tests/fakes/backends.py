@@ -23,8 +23,10 @@ from shared.aws.mail_reader import DynamoMailReader
 from shared.aws.mailbox_store import DynamoMailboxStore
 from shared.aws.message_store import DynamoMessageStore
 from shared.aws.opening_store import DynamoOpeningStore
+from shared.aws.outgoing_store import S3OutgoingStore
 from shared.aws.policy_store import DynamoPolicyStore
 from shared.aws.run_store import DynamoRunStore
+from shared.aws.send_store import DynamoSendStore
 from shared.aws.table import Raw, Table
 from shared.aws.thread_store import DynamoThreadStore
 from shared.domain.ids import Address, MailboxId, MessageId, TenantId
@@ -37,6 +39,7 @@ from shared.ports.erasures import ErasureStore, MailEraser
 from shared.ports.openings import OpeningStore
 from shared.ports.policies import PolicyStore
 from shared.ports.reading import MailReader, Wanted
+from shared.ports.sending import OutgoingStore, SendStore
 from shared.ports.stores import (
     AttachmentStore,
     MailboxStore,
@@ -53,6 +56,7 @@ from tests.fakes.openings import InMemoryOpeningStore
 from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.quick_moto import make_quick
 from tests.fakes.reading import InMemoryMailReader
+from tests.fakes.sends import InMemoryOutgoingStore, InMemorySendStore
 from tests.fakes.slots import InMemoryChunkSlots
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
@@ -91,6 +95,8 @@ class Stores:
     reader: MailReader
     openings: OpeningStore
     threads: ThreadStore
+    sends: SendStore
+    outgoing: OutgoingStore
     table: Table | None = None
     clients: Clients | None = None
 
@@ -154,6 +160,8 @@ def in_memory() -> Stores:
         InMemoryMailReader(world),
         InMemoryOpeningStore(world),
         InMemoryThreadStore(world),
+        InMemorySendStore(world),
+        InMemoryOutgoingStore(world),
     )
 
 
@@ -181,6 +189,8 @@ def on_aws() -> Iterator[Stores]:
             DynamoMailReader(table),
             DynamoOpeningStore(table),
             DynamoThreadStore(table),
+            DynamoSendStore(table),
+            S3OutgoingStore(BUCKET, clients),
             table,
             clients,
         )

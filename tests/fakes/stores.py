@@ -46,6 +46,7 @@ from shared.domain.ids import (
     OpeningId,
     ProviderMessageId,
     RunId,
+    SendId,
     TenantId,
     ThreadId,
     UserId,
@@ -63,7 +64,9 @@ from shared.domain.new_contacts import (
 from shared.domain.opening import Opening
 from shared.domain.policy import KEEPING, TenantPolicy
 from shared.domain.run import Run
+from shared.domain.sending import Send
 from shared.domain.threads import MOST_THREADS_IN_ONE, ThreadRecord, least_of_all, without_record
+from shared.ports.sending import SendRef
 from shared.ports.stores import (
     DueMailbox,
     IndexPage,
@@ -159,6 +162,14 @@ class World:
     erasures: dict[tuple[TenantId, ErasureId], Erasure] = field(default_factory=dict)
     erasure_leases: dict[ErasureId, tuple[str, datetime]] = field(default_factory=dict)
     kept_out: dict[TenantId, KeptOut] = field(default_factory=dict)
+    sends: dict[Box, dict[SendId, Send]] = field(default_factory=dict)
+    send_keys: dict[tuple[TenantId, str], tuple[SendRef, str]] = field(default_factory=dict)
+    """By the key's digest: the send it has, and the digest of what was asked for."""
+    sent: dict[tuple[TenantId, MailboxId | None, str], int] = field(default_factory=dict)
+    """What was asked for in a day or a minute, of a mailbox or of a whole tenant."""
+    outgoing: dict[SendRef, bytes] = field(default_factory=dict)
+    first_generations: dict[Box, int] = field(default_factory=dict)
+    """That of the latest disconnect."""
     suspect_fences: dict[Box, int] = field(default_factory=dict)
     plan_leases: dict[BackfillId, datetime] = field(default_factory=dict)
     suspect_attempts: dict[tuple[TenantId, MailboxId, BackfillId, int], int] = field(
@@ -249,6 +260,7 @@ class InMemoryMailboxStore:
                 inbound_error=None,
                 outbound_error=None,
             )
+            self.world.first_generations[box] = state.generation + 1
             self.world.run_states[box] = replace(
                 state,
                 generation=state.generation + 1,

@@ -19,6 +19,7 @@ from shared.domain.ids import (
     MailboxId,
     ProviderMessageId,
     RunId,
+    SendId,
     TenantId,
     UserId,
 )
@@ -47,6 +48,7 @@ from shared.domain.message import (
     copy_ref,
 )
 from shared.domain.run import Run, RunReason
+from shared.domain.sending import Recipient, Send, SendKind
 from shared.ports.stores import MailboxRecord, MailboxStore, NewCopy
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_001, tzinfo=UTC)
@@ -265,6 +267,27 @@ def merged_into(stores, into: Contact, other: Contact) -> Contact:
     )
     assert stores.contacts.merge_contacts(into, other, merged)
     return merged
+
+
+def a_send(text: str = "1", **changes) -> Send:
+    send = Send(
+        tenant_id=TENANT,
+        mailbox_id=BOX,
+        id=SendId(f"01SEND{text}"),
+        user_id=UserId("u1"),
+        kind=SendKind.MESSAGE,
+        internet_message_id=f"<send-{text}@acme.example>",
+        sender="sales@acme.example",
+        recipients=(Recipient("ada@example.org"), Recipient("Zoë@bücher.example")),
+        blind=("Zoë@bücher.example",),
+        subject="Angebot für Zoë",
+        digest="d" * 64,
+        size=1234,
+        generation=2,
+        created_at=NOW,
+        due_at=later(10),
+    )
+    return replace(send, **changes)
 
 
 def an_erasure(**changes) -> Erasure:

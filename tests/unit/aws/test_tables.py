@@ -14,12 +14,14 @@ from shared.aws import (
     tables_of_backfills,
     tables_of_dead_letters,
     tables_of_erasures,
+    tables_of_sends,
     tables_of_sign_ins,
     tables_of_slots,
 )
 from shared.domain.ids import MessageId
 from shared.domain.mailbox import Provider
 from shared.ports.attempts import AccountGrant
+from shared.ports.sending import SendRef
 from tests.fakes.backends import table_definition
 
 ANY_TEXT = st.text(alphabet=st.characters(), min_size=1, max_size=30) | st.sampled_from(
@@ -48,6 +50,10 @@ KEYS = [
     lambda t, _: tables_of_erasures.kept_out_key(t),
     lambda t, a: tables_of_erasures.writing_key(t, a, [MESSAGE_ID]),
     lambda t, _: tables_of_slots.slot_key(t, 7),
+    lambda t, a: tables_of_sends.send_key(SendRef(t, a, a)),
+    tables_of_sends.key_key,
+    lambda t, a: tables_of_sends.mailbox_count_key(t, a, "7"),
+    lambda t, _: tables_of_sends.tenant_count_key(t, "7"),
     lambda t, _: tables.message_key(t, MESSAGE_ID),
     tables.contacts_of_address_key,
     tables.contact_key,
