@@ -33,6 +33,8 @@ class Outgoing:
     blind_copy: bytes = field(repr=False)
     """The same with Bcc: for the sender's own copy, and where recipients are read from there."""
     provider_thread_id: str | None = None
+    handed_over_at: datetime | None = None
+    """When a worker was about to take the last step; without it no look says that it was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ class SendSession(Protocol):
     def look_up(self, mail: Outgoing, draft: str | None) -> tuple[Sighting, Accepted | None]:
         """Return what the provider shows of a mail after an unknown outcome, by its Message-ID.
 
-        With `SENT`, what is known of it.
+        With `SENT`, what is known of it. Where a provider sends after it has answered, only time
+        tells that it does not: `mail.handed_over_at` says since when.
         """
         ...
 
