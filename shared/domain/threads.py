@@ -5,7 +5,6 @@ records: threads that belong together have one root, and the root names them all
 only where there is something to say.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,12 +13,10 @@ from shared.domain.capabilities import CAPABILITIES
 from shared.domain.ids import MailboxId, ThreadId
 from shared.domain.mailbox import Mailbox, Provider
 from shared.domain.message import FetchedMessage, ParsedMessage
+from shared.domain.subjects import says_it_answers
 
 MOST_THREADS_IN_ONE = 99
 """Threads that are one, the root included: so many are joined in one transaction."""
-
-_ANSWERS = re.compile(r"\s*[^\W\d_]{1,5}\s*(?:\[\d+\])?\s*[:\uff1a]")
-"""How a subject says that it answers, in any language: Re:, AW:, SV[2]:, 回复:."""
 
 
 class ThreadLevel(StrEnum):
@@ -96,5 +93,5 @@ def provider_thread_of(
     theirs = fetched.provider_thread_id
     if theirs is None or not CAPABILITIES[provider].threads_by_subject:
         return theirs
-    answers = parsed.references or parsed.in_reply_to or _ANSWERS.match(parsed.subject)
+    answers = parsed.references or parsed.in_reply_to or says_it_answers(parsed.subject)
     return theirs if answers or theirs == fetched.provider_message_id else None
