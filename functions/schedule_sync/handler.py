@@ -1,4 +1,4 @@
-"""EventBridge Scheduler, every minute: queue what is due of syncs, and of each day's audits."""
+"""EventBridge Scheduler, every minute: queue what is due of syncs, each day's audits, and mails."""
 
 from datetime import datetime
 from typing import Any
@@ -6,26 +6,49 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import wiring
-from shared.observability import Metric, count, log_event
+from shared.domain.errors import RetryLaterError
+from shared.observability import Metric, count, log_event, log_trouble
 from shared.operations.schedule_sync import schedule_sync
+from shared.operations.sweep_sends import sweep_sends
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Queue what is due in the minute this tick is for, also when it comes a little late.
 
-    Or a part of it, which another invocation handed on.
+    Or a part of it, which another invocation handed on. Mails are looked for by one invocation of
+    each tick, after the mailboxes are asked to sync.
     """
+    ranges = wiring.ranges_in(event)
     queued = schedule_sync(
         at=_minute(event),
         mailboxes=wiring.mailboxes(),
         queues=wiring.queues(),
         relay=wiring.tick_relay(context.function_name),
-        remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000,
-        ranges=wiring.ranges_in(event),
+        remaining_seconds=lambda: _seconds_left(context),
+        ranges=ranges,
     )
-    log_event("scheduled", queued=queued)
+    sends = _sweep_sends(context) if ranges is None else 0
+    log_event("scheduled", queued=queued, sends=sends)
     count({Metric.MAILBOX_QUEUED: queued})
-    return {"queued": queued}
+    return {"queued": queued, "sends": sends}
+
+
+def _sweep_sends(context: LambdaContext) -> int:
+    try:
+        return sweep_sends(
+            now=wiring.clock().now(),
+            sends=wiring.sends(),
+            queues=wiring.queues(),
+            remaining_seconds=lambda: _seconds_left(context),
+        )
+    except RetryLaterError as error:
+        # The next minute's tick finds them; a tick that failed would ask every mailbox again.
+        log_trouble("sweep_of_sends_failed", error)
+        return 0
+
+
+def _seconds_left(context: LambdaContext) -> float:
+    return context.get_remaining_time_in_millis() / 1000
 
 
 def _minute(event: dict[str, Any]) -> datetime:

@@ -24,11 +24,11 @@ from shared.aws.instants import instant
 from shared.aws.stored_objects import OUTGOING, object_part, of_mailbox
 from shared.aws.tables import Item, JsonAttribute, Key, escape, mailbox_pk
 from shared.domain.ids import MailboxId, SendId, TenantId
+from shared.domain.sending import SHARDS_OF_SENDS
 from shared.ports.sending import SendRef
 
 SEND_PREFIX = "send#"
 COUNTED_PREFIX = "sent#"
-SEND_SHARDS = 8
 
 
 def send_key(ref: SendRef) -> Key:
@@ -59,7 +59,7 @@ def send_slot(shard: int) -> str:
 def slot_of_sends(tenant_id: TenantId, mailbox_id: MailboxId) -> str:
     """Return the slot of a mailbox's sends."""
     name = f"{tenant_id}/{mailbox_id}".encode("utf-8", "surrogatepass")
-    return send_slot(hashlib.blake2b(name, digest_size=1).digest()[0] % SEND_SHARDS)
+    return send_slot(hashlib.blake2b(name, digest_size=1).digest()[0] % SHARDS_OF_SENDS)
 
 
 def send_due_key(at: datetime, send_id: SendId) -> str:

@@ -43,6 +43,8 @@ class SendStatus(StrEnum):
     """Nobody got it: somebody cancelled it, or its mailbox was disconnected, in time."""
 
 
+SHARDS_OF_SENDS = 8
+"""Over so many places sends are spread by their mailboxes, to be found when their time comes."""
 ENDED = frozenset({SendStatus.SENT, SendStatus.FAILED, SendStatus.CANCELLED})
 """Nothing follows; `UNKNOWN` may still be found to be sent."""
 

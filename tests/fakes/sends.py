@@ -8,11 +8,9 @@ from datetime import UTC, datetime, timedelta
 from shared.domain.errors import ConflictError, ErrorCode, LimitReachedError, RequestError
 from shared.domain.ids import MailboxId, SendId, TenantId
 from shared.domain.mailbox import MailboxStatus
-from shared.domain.sending import Send, SendStatus, cancelled, left_behind, taken
+from shared.domain.sending import SHARDS_OF_SENDS, Send, SendStatus, cancelled, left_behind, taken
 from shared.ports.sending import IdempotencyKey, SendCaps, SendRef
 from tests.fakes.stores import World, stale
-
-SHARDS = 8
 
 
 def ref_of(send: Send) -> SendRef:
@@ -20,7 +18,7 @@ def ref_of(send: Send) -> SendRef:
 
 
 def shard_of(ref: SendRef) -> int:
-    return hashlib.md5(ref.mailbox_id.encode(), usedforsecurity=False).digest()[0] % SHARDS
+    return hashlib.md5(ref.mailbox_id.encode(), usedforsecurity=False).digest()[0] % SHARDS_OF_SENDS
 
 
 @dataclass

@@ -34,7 +34,7 @@ make_atomic()
 make_quick()
 
 WORKERS = {"sync": sync_mailbox, "plan": plan_backfill, "chunk": run_backfill_chunk}
-QUEUES = (*WORKERS, "erase")
+QUEUES = (*WORKERS, "erase", "outbound")
 
 
 @cache

@@ -1,6 +1,7 @@
 """Connected, imported, kept in sync, read by contact, disconnected: event in, answer out, through every function."""
 
 import json
+from datetime import timedelta
 from threading import Event, current_thread, main_thread
 
 import boto3
@@ -9,14 +10,18 @@ import pytest
 from functions.schedule_sync.handler import lambda_handler as schedule_sync
 from functions.sync_mailbox import handler
 from functions.sync_mailbox.handler import lambda_handler as sync_mailbox
+from shared import wiring
 from shared.aws.queues import encode_sync
-from shared.domain.errors import ErrorCode, RetryLaterError
+from shared.aws.send_store import DynamoSendStore
+from shared.domain.errors import ErrorCode, RetryLaterError, StoreThrottledError
 from shared.domain.ids import MailboxId, TenantId
 from shared.domain.run import RunReason
 from shared.domain.schedule import slot_of
 from shared.operations.outcomes import SyncReport
 from shared.ports.queues import SyncRequest
+from shared.ports.sending import IdempotencyKey, SendCaps
 from tests.fakes.deployment import context
+from tests.fakes.values import a_send
 from tests.functions.moto_stack import sqs_event
 
 
@@ -200,7 +205,7 @@ def test_the_sweeper_sends_again_what_was_lost(stack):
 
 @pytest.mark.parametrize("event", [{}, {"time": "x"}, {"time": "2026-03-01T12:00:00"}])
 def test_a_tick_without_a_time_serves_the_present_minute(stack, event):
-    assert schedule_sync(event, context()) == {"queued": 0}
+    assert schedule_sync(event, context()) == {"queued": 0, "sends": 0}
 
 
 def test_a_part_of_a_minute_that_was_handed_on_is_done_like_a_tick(stack):
@@ -209,8 +214,44 @@ def test_a_part_of_a_minute_that_was_handed_on_is_done_like_a_tick(stack):
     slot = slot_of(MailboxId(mailbox_id), 5)
     for start, queued in (("", 1), (mailbox_id, 1), (f"{mailbox_id}0", 0)):
         event = {"time": stack.clock.at.isoformat(), "ranges": [[slot, start, ""]]}
-        assert schedule_sync(event, context()) == {"queued": queued}
+        assert schedule_sync(event, context()) == {"queued": queued, "sends": 0}
     assert len(stack.bodies("sync")) == 2
+
+
+def test_a_tick_queues_the_mails_whose_time_has_come(stack):
+    mailbox_id = MailboxId(stack.connect())
+    mailbox = wiring.mailboxes().get(TenantId("acme"), mailbox_id).mailbox
+    now = stack.clock.at
+    for minutes in (0, 1, 2):
+        send = a_send(
+            str(minutes),
+            mailbox_id=mailbox_id,
+            generation=mailbox.generation,
+            due_at=now + timedelta(minutes=minutes),
+        )
+        caps = SendCaps(99, 99, 99)
+        wiring.sends().create(send, IdempotencyKey(send.id, "b"), caps, now=now)
+    assert stack.tick()["sends"] == 2
+    assert [json.loads(body)["send_id"] for body in stack.bodies("outbound")] == [
+        "01SEND0",
+        "01SEND1",
+    ]
+    # Of a minute with many mailboxes one part looks for mails, and a slow store holds up no mailbox.
+    part = {"time": stack.clock.at.isoformat(), "ranges": []}
+    assert schedule_sync(part, context()) == {"queued": 0, "sends": 0}
+
+
+def test_mails_that_cannot_be_looked_for_hold_up_no_mailbox(stack, monkeypatch, caplog):
+    stack.connect()
+    stack.work()
+
+    def due(*_, **__):
+        raise StoreThrottledError(cause="busy")
+
+    monkeypatch.setattr(DynamoSendStore, "due", due)
+    queued = [stack.tick() for _ in range(5)]
+    assert sum(one["queued"] for one in queued) == 1
+    assert sum(one.message == "sweep_of_sends_failed" for one in caplog.records) == 5
 
 
 def test_of_requests_that_piled_up_one_logs_in_and_the_others_are_dropped(stack, caplog):

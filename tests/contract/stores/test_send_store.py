@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 
-from shared.aws.tables_of_sends import SEND_SHARDS
 from shared.domain.errors import (
     ConflictError,
     ErrorCode,
@@ -17,7 +16,7 @@ from shared.domain.errors import (
     StoreThrottledError,
 )
 from shared.domain.ids import MailboxId, MessageId, ProviderMessageId, SendId
-from shared.domain.sending import Recipient, RecipientStatus, SendStatus
+from shared.domain.sending import SHARDS_OF_SENDS, Recipient, RecipientStatus, SendStatus
 from shared.ports.sending import IdempotencyKey, SendCaps, SendRef
 from tests.fakes.backends import BUCKET
 from tests.fakes.faults import asked_twice, failing, lost, throttled
@@ -63,7 +62,9 @@ def create(stores, send=SEND, at=NOW, caps=CAPS, **names):
 
 def due(stores, at, limit=99):
     return [
-        one for shard in range(SEND_SHARDS) for one in stores.sends.due(shard, now=at, limit=limit)
+        one
+        for shard in range(SHARDS_OF_SENDS)
+        for one in stores.sends.due(shard, now=at, limit=limit)
     ]
 
 
@@ -271,7 +272,7 @@ def test_the_due_ones_are_told_oldest_first_and_no_more_than_asked_for(stores, b
     for one in asked:
         create(stores, one)
     (shard,) = [
-        shard for shard in range(SEND_SHARDS) if stores.sends.due(shard, now=later(60), limit=9)
+        shard for shard in range(SHARDS_OF_SENDS) if stores.sends.due(shard, now=later(60), limit=9)
     ]
     found = stores.sends.due(shard, now=later(59), limit=2)
     assert list(found) == [ref(asked[3]), ref(asked[2])]
@@ -560,7 +561,7 @@ def test_the_due_index_tells_nothing_readable(aws):
     create(aws)
     (found,) = [
         item
-        for shard in range(SEND_SHARDS)
+        for shard in range(SHARDS_OF_SENDS)
         for item in aws.table.query(f"sends#{shard}", index=("due", "due_slot", "due_key"))
     ]
     assert set(found) == {"pk", "sk", "due_slot", "due_key", "tenant_id", "mailbox_id"}
@@ -580,7 +581,7 @@ def test_mailboxes_are_spread_over_the_slots(aws):
         connected(aws.mailboxes, id=box, address=mailbox.address)
         create(aws, a_send(str(number), mailbox_id=box))
     slots = {item["due_slot"]["S"] for item in aws.items() if item["sk"]["S"].startswith("send#")}
-    assert len(slots) == SEND_SHARDS
+    assert len(slots) == SHARDS_OF_SENDS
 
 
 # ---- content ----
