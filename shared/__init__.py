@@ -10,5 +10,5 @@
 
 functions -> wiring -> { api | aws | providers | mime } -> operations -> ports -> domain
 
-`wiring_of_sign_ins` is more of `wiring`, and stands on it.
+`wiring_of_limits` and `wiring_of_sign_ins` are more of `wiring`, and stand on it.
 """

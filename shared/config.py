@@ -165,6 +165,26 @@ class Settings:
         return self._count("MAILROOM_CHUNKS_OF_A_TENANT", "chunks", 10)
 
     @property
+    def recipients_of_a_mail(self) -> int:
+        """For how many recipients one mail may be that is sent from here."""
+        return self._count("MAILROOM_RECIPIENTS_OF_A_MAIL", "recipients", 100)
+
+    @property
+    def recipients_of_mailbox_a_day(self) -> int:
+        """How many recipients a mailbox may send to from here in a UTC day."""
+        return self._count("MAILROOM_RECIPIENTS_OF_MAILBOX_A_DAY", "recipients", 2_000)
+
+    @property
+    def recipients_of_tenant_a_day(self) -> int:
+        """How many recipients all of a tenant's mailboxes may send to in a UTC day."""
+        return self._count("MAILROOM_RECIPIENTS_OF_TENANT_A_DAY", "recipients", 20_000)
+
+    @property
+    def sends_of_mailbox_a_minute(self) -> int:
+        """How many mails a mailbox may send from here in a UTC minute."""
+        return self._count("MAILROOM_SENDS_OF_MAILBOX_A_MINUTE", "mails", 30)
+
+    @property
     def tenant_claim(self) -> str:
         """Claim of the token that names the tenant."""
         return self._text("MAILROOM_TENANT_CLAIM") or "tenant_id"

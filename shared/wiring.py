@@ -1,4 +1,4 @@
-"""Which adapter stands behind each port, but for what sign-ins need: `wiring_of_sign_ins`.
+"""Which adapter stands behind each port, but for what has a `wiring_of_…`.
 
 Everything is built on first use and once per process, and is imported only then: a function loads
 what it needs, so that reading a timeline never imports a mail provider and a poll never imports the

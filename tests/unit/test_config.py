@@ -5,6 +5,15 @@ import pytest
 from shared.config import SettingError, Settings
 
 
+def sending_limits(read: Settings) -> tuple[int, ...]:
+    return (
+        read.recipients_of_a_mail,
+        read.recipients_of_mailbox_a_day,
+        read.recipients_of_tenant_a_day,
+        read.sends_of_mailbox_a_minute,
+    )
+
+
 def test_what_is_set_is_read():
     read = Settings(
         {
@@ -25,6 +34,10 @@ def test_what_is_set_is_read():
             "MAILROOM_GRAPH_URL": "https://graph.example/",
             "MAILROOM_GMAIL_UNITS_PER_MINUTE": "15000",
             "MAILROOM_CHUNKS_OF_A_TENANT": "7",
+            "MAILROOM_RECIPIENTS_OF_A_MAIL": "8",
+            "MAILROOM_RECIPIENTS_OF_MAILBOX_A_DAY": "9",
+            "MAILROOM_RECIPIENTS_OF_TENANT_A_DAY": "10",
+            "MAILROOM_SENDS_OF_MAILBOX_A_MINUTE": "11",
         }
     )
     assert (read.table, read.bucket, read.secret_prefix) == ("t", "b", "mailroom-dev")
@@ -37,6 +50,7 @@ def test_what_is_set_is_read():
     assert read.return_origins == ("https://a.example", "https://b.example")
     assert (read.graph_url, read.gmail_units_per_minute) == ("https://graph.example", 15_000)
     assert read.chunks_of_a_tenant == 7
+    assert sending_limits(read) == (8, 9, 10, 11)
 
 
 def test_what_is_left_out_has_a_default():
@@ -47,6 +61,7 @@ def test_what_is_left_out_has_a_default():
     assert not read.allow_untrusted_certificates
     assert (read.return_origins, read.gmail_units_per_minute) == ((), 6_000)
     assert read.chunks_of_a_tenant == 10
+    assert sending_limits(read) == (100, 2_000, 20_000, 30)
     assert not any(
         (read.google_url, read.google_sign_in_url, read.microsoft_login_url, read.graph_url)
     )
@@ -66,6 +81,7 @@ def test_what_is_missing_is_named(name):
         ("sync_minutes", "MAILROOM_SYNC_MINUTES", "often"),
         ("gmail_units_per_minute", "MAILROOM_GMAIL_UNITS_PER_MINUTE", "lots"),
         ("chunks_of_a_tenant", "MAILROOM_CHUNKS_OF_A_TENANT", "0"),
+        ("recipients_of_a_mail", "MAILROOM_RECIPIENTS_OF_A_MAIL", "0"),
         ("extra_mail_ports", "MAILROOM_EXTRA_MAIL_PORTS", "1143,x"),
         ("extra_mail_ports", "MAILROOM_EXTRA_MAIL_PORTS", "65536"),
         ("refused_networks", "MAILROOM_REFUSED_NETWORKS", "203.0.113.1/24"),
