@@ -12,6 +12,7 @@ from shared.domain.errors import (
     ReconnectRequiredError,
     RequestError,
     RetryLaterError,
+    SendRefusedError,
 )
 
 
@@ -38,6 +39,11 @@ def reconnect(code: ErrorCode, *, definitive: bool = True) -> Becomes:
 def configure(code: ErrorCode) -> Becomes:
     """Return what a setting mends, at the provider or here."""
     return lambda cause, _wish=None: ConfigurationError(code, cause=cause)
+
+
+def refuse_mail(code: ErrorCode) -> Becomes:
+    """Return what whoever wrote a mail has to change; nobody gets it as it is."""
+    return lambda cause, _wish=None: SendRefusedError(code, cause=cause)
 
 
 def refuse(code: ErrorCode) -> Becomes:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from shared.ports.sign_in import AccountReader, SignIn
     from shared.providers.gmail.adapter import GmailProvider
     from shared.providers.gmail.endpoints import GoogleEndpoints
+    from shared.providers.gmail.sender import GmailSender
     from shared.providers.http import Http
     from shared.providers.network import Network
     from shared.providers.outlook.adapter import OutlookProvider
@@ -30,6 +31,13 @@ def gmail(settings: "Settings") -> "GmailProvider":
     from shared.providers.gmail.adapter import GmailProvider
 
     return GmailProvider(*_google(settings))
+
+
+def gmail_sender(settings: "Settings") -> "GmailSender":
+    """Return what sends by Gmail, and tells from which addresses."""
+    from shared.providers.gmail.sender import GmailSender
+
+    return GmailSender(*_google(settings))
 
 
 def outlook(settings: "Settings") -> "OutlookProvider":

@@ -21,6 +21,7 @@ from shared.ports.sign_in import OAuthClient, SignedIn
 from shared.providers.gmail import labels
 from shared.providers.gmail.adapter import GmailProvider
 from shared.providers.gmail.endpoints import GoogleEndpoints
+from shared.providers.gmail.sender import GmailSender
 from shared.providers.gmail.sign_in import GoogleSignIn
 from shared.providers.http import Http
 from tests.contract.moving_world import Held, MovingWorld
@@ -93,6 +94,7 @@ class GmailWorld(MovingWorld):
 
     simulator: GoogleSimulator | None = None
     sign_in: GoogleSignIn | None = None
+    sender: GmailSender | None = None
     told: dict[str, set[int]] = field(default_factory=dict)
 
     wrong_code = ErrorCode.GRANT_REVOKED
@@ -248,5 +250,6 @@ def at_google(certificates, **more) -> Iterator[GmailWorld]:
             AtGoogle(simulator.mail(OWNER)),
             simulator=simulator,
             sign_in=sign_in,
+            sender=GmailSender(http, endpoints),
         )
         assert simulator.service.failures == []

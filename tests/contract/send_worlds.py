@@ -31,6 +31,8 @@ class SendWorld(ABC):
 
     keeps_drafts = False
     """Whether what is prepared lies at the provider until it is sent."""
+    reads_recipients = False
+    """Whether a mail goes to those it names: to all of them, and all are taken or none."""
     sender: MailSender
     provider: MailProvider
     grant: Any

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from infra.simulators.kit.mailbox import NoSuchThingError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from infra.simulators.google.world import World
 
@@ -26,11 +26,13 @@ class UserOptions:
         name: shown on the consent page and in id tokens.
         hosted_domain: the `hd` claim of a Workspace account; "" for gmail.com.
         grant_seconds: the user grants access for so long only (`refresh_token_expires_in`).
+        send_as: other addresses they send from, each a `SendAs` of the API.
     """
 
     name: str = ""
     hosted_domain: str = ""
     grant_seconds: float | None = None
+    send_as: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)

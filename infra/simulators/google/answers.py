@@ -74,6 +74,15 @@ def invalid(message: str) -> AnswerError:
     return AnswerError(error_response(400, message, "invalidArgument"))
 
 
+def too_large(most: int) -> AnswerError:
+    """413: more is uploaded than a method takes."""
+    return AnswerError(
+        error_response(
+            413, f"Media too large. Limit: {most}", "uploadTooLarge", status="FAILED_PRECONDITION"
+        )
+    )
+
+
 def not_found() -> AnswerError:
     """404: no such message, thread, label, draft, or a history id that is not known any more."""
     return AnswerError(error_response(404, "Requested entity was not found.", "notFound"))

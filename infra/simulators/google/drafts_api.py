@@ -45,9 +45,11 @@ class Drafts:
         else:
             raw = call.mailbox.raw(number)
         stored = call.mailbox.find(number)
-        call.mailbox.delete(number)
         thread = stored.thread_id if stored else None
-        return brief(call.mailbox, self._sending.send(call.mailbox, raw, thread, was_draft=True))
+        # First, because a draft that is refused stays a draft.
+        sent = self._sending.send(call.mailbox, raw, thread, was_draft=True)
+        call.mailbox.delete(number)
+        return brief(call.mailbox, sent)
 
 
 def _message_of(mailbox: Mailbox, draft_id: str) -> int:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from infra.simulators.google import answers
 from infra.simulators.google.batch_faults import batch_faults
 from infra.simulators.google.oauth_faults import oauth_faults
+from infra.simulators.google.uploads import MOST_BYTES
 from infra.simulators.kit.faults import FaultKind, Proceed
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _HISTORY = r"^GET /gmail/v1/users/[^/]+/history$"
 _GET = r"^GET /gmail/v1/users/[^/]+/messages/[0-9a-f]+$"
 _LISTS = r"^GET /gmail/v1/users/[^/]+/(messages|threads|drafts|history)$"
 _SENDS = r"^POST (/upload)?/gmail/v1/users/[^/]+/(messages|drafts)/send$"
+_WRITES = r"^POST (/upload)?/gmail/v1/users/[^/]+/(messages/send|drafts/send|drafts)$"
 Parameters = Mapping[str, Any]
 Change = Callable[[str, str], None]
 """Changes the message of an address, if both exist."""
@@ -71,6 +73,15 @@ def google_faults(world: World, changes: Mapping[str, Change]) -> dict[str, Faul
             )
         ),
         "sending_429": _limit(user_rate(429, " (Mail sending)"), route=_SENDS, seconds=3600),
+        # ---- mail that is refused -------------------------------------------------------------
+        "invalid_recipient_400": _says(
+            lambda _p: answers.invalid("Invalid To header").response, route=_WRITES
+        ),
+        "too_large_413": _says(lambda _p: answers.too_large(MOST_BYTES).response, route=_WRITES),
+        "delegation_denied_403": _says(
+            lambda _p: answers.forbidden("Delegation denied for ada@gmail.example").response,
+            route=_WRITES,
+        ),
         # ---- refusals -------------------------------------------------------------------------
         "invalid_credentials_401": _says(lambda _p: answers.invalid_credentials()),
         "insufficient_scope_403": _says(

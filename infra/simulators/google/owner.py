@@ -22,14 +22,17 @@ from infra.simulators.kit.mailbox import Delivery, Held, NoSuchThingError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from infra.simulators.google.sending import Sending
+
 _KEPT_ON_MOVE = ("STARRED", "UNREAD", "IMPORTANT", "SENT", "DRAFT")
 
 
 class OwnerMail:
     """One mailbox, as its owner's other program changes it. Folders are labels, by id or name."""
 
-    def __init__(self, mailbox: Mailbox) -> None:
+    def __init__(self, mailbox: Mailbox, sending: Sending) -> None:
         self._mailbox = mailbox
+        self._sending = sending
         self._store = mailbox.world.store
 
     def deliver(
@@ -76,6 +79,15 @@ class OwnerMail:
         self._mailbox.change_labels(
             number, [self._label(name) for name in add], [self._label(name) for name in remove]
         )
+
+    def send_draft(self, message_id: str) -> str:
+        """Send what is a draft, as it is. Returns the id of what was sent."""
+        draft = self._find(message_id)
+        sent = self._sending.send(
+            self._mailbox, self._mailbox.raw(draft.id), draft.thread_id, was_draft=True
+        )
+        self._mailbox.delete(draft.id)
+        return shown(sent)
 
     def trash(self, message_id: str) -> None:
         """Move it into the trash."""

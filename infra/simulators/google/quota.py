@@ -47,6 +47,7 @@ UNITS = {
     "drafts.update": 15,
     "drafts.delete": 10,
     "drafts.send": 100,
+    "settings.sendAs.list": 1,
     "watch": 100,
     "stop": 50,
 }

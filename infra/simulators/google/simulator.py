@@ -33,6 +33,7 @@ from infra.simulators.google.owner import OwnerMail
 from infra.simulators.google.quota import Quota
 from infra.simulators.google.schema import SCHEMA
 from infra.simulators.google.sending import Sending
+from infra.simulators.google.settings_api import SendAs
 from infra.simulators.google.signing import Signer
 from infra.simulators.google.token_api import TokenApi
 from infra.simulators.google.world import Limits, World
@@ -92,14 +93,16 @@ class GoogleSimulator:
         self.grants = Grants(self.world, self.accounts)
         self.quota = Quota(self.world)
         self.signer = Signer(self.world)
-        sending = Sending(self.accounts)
+        send_as = SendAs(self.accounts)
+        self._sending = Sending(self.accounts, send_as)
         handlers: dict[str, Handler] = {
             **messages_api.handlers(),
             **labels_api.handlers(),
             **history_api.handlers(),
             **threads_api.handlers(),
-            **sending.handlers(),
-            **Drafts(sending).handlers(),
+            **send_as.handlers(),
+            **self._sending.handlers(),
+            **Drafts(self._sending).handlers(),
         }
         self.methods = sorted(handlers)
         self.service: Service = Service(
@@ -177,7 +180,7 @@ class GoogleSimulator:
         user = self.accounts.user(address)
         if user is None:
             raise NoSuchThingError(f"no user {address}")
-        return OwnerMail(Mailbox(self.world, user.address))
+        return OwnerMail(Mailbox(self.world, user.address), self._sending)
 
     def add_client(
         self, client_id: str, client_secret: str, redirect_uris: Sequence[str], **options: Any

@@ -11,6 +11,9 @@ from infra.simulators.google import answers
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
+MOST_BYTES = 36_700_160
+"""`maxSize` of the discovery document's uploads."""
+
 
 def read_upload(request: Request) -> tuple[bytes | None, dict[str, Any]]:
     """Return the uploaded message (None without one) and the JSON body. Raises AnswerError."""
@@ -19,7 +22,7 @@ def read_upload(request: Request) -> tuple[bytes | None, dict[str, Any]]:
         return None, _object(data)
     kind = request.args.get("uploadType", "media")
     if kind == "media":
-        return data, {}
+        return _fitting(data), {}
     if kind != "multipart":
         raise answers.invalid(f"Unsupported uploadType here: {kind}")
     boundary = request.mimetype_params.get("boundary", "")
@@ -27,7 +30,13 @@ def read_upload(request: Request) -> tuple[bytes | None, dict[str, Any]]:
     parts = [_split(piece) for piece in pieces[1:-1]]
     if len(parts) != 2:  # noqa: PLR2004 - the metadata and the message
         raise answers.invalid("Malformed multipart body.")
-    return parts[1], _object(parts[0])
+    return _fitting(parts[1]), _object(parts[0])
+
+
+def _fitting(media: bytes) -> bytes:
+    if len(media) > MOST_BYTES:
+        raise answers.too_large(MOST_BYTES)
+    return media
 
 
 def _split(piece: bytes) -> bytes:

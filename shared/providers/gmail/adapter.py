@@ -25,16 +25,24 @@ class GmailProvider:
     @contextmanager
     def open(self, grant: Grant, *, seconds: float | None = None) -> Iterator[GmailSession]:
         """See `MailProvider.open`. Nothing is sent yet: a token is tried by its first use."""
-        if not isinstance(grant, OAuthGrant):
-            raise TypeError("Gmail is opened with a grant of Google's sign-in")
-        longest = SESSION_SECONDS if seconds is None else min(SESSION_SECONDS, seconds)
-        requests = self._http.until(longest)
-        api = GmailApi(requests, grant.tokens, self._endpoints)
-        # Whoever ends amid a large message leaves its turn to others.
-        with api.room:
+        with api_of(self._http, self._endpoints, grant, seconds) as api:
             yield GmailSession(api)
 
     def address(self, grant: OAuthGrant) -> str:
         """See `AccountReader.address`."""
         with self.open(grant, seconds=ADDRESS_SECONDS) as session:
             return session.address()
+
+
+@contextmanager
+def api_of(
+    http: Http, endpoints: GoogleEndpoints, grant: Grant, seconds: float | None
+) -> Iterator[GmailApi]:
+    """Open the API for a grant, for `seconds` at most."""
+    if not isinstance(grant, OAuthGrant):
+        raise TypeError("Gmail is opened with a grant of Google's sign-in")
+    longest = SESSION_SECONDS if seconds is None else min(SESSION_SECONDS, seconds)
+    api = GmailApi(http.until(longest), grant.tokens, endpoints)
+    # Whoever ends amid a large message leaves its turn to others.
+    with api.room:
+        yield api

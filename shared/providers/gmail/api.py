@@ -1,7 +1,9 @@
 """Decides how a session asks the Gmail API: with which token, what is counted, what fails how."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -29,6 +31,19 @@ HEADERS: Form = {
     # Without the snippet, which is content.
     "fields": f"{_BESIDE},sizeEstimate,payload/headers",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a request brings."""
+
+    content_type: str
+    data: bytes
+
+
+def json_content(found: Mapping[str, Any]) -> Content:
+    """Return a JSON object as a request brings it."""
+    return Content("application/json", json.dumps(found).encode())
 
 
 class GmailApi:
@@ -75,14 +90,34 @@ class GmailApi:
 
         `unless` says what a status means here; for others the table of `errors` does.
         """
-        self.units += cost
-        answer = self._send(self._url(path, parameters))
+        answer = self.ask("GET", path, parameters, cost=cost)
         if answer.status != _OK:
             raise (unless or {}).get(answer.status) or _meaning(answer)
-        found = errors.decoded_object(answer.body)
-        if found is None:
-            raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="not a JSON object")
-        return found
+        return object_of(answer)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str | Sequence[str]] | None = None,
+        *,
+        cost: int,
+        content: Content | None = None,
+        to_upload: bool = False,
+        lost: Callable[[RetryLaterError], MailroomError] | None = None,
+    ) -> Answer:
+        """Return whatever is answered below `/gmail/v1/users/me/`, or to an upload there.
+
+        It may go out twice (see `Requests.send`). `lost` makes what is raised where it may have
+        gone out and no whole answer came back.
+        """
+        self.units += cost
+        url = self._url(path, parameters or {}, "/upload" if to_upload else "")
+        token = self._tokens.current()
+        answer = self._send(method, url, token, content, lost)
+        if answer.status == _UNAUTHORIZED:
+            answer = self._send(method, url, self._tokens.renewed(token), content, lost)
+        return answer
 
     def get_message(self, message_id: str, form: Form) -> batch.Part:
         """Ask for one message. A large one has a turn in `room`, which nobody ends."""
@@ -115,17 +150,29 @@ class GmailApi:
                 raise _meaning(Answer(streamed.status, streamed.headers, _said(streamed)))
             yield batch.parts(streamed, message_ids, limit=PART_LIMIT_BYTES, room=self.room)
 
-    def _url(self, path: str, parameters: Mapping[str, str | Sequence[str]]) -> str:
+    def _url(
+        self, path: str, parameters: Mapping[str, str | Sequence[str]], before: str = ""
+    ) -> str:
         query = urlencode(parameters, doseq=True)
-        return f"{self._base}/gmail/v1/users/me/{path}" + (f"?{query}" if query else "")
+        return f"{self._base}{before}/gmail/v1/users/me/{path}" + (f"?{query}" if query else "")
 
-    def _send(self, url: str) -> Answer:
-        token = self._tokens.current()
-        answer = self._requests.send("GET", url, headers=_authorised(token))
-        if answer.status == _UNAUTHORIZED:
-            token = self._tokens.renewed(token)
-            answer = self._requests.send("GET", url, headers=_authorised(token))
-        return answer
+    def _send(
+        self,
+        method: str,
+        url: str,
+        token: Secret,
+        content: Content | None,
+        lost: Callable[[RetryLaterError], MailroomError] | None,
+    ) -> Answer:
+        headers, body, sent = _authorised(token), b"", self._requests.sent
+        if content is not None:
+            headers, body = {"content-type": content.content_type, **headers}, content.data
+        try:
+            return self._requests.send(method, url, headers=headers, body=body)
+        except RetryLaterError as error:
+            if lost is None or self._requests.sent == sent:
+                raise
+            raise lost(error) from error
 
     @contextmanager
     def _stream(
@@ -151,6 +198,14 @@ class GmailApi:
                 method, url, headers={**named, **_authorised(token)}, body=body, limit=limit
             ) as streamed:
                 yield streamed
+
+
+def object_of(answer: Answer) -> dict[str, Any]:
+    """Return the JSON object that was answered; raises `RetryLaterError` for anything else."""
+    found = errors.decoded_object(answer.body)
+    if found is None:
+        raise RetryLaterError(ErrorCode.ANSWER_NOT_UNDERSTOOD, cause="not a JSON object")
+    return found
 
 
 def whole_number(value: object) -> int:

@@ -8,18 +8,27 @@ developers.google.com/identity/protocols/oauth2/web-server#authorization-errors,
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError
-from shared.providers.refusals import Becomes, configure, reconnect, refuse, retry
+from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError, SendRefusedError
+from shared.providers.refusals import (
+    Becomes,
+    configure,
+    reconnect,
+    refuse,
+    refuse_mail,
+    retry,
+)
 
 _WORD = re.compile(r"[A-Za-z0-9_.]{1,60}")
 _UNTIL = re.compile(r"[Rr]etry after (\d{4}-\d\d-\d\dT[0-9:.]+Z)")
 _CONCURRENT = re.compile(r"concurrent", re.IGNORECASE)
+_RECIPIENTS = re.compile(r"invalid (?:to|cc|bcc) header|recipient address", re.IGNORECASE)
+_TOO_LARGE = re.compile(r"too large", re.IGNORECASE)
 _ANY_SERVER_FAILURE = frozenset(range(500, 600))
 
 
@@ -77,6 +86,21 @@ API: tuple[ApiRow, ...] = (
 )
 """What an answer of the Gmail API means that is none of what its caller expects."""
 
+SENDING: tuple[ApiRow, ...] = (
+    _row(413, refuse_mail(ErrorCode.MAIL_TOO_LARGE)),
+    # "Delegation denied": it may not act for that address.
+    _row(403, configure(ErrorCode.SENDER_NOT_ALLOWED), "forbidden"),
+    _row(
+        400,
+        refuse_mail(ErrorCode.MAIL_REFUSED),
+        "invalidArgument",
+        "INVALID_ARGUMENT",
+        "badRequest",
+    ),
+    *API,
+)
+"""What it means where a mail is handed over: there a wrong request is a wrong mail."""
+
 TOKEN: Mapping[str, Becomes] = {
     "invalid_grant": reconnect(ErrorCode.GRANT_REVOKED),
     "invalid_rapt": reconnect(ErrorCode.SIGN_IN_REQUIRED),
@@ -132,15 +156,33 @@ CALLBACK: Mapping[str, Becomes] = {
 
 def from_api(status: int, headers: Mapping[str, str], body: bytes) -> MailroomError:
     """Return what a refusal of the Gmail API means."""
+    return _by_table(API, status, headers, _error_object(body))
+
+
+def from_sending(status: int, headers: Mapping[str, str], body: bytes) -> MailroomError:
+    """Return what it means that a mail was not taken."""
     error = _error_object(body)
+    found = _by_table(SENDING, status, headers, error)
+    # What is wrong with a mail stands only in the text; nobody gets it either way.
+    if found.code is ErrorCode.MAIL_REFUSED:
+        if _says(error, _TOO_LARGE):
+            return SendRefusedError(ErrorCode.MAIL_TOO_LARGE, cause=found.cause)
+        if _says(error, _RECIPIENTS):
+            return SendRefusedError(ErrorCode.RECIPIENT_REJECTED, cause=found.cause)
+    return found
+
+
+def _by_table(
+    table: Iterable[ApiRow], status: int, headers: Mapping[str, str], error: Mapping[str, Any]
+) -> MailroomError:
     reasons = _reasons(error)
     cause = " ".join([str(status), *sorted(reasons)])
     wish = _wish_seconds(headers, error)
-    for row in API:
+    for row in table:
         if status in row.statuses and (not row.reasons or row.reasons & reasons):
             found = row.becomes(cause, wish)
             # Which of two pauses is meant stands only in the text; both are retried.
-            if found.code is ErrorCode.RATE_LIMITED and _is_about_concurrency(error):
+            if found.code is ErrorCode.RATE_LIMITED and _says(error, _CONCURRENT):
                 return RetryLaterError(
                     ErrorCode.TOO_MANY_CONNECTIONS, cause=cause, retry_after_seconds=wish
                 )
@@ -204,8 +246,8 @@ def _reasons(error: Mapping[str, Any]) -> set[str]:
     return found - {""}
 
 
-def _is_about_concurrency(error: Mapping[str, Any]) -> bool:
-    return bool(_CONCURRENT.search(str(error.get("message", ""))[:300]))
+def _says(error: Mapping[str, Any], words: re.Pattern[str]) -> bool:
+    return bool(words.search(str(error.get("message", ""))[:300]))
 
 
 def _wish_seconds(headers: Mapping[str, str], error: Mapping[str, Any]) -> float | None:

@@ -17,11 +17,12 @@ ALL = Folder(FolderId("all"), "All mail", FolderRole.ALL)
 ARCHIVE = Folder(FolderId("archive"), "Archive", FolderRole.ARCHIVE)
 """Mail that is nowhere else. Gmail has no label for it."""
 TRASH, SPAM, DRAFT = "TRASH", "SPAM", "DRAFT"
+SENT = "SENT"
 ALONE = (TRASH, SPAM, DRAFT)
 """A message with the first of these that it has is in that folder and in no other."""
 _SYSTEM = (
     Folder(FolderId("INBOX"), "INBOX", FolderRole.INBOX),
-    Folder(FolderId("SENT"), "Sent", FolderRole.SENT),
+    Folder(FolderId(SENT), "Sent", FolderRole.SENT),
     Folder(FolderId(DRAFT), "Drafts", FolderRole.DRAFTS),
     Folder(FolderId(SPAM), "Spam", FolderRole.SPAM),
     Folder(FolderId(TRASH), "Trash", FolderRole.TRASH),

@@ -309,6 +309,41 @@ def test_a_draft_is_changed_and_sent(google, mail, api):
     assert api("GET", f"drafts/{other}").status == 404
 
 
+def test_a_refused_draft_stays_a_draft(mail, api):
+    nobody = {"message": {"raw": base64url(b"Subject: x\r\n\r\nx")}}
+    made = api("POST", "drafts", nobody).json["id"]
+    assert api("POST", "drafts/send", {"id": made}).status == 400
+    assert ids(api("GET", "drafts"), "drafts") == [made]
+
+
+def test_more_than_an_upload_takes_is_refused(google):
+    path = "/upload/gmail/v1/users/me/messages/send?uploadType=media"
+    answer = google.ask("POST", path, token=google.token(FULL), body=bytes(36_700_161))
+    assert (answer.status, answer.reason) == (413, "uploadTooLarge")
+
+
+def test_mail_leaves_from_an_address_the_account_may_use_or_from_its_own(google, api):
+    aliases = [
+        {"sendAsEmail": "sales@crm.example", "verificationStatus": "accepted", "isDefault": True},
+        {"sendAsEmail": "new@crm.example", "verificationStatus": "pending"},
+    ]
+    google.simulator.add_user(ADA, send_as=aliases)
+    listed = api("GET", "settings/sendAs").json["sendAs"]
+    assert [(one["sendAsEmail"], one["isDefault"]) for one in listed] == [
+        (ADA, False),
+        ("sales@crm.example", True),
+        ("new@crm.example", False),
+    ]
+    for sender, left_from in (
+        (f"Ada <{ADA}>", f"Ada <{ADA}>"),
+        ("sales@crm.example", "sales@crm.example"),
+        ("new@crm.example", "sales@crm.example"),
+        ("eve@example.org", "sales@crm.example"),
+    ):
+        sent = api("POST", "messages/send", {"raw": base64url(letter(sender=sender, to=BOB))}).json
+        assert f"From: {left_from}\r\n".encode() in google.mail().raw(sent["id"])
+
+
 # ---- scopes and users -------------------------------------------------------------------------
 
 

@@ -91,6 +91,7 @@ def arguments(world, name):
         "threads.modify": {"id": message, "body": change},
         "drafts.list": {},
         "drafts.create": {"body": {"message": raw}},
+        "settings.sendAs.list": {},
         "watch": {"body": {"topicName": "projects/p/topics/t"}},
         "stop": {},
     }.get(name, {"id": message})

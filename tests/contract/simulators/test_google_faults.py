@@ -27,6 +27,11 @@ REFUSALS = {
     "backend_error": (500, "backendError", "global"),
     "not_found_404": (404, "notFound", "global"),
 }
+REFUSED_MAIL = {
+    "invalid_recipient_400": (400, "invalidArgument"),
+    "too_large_413": (413, "uploadTooLarge"),
+    "delegation_denied_403": (403, "forbidden"),
+}
 TOKEN_ERRORS = {
     "token_error": (400, "invalid_grant"),
     "token_revoked": (400, "invalid_grant"),
@@ -67,7 +72,7 @@ ELSEWHERE = {
 
 def test_no_fault_is_left_untried(google):
     known = set(google.control("GET", "/faults").json["known"])
-    assert known == {*REFUSALS, *TOKEN_ERRORS, *TOKEN_FIELDS, *PAGES, *ELSEWHERE}
+    assert known == {*REFUSALS, *REFUSED_MAIL, *TOKEN_ERRORS, *TOKEN_FIELDS, *PAGES, *ELSEWHERE}
 
 
 def test_the_readme_names_every_fault_and_its_parameters(google):
@@ -174,6 +179,19 @@ def test_the_sending_limit_strikes_sending_only(google, get):
     assert answer.status == 429
     assert "(Mail sending)" in answer.error["message"]
     assert google.mail(BOB).messages() == []
+
+
+@pytest.mark.parametrize("fault", REFUSED_MAIL)
+def test_a_mail_is_refused_and_stays_a_draft(google, fault):
+    token = google.token()
+    draft = {"message": {"raw": base64url(letter(to=BOB))}}
+    made = google.api("POST", "drafts", token, body=draft).json["id"]
+    for path, body in (("drafts", draft), ("drafts/send", {"id": made})):
+        arm(google, fault)
+        answer = google.api("POST", path, token, body=body)
+        assert (answer.status, answer.reason) == REFUSED_MAIL[fault]
+    assert google.mail(BOB).messages() == []
+    assert google.api("POST", "drafts/send", token, body={"id": made}).status == 200
 
 
 def test_history_can_be_gone(google, get):

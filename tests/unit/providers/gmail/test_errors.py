@@ -11,6 +11,7 @@ from shared.domain.errors import (
     ReconnectRequiredError,
     RequestError,
     RetryLaterError,
+    SendRefusedError,
 )
 from shared.providers.gmail import errors
 
@@ -71,6 +72,30 @@ def test_every_row_of_the_api_is_tried():
             status in row.statuses and (not row.reasons or reason in row.reasons)
             for status, reason in tried
         ), row
+
+
+SENDING = [
+    (413, "uploadTooLarge", "", SendRefusedError, ErrorCode.MAIL_TOO_LARGE),
+    (403, "forbidden", "", ConfigurationError, ErrorCode.SENDER_NOT_ALLOWED),
+    (400, "invalidArgument", "", SendRefusedError, ErrorCode.MAIL_REFUSED),
+    (400, "badRequest", "too large", SendRefusedError, ErrorCode.MAIL_TOO_LARGE),
+    *(
+        (400, "invalidArgument", said, SendRefusedError, ErrorCode.RECIPIENT_REJECTED)
+        for said in ("Invalid To header", "Invalid bcc header", "Recipient address required")
+    ),
+    *(
+        (status, reason, "", kind, code)
+        for status, reason, kind, code in API
+        if (status, reason) not in {(403, "forbidden"), (400, "invalidArgument")}
+    ),
+]
+
+
+@pytest.mark.parametrize(("status", "reason", "said", "kind", "code"), SENDING)
+def test_a_refusal_of_a_mail_means(status, reason, said, kind, code):
+    found = errors.from_sending(status, {}, refusal(reason, message=f"canary {said}"))
+    assert (type(found), found.code) == (kind, code)
+    assert "canary" not in str(found)
 
 
 @pytest.mark.parametrize(
