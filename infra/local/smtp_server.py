@@ -59,6 +59,7 @@ class SubmissionServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._sessions: weakref.WeakSet[SMTP] = weakref.WeakSet()
+        self._delivery = _Delivery(dovecot, self.root / "outbox")
 
     def __enter__(self) -> Self:
         self.start()
@@ -81,6 +82,10 @@ class SubmissionServer:
     def outbox(self) -> list[bytes]:
         """Mail for people elsewhere, in the order it was accepted."""
         return [path.read_bytes() for path in sorted((self.root / "outbox").glob("*.eml"))]
+
+    def lose_answers(self, count: int) -> None:
+        """Deliver the next mails and hang up in place of saying so, as a broken line does."""
+        self._delivery.answers_to_lose = count
 
     @property
     def is_running(self) -> bool:
@@ -134,12 +139,11 @@ class SubmissionServer:
     ) -> list[asyncio.Server]:
         certificate = self._certificate or self._dovecot.certificates.good
         tls = certificate.server_context()
-        delivery = _Delivery(self._dovecot, self.root / "outbox")
         login = _Login(self._dovecot.users)
 
         def session(*, starttls: bool) -> SMTP:
             made = SMTP(
-                delivery,
+                self._delivery,
                 loop=loop,
                 hostname="submission.mailroom.example",
                 ident="Mailroom demo",
@@ -199,6 +203,7 @@ class _Delivery:
         self._dovecot = dovecot
         self._outbox = outbox
         self._numbers = itertools.count()
+        self.answers_to_lose = 0
 
     async def handle_MAIL(  # noqa: N802 - aiosmtpd finds the hook by this name
         self, _server: Any, session: Any, envelope: Any, address: str, options: list[str]
@@ -212,12 +217,15 @@ class _Delivery:
         return "250 2.1.0 OK"
 
     async def handle_DATA(  # noqa: N802 - aiosmtpd finds the hook by this name
-        self, _server: Any, session: Any, envelope: Any
+        self, server: Any, session: Any, envelope: Any
     ) -> str:
         recipients = list(dict.fromkeys(address.lower() for address in envelope.rcpt_tos))
         raw = _with_trace(session.user, envelope.content)
         # IMAP blocks; in the loop it would hold up every other session.
         await asyncio.to_thread(self._deliver, recipients, raw)
+        if self.answers_to_lose:
+            self.answers_to_lose -= 1
+            server.transport.abort()
         return "250 2.0.0 OK, queued"
 
     def _deliver(self, recipients: list[str], raw: bytes) -> None:

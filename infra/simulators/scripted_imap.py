@@ -117,6 +117,8 @@ class ScriptedImap(ScriptedServer):
         host: the address listened on.
         capabilities: told to whoever asks; STARTTLS is added where offered.
         answers: untagged answers by command name, over those built in.
+        refused: the tagged answer by command name, such as ``NO [OVERQUOTA] Full``; a literal of
+            such a command is not asked for.
     """
 
     def __init__(
@@ -130,6 +132,7 @@ class ScriptedImap(ScriptedServer):
         host: str = "127.0.0.1",
         capabilities: str = CAPABILITIES,
         answers: Mapping[str, bytes] | None = None,
+        refused: Mapping[str, str] | None = None,
     ) -> None:
         if scenario not in SCENARIOS:
             raise ValueError(f"no such scenario: {scenario}")
@@ -142,6 +145,7 @@ class ScriptedImap(ScriptedServer):
         self._context = shown.server_context() if shown else None
         self._capabilities = capabilities
         self._answers = {**_ANSWERS, **(answers or {})}
+        self._refused = refused or {}
         super().__init__(self._converse, host=host)
 
     # ---- the conversation ----
@@ -170,6 +174,8 @@ class ScriptedImap(ScriptedServer):
     def _read_command(self, wire: Wire) -> tuple[bytes, str, bytes]:
         line = wire.read_line()
         while found := _LITERAL.search(line):
+            if not found[2] and line.split(b" ")[1].decode().upper() in self._refused:
+                break
             if not found[2]:
                 wire.send(b"+ Go on\r\n")
             line += b"\r\n" + wire.read_exactly(int(found[1])) + wire.read_line()
@@ -194,7 +200,8 @@ class ScriptedImap(ScriptedServer):
         elif name == "IDLE":
             wire.send(b"+ idling\r\n")
             wire.read_line()
-        wire.send(untagged + tag + f" OK {name} completed.\r\n".encode())
+        status = self._refused.get(name, f"OK {name} completed.")
+        wire.send(untagged + tag + f" {status}\r\n".encode())
         return True
 
     def _capabilities_now(self, wire: Wire) -> str:

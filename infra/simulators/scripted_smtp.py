@@ -3,19 +3,21 @@
     with ScriptedSmtp("auth_app_password", certificates=certificates) as server:
         ...  # connect to server.host, server.port
 
-With the scenario ``ok`` it takes any login and any mail; ``server.messages`` holds what came.
+With the scenario ``ok`` it takes any login and any mail; ``server.messages`` holds what came, and
+``server.taken`` what it took, whether or not anybody was told: who got how many is counted there.
 Sources of the replies: RFC 3463, 4954 and 5321, and texts seen from the providers named.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from infra.simulators.faults import FAULTS
 from infra.simulators.wire import HungUpError, ScriptedServer, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from infra.local.certificates import CertificateSet, ServerCertificate
     from infra.simulators.scripted_imap import Security
@@ -97,8 +99,26 @@ _GOOD: Mapping[str, str] = {
     "NOOP": "250 2.0.0 OK",
     "QUIT": "221 2.0.0 Bye",
 }
+FEATURES = ("SIZE 35882577", "8BITMIME", "ENHANCEDSTATUSCODES")
 _CLOSES = "421"
 _STILL_HERE = {"GREETING": b"220-Still here\r\n", "AUTH": b"235-Still here\r\n"}
+
+
+@dataclass(slots=True)
+class _Envelope:
+    """What MAIL and RCPT have said so far."""
+
+    sender: str = ""
+    recipients: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A mail the server took: from whom, for whom, and its content without the dots."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes
 
 
 class ScriptedSmtp(ScriptedServer):
@@ -112,6 +132,9 @@ class ScriptedSmtp(ScriptedServer):
         certificate: shown instead of the good one.
         security: implicit TLS, STARTTLS offered, or neither.
         host: the address listened on.
+        replies: lines by place (as in REPLIES), over those of the scenario.
+        recipients: the reply to RCPT by address, in place of the good one.
+        features: what EHLO tells beside AUTH and STARTTLS.
     """
 
     def __init__(
@@ -123,6 +146,9 @@ class ScriptedSmtp(ScriptedServer):
         certificate: ServerCertificate | None = None,
         security: Security = "tls",
         host: str = "127.0.0.1",
+        replies: Mapping[str, str] | None = None,
+        recipients: Mapping[str, str] | None = None,
+        features: Sequence[str] = FEATURES,
     ) -> None:
         if scenario not in SCENARIOS:
             raise ValueError(f"no such scenario: {scenario}")
@@ -133,8 +159,18 @@ class ScriptedSmtp(ScriptedServer):
         self._at = at.upper() if scenario in FAULTS else ""
         self._security = security
         self._context = shown.server_context() if shown else None
+        place, lines = REPLIES.get(scenario, ("", ()))
+        given = {where: tuple(text.split("\n")) for where, text in (replies or {}).items()}
+        self._replies = {place: lines, **given}
+        self._recipients = recipients or {}
+        self._told = features
         super().__init__(self._converse, host=host)
         self.messages: list[bytes] = []
+        self.taken: list[Taken] = []
+
+    def got(self, recipient: str) -> list[bytes]:
+        """Return what was taken for a recipient, each mail as often as it was."""
+        return [one.content for one in self.taken if recipient in one.recipients]
 
     # ---- the conversation ----
 
@@ -143,6 +179,7 @@ class ScriptedSmtp(ScriptedServer):
         if self._security == "tls" and self._context is not None:
             wire.start_tls(self._context)
         self._reply(wire, "GREETING")
+        envelope = _Envelope()
         while True:
             line = wire.read_line()
             name = line.split(b" ")[0].decode("ascii", "replace").upper()
@@ -153,8 +190,10 @@ class ScriptedSmtp(ScriptedServer):
                 self._starttls(wire)
             elif name == "AUTH":
                 self._auth(wire, line)
+            elif name in ("MAIL", "RCPT"):
+                self._address(wire, name, _path(line), envelope)
             elif name == "DATA":
-                self._data(wire)
+                self._data(wire, envelope)
             else:
                 self._reply(wire, name)
                 if name == "QUIT":
@@ -168,8 +207,8 @@ class ScriptedSmtp(ScriptedServer):
     def _reply(self, wire: Wire, place: str) -> bool:
         """Send the reply of that place; True when it was the good one."""
         self._fault_at(place, wire)
-        where, lines = REPLIES.get(self._scenario, ("", ()))
-        if where != place:
+        lines = self._replies.get(place)
+        if lines is None:
             good = _GOOD.get(place, "502 5.5.2 Command not recognized")
             wire.send(good.encode() + b"\r\n")
             return True
@@ -179,7 +218,7 @@ class ScriptedSmtp(ScriptedServer):
         return False
 
     def _features(self, wire: Wire) -> bytes:
-        features = ["scripted.example", "SIZE 35882577", "8BITMIME", "ENHANCEDSTATUSCODES"]
+        features = ["scripted.example", *self._told]
         offered = self._security == "starttls" and not wire.is_secure
         if offered and self._scenario != "starttls_stripped":
             features.append("STARTTLS")
@@ -222,12 +261,36 @@ class ScriptedSmtp(ScriptedServer):
             wire.read_line()
         self._reply(wire, "AUTH")
 
-    def _data(self, wire: Wire) -> None:
+    def _address(self, wire: Wire, name: str, address: str, envelope: _Envelope) -> None:
+        if name == "MAIL":
+            envelope.sender, envelope.recipients = address, []
+            self._reply(wire, name)
+            return
+        own = self._recipients.get(address)
+        if own is None:
+            is_good = self._reply(wire, name)
+        else:
+            is_good = own.startswith("2")
+            wire.send(f"{own}\r\n".encode())
+            if own.startswith(_CLOSES):
+                wire.drop()
+        if is_good:
+            envelope.recipients.append(address)
+
+    def _data(self, wire: Wire, envelope: _Envelope) -> None:
         if not self._reply(wire, "DATA"):
             return
         lines: list[bytes] = []
         while (line := wire.read_line()) != b".":
             lines.append(line.removeprefix(b"."))
         # Kept before the reply: the connection may break exactly here (scenario at="dot").
-        self.messages.append(b"".join(line + b"\r\n" for line in lines))
+        content = b"".join(line + b"\r\n" for line in lines)
+        self.messages.append(content)
+        if "DOT" not in self._replies:
+            self.taken.append(Taken(envelope.sender, tuple(envelope.recipients), content))
         self._reply(wire, "DOT")
+
+
+def _path(line: bytes) -> str:
+    """Return the address of MAIL or RCPT."""
+    return line.partition(b"<")[2].partition(b">")[0].decode("utf-8", "replace")

@@ -39,7 +39,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What a provider took."""
+    """What a provider took, be it for nobody: then `refused` has all of them."""
 
     refused: Mapping[str, MailroomError] = field(default_factory=dict)
     """Recipients it did not take it for; a `RetryLaterError` may be tried again."""
@@ -73,7 +73,7 @@ class SendSession(Protocol):
         That is the provider's name of a draft, or None where there is none. `draft` is what an
         earlier try returned; without it, what such a try may have left is looked for first, so that
         repeating this leaves one. Whatever it raises, nobody has got anything. Raises
-        `SendRefusedError` too, where nobody will: all recipients refused, too large, not allowed.
+        `SendRefusedError` too, where nobody will: all recipients refused for good, or the mail.
         """
         ...
 

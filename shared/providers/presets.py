@@ -61,6 +61,8 @@ class Preset:
     imap: ServerPreset
     smtp: ServerPreset
     oauth_only: bool
+    saves_sent: bool
+    """Its submission server puts what it sends among the sent mail itself, always."""
     app_password: AppPassword
     app_password_page: str | None
     notes: tuple[str, ...]
@@ -71,6 +73,15 @@ def preset_for(address: str) -> Preset | None:
     """Return the preset for the domain of `address`, or None for an unknown one."""
     canonical = canonical_address(address)
     return _by_domain().get(domain_of(canonical)) if canonical else None
+
+
+def saves_sent(imap_host: str, smtp_host: str) -> bool:
+    """Whether what leaves by `smtp_host` is certain to appear among the sent mail at `imap_host`.
+
+    Asked by host: a domain of one's own is served by the same servers.
+    """
+    hosts = (imap_host.lower().rstrip("."), smtp_host.lower().rstrip("."))
+    return any(one.saves_sent and (one.imap.host, one.smtp.host) == hosts for one in _presets())
 
 
 def presets() -> tuple[Preset, ...]:
@@ -97,6 +108,7 @@ def _preset(row: dict[str, Any]) -> Preset:
         imap=_server(row["imap"]),
         smtp=_server(row["smtp"]),
         oauth_only=row["oauth_only"],
+        saves_sent=row["saves_sent"],
         app_password=AppPassword(row["app_password"]),
         app_password_page=row["app_password_page"],
         notes=tuple(row["notes"]),

@@ -8,6 +8,7 @@ from shared.domain.mailbox import Provider
 if TYPE_CHECKING:
     from shared.config import Settings
     from shared.ports.provider import MailProvider, ServerTester
+    from shared.ports.sending import MailSender
     from shared.ports.sign_in import AccountReader, SignIn
     from shared.providers.gmail.adapter import GmailProvider
     from shared.providers.gmail.endpoints import GoogleEndpoints
@@ -24,6 +25,13 @@ def imap(network: "Network") -> "MailProvider":
     from shared.providers.imap.adapter import ImapProvider
 
     return ImapProvider(network)
+
+
+def imap_sender(network: "Network") -> "MailSender":
+    """Return the way out of an IMAP mailbox."""
+    from shared.providers.imap.sending import ImapSender
+
+    return ImapSender(network)
 
 
 def gmail(settings: "Settings") -> "GmailProvider":

@@ -15,6 +15,7 @@ from tests.contract.send_worlds import ATTACHED
 WORLDS = {
     "the fake": "send_worlds.plain",
     "the fake with drafts": "send_worlds.with_drafts",
+    "imap": "imap_send_world.on_servers",
     "gmail": "gmail_send_world.replacing",
     "gmail, if it kept Message-IDs": "gmail_send_world.keeping",
 }

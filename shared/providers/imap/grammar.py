@@ -193,6 +193,19 @@ def search_date(moment: datetime) -> bytes:
     return b"%d-%b-%04d" % (day.day, _MONTH_NAMES[day.month - 1], day.year)
 
 
+def date_time(moment: datetime) -> bytes:
+    """Return `moment` in UTC as APPEND wants it (RFC 3501, `date-time`)."""
+    at = moment.astimezone(UTC)
+    return b'"%02d-%b-%04d %02d:%02d:%02d +0000"' % (
+        at.day,
+        _MONTH_NAMES[at.month - 1],
+        at.year,
+        at.hour,
+        at.minute,
+        at.second,
+    )
+
+
 def sequence_sets(uids: Iterable[int]) -> Iterator[bytes]:
     """Yield sequence sets that together name `uids`, each short enough for a command line."""
     pieces: list[bytes] = []

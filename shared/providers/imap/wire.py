@@ -24,6 +24,11 @@ LARGEST_ANSWER = 64 << 20
 """Bytes of untagged responses kept for one write."""
 EXCHANGE_SECONDS = 120.0
 """A write's answers must be complete by then, however steadily the server drips."""
+UPLOAD_SECONDS = 300.0
+"""The same for what we send as a literal, which is as large as a mail."""
+_CHUNK = 64 << 10
+_MOST_LINES_AHEAD = 1_000
+"""Before a server says whether it wants a literal."""
 _LITERAL = re.compile(rb"\{([0-9]{1,19})\+?\}\Z")
 _STATUS_KINDS = (b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH")
 
@@ -106,6 +111,11 @@ class Wire:
         return self._send(commands, on_untagged)
 
     def _send(self, commands: Iterable[bytes], on_untagged: OnUntagged | None) -> Pending:
+        pending = Pending(self._write_commands(commands), on_untagged)
+        self._outstanding.append(pending)
+        return pending
+
+    def _write_commands(self, commands: Iterable[bytes]) -> list[Answer]:
         lines: list[bytes] = []
         answers: list[Answer] = []
         for command in commands:
@@ -113,18 +123,53 @@ class Wire:
             tag = b"M%d" % next(self._numbers)
             lines.append(tag + b" " + command + b"\r\n")
             answers.append(Answer(tag))
-        pending = Pending(answers, on_untagged)
         if lines:
             self._write(b"".join(lines))
             self.round_trips += 1
-        self._outstanding.append(pending)
-        return pending
+        return answers
 
     def collect(self, pending: Pending) -> list[Answer]:
         """Wait for the answers to `pending`; those of commands written before it are read first."""
         while not pending.is_read:
             self._read(self._outstanding.popleft())
         return pending.answers
+
+    def upload(self, command: bytes, literal: bytes) -> Answer:
+        """Write `command` ending in a literal and return its answer; two round trips.
+
+        The server is asked first whether it wants the literal (RFC 3501, 4.3): what it refuses
+        for its size is not sent.
+        """
+        self.drain()
+        (answer,) = self._write_commands([b"%b {%d}" % (command, len(literal))])
+        pending = Pending([answer], None)
+        try:
+            if not self._may_go_on(answer):
+                return answer
+            self._connection.begin_exchange(UPLOAD_SECONDS)
+            for start in range(0, len(literal), _CHUNK):
+                self._connection.sendall(literal[start : start + _CHUNK])
+        except MailroomError:
+            self._is_broken = True
+            raise
+        self._write(b"\r\n")
+        self.round_trips += 1
+        self._outstanding.append(pending)
+        return self.collect(pending)[0]
+
+    def _may_go_on(self, answer: Answer) -> bool:
+        for _ in range(_MOST_LINES_AHEAD):
+            line = self.read_response()[0]
+            if line[:1] == b"+":
+                return True
+            if line.startswith(answer.tag + b" "):
+                answer.status = grammar.status_text(line)
+                return False
+            if line[:5].upper() == b"* BYE":
+                raise errors.from_imap_command(
+                    grammar.status_text(line) or grammar.StatusText("BYE")
+                )
+        raise _violation("neither a yes nor a no")
 
     def drain(self) -> None:
         """Read all answers still outstanding, so that the next ones belong to the next command."""

@@ -80,6 +80,7 @@ def test_a_line_end_in_an_argument_is_refused(control):
             b"A1 ok [CAPABILITY IMAP4rev1 X] hi\r\n",
             StatusText("OK", "CAPABILITY", "hi", b"IMAP4rev1 X"),
         ),
+        (b"A1 OK [APPENDUID 7 12] Done", StatusText("OK", "APPENDUID", "Done", b"7 12")),
         (b"* BYE", StatusText("BYE", "", "")),
         (b"* NO [badly", StatusText("NO", "", "[badly")),
         (b"* 3 EXISTS", None),
