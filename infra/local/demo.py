@@ -122,14 +122,18 @@ def _show_timeline(api: HttpApi, contact_id: str, say: Say) -> None:
 
 
 def say_how_to_send(servers: MailServers, say: Say) -> None:
-    """Print a command that has the first contact write to the demo mailbox."""
-    _, contact = next(iter(servers.contacts().items()))
-    sender = f"{contact['name']} <{contact['addresses'][0]}>"
+    """Print how the first contact writes to the demo mailbox, and reads what comes back."""
+    customer, inbox = servers.customer, servers.customer_imap
+    sender = f"{customer.name} <{customer.address}>"
+    authority = servers.access.authority
     say(
         f"""
-A mail from {contact["name"]} to the demo mailbox; it is in the timeline within a minute or two:
+A mail from {customer.name} to the demo mailbox; it is in the timeline within a minute or two:
 
-  {send_command(servers.smtp, servers.access.authority, sender)}
+  {send_command(servers.customer_smtp, authority, sender, ADDRESS)}
+
+What is sent to {customer.address} arrives in a mailbox on the same server: any mail program
+reads and answers it at {inbox.host}:{inbox.port} (TLS), password {inbox.password}
 """
     )
 
@@ -149,14 +153,11 @@ Open    {page_url}   connect them, reconnect, see their mail with a contact
         say(f"Control {one['control']}/faults   of the {name} simulator (infra/simulators/)")
 
 
-def send_command(login: Login, authority: Path | None, sender: str) -> str:
-    """Return a shell command that sends a mail which says it is from `sender` to the login's own.
-
-    The server takes mail only from whom it knows, so that the envelope names the login's address.
-    """
+def send_command(login: Login, authority: Path | None, sender: str, to: str) -> str:
+    """Return a shell command that sends a mail to `to`; `sender` is what its From says."""
     lines = [
         f"From: {sender}",
-        f"To: {login.username}",
+        f"To: {to}",
         # Told apart by its subject: a mail without a Message-ID that says the same is the same.
         "Subject: Hello at %s",
         "",
@@ -167,7 +168,7 @@ def send_command(login: Login, authority: Path | None, sender: str) -> str:
     if authority is not None:
         curl += ["--cacert", str(authority)]
     curl += ["--user", f"{login.username}:{login.password}", "--mail-from", login.username]
-    curl += ["--mail-rcpt", login.username, "--upload-file", "-"]
+    curl += ["--mail-rcpt", to, "--upload-file", "-"]
     return f"""printf {shlex.quote(text)} "$(date)" | \\
     {shlex.join(curl)}"""
 

@@ -1,4 +1,8 @@
-"""The mail servers that run beside the local stack, and whose mailbox the demo connects."""
+"""The mail servers that run beside the local stack, and whose mailboxes are on them.
+
+The demo connects one of them; the other is a customer's, so that mail has somewhere to arrive and
+somebody to answer it.
+"""
 
 import shutil
 from dataclasses import dataclass
@@ -12,6 +16,7 @@ from infra.local.smtp_server import SubmissionServer
 from infra.local.stack import MailAccess
 
 PASSWORD: Final = "demo-password-of-ada"
+CUSTOMER_PASSWORD: Final = "demo-password-of-anna"
 HOST: Final = "127.0.0.1"
 
 
@@ -34,7 +39,9 @@ class MailServers:
     """The demo's IMAP and SMTP servers, with their mail under the stack's folder."""
 
     def __init__(self, paths: Paths) -> None:
-        self.dovecot = DovecotServer(paths.mail / "imap", {ADDRESS: PASSWORD})
+        self.customer = demo_contacts()[0].person
+        users = {ADDRESS: PASSWORD, self.customer.address: CUSTOMER_PASSWORD}
+        self.dovecot = DovecotServer(paths.mail / "imap", users)
         self.submission = SubmissionServer(paths.mail / "smtp", self.dovecot)
         self._filled = paths.mail / "filled-with-demo"
 
@@ -91,6 +98,18 @@ class MailServers:
     def imap(self) -> Login:
         """The demo mailbox over IMAP."""
         return Login(HOST, self.dovecot.ports.tls, "tls", ADDRESS, PASSWORD)
+
+    @property
+    def customer_imap(self) -> Login:
+        """The customer's mailbox over IMAP, to see what arrived."""
+        port = self.dovecot.ports.tls
+        return Login(HOST, port, "tls", self.customer.address, CUSTOMER_PASSWORD)
+
+    @property
+    def customer_smtp(self) -> Login:
+        """The customer's mailbox over SMTP, to answer."""
+        port = self.submission.ports.tls
+        return Login(HOST, port, "tls", self.customer.address, CUSTOMER_PASSWORD)
 
     @property
     def smtp(self) -> Login:

@@ -1,8 +1,9 @@
 """Decides what the demo's submission server does with mail: to Dovecot, else into a folder.
 
-Mail for a user of the demo's Dovecot is appended to that Inbox; all other mail is kept as files
-in ``outbox`` and goes nowhere, so that a demo never writes to a real person. A sender may only
-use the address logged in with, as most providers demand.
+Mail for a user of the demo's Dovecot, or an alias of one, is appended to that Inbox as it came,
+with a line on top; all other mail is kept as files in ``outbox`` and goes nowhere, so that a demo
+never writes to a real person. A sender may only use the address logged in with and its aliases, as most
+providers demand. No copy is put among the sent mail, as most servers put none.
 """
 
 from __future__ import annotations
@@ -72,6 +73,10 @@ class SubmissionServer:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def add_alias(self, alias: str, user: str) -> None:
+        """Give a user another address, to write from and to get mail at."""
+        self._delivery.aliases[alias.lower()] = user
 
     @property
     def ports(self) -> SmtpPorts:
@@ -204,13 +209,14 @@ class _Delivery:
         self._outbox = outbox
         self._numbers = itertools.count()
         self.answers_to_lose = 0
+        self.aliases: dict[str, str] = {}
 
     async def handle_MAIL(  # noqa: N802 - aiosmtpd finds the hook by this name
         self, _server: Any, session: Any, envelope: Any, address: str, options: list[str]
     ) -> str:
         if not session.authenticated:
             return "530 5.7.0 Authentication required"
-        if address.lower() != session.user.lower():
+        if self._user_of(address).lower() != session.user.lower():
             return "550 5.7.60 Client does not have permissions to send as this sender"
         envelope.mail_from = address
         envelope.mail_options.extend(options)
@@ -230,12 +236,17 @@ class _Delivery:
 
     def _deliver(self, recipients: list[str], raw: bytes) -> None:
         local = {user.lower(): user for user in self._dovecot.users}
-        for recipient in recipients:
-            if recipient in local:
-                self._dovecot.mail(local[recipient]).deliver(raw)
-        if any(recipient not in local for recipient in recipients):
+        users = dict.fromkeys(self._user_of(recipient).lower() for recipient in recipients)
+        for user in users:
+            if user in local:
+                self._dovecot.mail(local[user]).deliver(raw)
+        if any(user not in local for user in users):
             name = f"{time.time_ns():020d}-{next(self._numbers):04d}.eml"
             (self._outbox / name).write_bytes(raw)
+
+    def _user_of(self, address: str) -> str:
+        """Return whose an address is; its own where it is nobody's alias."""
+        return self.aliases.get(address.lower(), address)
 
 
 def _with_trace(user: str, raw: bytes) -> bytes:

@@ -163,7 +163,7 @@ def test_submission_delivers_to_dovecot_and_keeps_the_rest(
 def test_the_command_the_demo_prints_delivers_a_mail_each_time(dovecot, smtp_server, mail_user):
     login = Login("127.0.0.1", smtp_server.ports.tls, "tls", mail_user.address, mail_user.password)
     sender = "Jörg O'Neil <joerg@customer.example>"
-    command = send_command(login, dovecot.certificates.authority, sender)
+    command = send_command(login, dovecot.certificates.authority, sender, mail_user.address)
     for _ in range(2):
         sent = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
         assert (sent.returncode, sent.stderr) == (0, "")
@@ -173,6 +173,44 @@ def test_the_command_the_demo_prints_delivers_a_mail_each_time(dovecot, smtp_ser
         assert f"From: {sender}\r\nTo: {mail_user.address}\r\n".encode() in raw
         assert raw.endswith(b"\r\n\r\nDoes it arrive?\r\n")
         assert b"%" not in raw
+
+
+def test_a_mail_and_its_answer_go_between_two_mailboxes_unchanged(dovecot, smtp_server, mail_user):
+    dovecot.add_user(other := "customer@elsewhere.example", "password of the other")
+    head = f"From: {mail_user.address}\r\nTo: {other}\r\nMessage-ID: <1@x.example>\r\n"
+    mails = {
+        other: f"{head}Subject: hello\r\n\r\n..\r\n.x\r\n".encode(),
+        mail_user.address: b"In-Reply-To: <1@x.example>\r\nMessage-ID: <2@y.example>\r\n\r\n",
+    }
+    for sender, password, to in (
+        (mail_user.address, mail_user.password, other),
+        (other, "password of the other", mail_user.address),
+    ):
+        with _submission(dovecot, smtp_server) as client:
+            client.login(sender, password)
+            client.sendmail(sender, [to], mails[to])
+    for to, raw in mails.items():
+        (uid,) = dovecot.mail(to).uids()
+        trace, _, arrived = dovecot.mail(to).raw(uid).partition(b"\r\n")
+        assert arrived == raw
+        assert trace.startswith(b"Received: ")
+        assert not dovecot.mail(to).uids("Sent")
+    dovecot.remove_user(other)
+
+
+def test_an_alias_is_written_from_and_to(dovecot, smtp_server, mail_user):
+    smtp_server.add_alias(alias := f"sales-of-{mail_user.address}", mail_user.address)
+    with _submission(dovecot, smtp_server) as client:
+        client.login(mail_user.address, mail_user.password)
+        client.sendmail(alias, [alias, mail_user.address], b"Subject: to myself\r\n\r\n")
+        with pytest.raises(smtplib.SMTPSenderRefused):
+            client.sendmail("someone-elses@mailroom.example", [alias], b"Subject: no\r\n\r\n")
+    assert len(mail_user.mail.uids()) == 1
+
+
+def _submission(dovecot, smtp_server):
+    context = dovecot.certificates.client_context()
+    return smtplib.SMTP_SSL("127.0.0.1", smtp_server.ports.tls, context=context, timeout=5)
 
 
 # ---- pymap ----
