@@ -2,8 +2,8 @@
 
 Mail for a user of the demo's Dovecot, or an alias of one, is appended to that Inbox as it came,
 with a line on top; all other mail is kept as files in ``outbox`` and goes nowhere, so that a demo
-never writes to a real person. A sender may only use the address logged in with and its aliases, as most
-providers demand. No copy is put among the sent mail, as most servers put none.
+never writes to a real person. A sender may only use the address logged in with and its aliases, as
+most providers demand. No copy is put among the sent mail, as most servers put none.
 """
 
 from __future__ import annotations
