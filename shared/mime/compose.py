@@ -17,7 +17,8 @@ from email.utils import format_datetime
 from functools import partial
 
 from shared.domain.composing import Draft, DraftAttachment, NamedAddress, check
-from shared.mime.html_text import html_to_text
+from shared.domain.quoting import Content, Original, Written
+from shared.domain.signature import Signature
 from shared.mime.written import addresses, folded, ids, parameters, words
 
 _HEADER_END = b"\r\n\r\n"
@@ -50,6 +51,21 @@ _POLICY = _AsWritten(linesep=SMTP.linesep)
 
 class MimeComposer:
     """Satisfies `ports.composer.Composer`."""
+
+    def content(
+        self, written: Written, *, signature: Signature | None, original: Original | None
+    ) -> Content:
+        """Return what a mail says: what was written, the signature, and `original` quoted."""
+        # Loaded only where something is written: HTML's parsers are most of this module's import.
+        from shared.mime.quote import content_of  # noqa: PLC0415
+
+        return content_of(written, signature=signature, original=original)
+
+    def signature(self, text: str, html: str | None) -> Signature:
+        """Return a signature as it is kept; raises `RequestError(INVALID_REQUEST)`."""
+        from shared.mime.quote import clean_signature  # noqa: PLC0415
+
+        return clean_signature(text, html)
 
     def compose(self, draft: Draft) -> bytes:
         """Return the mail with CRLF and without Bcc; the same draft gives the same bytes.
@@ -112,12 +128,18 @@ def _is_inline(given: DraftAttachment, draft: Draft) -> bool:
 def _body(draft: Draft, inline: Sequence[DraftAttachment]) -> _Fill:
     if draft.html is None:
         return partial(_text, "plain", draft.text or "")
-    text = html_to_text(draft.html) if draft.text is None else draft.text
+    text = _text_of(draft.html) if draft.text is None else draft.text
     html: _Fill = partial(_text, "html", draft.html)
     if inline:
         pictures = [partial(_file, given=one) for one in inline]
         html = _container("related", draft, [html, *pictures], [("type", "text/html")])
     return _container("alternative", draft, [partial(_text, "plain", text), html])
+
+
+def _text_of(html: str) -> str:
+    from shared.mime.html_text import html_to_text  # noqa: PLC0415
+
+    return html_to_text(html)
 
 
 def _container(

@@ -83,7 +83,12 @@ def fold(html: str) -> str:
         folded += [html[at:start], _OPEN, html[start:end], _CLOSE]
         at = end
     folded.append(html[at:])
-    return _TAG.sub(_unmarked, "".join(folded))
+    return unmarked("".join(folded))
+
+
+def unmarked(html: str) -> str:
+    """Return clean `html` with its marks gone, and nothing folded."""
+    return _TAG.sub(_unmarked, html)
 
 
 def _unmarked(tag: re.Match[str]) -> str:

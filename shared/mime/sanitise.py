@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import nh3
 
-from shared.mime.fold import FOLDING_TAGS, MARKED, fold, mark
+from shared.mime.fold import FOLDING_TAGS, MARKED, fold, mark, unmarked
 from shared.mime.html_text import html_to_text
 from shared.mime.shape import MAX_HTML_CHARACTERS, is_harmless
 
@@ -140,20 +140,25 @@ class _Images:
 
 
 def sanitise(
-    html: str, *, remote_images: bool = False, inline: Inline = lambda _: None
+    html: str,
+    *,
+    remote_images: bool = False,
+    inline: Inline = lambda _: None,
+    folds: bool = True,
 ) -> Sanitised:
     """Return `html` reduced to the allow-list.
 
     `remote_images` keeps images of the web, by which a sender learns that and where the mail was
     read. `inline` returns a link to the part of the message with a Content-ID, or None; it takes
-    the place of the `cid:` address. What is too large, too deep or too dear to be parsed comes back
+    the place of the `cid:` address. `folds`: whether what it quotes at its end is folded, which few
+    mail programs show. What is too large, too deep or too dear to be parsed comes back
     as the beginning of its plain text.
     """
     html = html.replace("\0", "")
     if not is_harmless(html):
         return _plain(html[:MAX_HTML_CHARACTERS], 0)
     images = _Images(remote_images, inline)
-    clean = fold(_clean(html, images, marks=True))
+    clean = (fold if folds else unmarked)(_clean(html, images, marks=True))
     blocked = images.blocked
     # Parsing what was written can move a stray table row once more; the reader's parser must not be
     # the first to do so.
