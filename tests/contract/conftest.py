@@ -132,6 +132,7 @@ CHANGING = [
     "dovecot with QRESYNC",
     "dovecot with nothing",
     "pymap",
+    "gmail",
 ]
 """Where what is done here is done at the provider."""
 

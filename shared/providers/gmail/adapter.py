@@ -16,7 +16,7 @@ ADDRESS_SECONDS = 8.0
 
 
 class GmailProvider:
-    """The `MailProvider` and `AccountReader` of Gmail. Thread-safe."""
+    """The `MailProvider`, `MailChanger` and `AccountReader` of Gmail. Thread-safe."""
 
     def __init__(self, http: Http, endpoints: GoogleEndpoints | None = None) -> None:
         self._http = http

@@ -136,19 +136,50 @@ class GmailApi:
     def get_together(
         self, message_ids: Sequence[str], form: Form
     ) -> Iterator[Iterator[batch.Part]]:
-        """Ask for messages in one HTTP batch; parts come as they are received, some perhaps not.
+        """Ask for messages in one HTTP batch; parts come as they are received, some perhaps not."""
+        calls = [batch.Call("GET", self._target(_message(one), form)) for one in message_ids]
+        cost = units.MESSAGES_GET * len(calls)
+        with self._together(calls, message_ids, cost) as parts:
+            yield parts
+
+    def modify(self, message_id: str, changes: Mapping[str, Any]) -> batch.Part:
+        """Change the labels of one message; repeating it is harmless."""
+        path, content = f"{_message(message_id)}/modify", json_content(changes)
+        answer = self.ask("POST", path, cost=units.MESSAGES_MODIFY, content=content)
+        return batch.Part(message_id, answer.status, answer.headers, answer.body)
+
+    @contextmanager
+    def modify_together(
+        self, changes: Mapping[str, Mapping[str, Any]]
+    ) -> Iterator[Iterator[batch.Part]]:
+        """Change the labels of each message in one HTTP batch; see `get_together`."""
+        calls = [
+            batch.Call("POST", self._target(f"{_message(name)}/modify", {}), json.dumps(wanted))
+            for name, wanted in changes.items()
+        ]
+        cost = units.MESSAGES_MODIFY * len(calls)
+        with self._together(calls, list(changes), cost) as parts:
+            yield parts
+
+    @contextmanager
+    def _together(
+        self, calls: Sequence[batch.Call], asked: Sequence[str], cost: int
+    ) -> Iterator[Iterator[batch.Part]]:
+        """Make calls in one HTTP batch, each about what `asked` says at its place.
 
         Source: developers.google.com/workspace/gmail/api/guides/batch.
         """
-        self.units += units.MESSAGES_GET * len(message_ids)
-        paths = [self._url(_message(one), form).removeprefix(self._base) for one in message_ids]
-        content_type, body = batch.request(paths)
+        self.units += cost
+        content_type, body = batch.request(calls)
         url, headers = f"{self._base}/batch/gmail/v1", {"content-type": content_type}
         limit = PART_LIMIT_BYTES * batch.MOST_PARTS
         with self._stream("POST", url, headers, body, limit=limit) as streamed, self.room:
             if streamed.status != _OK:
                 raise _meaning(Answer(streamed.status, streamed.headers, _said(streamed)))
-            yield batch.parts(streamed, message_ids, limit=PART_LIMIT_BYTES, room=self.room)
+            yield batch.parts(streamed, asked, limit=PART_LIMIT_BYTES, room=self.room)
+
+    def _target(self, path: str, parameters: Form) -> str:
+        return self._url(path, parameters).removeprefix(self._base)
 
     def _url(
         self, path: str, parameters: Mapping[str, str | Sequence[str]], before: str = ""

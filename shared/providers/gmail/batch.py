@@ -32,13 +32,24 @@ class Part:
     body: bytes | bytearray | memoryview
 
 
-def request(targets: Sequence[str]) -> tuple[str, bytes]:
-    """Return content type and body of a batch of GETs, at most 50 of them."""
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a batch. `json` is the body that it brings."""
+
+    method: str
+    target: str
+    json: str = ""
+
+
+def request(calls: Sequence[Call]) -> tuple[str, bytes]:
+    """Return content type and body of a batch, at most 50 calls."""
     boundary = f"batch_{secrets.token_hex(16)}"
     pieces = [
         f"--{boundary}\r\nContent-Type: application/http\r\nContent-ID: <part-{number}>\r\n\r\n"
-        f"GET {target} HTTP/1.1\r\n\r\n"
-        for number, target in enumerate(targets)
+        f"{call.method} {call.target} HTTP/1.1\r\n"
+        + ("Content-Type: application/json\r\n" if call.json else "")
+        + f"\r\n{call.json}\r\n"
+        for number, call in enumerate(calls)
     ]
     body = "".join([*pieces, f"--{boundary}--\r\n"]).encode()
     return f"multipart/mixed; boundary={boundary}", body

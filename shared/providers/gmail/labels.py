@@ -17,11 +17,12 @@ ALL = Folder(FolderId("all"), "All mail", FolderRole.ALL)
 ARCHIVE = Folder(FolderId("archive"), "Archive", FolderRole.ARCHIVE)
 """Mail that is nowhere else. Gmail has no label for it."""
 TRASH, SPAM, DRAFT = "TRASH", "SPAM", "DRAFT"
-SENT = "SENT"
+INBOX, SENT, CHAT = "INBOX", "SENT", "CHAT"
+UNREAD, STARRED = "UNREAD", "STARRED"
 ALONE = (TRASH, SPAM, DRAFT)
 """A message with the first of these that it has is in that folder and in no other."""
 _SYSTEM = (
-    Folder(FolderId("INBOX"), "INBOX", FolderRole.INBOX),
+    Folder(FolderId(INBOX), "INBOX", FolderRole.INBOX),
     Folder(FolderId(SENT), "Sent", FolderRole.SENT),
     Folder(FolderId(DRAFT), "Drafts", FolderRole.DRAFTS),
     Folder(FolderId(SPAM), "Spam", FolderRole.SPAM),
@@ -31,8 +32,7 @@ _SYSTEM_IDS = frozenset(folder.id for folder in _SYSTEM)
 _CATEGORY = "CATEGORY_"
 # The system's own are in capitals (UNREAD, CHAT, YELLOW_STAR); a user's is `Label_` and a number.
 _SYSTEM_LABEL = re.compile(r"[A-Z][A-Z_]*")
-_CHAT = "CHAT"
-FLAG_LABELS = ("UNREAD", "STARRED", DRAFT)
+FLAG_LABELS = (UNREAD, STARRED, DRAFT)
 
 
 def folders_of(labels: Iterable[Mapping[str, Any]]) -> tuple[Folder, ...]:
@@ -69,7 +69,7 @@ def folder_ids(label_ids: Collection[str]) -> frozenset[FolderId]:
     What is in the trash or among spam is nowhere else, as Gmail shows it, and a draft is no mail
     yet whatever label it has. A chat is no mail: it is in none.
     """
-    if _CHAT in label_ids:
+    if CHAT in label_ids:
         return frozenset()
     for alone in ALONE:
         if alone in label_ids:
@@ -82,8 +82,8 @@ def folder_ids(label_ids: Collection[str]) -> frozenset[FolderId]:
 def flags_of(label_ids: Collection[str], version: int) -> Flags:
     """Return the flags of a message; Gmail keeps no mark of an answer."""
     return Flags(
-        seen="UNREAD" not in label_ids,
-        flagged="STARRED" in label_ids,
+        seen=UNREAD not in label_ids,
+        flagged=STARRED in label_ids,
         draft=DRAFT in label_ids,
         version=version,
     )
@@ -91,7 +91,7 @@ def flags_of(label_ids: Collection[str], version: int) -> Flags:
 
 def labels_of(folders: Collection[FolderId], flags: Flags) -> frozenset[str]:
     """Return as many of a message's labels as our copy of it tells."""
-    marks = ((not flags.seen, "UNREAD"), (flags.flagged, "STARRED"), (flags.draft, DRAFT))
+    marks = ((not flags.seen, UNREAD), (flags.flagged, STARRED), (flags.draft, DRAFT))
     return frozenset(folders) - {ARCHIVE.id} | {label for is_set, label in marks if is_set}
 
 

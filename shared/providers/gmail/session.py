@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from shared.domain.change import Change, ChangeOutcome
 from shared.domain.cursor import Cursor
 from shared.domain.errors import (
     CursorExpiredError,
@@ -14,7 +15,15 @@ from shared.domain.folders import Folder
 from shared.domain.ids import Address, FolderId, ProviderMessageId
 from shared.domain.message import FetchedMessage, MissingMessage
 from shared.ports.provider import ChangePage, KnownCopies, Look, Tally
-from shared.providers.gmail import by_address, counting, history, labels, position, units
+from shared.providers.gmail import (
+    by_address,
+    changing,
+    counting,
+    history,
+    labels,
+    position,
+    units,
+)
 from shared.providers.gmail.api import GmailApi, objects, whole_number
 from shared.providers.gmail.comparing import Comparison
 from shared.providers.gmail.fetching import ONLY_HEADERS, Fetching
@@ -29,7 +38,7 @@ although nothing happened, for a unit."""
 
 
 class GmailSession:
-    """A `MailSession` over the Gmail API. Not thread-safe."""
+    """A `MailSession` and `ChangeSession` over the Gmail API. Not thread-safe."""
 
     def __init__(self, api: GmailApi) -> None:
         self._api = api
@@ -162,6 +171,10 @@ class GmailSession:
         """See `MailSession.read_raw`; it comes at once, as large as Gmail takes it."""
         del folder
         yield self._fetching.raw_of(provider_message_id)
+
+    def apply(self, changes: Sequence[Change]) -> Iterator[tuple[ProviderMessageId, ChangeOutcome]]:
+        """See `ChangeSession.apply`; five units each."""
+        yield from changing.apply(self._api, changes)
 
     def address(self) -> str:
         """Return the mailbox's address."""

@@ -41,7 +41,11 @@ def read(*pieces, headers=TYPE, asked=IDS, limit=1_000_000):
 
 
 def test_a_batch_is_a_multipart_of_requests():
-    content_type, body = batch.request(["/gmail/v1/users/me/messages/1?format=raw", "/x"])
+    calls = [
+        batch.Call("GET", "/gmail/v1/users/me/messages/1?format=raw"),
+        batch.Call("POST", "/x", '{"a": 1}'),
+    ]
+    content_type, body = batch.request(calls)
     message = email.message_from_bytes(
         f"Content-Type: {content_type}\r\n\r\n".encode() + body, policy=HTTP
     )
@@ -50,6 +54,9 @@ def test_a_batch_is_a_multipart_of_requests():
     assert one["content-id"] == "<part-0>"
     assert one.get_payload().startswith("GET /gmail/v1/users/me/messages/1?format=raw HTTP/1.1")
     assert other["content-id"] == "<part-1>"
+    head, _, brought = other.get_payload().partition("\r\n\r\n")
+    assert head.splitlines() == ["POST /x HTTP/1.1", "Content-Type: application/json"]
+    assert brought.strip() == '{"a": 1}'
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 10_000])
