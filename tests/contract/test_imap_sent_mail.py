@@ -1,5 +1,7 @@
 """How a sent mail comes to be among the sent mail once, whoever puts it there."""
 
+from dataclasses import replace
+
 import pytest
 
 from infra.simulators.scripted_imap import ScriptedImap
@@ -53,11 +55,27 @@ def test_it_is_added_as_read_and_at_the_time_it_says(file_at, mail_user, mail):
     assert message.received_at.strftime("%a, %d %b %Y %H:%M:%S").encode() in mail.content
 
 
+def test_of_a_large_mail_nothing_is_fetched_back(file_at, mail_user):
+    mail = COMPOSER.mail(attached=b"x" * 1_000_000)
+    message, _folder = file_at(mail_user, mail)
+    assert message is not None
+    assert message.raw == mail.blind_copy
+    assert message.size == len(mail.blind_copy)
+
+
 def test_what_the_server_saved_is_not_added(file_at, mail_user, mail):
     mail_user.mail.deliver(b"Received: by us\r\n" + mail.content, "Sent")
     message, _folder = file_at(mail_user, mail)
     assert message is not None
     assert len(mail_user.mail.uids("Sent")) == 1
+
+
+def test_a_mail_is_found_whatever_is_known_of_it_beside_its_name(file_at, mail_user, mail):
+    mail_user.mail.deliver(mail.content, "Sent")
+    known_by_name = replace(mail, content=b"", blind_copy=b"")
+    assert file_at(mail_user, known_by_name)[0] is not None
+    assert file_at(mail_user, replace(mail, internet_message_id="<none@x.example>"))[0] is not None
+    assert len(mail_user.mail.uids("Sent")) == 2
 
 
 @pytest.mark.parametrize("saves", [True, False])

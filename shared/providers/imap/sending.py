@@ -7,6 +7,7 @@ filed while submission is.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from shared.domain.errors import ErrorCode, MailroomError, RetryLaterError
 from shared.domain.ids import FolderId
@@ -65,20 +66,23 @@ class ImapSendSession:
     def look_up(self, mail: Outgoing, draft: str | None) -> tuple[Sighting, Accepted | None]:
         """See `SendSession.look_up`; what is not there may still have been sent."""
         del draft
-        found = self._sent().find(mail.internet_message_id)
+        found = self._sent().find(mail)
         if found is None:
             return Sighting.UNSEEN, None
-        return Sighting.SENT, Accepted(provider_message_id=found)
+        return Sighting.SENT, Accepted(provider_message_id=found.provider_message_id)
 
     @errors.unreadable_is_a_violation()
     def file(self, mail: Outgoing, accepted: Accepted) -> FetchedMessage | None:
-        """See `SendSession.file`; a mailbox without a folder for sent mail gets one."""
+        """See `SendSession.file`; a mailbox without a folder for sent mail gets one.
+
+        The bytes are ours, whose they are there too but for what a server that saves them adds.
+        """
         del accepted
         sent_mail = self._sent()
-        found = find_twice(sent_mail, mail.internet_message_id, self._pause)
+        found = find_twice(sent_mail, mail, self._pause)
         if found is None and not self._saves_sent():
-            found = sent_mail.add(mail.internet_message_id, mail.blind_copy)
-        return sent_mail.fetch(found) if found else None
+            found = sent_mail.add(mail)
+        return replace(found, raw=mail.blind_copy, header=None) if found else None
 
     @errors.unreadable_is_a_violation()
     def sent_folder(self) -> FolderId | None:
