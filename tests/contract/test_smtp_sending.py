@@ -329,7 +329,8 @@ def test_time_is_up_for_the_whole_session(certificates, network, grant_for):
 
 
 @pytest.mark.parametrize(
-    "bad", ["a\r\nRCPT TO:<x@y.example>@b.example", "a>b@c.example", "a b@c.d", "a"]
+    "bad",
+    ["a\r\nRCPT TO:<x@y.example>@b.example", "a>b@c.example", "a b@c.d", "a", "\udcff@b.example"],
 )
 @pytest.mark.parametrize("field", ["sender", "recipients"])
 def test_no_address_ends_its_command(field, bad, certificates, send_to):

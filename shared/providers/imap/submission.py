@@ -33,7 +33,7 @@ VERDICT_SECONDS = 600.0
 _CHUNK = 64 << 10
 _GO_ON, _CLOSING = 354, 421
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
-_UNWRITABLE = re.compile(r"[\x00-\x20\x7f<>]")
+_UNWRITABLE = re.compile(r"[\x00-\x20\x7f<>\ud800-\udfff]")
 _DOTS = re.compile(rb"^\.", re.MULTILINE)
 
 
