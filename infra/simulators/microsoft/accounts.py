@@ -37,6 +37,7 @@ class UserOptions:
         admin_consent: its tenant lets only an administrator consent.
         assigned: was given the application, where its tenant asks for that.
         delegates: addresses that may read and write this mailbox (a shared mailbox).
+        aliases: further addresses of this mailbox, which it may send from.
         folder_names: display names by well-known name, as in a mailbox in another language.
     """
 
@@ -47,6 +48,7 @@ class UserOptions:
     admin_consent: bool = False
     assigned: bool = True
     delegates: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     folder_names: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -64,6 +66,11 @@ class User:
     def name(self) -> str:
         """The display name."""
         return self.options.name or self.address.partition("@")[0].replace(".", " ").title()
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """The further addresses, lower case."""
+        return tuple(one.lower() for one in self.options.aliases)
 
     @property
     def uid(self) -> str:
@@ -122,8 +129,8 @@ class Accounts:
         known = self.find_user(address)
         domain = address.rpartition("@")[2].lower()
         defaults = known.options if known else UserOptions(personal=domain in _CONSUMER_DOMAINS)
-        if "delegates" in options:
-            options["delegates"] = tuple(options["delegates"])
+        for name in {"delegates", "aliases"} & options.keys():
+            options[name] = tuple(options[name])
         wanted = replace(defaults, **options)
         if wanted.mailbox not in MAILBOX_STATES:
             raise ValueError(f"mailbox is one of {', '.join(MAILBOX_STATES)}")

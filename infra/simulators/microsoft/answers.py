@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from werkzeug.wrappers import Response
@@ -98,8 +99,10 @@ def throttled(
 
 def _headers(call: Call, more: Mapping[str, str] | None) -> dict[str, str]:
     request_id, client_id = _ids(call)
+    now: dt.datetime = call.notes.get("now") or dt.datetime.now(dt.UTC)
     return {
         "Cache-Control": "private",
+        "Date": format_datetime(now, usegmt=True),
         "request-id": request_id,
         "client-request-id": client_id,
         "x-ms-ags-diagnostic": '{"ServerInfo":{"DataCenter":"Simulator","Slice":"E","Ring":"5"}}',

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _ANY = r" /v1\.0/(?!\$batch)"
 _ONE = r"^GET .*/messages/[^/]+(/\$value)?$"
+_SEND = r"^POST .*/(send|sendMail)$"
 _BATCH = r"/\$batch$"
 _LIMIT = "MailboxConcurrency"
 _THROTTLED = "ApplicationThrottled"
@@ -69,6 +70,14 @@ def graph_faults(world: World) -> dict[str, FaultKind]:
         "delete_on_get": FaultKind(_before(world, _delete), route=_ONE),
         "move_on_get": FaultKind(
             _before(world, _move), route=_ONE, parameters={"folder": "archive"}
+        ),
+        # Between making a draft and sending it somebody else does.
+        "delete_on_send": FaultKind(_before(world, _delete), route=_SEND),
+        # Accepted, and a draft for so long; for ever where the clock does not come there.
+        "sends_late": FaultKind(_noting("late", "seconds"), route=_SEND, parameters={"seconds": 5}),
+        # As personal accounts do at times.
+        "own_message_id": FaultKind(
+            _noting("renamed", "value"), route=_SEND, parameters={"value": True}
         ),
         # What was asked has been done; the answers of some parts are a refusal.
         "batch_partial": FaultKind(
@@ -141,6 +150,14 @@ def _before(world: World, change: Callable[[Messages, int, Parameters], None]) -
                     row = None
                 if row is not None:
                     change(messages, row["pk"], parameters)
+        return proceed()
+
+    return around
+
+
+def _noting(note: str, parameter: str) -> Around:
+    def around(parameters: Parameters, call: Call, proceed: Proceed) -> Response:
+        call.notes[note] = parameters[parameter]
         return proceed()
 
     return around

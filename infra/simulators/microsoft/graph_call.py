@@ -148,6 +148,7 @@ class Gate:
 
         def run(call: Call) -> Response:
             call.notes["now"] = self._world.clock.now()
+            self._world.transport.settle()
             graph = self._let_in(call, scopes)
             try:
                 return handle(graph)
@@ -221,6 +222,9 @@ class Gate:
             over = throttle.crowded()
         else:
             upload = 0 if call.request.method == "GET" else len(call.request.get_data())
+            if upload > throttle.limits.request_bytes:
+                text = "The maximum request length supported is 4MB."
+                refuse(call, 413, "BadRequest", text)
             found = throttle.count(key, upload)
             call.cost = 1
             if found is None:

@@ -9,7 +9,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from infra.simulators.microsoft.answers import refuse
-from infra.simulators.microsoft.folders import Folders
 from infra.simulators.microsoft.graph_messages import (
     attachment_of,
     body_columns,
@@ -18,16 +17,16 @@ from infra.simulators.microsoft.graph_messages import (
     values_of,
 )
 from infra.simulators.microsoft.message_bodies import RECIPIENT_LISTS, message_body
-from infra.simulators.microsoft.messages import Messages, reply_thread
+from infra.simulators.microsoft.messages import reply_thread
 from infra.simulators.microsoft.mime_read import Attachment, Mail, read_mail, topic
 from infra.simulators.microsoft.resources import plain_of, stamp
+from infra.simulators.microsoft.transport import address_of
 
 if TYPE_CHECKING:
     import sqlite3
 
     from werkzeug.wrappers import Response
 
-    from infra.simulators.microsoft.accounts import User
     from infra.simulators.microsoft.graph_call import GraphCall
 
 _MOST_RECIPIENTS = 500
@@ -42,6 +41,8 @@ def create_draft(graph: GraphCall) -> Response:
     folder = graph.folder(named)
     mail = _mime(graph) if _is_mime(graph) else _mail(graph, message_body(graph.call, graph.body()))
     made = graph.messages.add(mail, folder, is_read=True, is_draft=True)
+    if _is_mime(graph):
+        graph.world.transport.keep_mime(made, _given(graph))
     row = graph.messages.of(made)
     assert row is not None  # noqa: S101 - it was made a line above
     if not _is_mime(graph):
@@ -76,7 +77,7 @@ def _reply(graph: GraphCall, row: sqlite3.Row, *, everybody: bool) -> sqlite3.Ro
     people: dict[str, Any] = {"toRecipients": writers}
     if everybody:
         others = [
-            one for one in facts.get("toRecipients", []) if _address(one) != graph.user.address
+            one for one in facts.get("toRecipients", []) if address_of(one) != graph.user.address
         ]
         people["toRecipients"] = _unique([*writers, *others])
         people["ccRecipients"] = facts.get("ccRecipients", [])
@@ -129,7 +130,7 @@ def _answer(
 
 def _write_below(mail: Mail, row: sqlite3.Row, comment: str) -> None:
     facts = json.loads(row["facts"])
-    writer = _address(facts["from"]) if "from" in facts else ""
+    writer = address_of(facts["from"]) if "from" in facts else ""
     head = f"From: {writer}\nSent: {stamp(row['sent'])}\nSubject: {row['subject']}"
     if row["html"] is None:
         mail.plain = f"{comment}\n\n________________________________\n{head}\n\n{plain_of(row)}"
@@ -143,9 +144,9 @@ def _write_below(mail: Mail, row: sqlite3.Row, comment: str) -> None:
 
 
 def send_draft(graph: GraphCall) -> Response:
-    """Send a draft: by its immutable id it is then the one in Sent Items."""
+    """Accept a draft: once it has left, it is the one in Sent Items by its immutable id."""
     row = graph.message()
-    if not row["is_draft"]:
+    if not row["is_draft"] or graph.world.transport.is_accepted(row["pk"]):
         refuse(graph.call, 400, "ErrorInvalidOperation", "Only drafts can be sent.")
     _send(graph, row)
     return graph.answer(status=202)
@@ -163,9 +164,7 @@ def send_mail(graph: GraphCall) -> Response:
     made = graph.messages.add(mail, drafts, is_read=True, is_draft=True)
     row = graph.messages.of(made)
     assert row is not None  # noqa: S101 - it was made a line above
-    _send(graph, row)
-    if not keep:
-        graph.messages.delete(made)
+    _send(graph, row, keep=keep)
     return graph.answer(status=202)
 
 
@@ -187,7 +186,7 @@ def forward(graph: GraphCall) -> Response:
     return graph.answer(status=202)
 
 
-def _send(graph: GraphCall, row: sqlite3.Row) -> None:
+def _send(graph: GraphCall, row: sqlite3.Row, *, keep: bool = True) -> None:
     facts = json.loads(row["facts"])
     people = [one for name in RECIPIENT_LISTS[:3] for one in facts.get(name, [])]
     if not people:
@@ -198,10 +197,10 @@ def _send(graph: GraphCall, row: sqlite3.Row) -> None:
             "At least one recipient is not valid., A message can't be sent because it contains no"
             " recipients.",
         )
-    if len(people) > _MOST_RECIPIENTS or any("@" not in _address(one) for one in people):
+    if len(people) > _MOST_RECIPIENTS or any("@" not in address_of(one) for one in people):
         refuse(graph.call, 400, "ErrorInvalidRecipients", "At least one recipient is not valid.")
     writer = facts.get("from") or _writer(graph)["from"]
-    if _address(writer).lower() != graph.user.address.lower():
+    if address_of(writer).lower() not in (graph.user.address.lower(), *graph.user.aliases):
         refuse(
             graph.call,
             403,
@@ -209,32 +208,16 @@ def _send(graph: GraphCall, row: sqlite3.Row) -> None:
             "The user account which was used to submit this request does not have the right to"
             " send mail on behalf of the specified sending account.",
         )
-    now = int(graph.world.clock.epoch())
-    facts = {**facts, **_writer(graph)}
-    graph.messages.update(
-        row["pk"], is_draft=False, sent=now, received=now, facts=json.dumps(facts)
+    if len(mime_of(graph, row)) > graph.world.throttle.limits.message_bytes:
+        refuse(graph.call, 413, "ErrorMessageSizeExceeded", "The message exceeds the size limit.")
+    notes = graph.call.notes
+    graph.world.transport.accept(
+        graph.user,
+        row["pk"],
+        keep=keep,
+        seconds=float(notes.get("late", 0)),
+        renamed=bool(notes.get("renamed")),
     )
-    sent = graph.again(row)
-    copy = mime_of(graph, sent)
-    graph.messages.move(row["pk"], graph.folders.known("sentitems"))
-    for user in _here(graph, people):
-        _arrive(graph, user, copy)
-
-
-def _here(graph: GraphCall, people: list[dict[str, Any]]) -> list[User]:
-    """Return those of the recipients who have a mailbox in this simulator; nobody else gets it."""
-    found = {}
-    for one in people:
-        user = graph.world.accounts.find_user(_address(one))
-        if user is not None and user.options.mailbox == "ok":
-            found[user.pk] = user
-    return list(found.values())
-
-
-def _arrive(graph: GraphCall, user: User, raw: bytes) -> None:
-    folders = Folders(graph.world.store, user)
-    messages = Messages(graph.world.store, graph.world.clock, user, folders)
-    messages.deliver(raw, folders.known("inbox"))
 
 
 # ---- what a body says -------------------------------------------------------------------------
@@ -245,9 +228,18 @@ def _is_mime(graph: GraphCall) -> bool:
 
 
 def _mime(graph: GraphCall) -> Mail:
+    raw = _given(graph)
+    if b":" not in raw.split(b"\n", 1)[0]:
+        refuse(graph.call, 400, "ErrorMimeContentInvalid", "Invalid MIME content.")
+    mail = read_mail(raw)
+    mail.facts = {**_writer(graph), **mail.facts}
+    return mail
+
+
+def _given(graph: GraphCall) -> bytes:
     data = b"".join(graph.request.get_data().split())
     try:
-        raw = base64.b64decode(data, validate=True)
+        return base64.b64decode(data, validate=True)
     except binascii.Error:
         refuse(
             graph.call,
@@ -255,11 +247,6 @@ def _mime(graph: GraphCall) -> Mail:
             "ErrorMimeContentInvalidBase64String",
             "Invalid base64 string for MIME content.",
         )
-    if b":" not in raw.split(b"\n", 1)[0]:
-        refuse(graph.call, 400, "ErrorMimeContentInvalid", "Invalid MIME content.")
-    mail = read_mail(raw)
-    mail.facts = {**_writer(graph), **mail.facts}
-    return mail
 
 
 def _mail(graph: GraphCall, body: dict[str, Any]) -> Mail:
@@ -298,9 +285,5 @@ def _writer(graph: GraphCall) -> dict[str, Any]:
     return {"from": own, "sender": own}
 
 
-def _address(recipient: dict[str, Any]) -> str:
-    return str((recipient.get("emailAddress") or {}).get("address") or "")
-
-
 def _unique(people: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return list({_address(one).lower(): one for one in people}.values())
+    return list({address_of(one).lower(): one for one in people}.values())

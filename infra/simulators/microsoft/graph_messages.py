@@ -12,7 +12,7 @@ from infra.simulators.microsoft.folders import FolderError
 from infra.simulators.microsoft.graph_lists import drawn, expands, select_of
 from infra.simulators.microsoft.message_bodies import attachment_body, message_body
 from infra.simulators.microsoft.mime_read import Attachment
-from infra.simulators.microsoft.mime_write import write_mail
+from infra.simulators.microsoft.transport import written
 
 if TYPE_CHECKING:
     import sqlite3
@@ -51,13 +51,7 @@ def get_mime(graph: GraphCall) -> Response:
 
 def mime_of(graph: GraphCall, row: sqlite3.Row) -> bytes:
     """Return a message as Exchange writes it."""
-    return write_mail(
-        graph.messages.mail(row),
-        # Its conversation too: a copy in another mailbox has other boundaries.
-        identity=f"{graph.user.oid} {row['pk']}",
-        thread_index=base64.b64encode(row["thread_index"]).decode(),
-        for_draft=bool(row["is_draft"]),
-    )
+    return written(graph.messages, graph.user, row)
 
 
 def told(graph: GraphCall, row: sqlite3.Row, status: int = 200) -> Response:

@@ -37,7 +37,10 @@ def get_user(graph: GraphCall) -> Response:
         "userType": "Member",
         "accountEnabled": user.options.enabled,
         "otherMails": [],
-        "proxyAddresses": [f"SMTP:{user.address}"],
+        # A personal account has none to show.
+        "proxyAddresses": []
+        if user.options.personal
+        else [f"SMTP:{user.address}", *(f"smtp:{one}" for one in user.options.aliases)],
         "mailNickname": user.address.partition("@")[0],
     }
     select = {one.strip() for one in graph.query.get("$select", "").split(",") if one.strip()}

@@ -14,6 +14,7 @@ from infra.simulators.microsoft import (
     graph_messages,
     graph_people,
     graph_subscriptions,
+    graph_uploads,
 )
 from infra.simulators.microsoft.answers import refusal
 from infra.simulators.microsoft.entra_pages import error_page, page
@@ -71,6 +72,13 @@ _ONE_MESSAGE: list[_Line] = [
     ("POST", "/send", "messages.send", graph_drafts.send_draft, SEND),
     ("GET", "/attachments", "attachments.list", graph_messages.list_attachments, READ),
     ("POST", "/attachments", "attachments.create", graph_messages.add_attachment, WRITE),
+    (
+        "POST",
+        "/attachments/createUploadSession",
+        "attachments.session",
+        graph_uploads.create_session,
+        WRITE,
+    ),
     ("GET", "/attachments/<attachment>", "attachments.get", graph_messages.get_attachment, READ),
     (
         "GET",
@@ -121,7 +129,8 @@ def routes_of(world: World) -> list[Route]:
             for where in _BOTH
             for method, path, name, handle, scopes in _ONE_MESSAGE
         ]
-    return found + _entra(world)
+    upload = Route("PUT", graph_uploads.PATH, "attachments.upload", graph_uploads.upload(world))
+    return [*found, upload, *_entra(world)]
 
 
 def _entra(world: World) -> list[Route]:

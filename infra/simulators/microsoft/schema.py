@@ -45,6 +45,14 @@ create table if not exists attachments (
     content_id text not null, size integer not null, modified integer not null,
     content blob not null);
 create index if not exists attachments_of on attachments (message);
+create table if not exists given_mime (
+    message integer primary key, changed_seq integer not null, raw blob not null);
+create table if not exists accepted (
+    message integer primary key, user integer not null, due real not null, keep integer not null,
+    renamed integer not null);
+create table if not exists uploads (
+    session text primary key, user integer not null, message integer not null, item text not null,
+    held blob not null, expires real not null);
 create table if not exists subscriptions (
     id text primary key, user integer not null, client text not null, data text not null);
 """

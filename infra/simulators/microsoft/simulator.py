@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from infra.simulators.kit.request_log import RequestLog
     from infra.simulators.microsoft.grants import Bearer
     from infra.simulators.microsoft.throttle import Limits
+    from infra.simulators.microsoft.transport import Delivered
 
 
 class MicrosoftSimulator:
@@ -122,6 +123,13 @@ class MicrosoftSimulator:
     def limits(self) -> Limits:
         """What an application may ask of a mailbox; to be changed in place."""
         return self._world.throttle.limits
+
+    @property
+    def delivered(self) -> Sequence[Delivered]:
+        """What left, each recipient's copy on its own; also to those who have no account here."""
+        with self._store.transaction():
+            self._world.transport.settle()
+        return tuple(self._world.transport.delivered)
 
     @property
     def failures(self) -> list[str]:

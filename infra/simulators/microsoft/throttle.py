@@ -26,6 +26,8 @@ class Limits:
         concurrent: at the same time.
         upload_bytes: in a window of `upload_seconds`.
         retry_seconds: told to who asks too much at the same time.
+        request_bytes: of one request's body.
+        message_bytes: of a message that is sent, as its organisation allows.
     """
 
     requests: int = 10_000
@@ -34,6 +36,8 @@ class Limits:
     upload_bytes: int = 150 * 1024 * 1024
     upload_seconds: float = 300.0
     retry_seconds: int = 5
+    request_bytes: int = 4 * 1024 * 1024
+    message_bytes: int = 35 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from infra.simulators.microsoft.entra_tokens import Signer
 from infra.simulators.microsoft.grants import Grants
 from infra.simulators.microsoft.sealing import Sealer
 from infra.simulators.microsoft.throttle import Throttle
+from infra.simulators.microsoft.transport import Transport
 
 if TYPE_CHECKING:
     from infra.simulators.kit.service import Service
@@ -34,6 +35,7 @@ class World:
         self.accounts = Accounts(store, self.clock)
         self.grants = Grants(store, self.clock, self.accounts)
         self.throttle = Throttle(self.clock)
+        self.transport = Transport(store, self.clock, self.accounts)
         self.sealer = Sealer(bytes.fromhex(secret))
         self.tokens = DeltaTokens(self.sealer, self.clock)
         self.signer = Signer(store)

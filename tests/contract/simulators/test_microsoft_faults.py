@@ -139,6 +139,36 @@ def test_a_message_can_go_between_list_and_get(simulator, graph, mailbox, ending
     assert answer["status"] == 404
 
 
+def test_between_a_draft_and_what_is_sent_much_can_happen(simulator, graph, mailbox):
+    drafts, sent = (mailbox.folder_id(name) for name in ("drafts", "sentitems"))
+
+    def draft(number):
+        to = [{"emailAddress": {"address": "dan@customer.example"}}]
+        mail = {"subject": str(number), "toRecipients": to, "internetMessageId": f"<{number}@o.x>"}
+        return graph.ask("POST", "/me/messages", mail, IMMUTABLE).json["id"]
+
+    def places():
+        return {one.internet_message_id: one.folders[0] for one in mailbox.messages()}
+
+    simulator.faults.arm("delete_on_send")
+    assert graph.ask("POST", f"/me/messages/{draft(1)}/send").status == 404
+    late = draft(2)
+    simulator.faults.arm("sends_late", seconds=60)
+    assert graph.ask("POST", f"/me/messages/{late}/send").status == 202
+    assert graph.get(f"/me/messages/{late}")["isDraft"]
+    assert graph.ask("POST", f"/me/messages/{late}/send").code == "ErrorInvalidOperation"
+    assert (places(), simulator.delivered) == ({"<2@o.x>": drafts}, ())
+    simulator.clock.advance(61)
+    assert not graph.get(f"/me/messages/{late}")["isDraft"]
+    assert (places(), len(simulator.delivered)) == ({"<2@o.x>": sent}, 1)
+    simulator.faults.arm("own_message_id")
+    other = draft(3)
+    graph.ask("POST", f"/me/messages/{other}/send")
+    name = graph.get(f"/me/messages/{other}")["internetMessageId"]
+    assert name != "<3@o.x>"
+    assert name.encode() in simulator.delivered[1].raw
+
+
 def test_the_token_endpoint_can_be_busy_or_leave_things_out(simulator):
     web = Web(simulator.browser_url)
     token = signed_in(simulator)["refresh_token"]

@@ -27,6 +27,7 @@ from msgraph.generated.models.subscription import Subscription
 from msgraph.generated.models.subscription_collection_response import (
     SubscriptionCollectionResponse,
 )
+from msgraph.generated.models.upload_session import UploadSession
 from msgraph.generated.models.user import User
 from msgraph.generated.users.item.mail_folders.delta.delta_get_response import (
     DeltaGetResponse as FoldersDelta,
@@ -64,6 +65,7 @@ MODELS = {
     "attachments.list": AttachmentCollectionResponse,
     "attachments.get": Attachment,
     "attachments.create": Attachment,
+    "attachments.session": UploadSession,
     "subscriptions.list": SubscriptionCollectionResponse,
     "subscriptions.create": Subscription,
     "subscriptions.get": Subscription,
@@ -219,6 +221,8 @@ def use_everything(simulator, graph):
     }
     added = graph.ask("POST", f"/me/messages/{fresh['id']}/attachments", file).json
     graph.ask("DELETE", f"/me/messages/{fresh['id']}/attachments/{added['id']}")
+    large = {"AttachmentItem": {"attachmentType": "file", "name": "b.bin", "size": 4 << 20}}
+    graph.ask("POST", f"/me/messages/{fresh['id']}/attachments/createUploadSession", large)
     graph.ask("POST", f"/me/messages/{fresh['id']}/send")
     graph.ask("POST", f"{path}/reply", {"comment": "x"})
     graph.ask("POST", f"{path}/forward", {"toRecipients": people})

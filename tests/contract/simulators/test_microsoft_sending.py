@@ -11,6 +11,7 @@ from tests.contract.simulators.microsoft_client import (
     IMMUTABLE,
     OTHER,
     WORK,
+    Web,
     eml,
     graph_for,
 )
@@ -233,3 +234,100 @@ def test_subscriptions_live_as_long_as_they_may(simulator, graph):
     short = graph.ask("POST", "/subscriptions", {**wanted, "expirationDateTime": until(minutes=46)})
     simulator.clock.advance(47 * 60)
     assert graph.ask("GET", f"/subscriptions/{short.json['id']}").status == 404
+
+
+# ---- what lies between accepted and sent ----
+
+
+def drafted(graph, raw):
+    draft = graph.ask(
+        "POST", "/me/messages", base64.b64encode(raw), {**IMMUTABLE, "Content-Type": "text/plain"}
+    )
+    assert draft.status == 201
+    return draft.json["id"]
+
+
+def as_mime(bcc="", extra=""):
+    blind = f"Bcc: {bcc}\r\n" if bcc else ""
+    return (
+        f"From: {WORK}\r\nTo: {OTHER}, dan@customer.example\r\n{blind}Subject: Offer\r\n"
+        f"Message-ID: <ours@mailroom.example>\r\n{extra}\r\nFor you.\r\n"
+    ).encode()
+
+
+def test_what_was_given_as_mime_leaves_so_to_each_and_names_nobody_in_bcc(simulator, graph):
+    name = drafted(graph, as_mime(bcc="secret@example.org", extra="X-Odd:  kept\r\n"))
+    assert graph.ask("POST", f"/me/messages/{name}/send").status == 202
+    left = simulator.delivered
+    assert [one.recipient for one in left] == [OTHER, "dan@customer.example", "secret@example.org"]
+    assert {one.raw for one in left} == {as_mime(extra="X-Odd:  kept\r\n")}
+
+
+def test_what_was_changed_since_leaves_as_exchange_writes_it(simulator, graph):
+    name = drafted(graph, as_mime())
+    graph.ask("PATCH", f"/me/messages/{name}", {"subject": "Our offer"})
+    graph.ask("POST", f"/me/messages/{name}/send")
+    mime = email.message_from_bytes(simulator.delivered[0].raw)
+    assert (mime["Subject"], mime["Message-ID"]) == ("Our offer", "<ours@mailroom.example>")
+
+
+def test_a_large_file_comes_in_pieces_to_an_address_of_its_own(simulator, graph):
+    name = drafted(graph, as_mime())
+    where = f"/me/messages/{name}/attachments"
+    content = bytes(range(256)) * (13 << 10)
+    item = {"attachmentType": "file", "name": "plan.pdf", "size": len(content)}
+    opened = graph.ask("POST", f"{where}/createUploadSession", {"AttachmentItem": item})
+    assert opened.status == 201
+    path = opened.json["uploadUrl"]
+    web = Web(simulator.browser_url)
+    half = 2 << 20
+
+    def put(start, piece, **headers):
+        ranged = f"bytes {start}-{start + len(piece) - 1}/{len(content)}"
+        return web.ask("PUT", path, piece, {"Content-Range": ranged, **headers})
+
+    assert put(0, content[:half], Authorization="Bearer any").status == 401
+    assert put(half, content[half:]).status == 400
+    told = put(0, content[:half])
+    assert (told.status, told.json["nextExpectedRanges"]) == (200, [f"{half}-"])
+    assert graph.get(where)["value"] == []
+    last = put(half, content[half:])
+    assert (last.status, last.data) == (201, b"")
+    assert "location" in last.headers
+    (kept,) = graph.get(where)["value"]
+    assert base64.b64decode(kept["contentBytes"]) == content
+    assert put(0, content[:half]).status == 404
+
+
+@pytest.mark.parametrize(
+    ("item", "code"),
+    [
+        ({"size": (3 << 20) - 1}, "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize"),
+        ({"size": (150 << 20) + 1}, "ErrorAttachmentSizeLimitExceeded"),
+        ({"size": 4 << 20, "attachmentType": "item"}, "ErrorInvalidRequest"),
+        ({"size": "4"}, "ErrorInvalidRequest"),
+    ],
+)
+def test_no_session_is_opened_for_what_needs_none(graph, item, code):
+    name = drafted(graph, as_mime())
+    body = {"AttachmentItem": {"attachmentType": "file", "name": "a.txt", **item}}
+    where = f"/me/messages/{name}/attachments/createUploadSession"
+    assert graph.ask("POST", where, body).code == code
+
+
+def test_a_request_and_a_message_can_be_too_large(simulator, graph):
+    assert graph.ask("POST", "/me/messages", {"subject": "x" * (4 << 20)}).status == 413
+    simulator.limits.message_bytes = 5
+    name = drafted(graph, as_mime())
+    assert graph.ask("POST", f"/me/messages/{name}/send").code == "ErrorMessageSizeExceeded"
+
+
+def test_an_alias_may_be_sent_from_and_nobody_elses_address(simulator, graph):
+    simulator.add_user(WORK, aliases=["Sales@contoso.example"])
+    own = graph.get("/me?$select=mail,proxyAddresses")
+    assert own["proxyAddresses"] == [f"SMTP:{WORK}", "smtp:Sales@contoso.example"]
+    for writer, status in (("sales@contoso.example", 202), ("boss@contoso.example", 403)):
+        name = drafted(graph, as_mime().replace(WORK.encode(), writer.encode()))
+        assert graph.ask("POST", f"/me/messages/{name}/send").status == status
+    sent = only(graph, "sentitems")
+    assert sent["from"]["emailAddress"]["address"] == "sales@contoso.example"
