@@ -187,8 +187,8 @@ class Requests:
     ) -> Answer:
         """Send a request and return its whole answer, at most `limit` bytes when decoded.
 
-        It may be sent twice, where a pooled connection broke before anything came back: so send
-        here only what does no harm twice.
+        It may be sent twice, where a pooled connection broke before anything came back: what does
+        harm twice is sent by `stream` with `once`.
         """
         with self.stream(method, url, headers=headers, body=body, limit=limit) as streamed:
             whole = b"".join(streamed)
@@ -203,11 +203,19 @@ class Requests:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         limit: int = STREAM_LIMIT_BYTES,
+        once: bool = False,
     ) -> Iterator[Streamed]:
-        """Send a request and hand over its answer while it comes; see `send`."""
+        """Send a request and hand over its answer while it comes; see `send`.
+
+        `once`: on a connection of its own, never twice. `sent` has counted it where it may have
+        arrived, whatever is raised.
+        """
         place = self._http.place_of(url)
         request = _Request(method, _target(url), _sendable(headers or {}), body)
-        connection, response = self._ask(place, request)
+        if once:
+            connection, response = self._once(self._http.connect(place, self._meter), request)
+        else:
+            connection, response = self._ask(place, request)
         finished = False
         try:
             raw = _raw(connection, response)

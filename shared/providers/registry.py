@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shared.providers.network import Network
     from shared.providers.outlook.adapter import OutlookProvider
     from shared.providers.outlook.endpoints import MicrosoftEndpoints
+    from shared.providers.outlook.sender import OutlookSender
     from shared.providers.outlook.token_endpoint import Documents
 
 
@@ -53,6 +54,13 @@ def outlook(settings: "Settings") -> "OutlookProvider":
     from shared.providers.outlook.adapter import OutlookProvider
 
     return OutlookProvider(*_microsoft(settings))
+
+
+def outlook_sender(settings: "Settings") -> "OutlookSender":
+    """Return what sends by Outlook, and tells from which addresses."""
+    from shared.providers.outlook.sender import OutlookSender
+
+    return OutlookSender(*_microsoft(settings))
 
 
 def server_tester(network: "Network") -> "ServerTester":

@@ -75,6 +75,7 @@ class OutlookWorld(MovingWorld):
     simulator: MicrosoftSimulator | None = None
     sign_in: MicrosoftSignIn | None = None
     http: Http | None = None
+    endpoints: MicrosoftEndpoints | None = None
 
     wrong_code = ErrorCode.GRANT_REVOKED
     oldest_first = False
@@ -174,6 +175,7 @@ def at_microsoft(certificates) -> Iterator[OutlookWorld]:
             simulator=simulator,
             sign_in=sign_in,
             http=http,
+            endpoints=endpoints,
         )
         assert simulator.failures == []
     finally:

@@ -33,6 +33,8 @@ class SendWorld(ABC):
     """Whether what is prepared lies at the provider until it is sent."""
     reads_recipients = False
     """Whether a mail goes to those it names: to all of them, and all are taken or none."""
+    keeps_bytes = True
+    """Whether sync finds among the sent mail what was sent, byte by byte, with its Bcc."""
     sender: MailSender
     provider: MailProvider
     grant: Any

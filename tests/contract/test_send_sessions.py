@@ -18,6 +18,7 @@ WORLDS = {
     "imap": "imap_send_world.on_servers",
     "gmail": "gmail_send_world.replacing",
     "gmail, if it kept Message-IDs": "gmail_send_world.keeping",
+    "Graph": "outlook_send_world.at_graph",
 }
 """Where each world is made: a context manager that is given the test's `request`."""
 
@@ -137,11 +138,13 @@ def test_filed_twice_it_is_among_the_sent_mail_once_as_sync_finds_it(world):
     assert list(listed) == [message.provider_message_id]
     found = listed[message.provider_message_id]
     assert found.flags.seen
-    for name in ("received_at", "flags", "provider_thread_id", "size"):
+    same = ("received_at", "flags", "provider_thread_id", *(["size"] if world.keeps_bytes else []))
+    for name in same:
         assert getattr(message, name) == getattr(found, name)
-    head = message_from_bytes(found.raw or found.header or b"", policy=default)
-    assert head["Message-ID"] == left_as(mail, accepted)
-    assert head["Bcc"] == world.recipients[1]
+    for one in [message, *([found] if world.keeps_bytes else [])]:
+        head = message_from_bytes(one.raw or one.header or b"", policy=default)
+        assert head["Message-ID"] == left_as(mail, accepted)
+        assert [one.addr_spec for one in head["Bcc"].addresses] == [world.recipients[1]]
     again, listed = filed(world, mail, accepted)
     assert again is not None
     assert again.provider_message_id == message.provider_message_id

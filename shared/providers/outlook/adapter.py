@@ -23,11 +23,11 @@ from shared.providers.outlook import (
 )
 from shared.providers.outlook.endpoints import MicrosoftEndpoints
 from shared.providers.outlook.graph import Graph, Part, Reply
-from shared.providers.outlook.session import Session, is_gone
+from shared.providers.outlook.opening import opened
+from shared.providers.outlook.session import Item, Session, is_gone
 
-LONGEST_SESSION_SECONDS = 870.0
-"""Just under the longest life of a function."""
-_ADDRESS_SECONDS = 8.0
+ADDRESS_SECONDS = 8.0
+"""For a person who waits."""
 _ACCOUNT = Part("/me?$select=mail,userPrincipalName")
 _INBOX = Part("/me/mailFolders/inbox?$select=id")
 
@@ -162,15 +162,8 @@ class OutlookProvider:
     @contextmanager
     def open(self, grant: Grant, *, seconds: float | None = None) -> Iterator[OutlookSession]:
         """See `MailProvider.open`; raises TypeError for a grant that is not OAuth's."""
-        if not isinstance(grant, OAuthGrant):
-            raise TypeError("not a grant of OAuth")
-        longest = LONGEST_SESSION_SECONDS
-        requests = self._http.until(longest if seconds is None else min(longest, seconds))
-        graph = Graph(requests, grant.tokens, self._endpoints)
-        try:
+        with opened(self._http, self._endpoints, grant, seconds) as (graph, requests):
             yield OutlookSession(Session(graph), requests)
-        finally:
-            graph.close()
 
     @errors.where_there_is_no_cursor()
     def address(self, grant: OAuthGrant) -> str:
@@ -180,18 +173,24 @@ class OutlookProvider:
         (learn.microsoft.com/entra/identity-platform/migrate-off-email-claim-authorization).
         An account without a licence for mail has an address too, so its inbox is asked for as well.
         """
-        requests = self._http.until(_ADDRESS_SECONDS)
+        requests = self._http.until(ADDRESS_SECONDS)
         graph = Graph(requests, grant.tokens, self._endpoints)
         account_reply, inbox_reply = graph.batch([_ACCOUNT, _INBOX])
-        account = account_reply.object()
+        own = address_of(account_reply.object())
         _require_mailbox(inbox_reply)
-        for name in ("mail", "userPrincipalName"):
-            value = account.get(name)
-            if isinstance(value, str) and "@" in value:
-                return value
-        raise ReconnectRequiredError(
-            ErrorCode.SCOPE_MISSING, cause="an account without an address", definitive=False
-        )
+        if own is None:
+            cause = "an account without an address"
+            raise ReconnectRequiredError(ErrorCode.SCOPE_MISSING, cause=cause, definitive=False)
+        return own
+
+
+def address_of(account: Item) -> str | None:
+    """Return the address an account's mail is from, by its properties."""
+    for name in ("mail", "userPrincipalName"):
+        value = account.get(name)
+        if isinstance(value, str) and "@" in value:
+            return value
+    return None
 
 
 def _require_mailbox(inbox: Reply) -> None:

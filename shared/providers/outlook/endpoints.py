@@ -1,7 +1,8 @@
 """Decides where Microsoft's sign-in and Graph are: the public cloud unless said otherwise.
 
 National clouds have hosts of their own (learn.microsoft.com/graph/deployments), and so has the
-simulator.
+simulator. A large file goes to where its upload session says, at Outlook's own hosts, without a
+token (learn.microsoft.com/graph/outlook-large-attachments); nowhere else, whatever an answer says.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,13 @@ from urllib.parse import urlsplit
 _WORLDWIDE = "https://graph.microsoft.com"
 _NATIONAL = frozenset(
     {"graph.microsoft.us", "dod-graph.microsoft.us", "microsoftgraph.chinacloudapi.cn"}
+)
+_UPLOADS = (
+    "https://outlook.office.com",
+    "https://outlook.office365.com",
+    "https://outlook.live.com",
+    "https://outlook.office365.us",
+    "https://partner.outlook.cn",
 )
 
 
@@ -21,9 +29,9 @@ class MicrosoftEndpoints:
     graph: str = _WORLDWIDE
 
     @property
-    def origins(self) -> tuple[str, str]:
+    def origins(self) -> tuple[str, ...]:
         """What an `Http` for Microsoft is made for."""
-        return self.login, self.graph
+        return self.login, self.graph, *_UPLOADS
 
     @property
     def resource(self) -> str:

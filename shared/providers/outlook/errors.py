@@ -200,6 +200,21 @@ SCOPE_CODES = frozenset(
     }
 )
 _UNAUTHORIZED = 401
+_THROTTLED = GraphRow(
+    retry(ErrorCode.RATE_LIMITED),
+    codes=frozenset(
+        {"applicationthrottled", "toomanyrequests", "activitylimitreached", "errorserverbusy"}
+    ),
+    # 509 is "bandwidth limit exceeded" (learn.microsoft.com/graph/errors).
+    statuses=frozenset({429, 509}),
+)
+_FULL = GraphRow(
+    retry(ErrorCode.MAILBOX_FULL),
+    codes=frozenset({"errorquotaexceeded", "quotalimitreached"}),
+    statuses=frozenset({507}),
+)
+BEFORE_WORK = (_THROTTLED, _FULL)
+"""Refusals that Exchange gives before it does anything."""
 GRAPH: tuple[GraphRow, ...] = (
     GraphRow(
         _expired,
@@ -219,14 +234,7 @@ GRAPH: tuple[GraphRow, ...] = (
         # A mailbox without a licence, on the organisation's own server, or none at all.
         codes=frozenset({"mailboxnotenabledforrestapi", "mailboxnotsupportedforrestapi"}),
     ),
-    GraphRow(
-        retry(ErrorCode.RATE_LIMITED),
-        codes=frozenset(
-            {"applicationthrottled", "toomanyrequests", "activitylimitreached", "errorserverbusy"}
-        ),
-        # 509 is "bandwidth limit exceeded" (learn.microsoft.com/graph/errors).
-        statuses=frozenset({429, 509}),
-    ),
+    _THROTTLED,
     GraphRow(
         retry(ErrorCode.PROVIDER_UNAVAILABLE),
         codes=frozenset(
@@ -244,11 +252,7 @@ GRAPH: tuple[GraphRow, ...] = (
         ),
         statuses=frozenset({408, 423, 500, 502, 503, 504}),
     ),
-    GraphRow(
-        retry(ErrorCode.MAILBOX_FULL),
-        codes=frozenset({"errorquotaexceeded", "quotalimitreached"}),
-        statuses=frozenset({507}),
-    ),
+    _FULL,
     GraphRow(_expired, statuses=frozenset({410})),
     # A token that was just renewed is refused again: much speaks for a dead grant, not everything.
     GraphRow(

@@ -3,8 +3,8 @@
 Ids that survive a move are given only to a request that asks for them, and a link made without
 asking gives the other kind for ever (learn.microsoft.com/graph/outlook-immutable-id). A batch holds
 20 requests and its own status says nothing of theirs (learn.microsoft.com/graph/json-batching):
-each is judged, waited for and sent again on its own. Everything asked here only reads, so sending
-it twice does no harm.
+each is judged, waited for and sent again on its own. What is asked so does no harm twice. What
+would is written with `write`, which sends it once and says where nobody knows whether it was done.
 """
 
 import base64
@@ -12,6 +12,7 @@ import binascii
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 import orjson
 
@@ -21,7 +22,7 @@ from shared.ports.provider import AccessTokens
 from shared.providers.http import ANSWER_LIMIT_BYTES, Answer, Requests, Streamed
 from shared.providers.outlook import errors
 from shared.providers.outlook.endpoints import MicrosoftEndpoints
-from shared.providers.outlook.throttling import PASSING, Patience, wish_of
+from shared.providers.outlook.throttling import PASSING, Patience, answered_at, wish_of
 from shared.providers.room import Room
 
 PARTS = 20
@@ -44,6 +45,10 @@ class AnswerTooLargeError(RetryLaterError):
         super().__init__(ErrorCode.PROVIDER_UNAVAILABLE, cause=cause)
 
 
+class AnswerLostError(RetryLaterError):
+    """What was written once may have been done, or not: no whole answer came."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One request of a batch: `url` begins after the version, with a slash."""
@@ -51,6 +56,9 @@ class Part:
     url: str
     page_size: int = 0
     """How many items a page should hold; 0 leaves it to Graph."""
+    method: str = "GET"
+    body: Mapping[str, object] | None = None
+    """JSON, of what writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,13 @@ class Reply:
     retry_after: float | None = None
     wants_claims: bool = False
     """Refused until the person has signed in anew; see `errors.wants_claims`."""
+    answered_at: datetime | None = None
+    """By Graph's own clock; of a part of a batch it is not told."""
+
+    @property
+    def done(self) -> bool:
+        """Whether what was to be written is written, or accepted (RFC 9110, 15.3)."""
+        return 200 <= self.status < 300  # noqa: PLR2004
 
     @property
     def ok(self) -> bool:
@@ -147,6 +162,53 @@ class Graph:
         """Ask for one resource; `url` as in `Part`."""
         return _reply(self._send("GET", url, headers=_prefer(page_size)))
 
+    def write(
+        self, method: str, url: str, *, body: bytes = b"", content_type: str = "application/json"
+    ) -> Reply:
+        """Send what would do harm twice; only a refused token has it sent again.
+
+        Raises `AnswerLostError` where it may have been done without our being told.
+        """
+        kind = {"content-type": content_type} if body else {}
+        token = self._tokens.current()
+        reply = self._written(method, url, token, kind, body)
+        if reply.status == UNAUTHORIZED:
+            self._tokens.renewed(token)
+            reply = self._written(method, url, self._tokens.current(), kind, body)
+        return reply
+
+    def _written(
+        self, method: str, url: str, token: Secret, kind: Mapping[str, str], body: bytes
+    ) -> Reply:
+        headers = _authorized(token, {**_prefer(0), **kind})
+        return self._once(method, self._api + url, headers, body)
+
+    def upload(self, url: str, piece: bytes, *, start: int, size: int) -> Reply:
+        """Send a piece of a file of `size` bytes to where a session for it was opened.
+
+        The address is good for itself: no token goes there. Raises as `write`.
+        """
+        headers = {
+            "content-type": "application/octet-stream",
+            "content-range": f"bytes {start}-{start + len(piece) - 1}/{size}",
+        }
+        return self._once("PUT", url, headers, piece)
+
+    def _once(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        self.asked += 1
+        self._room.leave()
+        sent = self._requests.sent
+        try:
+            with self._requests.stream(
+                method, url, headers=headers, body=body, once=True
+            ) as streamed:
+                held = self._gathered(streamed, ANSWER_LIMIT_BYTES)
+            return _reply(Answer(streamed.status, streamed.headers, held))
+        except RetryLaterError as error:
+            if self._requests.sent == sent:
+                raise  # It never left.
+            raise AnswerLostError(error.code, cause=error.cause) from error
+
     def batch(self, parts: Sequence[Part], *, limit: int = ANSWER_LIMIT_BYTES) -> list[Reply]:
         """Ask for all of `parts`, 20 at a time, and return their replies in order.
 
@@ -230,10 +292,7 @@ class Graph:
     def _sent(self, parts: Mapping[int, Part], limit: int) -> dict[int, Reply]:
         # The batch itself is counted when it is sent, and is none of them.
         self.asked += len(parts) - 1
-        requests = [
-            {"id": str(n), "method": "GET", "url": part.url, "headers": _prefer(part.page_size)}
-            for n, part in parts.items()
-        ]
+        requests = [_request(str(n), part) for n, part in parts.items()]
         answer = self._send(
             "POST",
             "/$batch",
@@ -301,6 +360,15 @@ def _prefer(page_size: int) -> dict[str, str]:
     return {"prefer": _IMMUTABLE + size}
 
 
+def _request(name: str, part: Part) -> dict[str, object]:
+    headers = _prefer(part.page_size)
+    written: dict[str, object] = {}
+    if part.body is not None:
+        headers["content-type"] = "application/json"
+        written["body"] = part.body
+    return {"id": name, "method": part.method, "url": part.url, "headers": headers, **written}
+
+
 def _reply(answer: Answer) -> Reply:
     wish = wish_of(answer.headers)
     try:
@@ -309,7 +377,8 @@ def _reply(answer: Answer) -> Reply:
         if answer.status == OK:
             raise errors.unusable("not JSON") from None
         body = None
-    return Reply(answer.status, body, wish, errors.wants_claims(answer.headers))
+    claims = errors.wants_claims(answer.headers)
+    return Reply(answer.status, body, wish, claims, answered_at(answer.headers))
 
 
 def _part_reply(one: Mapping[str, object]) -> Reply:

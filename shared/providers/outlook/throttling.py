@@ -6,6 +6,7 @@ function is paid for sleeping and the mailbox is not touched before. Graph names
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -63,5 +64,13 @@ def wish_of(headers: Mapping[str, str]) -> float | None:
                 parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("date", ""))
             ).total_seconds(),
         )
+    except (ValueError, TypeError):
+        return None
+
+
+def answered_at(headers: Mapping[str, str]) -> datetime | None:
+    """Return when an answer was made, by the clock of who made it; None where it says nothing."""
+    try:
+        return parsedate_to_datetime(headers.get("date", "")).astimezone(UTC)
     except (ValueError, TypeError):
         return None
