@@ -46,6 +46,8 @@ PREFIXES: Final = frozenset(
         "${Bucket.Arn}/attachments/*",
         "${Bucket.Arn}/bodies/*",
         "${Bucket.Arn}/letters/*",
+        "${Bucket.Arn}/outgoing/*",
+        "${Bucket.Arn}/sending-uploads/*",
     }
 )
 """The only resources that may end in a `*`."""

@@ -9,6 +9,7 @@ from shared.aws.table import Raw
 from shared.aws.tables import RUN_PREFIX, Key, copy_sk
 from shared.aws.tables_of_dead_letters import LETTER_PREFIX
 from shared.aws.tables_of_erasures import WRITING_PREFIX, unpacked_ids
+from shared.aws.tables_of_sends import SEND_PREFIX
 from shared.domain.erasure import Erased, Erasure
 from shared.domain.ids import ContactId, MessageId
 from shared.ports.erasures import ErasePage
@@ -25,6 +26,8 @@ class Work:
 
     messages: tuple[Doomed, ...] = ()
     found_by: Names = field(default_factory=dict)
+    first: tuple[Key, ...] = ()
+    """Items that only others of the page lead to, which go before those."""
     objects: tuple[str, ...] = ()
     uploads: tuple[Upload, ...] = ()
     contacts: tuple[ContactId, ...] = ()
@@ -88,12 +91,12 @@ def messages_of(raw: Raw) -> frozenset[MessageId]:
 
 def counts_of(items: Sequence[Raw]) -> Erased:
     """Return what the receipt counts of items of a mailbox."""
-    copies, runs, letters, notes = (
+    copies, runs, letters, notes, sends = (
         sum(is_of(raw, prefix) for raw in items)
-        for prefix in (copy_sk(""), RUN_PREFIX, LETTER_PREFIX, WRITING_PREFIX)
+        for prefix in (copy_sk(""), RUN_PREFIX, LETTER_PREFIX, WRITING_PREFIX, SEND_PREFIX)
     )
-    other = len(items) - copies - runs - letters - notes
-    return Erased(copies=copies, runs=runs, dead_letters=letters, other=other)
+    other = len(items) - copies - runs - letters - notes - sends
+    return Erased(copies=copies, runs=runs, dead_letters=letters, sends=sends, other=other)
 
 
 def counts_of_messages(

@@ -2,7 +2,8 @@
 
 Of a mailbox: everything in its partition, whatever it is; its objects; what else names it. Of a
 person: the index of their addresses; messages left half written in any mailbox of the tenant; their
-contacts; the log of added addresses; raw messages of dead letters. Each look begins at the first of
+contacts; the log of added addresses; raw messages of dead letters; mails on their way out, and what
+was uploaded for them (`send_erasure`). Each look begins at the first of
 these places and takes a page of the first that holds anything: so dying is harmless, and a look
 that finds nothing has looked everywhere.
 
@@ -38,11 +39,13 @@ from shared.aws.erase_pages import (
 )
 from shared.aws.index_entries import message_of_entry
 from shared.aws.message_erasure import MessageErasure
+from shared.aws.send_erasure import SendErasure, keys_of_sends
 from shared.aws.settled_copies import settle_copies
 from shared.aws.side_by_side import side_by_side
 from shared.aws.stored_objects import (
     ATTACHMENTS,
     LETTERS,
+    OUTGOING,
     UPLOADS,
     StoredObjects,
     of_mailbox,
@@ -122,6 +125,7 @@ class DynamoMailEraser:
             refs = frozenset[str]().union(*(one.leaving for one in work.messages))
             settle_copies(self.table, erasure, refs, self._workers)
         messages, contacts = self._messages(erasure), DynamoContactStore(self.table)
+        messages.delete_items(work.first)
         changed = messages.erase(work.messages, found_by=frozenset(work.found_by), now=now)
         self._objects.abort(work.uploads)
         for contact_id in work.contacts:
@@ -136,6 +140,10 @@ class DynamoMailEraser:
     @property
     def _objects(self) -> StoredObjects:
         return StoredObjects(self.bucket, self.clients)
+
+    @property
+    def _sends(self) -> SendErasure:
+        return SendErasure(self.table, self._objects, self._mailboxes)
 
     def _messages(self, erasure: Erasure) -> MessageErasure:
         return MessageErasure(
@@ -153,10 +161,11 @@ class DynamoMailEraser:
         self, erasure: Erasure, mailbox_id: MailboxId
     ) -> Iterator[Callable[[], ErasePage | None]]:
         yield partial(self._items_of_mailbox, erasure, mailbox_id)
-        for kind in (ATTACHMENTS, UPLOADS, LETTERS):
+        for kind in (ATTACHMENTS, UPLOADS, LETTERS, OUTGOING):
             yield partial(self._objects_of, erasure, mailbox_id, kind)
             yield partial(self._unfinished, erasure, mailbox_id, kind)
         yield partial(self._pointers, erasure, mailbox_id)
+        yield partial(self._sends.uploads, erasure)
 
     def _items_of_mailbox(self, erasure: Erasure, mailbox_id: MailboxId) -> ErasePage | None:
         items = self._some(mailbox_pk(erasure.tenant_id, mailbox_id))
@@ -170,7 +179,7 @@ class DynamoMailEraser:
         erased = counts_of(fresh) + counts_of_messages(
             doomed, all_of(names[key_of(raw)] for raw in fresh)
         )
-        work = Work(tuple(doomed.values()), names)
+        work = Work(tuple(doomed.values()), names, keys_of_sends(erasure.tenant_id, items))
         return ErasePage(place.up_to(items[-1]["sk"]["S"]), erased, work)
 
     def _objects_of(self, erasure: Erasure, mailbox_id: MailboxId, kind: str) -> ErasePage | None:
@@ -213,6 +222,8 @@ class DynamoMailEraser:
         yield partial(self._deleted_contacts, erasure)
         yield partial(self._log_of, erasure)
         yield partial(self._raw_messages_of, erasure)
+        for look in (self._sends.of_person, self._sends.contents_of_nobody, self._sends.uploads):
+            yield partial(look, erasure)
 
     def _mail_of(self, erasure: Erasure, address: Address) -> ErasePage | None:
         is_all = erasure.keeps_out is KeepsOut.ALL_MAIL
@@ -325,7 +336,9 @@ class DynamoMailEraser:
     def _raw_messages_of(self, erasure: Erasure) -> ErasePage | None:
         """Look into what was kept because nobody could read it: their address as it came."""
         words = [address.encode("utf-8", "surrogatepass") for address in erasure.addresses]
-        after = looked_to(erasure, _RAW) or ""
+        after = looked_to(erasure, _RAW)
+        if after is None:
+            return None
         keys, is_last = self._letters(erasure, after)
         named = side_by_side(self._workers, lambda key: self._objects.mentions(key, words), keys)
         found = [key for key, is_named in zip(keys, named, strict=True) if is_named]

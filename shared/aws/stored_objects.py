@@ -10,6 +10,7 @@ deleting a beginning, and nobody has to know who else might still point there.
 | body | `bodies/{tenant}/{message}/{digest}` |
 | raw message of a dead letter | `letters/{tenant}/{mailbox}/{letter}` |
 | content of a send | `outgoing/{tenant}/{mailbox}/{send}` |
+| file to be attached to one | `sending-uploads/{tenant}/{user}/{upload}` |
 """
 
 import hashlib
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 ATTACHMENTS, BODIES, LETTERS = "attachments", "bodies", "letters"
-OUTGOING = "outgoing"
+OUTGOING, SENDING_UPLOADS = "outgoing", "sending-uploads"
 # No tenant's folder is called so: `object_part` leaves no dot.
 UPLOADS = f"{ATTACHMENTS}/.uploads"
 _MOST_AT_ONCE = 1_000

@@ -17,6 +17,7 @@ The content is the object `outgoing/{tenant}/{mailbox}/{send}`: it goes with its
 
 import hashlib
 from datetime import datetime
+from urllib.parse import unquote
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
@@ -70,6 +71,12 @@ def send_due_key(at: datetime, send_id: SendId) -> str:
 def content_object_key(ref: SendRef) -> str:
     """Key of the object that a send's content is."""
     return of_mailbox(OUTGOING, ref.tenant_id, ref.mailbox_id) + object_part(ref.send_id)
+
+
+def send_of_content(tenant_id: TenantId, key: str) -> SendRef:
+    """Return the send whose content is the object `key`."""
+    mailbox_id, send_id = (unquote(part) for part in key.split("/")[2:])
+    return SendRef(tenant_id, MailboxId(mailbox_id), SendId(send_id))
 
 
 class SendItem(Item):

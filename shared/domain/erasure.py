@@ -64,6 +64,8 @@ class Erased:
     dead_letters: int = 0
     runs: int = 0
     contacts: int = 0
+    sends: int = 0
+    """Mails on their way out, or out, as they were asked for."""
     other: int = 0
     """Folders, backfills and their chunks, and whatever else stood under the mailbox."""
 
@@ -78,6 +80,7 @@ class Erased:
             self.dead_letters + more.dead_letters,
             self.runs + more.runs,
             self.contacts + more.contacts,
+            self.sends + more.sends,
             self.other + more.other,
         )
 

@@ -24,6 +24,7 @@ UploadId = NewType("UploadId", str)
 Address = NewType("Address", str)
 """A canonical e-mail address, as `addresses.canonical_address` returns it."""
 
+_TIME_LETTERS = 10
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -36,6 +37,11 @@ def named_ulid(at: datetime, name: str) -> str:
     """Return the ULID that `name` has at an instant: work that is done again finds the first."""
     digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=10).digest()
     return _ulid(at, int.from_bytes(digest, "big"))
+
+
+def is_made_by(name: str, at: datetime) -> bool:
+    """Whether an id that begins with a ULID was made at `at` or before, to the millisecond."""
+    return name[:_TIME_LETTERS] <= _ulid(at, 0)[:_TIME_LETTERS]
 
 
 def _ulid(at: datetime, low: int) -> str:

@@ -7,7 +7,7 @@ is in the secret. A provider that does not answer never keeps a secret alive.
 from dataclasses import dataclass
 
 from shared.domain.backfill import OPEN, BackfillState
-from shared.domain.errors import ConflictError, RetryLaterError, StoreThrottledError
+from shared.domain.errors import ConflictError, ErrorCode, RetryLaterError, StoreThrottledError
 from shared.domain.ids import MailboxId, UserId
 from shared.domain.mailbox import Mailbox, MailboxStatus, Provider, identity_of
 from shared.domain.permissions import require_change
@@ -16,6 +16,7 @@ from shared.operations.access import Grants
 from shared.ports.attempts import AccountGrant, GrantHolders
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
+from shared.ports.sending import SendRef, SendStore
 from shared.ports.stores import MailboxStore
 
 
@@ -62,6 +63,7 @@ def disconnect_mailbox(
     *,
     mailboxes: MailboxStore,
     backfills: BackfillStore,
+    sends: SendStore,
     grants: Grants,
     holders: GrantHolders,
     clock: Clock,
@@ -74,6 +76,7 @@ def disconnect_mailbox(
     2. grant withdrawn at its provider, unless another mailbox lives on it: best effort
     3. secret deleted
     4. open backfills cancelled
+    5. mails that wait cancelled: no worker takes one since 1, and what was being sent is found out
     """
     record = mailboxes.get(viewer.tenant_id, mailbox_id)
     mailbox = require_change(viewer, record.mailbox if record else None)
@@ -87,7 +90,22 @@ def disconnect_mailbox(
             except ConflictError:
                 # It ended by itself meanwhile; the sweeper cancels what is still open.
                 continue
+    _cancel_sends(mailbox, sends, clock)
     return ended
+
+
+def _cancel_sends(mailbox: Mailbox, sends: SendStore, clock: Clock) -> None:
+    for send in sends.of_mailbox(mailbox.tenant_id, mailbox.id):
+        if send.may_be_cancelled:
+            try:
+                sends.cancel(
+                    SendRef(send.tenant_id, send.mailbox_id, send.id),
+                    now=clock.now(),
+                    code=ErrorCode.MAILBOX_DISCONNECTED,
+                )
+            except ConflictError:
+                # Taken just before the disconnecting: its worker says what became of it.
+                continue
 
 
 def _withdraw(mailbox: Mailbox, grants: Grants, holders: GrantHolders) -> Disconnected:

@@ -30,6 +30,7 @@ from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.erasures import ErasureStore
 from shared.ports.queues import EraseRequest, WorkQueues
+from shared.ports.sending import SendStore
 from shared.ports.stores import MailboxRecord, MailboxStore
 
 _NOT_CONFIRMED = "Repeat here exactly whose mail is to be erased."
@@ -43,6 +44,7 @@ class ErasurePorts:
     erasures: ErasureStore
     mailboxes: MailboxStore
     backfills: BackfillStore
+    sends: SendStore
     grants: Grants
     holders: GrantHolders
     queues: WorkQueues
@@ -74,6 +76,7 @@ def erase_mailbox(
         mailbox_id,
         mailboxes=ports.mailboxes,
         backfills=ports.backfills,
+        sends=ports.sends,
         grants=ports.grants,
         holders=ports.holders,
         clock=ports.clock,

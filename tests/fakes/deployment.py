@@ -27,6 +27,7 @@ from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.queues import RecordingWorkQueues
 from tests.fakes.reading import InMemoryMailReader
 from tests.fakes.secrets import InMemorySecretStore
+from tests.fakes.sends import InMemoryOutgoingStore, InMemorySendStore
 from tests.fakes.sign_in import FakeAccounts, InMemoryOAuthClients
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
@@ -134,6 +135,8 @@ class Deployment:
         self.policies = InMemoryPolicyStore(self.world)
         self.openings = InMemoryOpeningStore(self.world)
         self.threads = InMemoryThreadStore(self.world)
+        self.sends = InMemorySendStore(self.world)
+        self.outgoing = InMemoryOutgoingStore(self.world)
         self.are_openings_allowed = True
         self.attempts = InMemoryAttemptStore()
         self.grant_holders = InMemoryGrantHolders()
@@ -148,7 +151,8 @@ class Deployment:
         ours = {
             wiring: (
                 "mailboxes", "messages", "mail_reader", "contacts", "backfills", "runs", "attachments", "letters",
-                "audits", "erasures", "policies", "openings", "threads", "are_openings_allowed", "queues", "secrets", "clock",
+                "audits", "erasures", "policies", "openings", "threads", "sends", "outgoing",
+                "are_openings_allowed", "queues", "secrets", "clock",
             ),
             wiring_of_sign_ins: ("attempts", "grant_holders", "oauth_clients"),
         }  # fmt: skip

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from shared.domain.addresses import canonical_address
 from shared.domain.erasure import (
     MOST_KEPT_OUT,
     Erased,
@@ -30,6 +31,7 @@ from shared.domain.mailbox import MailboxStatus
 from shared.domain.message import Message, ParticipantRole
 from shared.domain.new_contacts import ids_spelled
 from shared.ports.erasures import ErasePage
+from shared.ports.sending import SendRef
 from shared.ports.stores import MailboxRecord
 from tests.fakes.stores import World, stale
 
@@ -176,13 +178,15 @@ class InMemoryMailEraser:
         chunks = [one for one in self.world.chunks if one[:2] == box]
         users = self._primaries(box)
         letters, raw = self.world.letters.get(box, {}), self._raw(box)
-        if not (any(parts) or objects or chunks or users or letters or raw):
+        sends, contents = self.world.sends.get(box, {}), self._contents(box)
+        if not (any(parts) or objects or chunks or users or letters or raw or sends or contents):
             return None
         erased = Erased(
             attachments=len(objects),
             runs=len(parts[2]),
             raw_messages=len(raw),
             dead_letters=len(letters),
+            sends=len(sends),
             other=len(parts[0]) + len(parts[1]) + sum(len(self.world.chunks[c]) for c in chunks),
         )
         is_new = not erasure.counted_to.startswith("2|")
@@ -204,6 +208,30 @@ class InMemoryMailEraser:
             for key in self.world.attachments
             if key[0] == tenant_id and key[1].startswith(start)
         ]
+
+    def _contents(self, box: tuple[TenantId, MailboxId]) -> list[SendRef]:
+        return [ref for ref in self.world.outgoing if (ref.tenant_id, ref.mailbox_id) == box]
+
+    def _sends_naming(self, erasure: Erasure) -> list[SendRef]:
+        return [
+            SendRef(*box, send.id)
+            for box, sends in self.world.sends.items()
+            for send in sends.values()
+            if box[0] == erasure.tenant_id
+            and send.created_at <= erasure.requested_at
+            and any(
+                canonical_address(one) in erasure.addresses
+                for one in (send.sender, *(one.address for one in send.recipients))
+            )
+        ]
+
+    def _erase_sends(self, refs: list[SendRef]) -> None:
+        for ref in refs:
+            self.world.sends[ref.tenant_id, ref.mailbox_id].pop(ref.send_id)
+            self.world.outgoing.pop(ref, None)
+        keys = [name for name, (ref, _) in self.world.send_keys.items() if ref in refs]
+        for name in keys:
+            del self.world.send_keys[name]
 
     def _raw(self, box: tuple[TenantId, MailboxId]) -> list:
         return [key for key in self.world.raw_messages if key[:2] == box]
@@ -296,6 +324,7 @@ class InMemoryMailEraser:
     def _erase_rest(self, erasure: Erasure) -> None:
         if erasure.mailbox_id is None:
             self.world.unwanted -= self._deleted(erasure)
+            self._erase_sends(self._sends_naming(erasure))
             self._erase_contacts(erasure)
             return
         box = (erasure.tenant_id, erasure.mailbox_id)
@@ -308,6 +337,9 @@ class InMemoryMailEraser:
             del self.world.attachments[one]
         for user in self._primaries(box):
             del self.world.primaries[user]
+        self._erase_sends([SendRef(*box, one) for one in self.world.sends.get(box, {})])
+        for ref in self._contents(box):
+            del self.world.outgoing[ref]
         self.world.letters.pop(box, None)
         for key in self._raw(box):
             del self.world.raw_messages[key]
@@ -336,10 +368,16 @@ class InMemoryMailEraser:
         raw = self._raw_naming(erasure)
         log = self.world.added_addresses.get(erasure.tenant_id, ())
         is_logged = any(wanted & added for _, added in log)
-        if not (contacts or raw or is_logged or self._deleted(erasure)):
+        sends = self._sends_naming(erasure)
+        if not (contacts or raw or is_logged or sends or self._deleted(erasure)):
             return None
         is_new = not erasure.counted_to.startswith("2|")
-        erased = Erased(contacts=len(contacts), raw_messages=len(raw), dead_letters=len(raw))
+        erased = Erased(
+            contacts=len(contacts),
+            raw_messages=len(raw),
+            dead_letters=len(raw),
+            sends=len(sends),
+        )
         return ErasePage("2|", erased if is_new else Erased(), ())
 
     def _erase_contacts(self, erasure: Erasure) -> None:

@@ -11,16 +11,20 @@ from email.utils import format_datetime
 import boto3
 import pytest
 
+from shared import wiring
 from shared.aws.message_store import DynamoMessageStore
 from shared.aws.queues import encode_chunk, encode_plan, encode_sync
 from shared.domain.errors import ErrorCode, UnreadableMessageError
 from shared.domain.explanations import explain
-from shared.domain.ids import BackfillId, MailboxId, TenantId
+from shared.domain.ids import BackfillId, MailboxId, SendId, TenantId, new_ulid
 from shared.domain.run import RunReason
 from shared.domain.schedule import is_audit_minute
+from shared.domain.sending import Recipient
 from shared.mime.parse import MimeParser
 from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest
+from shared.ports.sending import IdempotencyKey, SendCaps, SendRef
 from tests.fakes.deployment import context
+from tests.fakes.values import a_send
 from tests.functions.everything import everything, places_of
 from tests.functions.moto_stack import WORKERS, sqs_event
 
@@ -28,7 +32,8 @@ EVE = "zebra-sender@client.example"
 WORDS = (
     "zebra-sender", "zebra-name", "zebra-subject", "zebra-body", "zebra-large", "zebra-html",
     "zebra-attached", "zebra-filename", "zebra-streamed", "zebra-cc", "zebra-bcc", "zebra-id",
-    "zebra-reply",
+    "zebra-reply", "zebra-copied", "zebra-asked", "zebra-outgoing", "zebra-key", "zebra-request",
+    "zebra-uploaded",
 )  # fmt: skip
 NOISE = "".join(chr(0x4E00 + n * 7919 % 20_000) for n in range(12_000))
 
@@ -63,7 +68,28 @@ def fill(stack):
     stack.server.delete("INBOX", 1)
     stack.ask("POST", f"/v1/mailboxes/{mailbox_id}/sync")
     stack.work()
+    send_to_eve(MailboxId(mailbox_id), stack.clock.at)
     return mailbox_id
+
+
+def send_to_eve(mailbox_id, at):
+    """Ask for a mail to her that waits, with its key and its content, and upload a file for another."""
+    mailbox = wiring.mailboxes().get(TenantId("acme"), mailbox_id).mailbox
+    send = a_send(
+        mailbox_id=mailbox_id,
+        generation=mailbox.generation,
+        id=SendId(new_ulid(at)),
+        recipients=(Recipient(EVE), Recipient("zebra-copied@client.example")),
+        subject="Zebra-Asked",
+        created_at=at,
+        due_at=at + timedelta(days=1),
+    )
+    ref = SendRef(send.tenant_id, send.mailbox_id, send.id)
+    wiring.outgoing().put(ref, b"Zebra-Outgoing")
+    key = IdempotencyKey("zebra-key", "zebra-request")
+    wiring.sends().create(send, key, SendCaps(9, 9, 9), now=at)
+    upload = f"sending-uploads/acme/ann/{new_ulid(at)}"
+    boto3.client("s3").put_object(Bucket="mailroom-test", Key=upload, Body=b"Zebra-Uploaded")
 
 
 def plant_a_dead_letter(mailbox_id):
@@ -157,6 +183,8 @@ def test_of_an_erased_mailbox_no_word_is_found_anywhere(stack, planted):
     assert {re.sub(r"[a-z2-7]{24,}|\d+$", "…", place) for place, _ in without_receipts()} <= {
         # How many chunks the tenant has at work: a number, and no longer whose.
         "table acme#chunk-slots …",
+        # To how many recipients the tenant sent in a day.
+        "table acme#sent 2026-03-…",
         "table acme#thread#… message#…",
     }
 

@@ -62,6 +62,8 @@ class ErasedShown(Shown):
     runs: int
     contacts: int
     """Contacts deleted, or relieved of an address where they have others."""
+    sends: int
+    """Mails on their way out, or out, as they were asked for; one that waited is never sent."""
     other: int
     """Folders, backfills and their chunks, and whatever else stood under the mailbox."""
 
@@ -114,6 +116,7 @@ class ErasureShown(Shown):
                 dead_letters=erased.dead_letters,
                 runs=erased.runs,
                 contacts=erased.contacts,
+                sends=erased.sends,
                 other=erased.other,
             ),
         )

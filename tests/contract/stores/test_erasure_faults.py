@@ -63,6 +63,7 @@ class Scene:
             erasures=self.stores.erasures,
             mailboxes=self.stores.mailboxes,
             backfills=self.stores.backfills,
+            sends=self.stores.sends,
             grants=Grants(self.secrets, lambda _: None, SimpleNamespace(), self.clock),
             holders=SimpleNamespace(),
             queues=self.queues,

@@ -42,6 +42,7 @@ from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.provider import FakeMailServer
 from tests.fakes.queues import RecordingTickRelay, RecordingWorkQueues
 from tests.fakes.secrets import InMemorySecretStore
+from tests.fakes.sends import InMemorySendStore
 from tests.fakes.slots import InMemoryChunkSlots
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
@@ -221,6 +222,7 @@ class Machine:
             mailbox_id,
             mailboxes=self.mailboxes,
             backfills=self.backfills,
+            sends=InMemorySendStore(self.world),
             grants=self.grants,
             holders=self.holders,
             clock=self.clock,
