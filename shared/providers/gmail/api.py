@@ -104,19 +104,41 @@ class GmailApi:
         cost: int,
         content: Content | None = None,
         to_upload: bool = False,
+        once: bool = False,
         lost: Callable[[RetryLaterError], MailroomError] | None = None,
     ) -> Answer:
         """Return whatever is answered below `/gmail/v1/users/me/`, or to an upload there.
 
-        It may go out twice (see `Requests.send`). `lost` makes what is raised where it may have
-        gone out and no whole answer came back.
+        `once`: a connection that breaks is no reason to ask again (see `Requests.stream`). `lost`
+        makes what is raised where it may have gone out and no whole answer came back.
         """
         self.units += cost
         url = self._url(path, parameters or {}, "/upload" if to_upload else "")
+        headers = {"content-type": content.content_type} if content else {}
+        body = content.data if content else b""
+
+        def answered(token: Secret) -> Answer:
+            sent = self._requests.sent
+            try:
+                with self._requests.stream(
+                    method,
+                    url,
+                    headers={**headers, **_authorised(token)},
+                    body=body,
+                    limit=ANSWER_LIMIT_BYTES,
+                    once=once,
+                ) as streamed:
+                    whole = b"".join(streamed)
+            except RetryLaterError as error:
+                if lost is None or self._requests.sent == sent:
+                    raise
+                raise lost(error) from error
+            return Answer(streamed.status, streamed.headers, whole)
+
         token = self._tokens.current()
-        answer = self._send(method, url, token, content, lost)
+        answer = answered(token)
         if answer.status == _UNAUTHORIZED:
-            answer = self._send(method, url, self._tokens.renewed(token), content, lost)
+            answer = answered(self._tokens.renewed(token))
         return answer
 
     def get_message(self, message_id: str, form: Form) -> batch.Part:
@@ -186,24 +208,6 @@ class GmailApi:
     ) -> str:
         query = urlencode(parameters, doseq=True)
         return f"{self._base}{before}/gmail/v1/users/me/{path}" + (f"?{query}" if query else "")
-
-    def _send(
-        self,
-        method: str,
-        url: str,
-        token: Secret,
-        content: Content | None,
-        lost: Callable[[RetryLaterError], MailroomError] | None,
-    ) -> Answer:
-        headers, body, sent = _authorised(token), b"", self._requests.sent
-        if content is not None:
-            headers, body = {"content-type": content.content_type, **headers}, content.data
-        try:
-            return self._requests.send(method, url, headers=headers, body=body)
-        except RetryLaterError as error:
-            if lost is None or self._requests.sent == sent:
-                raise
-            raise lost(error) from error
 
     @contextmanager
     def _stream(

@@ -63,6 +63,7 @@ def create(api: GmailApi, mail: Outgoing) -> Draft:
             cost=units.DRAFTS_CREATE,
             content=_upload(mail, thread_id),
             to_upload=True,
+            once=True,
         )
         # The thread it answers may be gone; then it begins one.
         if answer.status != _NOT_FOUND:

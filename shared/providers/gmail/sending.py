@@ -74,6 +74,7 @@ class GmailSendSession:
             {"fields": "id,threadId"},
             cost=units.DRAFTS_SEND,
             content=json_content({"id": ready.id}),
+            once=True,
             lost=_unknown,
         )
         if answer.status in _IN_DOUBT:
@@ -190,11 +191,13 @@ def _accepted(mail: Outgoing, name: str, thread_id: str, message_id: str) -> Acc
 
 
 def _reaches(fields: _Fields, mail: Outgoing) -> bool:
-    """Whether a header names all whom a mail is for."""
+    """Whether a header names all whom a mail is for, and those are known."""
     search = WrittenAddresses()
     named = ", ".join(fields.get(name, "") for name in _RECIPIENTS).encode("utf-8", "replace")
     found = search.feed(named) | search.end()
-    return found.issuperset(canonical_address(one) or one for one in mail.recipients)
+    return bool(mail.recipients) and found.issuperset(
+        canonical_address(one) or one for one in mail.recipients
+    )
 
 
 def _fields(found: Mapping[str, Any]) -> dict[str, str]:
