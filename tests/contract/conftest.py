@@ -133,6 +133,7 @@ CHANGING = [
     "dovecot with nothing",
     "pymap",
     "gmail",
+    "outlook",
 ]
 """Where what is done here is done at the provider."""
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
+from shared.domain.change import Change, ChangeOutcome
 from shared.domain.cursor import Cursor
 from shared.domain.errors import ConfigurationError, ErrorCode, ReconnectRequiredError
 from shared.domain.folders import Folder
@@ -13,6 +14,7 @@ from shared.ports.provider import ChangePage, Grant, KnownCopies, Look, OAuthGra
 from shared.providers.http import Http, Requests
 from shared.providers.outlook import (
     baseline,
+    changing,
     counting,
     delta,
     errors,
@@ -33,7 +35,7 @@ _INBOX = Part("/me/mailFolders/inbox?$select=id")
 
 
 class OutlookSession:
-    """A `MailSession` over Graph. Not thread-safe."""
+    """A `MailSession` and `ChangeSession` over Graph. Not thread-safe."""
 
     def __init__(self, session: Session, requests: Requests) -> None:
         self._session = session
@@ -151,9 +153,17 @@ class OutlookSession:
         with errors.where_there_is_no_cursor():
             yield from fetching.read_raw(self._session, provider_message_id)
 
+    def apply(self, changes: Sequence[Change]) -> Iterator[tuple[ProviderMessageId, ChangeOutcome]]:
+        """See `ChangeSession.apply`; an id stays as it is."""
+        with errors.where_there_is_no_cursor():
+            yield from changing.apply(self._session, changes)
+
 
 class OutlookProvider:
-    """The `MailProvider` and `AccountReader` for Microsoft 365 and Outlook.com. Thread-safe."""
+    """The `MailProvider`, `MailChanger` and `AccountReader` of Microsoft 365 and Outlook.com.
+
+    Thread-safe.
+    """
 
     def __init__(self, http: Http, endpoints: MicrosoftEndpoints | None = None) -> None:
         self._http = http

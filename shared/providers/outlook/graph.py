@@ -364,7 +364,7 @@ def _request(name: str, part: Part) -> dict[str, object]:
     headers = _prefer(part.page_size)
     written: dict[str, object] = {}
     if part.body is not None:
-        headers["content-type"] = "application/json"
+        headers |= {"content-type": "application/json", "prefer": f"{_IMMUTABLE}, return=minimal"}
         written["body"] = part.body
     return {"id": name, "method": part.method, "url": part.url, "headers": headers, **written}
 
