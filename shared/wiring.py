@@ -16,6 +16,7 @@ from shared.domain.schedule import SlotRange
 from shared.ports.audits import AuditStore
 from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.clock import Clock
+from shared.ports.composer import Composer
 from shared.ports.contacts import ContactStore
 from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.erasures import ErasureStore, MailEraser
@@ -35,6 +36,7 @@ from shared.ports.queues import (
 from shared.ports.reading import MailReader
 from shared.ports.secrets import SecretStore
 from shared.ports.sending import OutgoingStore, SendStore
+from shared.ports.signatures import SignatureStore
 from shared.ports.stores import AttachmentStore, MailboxStore, MessageStore, RunStore
 from shared.ports.threads import ThreadStore
 
@@ -174,6 +176,22 @@ def threads() -> ThreadStore:
     from shared.aws.thread_store import DynamoThreadStore
 
     return DynamoThreadStore(table())
+
+
+@functools.cache
+def signatures() -> SignatureStore:
+    """Return the store of users' signatures."""
+    from shared.aws.signature_store import DynamoSignatureStore
+
+    return DynamoSignatureStore(table())
+
+
+@functools.cache
+def composer() -> Composer:
+    """Return what writes mail."""
+    from shared.mime.compose import MimeComposer
+
+    return MimeComposer()
 
 
 @functools.cache

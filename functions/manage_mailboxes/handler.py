@@ -1,4 +1,4 @@
-"""HTTP: settings, sync now, backfills, contacts, the tenant's policy.
+"""HTTP: settings, sync now, backfills, contacts, the tenant's policy, the caller's signature.
 
 Writes the table and the queues; knows no secret.
 """
@@ -38,6 +38,7 @@ from shared.api.schemas.mailboxes import (
     RunAsked,
 )
 from shared.api.schemas.policies import PolicyShown, PutPolicy
+from shared.api.signature_routes import add_signature_routes
 from shared.api.thread_level_routes import add_thread_level_routes
 from shared.domain.ids import BackfillId, ContactId, LetterId, MailboxId
 from shared.operations.contacts import delete_contact, merge_contacts, put_contact, put_contacts
@@ -66,6 +67,11 @@ add_thread_level_routes(
     messages=lambda: wiring.messages(),  # noqa: PLW0108
     reader=lambda: wiring.mail_reader(),  # noqa: PLW0108
     threads=lambda: wiring.threads(),  # noqa: PLW0108
+)
+add_signature_routes(
+    app,
+    signatures=lambda: wiring.signatures(),  # noqa: PLW0108
+    composer=lambda: wiring.composer(),  # noqa: PLW0108
 )
 
 MailboxPath = Annotated[MailboxIdText, Path()]

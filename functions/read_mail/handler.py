@@ -51,6 +51,7 @@ from shared.api.schemas.mailboxes import (
 )
 from shared.api.schemas.presets import PresetShown
 from shared.api.schemas.servers import ServerShown
+from shared.api.signature_routes import add_signature_reading
 from shared.api.thread_level_routes import add_thread_level_list
 from shared.domain.ids import (
     BackfillId,
@@ -76,6 +77,7 @@ add_opening_list(
 )
 add_thread_level_list(app, messages=lambda: wiring.messages(), reader=lambda: wiring.mail_reader())  # noqa: PLW0108
 add_policy_routes(app, policies=lambda: wiring.policies())  # noqa: PLW0108
+add_signature_reading(app, signatures=lambda: wiring.signatures())  # noqa: PLW0108
 
 MailboxPath = Annotated[MailboxIdText, Path()]
 Limit = Annotated[int, Query(ge=1, le=100)]

@@ -27,6 +27,7 @@ from shared.aws.outgoing_store import S3OutgoingStore
 from shared.aws.policy_store import DynamoPolicyStore
 from shared.aws.run_store import DynamoRunStore
 from shared.aws.send_store import DynamoSendStore
+from shared.aws.signature_store import DynamoSignatureStore
 from shared.aws.table import Raw, Table
 from shared.aws.thread_store import DynamoThreadStore
 from shared.domain.ids import Address, MailboxId, MessageId, TenantId
@@ -40,6 +41,7 @@ from shared.ports.openings import OpeningStore
 from shared.ports.policies import PolicyStore
 from shared.ports.reading import MailReader, Wanted
 from shared.ports.sending import OutgoingStore, SendStore
+from shared.ports.signatures import SignatureStore
 from shared.ports.stores import (
     AttachmentStore,
     MailboxStore,
@@ -57,6 +59,7 @@ from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.quick_moto import make_quick
 from tests.fakes.reading import InMemoryMailReader
 from tests.fakes.sends import InMemoryOutgoingStore, InMemorySendStore
+from tests.fakes.signatures import InMemorySignatureStore
 from tests.fakes.slots import InMemoryChunkSlots
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
@@ -92,6 +95,7 @@ class Stores:
     erasures: ErasureStore
     eraser: MailEraser
     policies: PolicyStore
+    signatures: SignatureStore
     reader: MailReader
     openings: OpeningStore
     threads: ThreadStore
@@ -157,6 +161,7 @@ def in_memory() -> Stores:
         InMemoryErasureStore(world),
         InMemoryMailEraser(world),
         InMemoryPolicyStore(world),
+        InMemorySignatureStore(world),
         InMemoryMailReader(world),
         InMemoryOpeningStore(world),
         InMemoryThreadStore(world),
@@ -186,6 +191,7 @@ def on_aws() -> Iterator[Stores]:
             DynamoErasureStore(table),
             DynamoMailEraser(table, BUCKET, clients),
             DynamoPolicyStore(table),
+            DynamoSignatureStore(table),
             DynamoMailReader(table),
             DynamoOpeningStore(table),
             DynamoThreadStore(table),

@@ -29,6 +29,7 @@ from tests.fakes.reading import InMemoryMailReader
 from tests.fakes.secrets import InMemorySecretStore
 from tests.fakes.sends import InMemoryOutgoingStore, InMemorySendStore
 from tests.fakes.sign_in import FakeAccounts, InMemoryOAuthClients
+from tests.fakes.signatures import InMemorySignatureStore
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
     InMemoryBackfillStore,
@@ -133,6 +134,7 @@ class Deployment:
         self.letters = InMemoryDeadLetterStore(self.world)
         self.erasures = InMemoryErasureStore(self.world)
         self.policies = InMemoryPolicyStore(self.world)
+        self.signatures = InMemorySignatureStore(self.world)
         self.openings = InMemoryOpeningStore(self.world)
         self.threads = InMemoryThreadStore(self.world)
         self.sends = InMemorySendStore(self.world)
@@ -151,7 +153,7 @@ class Deployment:
         ours = {
             wiring: (
                 "mailboxes", "messages", "mail_reader", "contacts", "backfills", "runs", "attachments", "letters",
-                "audits", "erasures", "policies", "openings", "threads", "sends", "outgoing",
+                "audits", "erasures", "policies", "signatures", "openings", "threads", "sends", "outgoing",
                 "are_openings_allowed", "queues", "secrets", "clock",
             ),
             wiring_of_sign_ins: ("attempts", "grant_holders", "oauth_clients"),

@@ -65,6 +65,7 @@ from shared.domain.opening import Opening
 from shared.domain.policy import KEEPING, TenantPolicy
 from shared.domain.run import Run
 from shared.domain.sending import Send
+from shared.domain.signature import Signature
 from shared.domain.threads import MOST_THREADS_IN_ONE, ThreadRecord, least_of_all, without_record
 from shared.ports.sending import SendRef
 from shared.ports.stores import (
@@ -149,6 +150,7 @@ class World:
     contacts: dict[tuple[TenantId, ContactId], Contact] = field(default_factory=dict)
     merged_contacts: dict[tuple[TenantId, ContactId], ContactId] = field(default_factory=dict)
     policies: dict[TenantId, TenantPolicy] = field(default_factory=dict)
+    signatures: dict[tuple[TenantId, UserId], Signature] = field(default_factory=dict)
     openings: dict[Box, dict[OpeningId, Opening]] = field(default_factory=dict)
     unwanted: set[tuple[TenantId, ContactId]] = field(default_factory=set)
     made_contacts: dict[tuple[TenantId, date], int] = field(default_factory=dict)
