@@ -113,25 +113,28 @@ _Fill = Callable[[EmailMessage], None]
 
 
 def _fill(mail: EmailMessage, draft: Draft) -> None:
-    inline = [one for one in draft.attachments if _is_inline(one, draft)]
-    files = [one for one in draft.attachments if not _is_inline(one, draft)]
-    fill = _body(draft, inline)
+    shown = [one for one in draft.attachments if _is_shown(one, draft)]
+    files = [one for one in draft.attachments if not _is_shown(one, draft)]
+    fill = _body(draft, shown)
     if files:
-        fill = _container("mixed", draft, [fill, *(partial(_file, given=one) for one in files)])
+        parts: list[_Fill] = [fill, *(partial(_file, "attachment", one) for one in files)]
+        fill = _container("mixed", draft, parts)
     fill(mail)
 
 
-def _is_inline(given: DraftAttachment, draft: Draft) -> bool:
-    return given.inline and given.content_id is not None and draft.html is not None
+def _is_shown(given: DraftAttachment, draft: Draft) -> bool:
+    # A text would be taken for one of the mail's own.
+    is_text = _type_of(given).startswith("text/")
+    return given.inline and given.content_id is not None and draft.html is not None and not is_text
 
 
-def _body(draft: Draft, inline: Sequence[DraftAttachment]) -> _Fill:
+def _body(draft: Draft, shown: Sequence[DraftAttachment]) -> _Fill:
     if draft.html is None:
         return partial(_text, "plain", draft.text or "")
     text = _text_of(draft.html) if draft.text is None else draft.text
     html: _Fill = partial(_text, "html", draft.html)
-    if inline:
-        pictures = [partial(_file, given=one) for one in inline]
+    if shown:
+        pictures = [partial(_file, "inline", one) for one in shown]
         html = _container("related", draft, [html, *pictures], [("type", "text/html")])
     return _container("alternative", draft, [partial(_text, "plain", text), html])
 
@@ -180,16 +183,17 @@ def _put_base64(part: EmailMessage, content: bytes) -> None:
     part.set_payload(base64.encodebytes(content).decode("ascii"))
 
 
-def _file(part: EmailMessage, given: DraftAttachment) -> None:
-    kind = given.content_type.strip().lower()
-    if not _TYPE.fullmatch(kind) or kind.startswith(_CONTAINERS):
-        kind = _A_FILE
-    _set(part, "Content-Type", kind, ())
-    how = "inline" if given.inline and given.content_id else "attachment"
+def _file(how: str, given: DraftAttachment, part: EmailMessage) -> None:
+    _set(part, "Content-Type", _type_of(given), ())
     _set(part, "Content-Disposition", how, [("filename", " ".join(given.filename.split()))])
     if given.content_id is not None:
         part["Content-ID"] = f"<{given.content_id}>"
     _put_base64(part, given.content)
+
+
+def _type_of(given: DraftAttachment) -> str:
+    kind = given.content_type.partition(";")[0].strip().lower()
+    return kind if _TYPE.fullmatch(kind) and not kind.startswith(_CONTAINERS) else _A_FILE
 
 
 def _set(part: EmailMessage, name: str, value: str, given: Iterable[tuple[str, str]]) -> None:

@@ -121,7 +121,7 @@ def test_files_are_read_as_they_were_written(files, html):
     assert read.text == "At noon?\n"
 
     def expected(one):
-        shown = one.inline and one.content_id is not None
+        shown = one.inline and one.content_id is not None and html is not None
         return (
             filename(one.filename, "application/x-thing"),
             one.content,
@@ -190,6 +190,17 @@ def test_a_mail_has_no_more_parts_than_it_needs(changes, shape):
 def test_html_alone_gets_a_text_made_of_it():
     read = parse(compose(text=None, html="<p>At <b>noon</b>?</p><p>Ann</p>"))
     assert read.text == "At noon?\n\nAnn\n"
+
+
+def test_a_text_that_goes_along_is_never_read_as_the_mails_own():
+    note = DraftAttachment(
+        "note.txt", "Text/Plain; charset=utf-8", b"not mine", "note", inline=True
+    )
+    for html in (None, "<p>Yes.</p>"):
+        read = parse(compose(text="Yes.", html=html, attachments=(note,)))
+        assert read.text == "Yes.\n"
+        [part] = read.attachments
+        assert (part.content_type, part.content, part.inline) == ("text/plain", b"not mine", False)
 
 
 @pytest.mark.parametrize("claimed", ["message/rfc822", "multipart/mixed", "x", "a/b\r\nBcc: c", ""])
