@@ -34,6 +34,7 @@ LARGE_BYTES = 2 << 20
 OK = 200
 UNAUTHORIZED = 401
 NOT_FOUND = 404
+THROTTLED = 429
 _IMMUTABLE = 'IdType="ImmutableId"'
 
 
@@ -165,23 +166,23 @@ class Graph:
     def write(
         self, method: str, url: str, *, body: bytes = b"", content_type: str = "application/json"
     ) -> Reply:
-        """Send what would do harm twice; only a refused token has it sent again.
+        """Send what would do harm twice; only what was refused before any work is sent again.
 
         Raises `AnswerLostError` where it may have been done without our being told.
         """
         kind = {"content-type": content_type} if body else {}
-        token = self._tokens.current()
-        reply = self._written(method, url, token, kind, body)
-        if reply.status == UNAUTHORIZED:
-            self._tokens.renewed(token)
-            reply = self._written(method, url, self._tokens.current(), kind, body)
-        return reply
-
-    def _written(
-        self, method: str, url: str, token: Secret, kind: Mapping[str, str], body: bytes
-    ) -> Reply:
-        headers = _authorized(token, {**_prefer(0), **kind})
-        return self._once(method, self._api + url, headers, body)
+        renewed = False
+        tries = 0
+        while True:
+            tries += 1
+            token = self._tokens.current()
+            headers = _authorized(token, {**_prefer(0), **kind})
+            reply = self._once(method, self._api + url, headers, body)
+            if reply.status == UNAUTHORIZED and not renewed:
+                renewed = True
+                self._tokens.renewed(token)
+            elif reply.status != THROTTLED or not self._patience.waited(tries, reply.retry_after):
+                return reply
 
     def upload(self, url: str, piece: bytes, *, start: int, size: int) -> Reply:
         """Send a piece of a file of `size` bytes to where a session for it was opened.

@@ -17,7 +17,7 @@ from shared.ports.sending import Accepted, Outgoing, Sighting
 from shared.providers.http import Requests
 from shared.providers.outlook import drafts, errors, sending_errors
 from shared.providers.outlook.entries import FIELDS, Entry, read_entry
-from shared.providers.outlook.graph import AnswerLostError, Graph, Reply
+from shared.providers.outlook.graph import NOT_FOUND, AnswerLostError, Graph, Reply
 from shared.providers.outlook.paths import message_path
 from shared.providers.outlook.session import Item, Session, is_gone
 
@@ -25,6 +25,8 @@ LEAVES_WITHIN = timedelta(minutes=5)
 """What is still a draft so long after it was to be sent never was; see decision 0037."""
 _WAITS_SECONDS = (1.0, 2.0, 4.0)
 """Between looks for what was just accepted; it mostly takes one."""
+_NO_DRAFT = frozenset({400, NOT_FOUND})
+"""How Graph refuses to send what is no draft, or not there."""
 _SENT_ITEMS = "/me/mailFolders/sentitems?$select=id"
 _DRAFTS = "/me/mailFolders/drafts?$select=id"
 _PROPERTIES = f"$select={FIELDS},internetMessageId"
@@ -83,6 +85,8 @@ class OutlookSendSession:
     def _not_taken(self, mail: Outgoing, name: ProviderMessageId, reply: Reply) -> Accepted:
         """Return what is sent already, by its owner from among the drafts, or raise the refusal."""
         refusal = _refusal(reply)
+        if reply.status not in _NO_DRAFT:
+            raise refusal
         try:
             seen = self._copies(mail, name)
         except MailroomError:
@@ -112,8 +116,8 @@ class OutlookSendSession:
 
     def _lie_in_drafts(self, left: list[_Copy]) -> bool:
         """Whether they wait for nobody; in the outbox they would for the transport."""
-        drafts_folder = self._graph.get(_DRAFTS).object().get("id")
-        return all(one.entry.folder_id == drafts_folder for one in left)
+        here = self._folder(_DRAFTS)
+        return all(one.entry.folder_id == here for one in left)
 
     @errors.where_there_is_no_cursor()
     def file(self, mail: Outgoing, accepted: Accepted) -> FetchedMessage | None:
@@ -153,11 +157,14 @@ class OutlookSendSession:
     def sent_folder(self) -> FolderId | None:
         """See `SendSession.sent_folder`."""
         if self._sent_items is None:
-            found = self._graph.get(_SENT_ITEMS).object().get("id")
-            if not isinstance(found, str) or not found:
-                raise errors.unusable("a folder without an id")
-            self._sent_items = FolderId(found)
+            self._sent_items = self._folder(_SENT_ITEMS)
         return self._sent_items
+
+    def _folder(self, url: str) -> FolderId:
+        found = self._graph.get(url).object().get("id")
+        if not isinstance(found, str) or not found:
+            raise errors.unusable("a folder without an id")
+        return FolderId(found)
 
     @errors.where_there_is_no_cursor()
     def discard(self, draft: str) -> None:
