@@ -5,22 +5,20 @@ Reads the table and the bucket and nothing else.
 
 import re
 from dataclasses import asdict
-from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import wiring
-from shared.api import docs
 from shared.api.app import make_app, respond, viewer
 from shared.api.dead_letter_routes import add_dead_letter_routes
 from shared.api.erasure_routes import add_erasure_routes
 from shared.api.opening_routes import add_opening_list
 from shared.api.paging import ListOf
 from shared.api.policy_routes import add_policy_routes
+from shared.api.public_routes import add_public_routes
 from shared.api.schemas.backfills import BackfillList, BackfillShown
 from shared.api.schemas.contacts import ContactList, ContactShown
 from shared.api.schemas.fields import (
@@ -32,7 +30,6 @@ from shared.api.schemas.fields import (
     RunIdText,
     ThreadIdText,
 )
-from shared.api.schemas.health import Health
 from shared.api.schemas.mail import (
     AttachmentLinkShown,
     MessageList,
@@ -51,6 +48,7 @@ from shared.api.schemas.mailboxes import (
 )
 from shared.api.schemas.presets import PresetShown
 from shared.api.schemas.servers import ServerShown
+from shared.api.send_routes import add_send_routes
 from shared.api.signature_routes import add_signature_reading
 from shared.api.thread_level_routes import add_thread_level_list
 from shared.domain.ids import (
@@ -78,32 +76,18 @@ add_opening_list(
 add_thread_level_list(app, messages=lambda: wiring.messages(), reader=lambda: wiring.mail_reader())  # noqa: PLW0108
 add_policy_routes(app, policies=lambda: wiring.policies())  # noqa: PLW0108
 add_signature_reading(app, signatures=lambda: wiring.signatures())  # noqa: PLW0108
+add_public_routes(app)
+add_send_routes(
+    app,
+    mailboxes=lambda: wiring.mailboxes(),  # noqa: PLW0108
+    sends=lambda: wiring.sends(),  # noqa: PLW0108
+    messages=lambda: wiring.messages(),  # noqa: PLW0108
+    reader=lambda: wiring.mail_reader(),  # noqa: PLW0108
+)
 
 MailboxPath = Annotated[MailboxIdText, Path()]
 Limit = Annotated[int, Query(ge=1, le=100)]
 Next = Annotated[str | None, Query(alias="next")]
-
-
-# ---- public ----
-
-
-@app.get("/v1/health", summary="Liveness", tags=["Service"])
-def read_health() -> Health:
-    """Say that the service answers."""
-    return Health(status="ok")
-
-
-@app.get("/openapi.json", summary="This contract", tags=["Service"], compress=True)
-def read_contract() -> Response[str]:
-    """Return the contract as OpenAPI 3.1."""
-    return Response(HTTPStatus.OK, "application/json", docs.openapi_json())
-
-
-@app.get("/docs", summary="A page to try it", tags=["Service"], compress=True)
-def show_docs() -> Response[str]:
-    """Return a page to try the API with a bearer token; it loads nothing from elsewhere."""
-    html, headers = docs.page()
-    return Response(HTTPStatus.OK, "text/html; charset=utf-8", html, headers)
 
 
 # ---- mailboxes ----

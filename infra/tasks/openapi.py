@@ -27,10 +27,13 @@ HTTP_FUNCTIONS = (
     "manage_mailboxes",
     "preview_backfill",
     "read_mail",
+    "send_message",
 )
 SCHEMAS = ROOT / "shared" / "api" / "schemas"
 CALLBACK = ("GET", "/v1/oauth/{provider}/callback")
 CONFIRM = ("POST", "/v1/mailboxes/authorize/complete")
+SEND = ("POST", "/v1/sends")
+CANCEL = ("POST", "/v1/mailboxes/{mailbox_id}/sends/{send_id}/cancel")
 SIGN_INS = frozenset({("POST", "/v1/mailboxes/authorize"), CONFIRM})
 PUBLIC = frozenset({("GET", "/v1/health"), ("GET", "/openapi.json"), ("GET", "/docs"), CALLBACK})
 
@@ -55,19 +58,18 @@ PROBLEMS = {
     "410": "The attempt to sign in is over, or the contact is a part of another: `merged_into`.",
     "415": "The body is not `application/json`.",
     "422": "Mail servers or provider refused it, or may not be asked.",
-    "429": "Too many requests at once; API Gateway says so by itself.",
+    "429": "Too many requests, or mails, in a while: try again after `Retry-After` seconds.",
     "500": "Something went wrong on our side; quote `request_id` to support.",
     "502": "This product's registration at the provider is missing or refused: an operator acts.",
     "503": "Try again after `Retry-After` seconds.",
 }
-OF_THE_GATEWAY_TOO = frozenset({"401", "500", "503"})
+OF_THE_GATEWAY_TOO = frozenset({"401", "429", "500", "503"})
 """What both a function and API Gateway may answer."""
-OF_THE_GATEWAY_ALONE = frozenset({"429"})
 
 _FOR_WHO_MAY_CHANGE = re.compile(
     r"/v1/mailboxes(/\{mailbox_id\}(/(primary|disconnection|reconnect|backfill-preview|backfills/?.*))?"
     r"|/authorize(/complete)?)?"
-    r"|/v1/policy"
+    r"|/v1/mailboxes/\{mailbox_id\}/sends/\{send_id\}/cancel|/v1/sends|/v1/policy"
 )
 _CAN_CONFLICT = frozenset(
     {
@@ -79,6 +81,9 @@ _CAN_CONFLICT = frozenset(
         ("PUT", "/v1/contacts/{contact_id}"),
         ("POST", "/v1/contacts/{contact_id}/merge"),
         ("PUT", "/v1/policy"),
+        SEND,
+        CANCEL,
+        ("GET", "/v1/messages/{message_id}/answer"),
     }
 )
 
@@ -203,10 +208,10 @@ def _answers_of_the_callback() -> dict[str, Any]:
 
 
 def _content_of(status: str) -> dict[str, Any]:
-    content: dict[str, Any] = {}
-    if status not in OF_THE_GATEWAY_ALONE:
-        content["application/problem+json"] = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    if status in OF_THE_GATEWAY_TOO | OF_THE_GATEWAY_ALONE:
+    content: dict[str, Any] = {
+        "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+    }
+    if status in OF_THE_GATEWAY_TOO:
         schema = {"type": "object", "properties": {"message": {"type": "string"}}}
         content["application/json"] = {"schema": schema}
     return content
@@ -218,7 +223,12 @@ def _problems_of(method: str, path: str, *, has_body: bool) -> Iterator[str]:
         return
     yield "401"
     is_sign_in = (method, path) in SIGN_INS
-    if is_sign_in or ("{" in path and (method, path) != ("PUT", "/v1/contacts/{contact_id}")):
+    is_send = (method, path) == ("POST", "/v1/sends")
+    if (
+        is_sign_in
+        or is_send
+        or ("{" in path and (method, path) != ("PUT", "/v1/contacts/{contact_id}"))
+    ):
         yield "404"
     is_preview = path.endswith("/backfill-preview")
     changes = method != "GET" or is_preview or path.endswith("/disconnection")
@@ -229,7 +239,7 @@ def _problems_of(method: str, path: str, *, has_body: bool) -> Iterator[str]:
         yield "409"
     if is_sign_in or is_preview:
         yield "502"
-    if (method, path) == CONFIRM:
+    if (method, path) in {CONFIRM, SEND}:
         yield "422"
     if (method, path) == CONFIRM or "{contact_id}" in path:
         yield "410"

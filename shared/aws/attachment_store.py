@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from botocore.exceptions import ClientError
+
 from shared.aws.clients import Clients, clients_of_process
-from shared.aws.errors import our_errors
+from shared.aws.errors import is_hidden, is_missing, our_errors
 from shared.aws.stored_objects import ATTACHMENTS, UPLOADS, of_copy
 from shared.domain.contents import PICTURE_TYPES
 from shared.domain.errors import ErrorCode, UnreadableMessageError
@@ -36,7 +38,7 @@ _DECEPTIVE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class S3AttachmentStore:
-    """The port `AttachmentStore`."""
+    """The ports `AttachmentStore` and `AttachmentReader`."""
 
     bucket: str
     clients: Clients = field(default_factory=clients_of_process)
@@ -79,6 +81,17 @@ class S3AttachmentStore:
             self._keep(key, first)
         else:
             self._upload(key, first, second, parts)
+
+    def get(self, tenant_id: TenantId, digest: str, *, holder: str) -> bytes | None:
+        """Read the object; who asks knows that it is small enough."""
+        try:
+            with our_errors(but=is_hidden):
+                key = _key(tenant_id, holder, digest)
+                return self.clients.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if is_missing(error) or is_hidden(error):
+                return None
+            raise
 
     def link(
         self,

@@ -25,7 +25,7 @@ from botocore.exceptions import ClientError
 from shared.aws.clients import Clients, clients_of_process
 from shared.aws.errors import code_of, is_missing, our_errors
 from shared.domain.errors import StoreThrottledError
-from shared.domain.ids import MailboxId, MessageId, TenantId
+from shared.domain.ids import MailboxId, MessageId, TenantId, UserId
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
@@ -54,6 +54,11 @@ def of_mailbox(kind: str, tenant_id: TenantId, mailbox_id: MailboxId) -> str:
 def of_tenant(kind: str, tenant_id: TenantId) -> str:
     """Return how the keys of all of a tenant's objects of a kind begin."""
     return f"{kind}/{object_part(tenant_id)}/"
+
+
+def of_user(kind: str, tenant_id: TenantId, user_id: UserId) -> str:
+    """Return how the keys of a user's objects of a kind begin."""
+    return of_tenant(kind, tenant_id) + f"{object_part(user_id)}/"
 
 
 def of_copy(kind: str, tenant_id: TenantId, holder: str) -> str:

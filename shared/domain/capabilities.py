@@ -24,6 +24,8 @@ class Capabilities:
     """What fetching one message costs of a quota of units a minute; 0: there is no such quota."""
     requests_a_message: int = 0
     """What it costs where a provider counts requests; 0: it counts none."""
+    largest_mail: int = 25 * 1024 * 1024
+    """How large a mail may be that is sent, in bytes, all encoded; a server may take less."""
 
 
 CAPABILITIES: Mapping[Provider, Capabilities] = {

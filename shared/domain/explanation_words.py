@@ -282,7 +282,7 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
         "Only an administrator may do this.", _A, "Ask an administrator of your organisation."
     ),
     ErrorCode.OWNER_REQUIRED: Explanation(
-        "Only the owner of a personal mailbox may do this.", _U, "Ask the mailbox's owner."
+        "Only those may do this whose mailbox it is.", _U, "Ask the mailbox's owner."
     ),
     ErrorCode.OPENINGS_OFF: Explanation(
         "Administrators cannot open other people's mailboxes here.",

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from shared import wiring, wiring_of_sign_ins
+from shared import wiring, wiring_of_sending, wiring_of_sign_ins
 from shared.domain.mailbox import Provider
 from shared.operations.access import Grants
 from shared.operations.authorize_connection import SignInPolicy
@@ -40,6 +40,7 @@ from tests.fakes.stores import (
     World,
 )
 from tests.fakes.threads import InMemoryThreadStore
+from tests.fakes.uploads import InMemoryUploadStore
 
 HTTP = (
     "complete_connection",
@@ -48,6 +49,7 @@ HTTP = (
     "manage_mailboxes",
     "preview_backfill",
     "read_mail",
+    "send_message",
 )
 
 
@@ -139,6 +141,8 @@ class Deployment:
         self.threads = InMemoryThreadStore(self.world)
         self.sends = InMemorySendStore(self.world)
         self.outgoing = InMemoryOutgoingStore(self.world)
+        self.uploads = InMemoryUploadStore()
+        self.attachment_reader = self.attachments
         self.are_openings_allowed = True
         self.attempts = InMemoryAttemptStore()
         self.grant_holders = InMemoryGrantHolders()
@@ -156,6 +160,7 @@ class Deployment:
                 "audits", "erasures", "policies", "signatures", "openings", "threads", "sends", "outgoing",
                 "are_openings_allowed", "queues", "secrets", "clock",
             ),
+            wiring_of_sending: ("uploads", "attachment_reader"),
             wiring_of_sign_ins: ("attempts", "grant_holders", "oauth_clients"),
         }  # fmt: skip
         for module, names in ours.items():

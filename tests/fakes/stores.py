@@ -1047,7 +1047,7 @@ def _place(entry: TimelineEntry) -> tuple[datetime, MessageId, str]:
 
 @dataclass
 class InMemoryAttachmentStore:
-    """The port `AttachmentStore`."""
+    """The ports `AttachmentStore` and `AttachmentReader`."""
 
     world: World = field(default_factory=World)
 
@@ -1062,6 +1062,9 @@ class InMemoryAttachmentStore:
         digest = hashlib.sha256(content).hexdigest()
         self.world.attachments[tenant_id, holder, digest] = content
         return digest, len(content)
+
+    def get(self, tenant_id: TenantId, digest: str, *, holder: str) -> bytes | None:
+        return self.world.attachments.get((tenant_id, holder, digest))
 
     def link(
         self,

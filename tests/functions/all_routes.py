@@ -7,10 +7,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
 import boto3
+import requests
 
 from shared.api.docs import openapi_json
 from shared.aws.oauth_clients import client_secret_name, written_client
@@ -35,6 +37,7 @@ class Case:
 
     query: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     unknown: int = 404
     """What an id is answered with that never was."""
 
@@ -48,6 +51,8 @@ MAILBOX = "/v1/mailboxes/{mailbox_id}"
 CONTACT = "/v1/contacts/{contact_id}"
 THREAD_LEVEL = "/v1/threads/{thread_id}/visibility"
 MAKES = {"name": "Made", "addresses": ["made@client.example"]}
+SENDS = f"{MAILBOX}/sends"
+MAIL_OUT = {"to": [{"address": "cleo@client.example"}], "subject": "Offer", "text": "Dear Cleo"}
 CASES: dict[Key, Case] = {
     ("GET", "/v1/contacts"): Case(),
     ("POST", "/v1/contacts/batch"): Case(body={"contacts": [{"id": "{contact_id}", **MAKES}]}, unknown=200),
@@ -95,6 +100,20 @@ CASES: dict[Key, Case] = {
     ("GET", "/v1/messages"): Case(query={"mailbox_id": "{mailbox_id}"}),
     ("GET", "/v1/messages/{message_id}"): Case(),
     ("GET", "/v1/messages/{message_id}/attachments/{n}"): Case(),
+    ("GET", "/v1/messages/{message_id}/answer"): Case(),
+    ("GET", SENDS): Case(),
+    ("GET", f"{SENDS}/{{send_id}}"): Case(),
+    ("POST", f"{SENDS}/{{send_id}}/cancel"): Case(),
+    ("POST", "/v1/sends"): Case(
+        headers={"idempotency-key": "of-a-test"},
+        body={
+            **MAIL_OUT,
+            "mailbox_id": "{mailbox_id}",
+            "attachments": [{"upload_id": "{upload_id}"}],
+            "answers": {"message_id": "{message_id}", "kind": "reply"},
+        },
+    ),
+    ("POST", "/v1/uploads"): Case(),
     ("GET", "/v1/policy"): Case(),
     ("PUT", "/v1/policy"): Case(),
     ("GET", "/v1/signature"): Case(),
@@ -113,22 +132,34 @@ NOBODYS = {
 """Answered without a token; what a callback's `state` leads to, tests/unit/api/test_sign_ins.py asks."""
 MAKING = {("PUT", CONTACT), ("POST", "/v1/contacts/batch")}
 """Make what is not there, of the asker's own: another tenant's is neither seen nor touched."""
-OF_MAIL = frozenset({"message_id", "thread_id"})
+OF_MAIL = frozenset({"message_id", "thread_id", "send_id"})
 """Nobody's whom the mailbox is not granted to, be they administrators."""
-HIDDEN = OF_MAIL | {"mailbox_id", "backfill_id", "run_id", "letter_id", "erasure_id", "opening_id"}
+HIDDEN = OF_MAIL | {
+    "send_id",
+    "upload_id",
+    "mailbox_id",
+    "backfill_id",
+    "run_id",
+    "letter_id",
+    "erasure_id",
+    "opening_id",
+}
 """No colleague's of Ann: her mailbox is granted to nobody. Contacts are the whole tenant's."""
 PLAIN_QUERIES = {
-    "limit", "next", "folder", "from", "to", "subject", "since", "until", "remote_images", "address",
+    "limit", "next", "folder", "from", "to", "subject", "since", "until", "remote_images", "address", "kind",
 }  # fmt: skip
 """Parameters that are no id of ours: `next` has a test of its own, a folder is looked for inside a mailbox."""
-PLAIN_FIELDS = {"owner_user_id", "state"}
+PLAIN_FIELDS = {"owner_user_id", "state", "content_id"}
 """Users are the CRM's: nothing of theirs is looked up here. A `state` is no id but a secret of 256
 bits, and who has another's is told so (`attempt_not_yours`): tests/unit/api/test_sign_ins.py."""
+NO_IDS = {"send_mail": {"from"}}
+"""Who a mail is from is an address of the mailbox."""
 
 NEVER = {
     "contact_id": "crm-9", "other_contact_id": "crm-10", "erasure_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
     "mailbox_id": "01ARZ3NDEKTSV4RRFFQ69G5FAW", "backfill_id": "01ARZ3NDEKTSV4RRFFQ69G5FAX",
     "run_id": "01ARZ3NDEKTSV4RRFFQ69G5FAY", "letter_id": "a" * 26, "message_id": "m" + "a" * 48,
+    "send_id": "01ARZ3NDEKTSV4RRFFQ69G5FB0", "upload_id": "01ARZ3NDEKTSV4RRFFQ69G5FB1" + "a" * 52,
     "thread_id": "t" + "a" * 24, "n": "0", "opening_id": "01ARZ3NDEKTSV4RRFFQ69G5FAZ",
 }  # fmt: skip
 """Ids of the form that ours have, which nothing ever had."""
@@ -158,7 +189,8 @@ def id_fields(operation: Mapping[str, Any]) -> set[str]:
     parameters = operation.get("parameters", ())
     found = {one["name"] for one in parameters if one["in"] == "query"} - PLAIN_QUERIES
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-    return found | {name for name in _names(content.get("schema", {})) if _may_be_id(name)}
+    named = {name for name in _names(content.get("schema", {})) if _may_be_id(name)}
+    return found | named - NO_IDS.get(operation["operationId"], set())
 
 
 def _may_be_id(name: str) -> bool:
@@ -251,17 +283,38 @@ class TwoTenants:
         )
         message = self.own(tenant, "GET", f"/v1/messages/{ids['message_id']}")
         ids["thread_id"] = message["thread_id"]
+        # Two, since one page is not a list.
+        for number in (1, 2):
+            ids["send_id"] = self.own(
+                tenant, "POST", "/v1/sends", body={**MAIL_OUT, "mailbox_id": ids["mailbox_id"]},
+                headers={"idempotency-key": str(number)},
+            )["id"]  # fmt: skip
+        content = b"%PDF"
+        announced = {
+            "filename": "a.pdf",
+            "size": len(content),
+            "sha256": sha256(content).hexdigest(),
+        }
+        place = self.own(tenant, "POST", "/v1/uploads", body=announced)
+        ids["upload_id"] = place["upload_id"]
+        requests.put(place["url"], data=content, headers=place["headers"], timeout=5)
         for user in ("dan", "eve"):
             why = {"reason": "Ticket 4711: a lost order"}
             opening = self.own(tenant, "POST", f"{mailbox}/openings", body=why, user=user)
             ids["opening_id"] = opening["id"]
 
     def own(
-        self, tenant: str, method: str, target: str, body: Any = None, user: str = "ann"
+        self,
+        tenant: str,
+        method: str,
+        target: str,
+        body: Any = None,
+        user: str = "ann",
+        headers: dict[str, str] | None = None,
     ) -> Any:
         """Have Ann, who is an administrator as well, do it, or another one."""
         answer = self.stack.ask(
-            method, target, body=body, tenant=tenant, user=user, roles="[admin]"
+            method, target, body=body, tenant=tenant, user=user, roles="[admin]", headers=headers
         )
         assert answer.status < 300, (method, target, answer.text)
         return answer.json if answer.text else None
@@ -281,7 +334,9 @@ class TwoTenants:
         target = re.sub(r"\{(\w+)\}", lambda found: quote(ids[found[1]], safe=""), path)
         asked = {**filled(dict(case.query)), **query}
         self.heard.clear()
-        answer = self.stack.ask(method, target, body=filled(case.body), query=asked, **who)
+        answer = self.stack.ask(
+            method, target, body=filled(case.body), query=asked, headers=dict(case.headers), **who
+        )
         shown = (answer.status, sorted(answer.headers.items()), answer.cookies, answer.text)
         return shown, tuple(self.heard)
 

@@ -19,7 +19,7 @@ from functions.record_dead_letter.handler import lambda_handler as record_dead_l
 from functions.run_backfill_chunk.handler import lambda_handler as run_backfill_chunk
 from functions.schedule_sync.handler import lambda_handler as schedule_sync
 from functions.sync_mailbox.handler import lambda_handler as sync_mailbox
-from shared import config, wiring, wiring_of_sign_ins
+from shared import config, wiring, wiring_of_sending, wiring_of_sign_ins
 from shared.aws import clients
 from shared.domain.erasure import SETTLE_SECONDS
 from shared.domain.mail_server import Verdict
@@ -210,7 +210,7 @@ class Stack(Deployment):
 
 def forget_adapters() -> None:
     """Have every adapter built again on next use: each test is a deployment of its own."""
-    for module in (wiring, wiring_of_sign_ins):
+    for module in (wiring, wiring_of_sending, wiring_of_sign_ins):
         for value in vars(module).values():
             if clear := getattr(value, "cache_clear", None):
                 clear()

@@ -20,7 +20,8 @@ TOP_LEVEL = {
 }  # fmt: skip
 SHARED = {
     "domain", "ports", "operations", "providers", "mime", "aws", "api",
-    "config.py", "observability.py", "wiring.py", "wiring_of_limits.py", "wiring_of_sign_ins.py",
+    "config.py", "observability.py",
+    "wiring.py", "wiring_of_limits.py", "wiring_of_sending.py", "wiring_of_sign_ins.py",
     "__init__.py",
 }  # fmt: skip
 DRAWERS = {

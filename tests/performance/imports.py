@@ -28,10 +28,11 @@ API = (
     "manage_mailboxes",
     "preview_backfill",
     "read_mail",
+    "send_message",
 )
 AIM_API_MS, AIM_WORKER_MS = 300, 400
 HEAVY_MS = 20
-WIRING = {"wiring", "wiring_of_sign_ins"}
+WIRING = {"wiring", "wiring_of_sending", "wiring_of_sign_ins"}
 # Whatever the deployment gives them; nothing here is asked for over the network.
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "none",

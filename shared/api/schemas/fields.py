@@ -38,14 +38,15 @@ def _is_control(character: str) -> bool:
     return unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Return a text of one line; refuse control characters, as ends of lines are."""
     if any(map(_is_control, text)):
         raise _refuse("This must not hold control characters or line breaks.")
     return text
 
 
 def _address(text: str) -> str:
-    if canonical_address(_line(text)) is None:
+    if canonical_address(one_line(text)) is None:
         raise _refuse("This is not an e-mail address.")
     return text
 
@@ -96,16 +97,16 @@ _LONGEST_PASSWORD = 1_000
 _stripped = StringConstraints(strip_whitespace=True, max_length=320)
 
 Line = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_line)
+    str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(one_line)
 ]
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
-    AfterValidator(_line),
+    AfterValidator(one_line),
 ]
 Note = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(plain_text)]
 AddressText = Annotated[str, _stripped, AfterValidator(_address)]
-Username = Annotated[str, _stripped, StringConstraints(min_length=1), AfterValidator(_line)]
+Username = Annotated[str, _stripped, StringConstraints(min_length=1), AfterValidator(one_line)]
 Host = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=253),
@@ -116,9 +117,11 @@ _DATE_AND_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}")
 Instant = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_instant)]
 """In UTC whatever zone it was given in: every index is ordered by UTC."""
 _LONGEST_ID = 256
-Id = Annotated[str, StringConstraints(min_length=1, max_length=_LONGEST_ID), AfterValidator(_line)]
+Id = Annotated[
+    str, StringConstraints(min_length=1, max_length=_LONGEST_ID), AfterValidator(one_line)
+]
 FolderName = Annotated[
-    str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(_line)
+    str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(one_line)
 ]
 
 
@@ -191,6 +194,7 @@ MailboxIdText = Annotated[str, _of_known_form(ErrorCode.MAILBOX_NOT_FOUND)]
 BackfillIdText = Annotated[str, _of_known_form(ErrorCode.BACKFILL_NOT_FOUND)]
 LetterIdText = Annotated[str, _of_known_form(ErrorCode.DEAD_LETTER_NOT_FOUND)]
 RunIdText = Annotated[str, _of_known_form(ErrorCode.RUN_NOT_FOUND)]
+SendIdText = Annotated[str, _of_known_form(ErrorCode.SEND_NOT_FOUND)]
 OpeningIdText = Annotated[str, _of_known_form(ErrorCode.OPENING_NOT_FOUND)]
 ErasureIdText = Annotated[str, _of_known_form(ErrorCode.ERASURE_NOT_FOUND)]
 MessageIdText = Annotated[str, _of_known_form(ErrorCode.MESSAGE_NOT_FOUND)]

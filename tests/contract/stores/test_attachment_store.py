@@ -169,3 +169,14 @@ def test_a_long_name_keeps_its_ending(aws):
         disposition = link(aws, filename=filename)["response-content-disposition"]
         assert len(urllib.parse.unquote(disposition.partition("UTF-8''")[2]).encode()) <= 180
     assert ".docx" in link(aws, filename="é" * 500 + ".docx")["response-content-disposition"]
+
+
+def test_one_is_read_whole_by_tenant_copy_and_digest(stores):
+    digest, _ = stores.attachments.put(TENANT, iter([b"ab", b"c"]), holder=HOLDER, limit=LIMIT)
+    assert stores.attachments.get(TENANT, digest, holder=HOLDER) == b"abc"
+    for tenant, holder, name in (
+        (OTHER_TENANT, HOLDER, digest),
+        (TENANT, "BOX/INBOX.2", digest),
+        (TENANT, HOLDER, "0" * 64),
+    ):
+        assert stores.attachments.get(tenant, name, holder=holder) is None

@@ -20,7 +20,7 @@ from shared.domain.opening import Opening
 from shared.domain.run import Run, RunReason
 from tests.fakes.deployment import Deployment
 from tests.fakes.mail import INBOX, START, add_contact, add_mailbox, message_of, store
-from tests.fakes.values import an_erasure
+from tests.fakes.values import a_send, an_erasure
 
 LOGIN = {"host": "imap.example.org", "username": "else", "password": "not-a-real-one"}
 BODIES = {
@@ -75,8 +75,10 @@ def fill(app):
         folder_id=INBOX, provider_message_id=name, raw_size=1,
     )  # fmt: skip
     app.letters.note(Fence(box.tenant_id, box.id, box.generation), letter)
+    send = a_send(tenant_id=box.tenant_id, mailbox_id=box.id)
+    app.world.sends[box.tenant_id, box.id] = {send.id: send}
     return {
-        "letter_id": letter.id, "mailbox_id": box.id, "contact_id": "theirs", "message_id": message.id,
+        "send_id": send.id, "letter_id": letter.id, "mailbox_id": box.id, "contact_id": "theirs", "message_id": message.id,
         "thread_id": message.thread_id, "backfill_id": "BF1", "run_id": "RUN1",
         "erasure_id": "ERASED1", "n": "0", "opening_id": opening.id,
     }  # fmt: skip
