@@ -1,7 +1,24 @@
 """How much may leave, and be asked for, in a while."""
 
+from shared import wiring
 from shared.config import settings
+from shared.domain.rate_limits import Act
+from shared.domain.visibility import Viewer
+from shared.operations import limit_rate
+from shared.ports.rate_limits import RateLimits
 from shared.ports.sending import SendCaps
+
+
+def rate_limits() -> RateLimits:
+    """Return what counts requests."""
+    from shared.aws.rate_limits import DynamoRateLimits
+
+    return DynamoRateLimits(wiring.table())
+
+
+def require_room(viewer: Viewer, act: Act) -> None:
+    """Count a request, or refuse it: for `make_app`."""
+    limit_rate.require_room(viewer, act, limits=rate_limits(), now=wiring.clock().now())
 
 
 def send_caps() -> SendCaps:

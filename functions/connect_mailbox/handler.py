@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.shared.cookies import Cookie, SameSite
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import wiring, wiring_of_sign_ins
+from shared import wiring, wiring_of_limits, wiring_of_sign_ins
 from shared.api.app import make_app, respond, viewer
 from shared.api.schemas.connecting import (
     ConnectMailbox,
@@ -32,7 +32,7 @@ from shared.operations.connect_mailbox import check_logins, connect_mailbox, tes
 from shared.operations.read_mailboxes import get_mailbox
 from shared.operations.reconnect_mailbox import reconnect_mailbox
 
-app = make_app()
+app = make_app(limit=wiring_of_limits.require_room)
 
 
 @app.post("/v1/mailboxes/test", summary="Test a login, storing nothing", tags=["Connect"])

@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import wiring
+from shared import wiring, wiring_of_limits
 from shared.api.app import make_app, respond, viewer
 from shared.api.opening_routes import add_opening_routes
 from shared.api.paging import ListOf
@@ -55,7 +55,7 @@ from shared.operations.request_sync import request_sync
 from shared.operations.start_backfill import BackfillAction, change_backfill, start_backfill
 from shared.operations.tenant_policy import change_policy
 
-app = make_app()
+app = make_app(limit=wiring_of_limits.require_room)
 add_opening_routes(
     app,
     # Looked up with each request.

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import wiring, wiring_of_sign_ins
+from shared import wiring, wiring_of_limits, wiring_of_sign_ins
 from shared.api.app import make_app, respond, viewer
 from shared.api.schemas.backfills import BackfillPreview
 from shared.api.schemas.fields import MailboxIdText
 from shared.domain.ids import MailboxId
 from shared.operations.preview_backfill import preview_backfill
 
-app = make_app()
+app = make_app(limit=wiring_of_limits.require_room)
 
 
 @app.get(

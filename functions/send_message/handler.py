@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import wiring, wiring_of_sending
+from shared import wiring, wiring_of_limits, wiring_of_sending
 from shared.api.app import make_app, respond, viewer
 from shared.api.schemas.fields import MailboxIdText, SendIdText
 from shared.api.schemas.sends import AskForSend, IdempotencyKeyText, SendShown
@@ -20,7 +20,7 @@ from shared.operations.place_upload import place_upload
 from shared.operations.read_sends import cancel_send, view_of_own
 from shared.operations.request_send import key_of, request_send
 
-app = make_app()
+app = make_app(limit=wiring_of_limits.require_room)
 _TAGS = ["Sending"]
 
 

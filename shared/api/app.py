@@ -9,7 +9,7 @@ log. What is no error of ours is a bug: 500 `internal`, and nothing of it in the
 import base64
 import binascii
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -25,6 +25,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared.api.field_errors import MOST_SHOWN, field_errors
+from shared.api.limited_routes import LIMITED
 from shared.api.schemas.problems import FieldProblem, Problem
 from shared.api.schemas.verdicts import VerdictShown
 from shared.api.tenancy import viewer_of
@@ -49,6 +50,7 @@ from shared.domain.errors import (
 )
 from shared.domain.explanation_words import Explanation
 from shared.domain.explanations import explain, explain_in_attempt, explain_in_preview
+from shared.domain.rate_limits import Act
 from shared.domain.visibility import Viewer
 from shared.observability import Metric, count, log_trouble
 
@@ -120,10 +122,13 @@ ALWAYS = {
 }
 
 
-def make_app(*, any_query: Collection[str] = ()) -> APIGatewayHttpResolver:
+def make_app(
+    *, any_query: Collection[str] = (), limit: Callable[[Viewer, Act], None] | None = None
+) -> APIGatewayHttpResolver:
     """Return a resolver that validates, and answers every error as a problem.
 
-    `any_query`: the routes whose query is a stranger's to choose.
+    `any_query`: the routes whose query is a stranger's to choose. `limit`: what counts a request to
+    one of `LIMITED` that can be read; a function with such a route has to have it.
     """
     app = APIGatewayHttpResolver(
         enable_validation=True, serializer=_to_json, json_body_deserializer=orjson.loads
@@ -143,12 +148,23 @@ def make_app(*, any_query: Collection[str] = ()) -> APIGatewayHttpResolver:
             return next_middleware(app)
         return _refuse_unknown_query(app, next_middleware)
 
+    def count_limited(
+        app: APIGatewayHttpResolver, next_middleware: NextMiddleware
+    ) -> Response[Any]:
+        event = app.current_event
+        act = LIMITED.get((event.http_method, app.context["_route"].path))
+        if act is not None:
+            if limit is None:
+                raise TypeError("a limited route, and nothing that counts")
+            limit(viewer(app), act)
+        return next_middleware(app)
+
     def not_json(_: RequestUnsupportedContentType) -> Response[str]:
         fields = [("content-type", "This must be application/json.")]
         error = RequestError(ErrorCode.INVALID_REQUEST, fields=fields)
         return _problem(app, error, status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 
-    app.use([refuse_unknown_query])
+    app.use([count_limited, refuse_unknown_query])
     app.not_found(unknown_route)
     app.exception_handler(RequestValidationError)(invalid)
     app.exception_handler(RequestUnsupportedContentType)(not_json)

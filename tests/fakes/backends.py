@@ -25,6 +25,7 @@ from shared.aws.message_store import DynamoMessageStore
 from shared.aws.opening_store import DynamoOpeningStore
 from shared.aws.outgoing_store import S3OutgoingStore
 from shared.aws.policy_store import DynamoPolicyStore
+from shared.aws.rate_limits import DynamoRateLimits
 from shared.aws.run_store import DynamoRunStore
 from shared.aws.send_store import DynamoSendStore
 from shared.aws.signature_store import DynamoSignatureStore
@@ -39,6 +40,7 @@ from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.erasures import ErasureStore, MailEraser
 from shared.ports.openings import OpeningStore
 from shared.ports.policies import PolicyStore
+from shared.ports.rate_limits import RateLimits
 from shared.ports.reading import MailReader, Wanted
 from shared.ports.sending import OutgoingStore, SendStore
 from shared.ports.signatures import SignatureStore
@@ -57,6 +59,7 @@ from tests.fakes.moto_dynamodb import make_atomic
 from tests.fakes.openings import InMemoryOpeningStore
 from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.quick_moto import make_quick
+from tests.fakes.rate_limits import InMemoryRateLimits
 from tests.fakes.reading import InMemoryMailReader
 from tests.fakes.sends import InMemoryOutgoingStore, InMemorySendStore
 from tests.fakes.signatures import InMemorySignatureStore
@@ -101,6 +104,7 @@ class Stores:
     threads: ThreadStore
     sends: SendStore
     outgoing: OutgoingStore
+    rates: RateLimits
     table: Table | None = None
     clients: Clients | None = None
 
@@ -167,6 +171,7 @@ def in_memory() -> Stores:
         InMemoryThreadStore(world),
         InMemorySendStore(world),
         InMemoryOutgoingStore(world),
+        InMemoryRateLimits(),
     )
 
 
@@ -197,6 +202,7 @@ def on_aws() -> Iterator[Stores]:
             DynamoThreadStore(table),
             DynamoSendStore(table),
             S3OutgoingStore(BUCKET, clients),
+            DynamoRateLimits(table),
             table,
             clients,
         )

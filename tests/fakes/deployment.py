@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from shared import wiring, wiring_of_sending, wiring_of_sign_ins
+from shared import wiring, wiring_of_limits, wiring_of_sending, wiring_of_sign_ins
 from shared.domain.mailbox import Provider
 from shared.operations.access import Grants
 from shared.operations.authorize_connection import SignInPolicy
@@ -25,6 +25,7 @@ from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.openings import InMemoryOpeningStore
 from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.queues import RecordingWorkQueues
+from tests.fakes.rate_limits import InMemoryRateLimits
 from tests.fakes.reading import InMemoryMailReader
 from tests.fakes.secrets import InMemorySecretStore
 from tests.fakes.sends import InMemoryOutgoingStore, InMemorySendStore
@@ -139,6 +140,8 @@ class Deployment:
         self.signatures = InMemorySignatureStore(self.world)
         self.openings = InMemoryOpeningStore(self.world)
         self.threads = InMemoryThreadStore(self.world)
+        # Tests ask more often than people do, in time that stands still.
+        self.rate_limits = InMemoryRateLimits(is_open=True)
         self.sends = InMemorySendStore(self.world)
         self.outgoing = InMemoryOutgoingStore(self.world)
         self.uploads = InMemoryUploadStore()
@@ -160,6 +163,7 @@ class Deployment:
                 "audits", "erasures", "policies", "signatures", "openings", "threads", "sends", "outgoing",
                 "are_openings_allowed", "queues", "secrets", "clock",
             ),
+            wiring_of_limits: ("rate_limits",),
             wiring_of_sending: ("uploads", "attachment_reader"),
             wiring_of_sign_ins: ("attempts", "grant_holders", "oauth_clients"),
         }  # fmt: skip

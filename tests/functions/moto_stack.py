@@ -19,7 +19,7 @@ from functions.record_dead_letter.handler import lambda_handler as record_dead_l
 from functions.run_backfill_chunk.handler import lambda_handler as run_backfill_chunk
 from functions.schedule_sync.handler import lambda_handler as schedule_sync
 from functions.sync_mailbox.handler import lambda_handler as sync_mailbox
-from shared import config, wiring, wiring_of_sending, wiring_of_sign_ins
+from shared import config, wiring, wiring_of_limits, wiring_of_sending, wiring_of_sign_ins
 from shared.aws import clients
 from shared.domain.erasure import SETTLE_SECONDS
 from shared.domain.mail_server import Verdict
@@ -124,6 +124,7 @@ class Stack(Deployment):
             test_imap=lambda _: Verdict(folders=FOLDERS), test_smtp=lambda _: Verdict()
         )
         monkeypatch.setattr(wiring, "clock", lambda: self.clock)
+        monkeypatch.setattr(wiring_of_limits, "rate_limits", lambda: self.rate_limits)
         monkeypatch.setattr(wiring, "provider_of", lambda _provider: self.server)
         monkeypatch.setattr(wiring, "server_tester", lambda: tester)
         return self

@@ -10,11 +10,13 @@ import pytest
 from functions.schedule_sync.handler import lambda_handler as schedule_sync
 from functions.sync_mailbox import handler
 from functions.sync_mailbox.handler import lambda_handler as sync_mailbox
-from shared import wiring
+from shared import wiring, wiring_of_limits
 from shared.aws.queues import encode_sync
+from shared.aws.rate_limits import DynamoRateLimits
 from shared.aws.send_store import DynamoSendStore
 from shared.domain.errors import ErrorCode, RetryLaterError, StoreThrottledError
 from shared.domain.ids import MailboxId, TenantId
+from shared.domain.rate_limits import RATES, Act
 from shared.domain.run import RunReason
 from shared.domain.schedule import slot_of
 from shared.operations.outcomes import SyncReport
@@ -252,6 +254,21 @@ def test_mails_that_cannot_be_looked_for_hold_up_no_mailbox(stack, monkeypatch, 
     queued = [stack.tick() for _ in range(5)]
     assert sum(one["queued"] for one in queued) == 1
     assert sum(one.message == "sweep_of_sends_failed" for one in caplog.records) == 5
+
+
+def test_who_asks_too_often_is_told_when_to_ask_again(stack, monkeypatch):
+    monkeypatch.setattr(wiring_of_limits, "rate_limits", lambda: DynamoRateLimits(wiring.table()))
+    mailbox_id = stack.connect()
+    burst = RATES[Act.SYNC][0].burst
+    answers = [stack.ask("POST", f"/v1/mailboxes/{mailbox_id}/sync") for _ in range(burst + 1)]
+    assert [one.status for one in answers] == [202] * burst + [429]
+    assert (answers[-1].json["code"], answers[-1].headers["Retry-After"]) == (
+        "too_many_requests",
+        "2",
+    )
+    assert stack.ask("GET", f"/v1/mailboxes/{mailbox_id}").status == 200
+    stack.clock.advance(seconds=2)
+    assert stack.ask("POST", f"/v1/mailboxes/{mailbox_id}/sync").status == 202
 
 
 def test_of_requests_that_piled_up_one_logs_in_and_the_others_are_dropped(stack, caplog):

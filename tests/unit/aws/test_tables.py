@@ -14,12 +14,14 @@ from shared.aws import (
     tables_of_backfills,
     tables_of_dead_letters,
     tables_of_erasures,
+    tables_of_rates,
     tables_of_sends,
     tables_of_sign_ins,
     tables_of_slots,
 )
 from shared.domain.ids import MessageId
 from shared.domain.mailbox import Provider
+from shared.domain.rate_limits import Act
 from shared.ports.attempts import AccountGrant
 from shared.ports.sending import SendRef
 from tests.fakes.backends import table_definition
@@ -52,6 +54,7 @@ KEYS = [
     lambda t, _: tables_of_slots.slot_key(t, 7),
     lambda t, a: tables_of_sends.send_key(SendRef(t, a, a)),
     tables_of_sends.key_key,
+    lambda t, a: tables_of_rates.rate_key(t, a, Act.SYNC),
     lambda t, a: tables_of_sends.mailbox_count_key(t, a, "7"),
     lambda t, _: tables_of_sends.tenant_count_key(t, "7"),
     lambda t, _: tables.message_key(t, MESSAGE_ID),
