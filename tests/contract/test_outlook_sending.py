@@ -230,6 +230,71 @@ def test_what_waits_in_the_outbox_is_never_taken_for_unsent(world):
     assert look(world, in_doubt(world, mail, timedelta(days=1)), draft)[0] is Sighting.UNSEEN
 
 
+class Worker:
+    """Brings a mail on as workers do, one after another; each remembers what was written down."""
+
+    def __init__(self, world, mail) -> None:
+        self.world, self.mail = world, mail
+        self.draft = self.handed_over_at = self.accepted = None
+
+    def work(self) -> bool:
+        """Make one try; return whether the mail is sent and filed."""
+        try:
+            with self.world.session() as session:
+                return self._go_on(session)
+        except (RetryLaterError, OutcomeUnknownError):
+            return False
+
+    def _go_on(self, session) -> bool:
+        if self.accepted is None and self.handed_over_at is not None:
+            self.world.simulator.clock.advance(600)
+            mail = replace(self.mail, handed_over_at=self.handed_over_at)
+            sighting, self.accepted = session.look_up(mail, self.draft)
+            if sighting is Sighting.UNSEEN:
+                return False
+        if self.accepted is None:
+            self.draft = session.prepare(self.mail, self.draft)
+            self.handed_over_at = datetime.fromtimestamp(self.world.simulator.clock.epoch(), UTC)
+            try:
+                self.accepted = session.send(self.mail, self.draft)
+            except RetryLaterError:
+                self.handed_over_at = None
+                raise
+        return session.file(self.mail, self.accepted) is not None
+
+
+@pytest.mark.parametrize("size", [0, 3 * MIB])
+def test_cut_off_at_any_request_before_or_after_it_was_done_a_mail_leaves_once(world, size):
+    model = large(world, size) if size else world.mail()
+    routes = whole_way(world, model)
+    # From the draft on all are alike.
+    requests = routes.index("messages.send") if size else len(routes)
+    cuts = [(name, at) for name in ("cut_before_work", "cut_after_work") for at in range(requests)]
+    for number, (fault, at) in enumerate(cuts):
+        arm(world, fault, after=at, route=r"^(GET|POST|PUT|DELETE) /(v1\.0|api)/")
+        whole_way(world, named(model, f"<cut-{number}@mailroom.example>"))
+        assert len(world.received(OTHER)) == number + 2, (fault, at)
+        assert world.drafts() == 0
+    assert not any(one.times for one in world.simulator.faults.armed())
+
+
+def named(mail, name):
+    old, new = mail.internet_message_id.encode(), name.encode()
+    return replace(
+        mail,
+        internet_message_id=name,
+        content=mail.content.replace(old, new),
+        blind_copy=mail.blind_copy.replace(old, new),
+    )
+
+
+def whole_way(world, mail) -> list[str]:
+    world.simulator.log.clear()
+    worker = Worker(world, mail)
+    assert any(worker.work() for _ in range(4))
+    return asked(world)
+
+
 # ---- what the mailbox's owner does meanwhile ----
 
 

@@ -181,7 +181,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         code, _, phrase = status.partition(" ")
         self.send_response_only(int(code), phrase)
-        self.send_header("Date", self.date_time_string())
+        # A simulator's own clock may be ahead of ours.
+        dates = [value for name, value in headers if name.lower() == "date"]
+        self.send_header("Date", dates[0] if dates else self.date_time_string())
         for name, value in headers:
             if name.lower() not in ("content-length", "connection", "date"):
                 self.send_header(name, value)
