@@ -59,14 +59,18 @@ def arm(world, fault, **more):
 # ---- what it costs, and what is told ----
 
 
-def test_a_mail_costs_156_units_from_its_draft_to_its_copy(world):
+@pytest.mark.parametrize(("answers", "cost"), [(False, 156), (True, 161)])
+def test_what_a_mail_costs_from_its_draft_to_its_copy(world, answers, cost):
     mail = world.mail()
+    if not answers:
+        content = mail.content.replace(b"In-Reply-To", b"X-In-Reply-To")
+        mail = replace(mail, content=content)
     with world.session() as session:
         accepted = session.send(mail, session.prepare(mail, None))
         assert session.file(mail, accepted) is not None
-        assert session.units == 156
+        assert session.units == cost
     # Gmail counts the parts of a batch, and not the batch.
-    assert sum(one.cost for one in world.simulator.log.entries()) == 156
+    assert sum(one.cost for one in world.simulator.log.entries()) == cost
 
 
 def test_the_message_id_of_gmails_is_told_and_ours_is_not_told_again(world):
@@ -98,6 +102,30 @@ def test_our_copy_is_the_message_that_others_of_the_tenant_have(world):
         parsed = MimeParser().parse(replace(message, raw=raw))
         identities.add(thread_and_message_id(TenantId("T"), parsed, ()))
     assert len(identities) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "is_asked_for"),
+    [("question@customer.example", True), ("other@customer.example", True),
+     ("question@customer.example OR in:inbox", False), ("{question@customer.example", False)],
+)  # fmt: skip
+def test_an_answer_asks_for_the_thread_of_the_message_it_names(world, name, is_asked_for):
+    question = world.mailbox.deliver(
+        b"From: bob@gmail.example\r\nSubject: Plans\r\n"
+        b"Message-ID: <question@customer.example>\r\n\r\nx"
+    )
+    mail = world.mail(subject="Re: Plans")
+    content = mail.content.replace(b"<question@customer.example>", f"<{name}>".encode(), 1)
+    content = content.replace(b"References: ", b"X-References: ", 1)
+    accepted = send(
+        world, mail, prepared(world, replace(mail, content=content, blind_copy=content))
+    )
+    asked = [
+        one for one in world.simulator.log.entries() if one.path.endswith("/users/me/messages")
+    ]
+    assert len(asked) == is_asked_for
+    if is_asked_for:
+        assert (accepted.provider_thread_id == question) is name.startswith("question")
 
 
 def test_a_reply_is_in_its_thread_and_begins_one_where_that_is_gone(world):

@@ -4,9 +4,11 @@ A draft's own name does not lead to what was sent of it, so its message and thre
 Source: developers.google.com/workspace/gmail/api/guides/drafts and …/guides/uploads.
 """
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.parser import BytesHeaderParser
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -17,6 +19,8 @@ from shared.providers.gmail.api import Content, GmailApi, json_content, object_o
 
 MOST_BYTES = 36_700_160
 """`maxSize` of an upload in Google's discovery document: 35 MB."""
+_SEARCHED = re.compile(r"<([A-Za-z0-9!#$%&'*+/=?^_`|~.@-]+)>")
+"""A Message-ID that is nothing else in a search: strangers choose theirs."""
 _OK, _NO_CONTENT, _NOT_FOUND = 200, 204, 404
 
 
@@ -52,10 +56,11 @@ def left_behind(api: GmailApi, mail: Outgoing) -> Draft | None:
 
 
 def create(api: GmailApi, mail: Outgoing) -> Draft:
-    """Make a draft, in the thread asked for where there is one."""
+    """Make a draft, in the thread asked for, or else in that of what it answers."""
     if len(mail.blind_copy) > MOST_BYTES:
         raise SendRefusedError(ErrorCode.MAIL_TOO_LARGE, cause=f"more than {MOST_BYTES} bytes")
-    for thread_id in dict.fromkeys((mail.provider_thread_id, None)):
+    thread = mail.provider_thread_id or _answered_in(api, mail)
+    for thread_id in dict.fromkeys((thread, None)):
         answer = api.ask(
             "POST",
             "drafts",
@@ -92,6 +97,21 @@ def remove(api: GmailApi, draft: Draft) -> None:
 def by_message_id(mail: Outgoing) -> str:
     """Return the search for a mail that kept its Message-ID."""
     return f"rfc822msgid:{mail.internet_message_id.strip('<>')}"
+
+
+def _answered_in(api: GmailApi, mail: Outgoing) -> str | None:
+    """Return the thread of the message a mail answers, where the mailbox has that."""
+    head = BytesHeaderParser().parsebytes(mail.content.partition(b"\r\n\r\n")[0])
+    answered = _SEARCHED.fullmatch(str(head.get("In-Reply-To", "")).strip())
+    if answered is None:
+        return None
+    parameters = {
+        "q": f"rfc822msgid:{answered[1]}",
+        "maxResults": "1",
+        "fields": "messages(threadId)",
+    }
+    found = api.get("messages", parameters, cost=units.MESSAGES_LIST)
+    return next((_name(one.get("threadId")) for one in objects(found, "messages")), None)
 
 
 def _upload(mail: Outgoing, thread_id: str | None) -> Content:

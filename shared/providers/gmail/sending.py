@@ -42,8 +42,9 @@ class GmailSendSession:
     """A `SendSession` over the Gmail API. Not thread-safe.
 
     One mail costs 156 units of quota: 1 to know that its sender may send, 5 to look for a draft
-    left behind, 10 for a draft, 100 to send it, 20 to know its Message-ID, 20 to have it back. A
-    look after an unknown outcome costs 20 where the draft is there, else up to 65.
+    left behind, 10 for a draft, 100 to send it, 20 to know its Message-ID, 20 to have it back.
+    An answer costs 5 more, to know its thread. A look after an unknown outcome costs 20 where the
+    draft is there, else up to 65.
     """
 
     def __init__(self, api: GmailApi) -> None:
