@@ -61,6 +61,7 @@ class ErrorCode(StrEnum):
     # RetryLater
     RATE_LIMITED = "rate_limited"
     DAILY_LIMIT_REACHED = "daily_limit_reached"
+    SENDING_LIMIT_REACHED = "sending_limit_reached"
     TOO_MANY_CONNECTIONS = "too_many_connections"
     PROVIDER_UNAVAILABLE = "provider_unavailable"
     MAILBOX_FULL = "mailbox_full"

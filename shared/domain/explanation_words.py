@@ -121,6 +121,9 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
         _O,
         "Raise the daily limit in the provider's console; mailboxes then go on by themselves.",
     ),
+    ErrorCode.SENDING_LIMIT_REACHED: Explanation(
+        "This account has sent as much as its provider lets it for now, often in a day.", _T, WAIT
+    ),
     ErrorCode.TOO_MANY_CONNECTIONS: Explanation(
         "The mail server has too many connections for this mailbox.",
         _T,

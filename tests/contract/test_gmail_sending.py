@@ -185,7 +185,7 @@ def test_an_alias_is_sent_from_and_what_is_none_is_refused_while_nobody_has_got_
 # ---- refusals ----
 
 REFUSALS = [
-    ("sending_429", RetryLaterError, ErrorCode.RATE_LIMITED),
+    ("sending_429", RetryLaterError, ErrorCode.SENDING_LIMIT_REACHED),
     ("concurrent_429", RetryLaterError, ErrorCode.TOO_MANY_CONNECTIONS),
     ("user_rate_limit_403", RetryLaterError, ErrorCode.RATE_LIMITED),
     ("daily_limit_403", RetryLaterError, ErrorCode.DAILY_LIMIT_REACHED),

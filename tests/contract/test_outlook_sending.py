@@ -90,7 +90,7 @@ def test_a_mail_costs_a_look_its_draft_its_sending_and_its_copy(world):
 REFUSALS = [
     (413, "ErrorMessageSizeExceeded", SendRefusedError, "mail_too_large"),
     (403, "ErrorMessageSubmissionBlocked", ReconnectRequiredError, "browser_login_required"),
-    (429, "ErrorExceededMessageLimit", RetryLaterError, "rate_limited"),
+    (429, "ErrorExceededMessageLimit", RetryLaterError, "sending_limit_reached"),
     (507, "ErrorQuotaExceeded", RetryLaterError, "mailbox_full"),
 ]
 

@@ -59,11 +59,11 @@ def send_to(network, grant_for):
 TABLE = [
     ("MAIL", "432 4.3.2 STOREDRV; concurrent connections", RETRY, "too_many_connections"),
     ("MAIL", "421 4.7.0 Too many connections", RETRY, "too_many_connections"),
-    ("MAIL", "550 5.4.5 Daily user sending limit exceeded", RETRY, "daily_limit_reached"),
-    ("RCPT", "550 5.4.5 Daily SMTP relay limit exceeded", RETRY, "daily_limit_reached"),
-    ("DOT", "550 5.4.5 Daily user sending limit exceeded", RETRY, "daily_limit_reached"),
-    ("RCPT", "550 5.1.90 You have reached the limit", RETRY, "daily_limit_reached"),
-    ("DOT", "554 SubmissionQuotaExceededException", RETRY, "daily_limit_reached"),
+    ("MAIL", "550 5.4.5 Daily user sending limit exceeded", RETRY, "sending_limit_reached"),
+    ("RCPT", "550 5.4.5 Daily SMTP relay limit exceeded", RETRY, "sending_limit_reached"),
+    ("DOT", "550 5.4.5 Daily user sending limit exceeded", RETRY, "sending_limit_reached"),
+    ("RCPT", "550 5.1.90 You have reached the limit", RETRY, "sending_limit_reached"),
+    ("DOT", "554 SubmissionQuotaExceededException", RETRY, "sending_limit_reached"),
     ("RCPT", "450 Mail send limit exceeded", RETRY, "rate_limited"),
     ("MAIL", "550 5.7.60 SMTP; Client does not have permissions", CONFIGURE, "sender_not_allowed"),
     ("DOT", "554 5.2.252 SendAsDenied; not allowed", CONFIGURE, "sender_not_allowed"),
@@ -152,7 +152,7 @@ def test_of_a_refusal_the_numbers_are_kept_and_no_address(reply, numbers):
 
 SCENARIOS = {
     "sender_refused": (CONFIGURE, "sender_not_allowed"),
-    "daily_limit": (RETRY, "daily_limit_reached"),
+    "daily_limit": (RETRY, "sending_limit_reached"),
     "unknown_recipient": (REFUSED, "recipient_rejected"),
     "recipient_full": (RETRY, "recipient_full"),
     "recipient_temporary": (RETRY, "provider_unavailable"),

@@ -27,6 +27,7 @@ from shared.providers.refusals import (
 _WORD = re.compile(r"[A-Za-z0-9_.]{1,60}")
 _UNTIL = re.compile(r"[Rr]etry after (\d{4}-\d\d-\d\dT[0-9:.]+Z)")
 _CONCURRENT = re.compile(r"concurrent", re.IGNORECASE)
+_SENDING_LIMIT = re.compile(r"\(mail sending\)", re.IGNORECASE)
 _RECIPIENTS = re.compile(r"invalid (?:to|cc|bcc) header|recipient address", re.IGNORECASE)
 _TOO_LARGE = re.compile(r"too large", re.IGNORECASE)
 _ANY_SERVER_FAILURE = frozenset(range(500, 600))
@@ -169,6 +170,13 @@ def from_sending(status: int, headers: Mapping[str, str], body: bytes) -> Mailro
             return SendRefusedError(ErrorCode.MAIL_TOO_LARGE, cause=found.cause)
         if _says(error, _RECIPIENTS):
             return SendRefusedError(ErrorCode.RECIPIENT_REJECTED, cause=found.cause)
+    # Nor does a reason tell the account's own limit from that of requests: both pass.
+    if isinstance(found, RetryLaterError) and _says(error, _SENDING_LIMIT):
+        return RetryLaterError(
+            ErrorCode.SENDING_LIMIT_REACHED,
+            cause=found.cause,
+            retry_after_seconds=found.retry_after_seconds,
+        )
     return found
 
 

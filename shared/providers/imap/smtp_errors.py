@@ -84,9 +84,9 @@ SENDING: tuple[Row, ...] = (
         words=r"too many .{0,20}(connections|sessions)|connections? limit",
     ),
     # Gmail's, and Exchange's for recipients; without a code other providers say it in words.
-    Row(_retry(ErrorCode.DAILY_LIMIT_REACHED), enhanced=r"5\.4\.5|5\.1\.90"),
+    Row(_retry(ErrorCode.SENDING_LIMIT_REACHED), enhanced=r"5\.4\.5|5\.1\.90"),
     Row(
-        _retry(ErrorCode.DAILY_LIMIT_REACHED),
+        _retry(ErrorCode.SENDING_LIMIT_REACHED),
         words=r"daily .{0,30}(limit|quota)|(limit|quota) .{0,30}(per|a) day"
         r"|SubmissionQuotaExceeded",
     ),

@@ -41,7 +41,7 @@ SENDING: tuple[GraphRow, ...] = (
         "erroraccountsuspend",
     ),
     _row(
-        retry(ErrorCode.RATE_LIMITED),
+        retry(ErrorCode.SENDING_LIMIT_REACHED),
         "errorexceededmessagelimit",
         "errorexceededmaxrecipientlimit",
         "errorexceededmaxrecipientlimitblock",
