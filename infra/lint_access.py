@@ -66,6 +66,7 @@ LOGINS: Final[dict[str, frozenset[str]]] = {
     "sync_mailbox": _RENEW,
     "plan_backfill": _RENEW,
     "run_backfill_chunk": _RENEW,
+    "deliver_outbound": _RENEW,
 }
 """Who may do what to stored logins."""
 CLIENTS: Final[dict[str, frozenset[str]]] = {

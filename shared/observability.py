@@ -8,6 +8,7 @@ dimension with a mailbox id would be a metric, and a bill, per mailbox.
 
 import functools
 import traceback
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -23,6 +24,7 @@ from shared.domain.erasure import Erasure
 from shared.domain.errors import ErrorCode, MailroomError, StoreRefusedError
 from shared.domain.ledger import Counts
 from shared.domain.run import Run, RunReason
+from shared.domain.sending import Send, SendStatus
 
 MOST_OF_A_CAUSE = 500
 _DEEPEST = 12
@@ -63,6 +65,9 @@ class Metric(StrEnum):
     MESSAGE_SUSPECTED = "MessageSuspected"
     MESSAGE_MISSED = "MessageMissed"
     MESSAGE_OUTLIVED = "MessageOutlived"
+    SEND_SUCCEEDED = "SendSucceeded"
+    SEND_FAILED = "SendFailed"
+    SEND_UNKNOWN = "SendUnknown"
     DEAD_LETTER_RECORDED = "DeadLetterRecorded"
     REQUEST_FAILED = "RequestFailed"
     RECORD_FAILED = "RecordFailed"
@@ -143,6 +148,43 @@ def log_erasure(event: str, erasure: Erasure) -> None:
         state=erasure.state,
         counts=asdict(erasure.erased),
     )
+
+
+def log_send(
+    before: SendStatus | None,
+    after: Send | None,
+    *,
+    provider: str | None,
+    code: ErrorCode | None,
+    **ids: object,
+) -> None:
+    """Log what a try brought a mail to, and count it where that is an end; never to whom it is."""
+    if before is None or after is None or provider is None:
+        log_event("send", outcome="dropped", code=code, **ids)
+        return
+    fates = Counter(str(one.status) for one in after.recipients)
+    log_event(
+        "send",
+        outcome=after.status,
+        code=code or after.code,
+        reply=after.reply,
+        provider=provider,
+        attempt=after.attempt,
+        looks=after.looks,
+        recipients=dict(fates),
+        **ids,
+    )
+    count_client_trouble(code, provider=provider)
+    if after.status is before:
+        return
+    match after.status:
+        case SendStatus.SENT:
+            count({Metric.SEND_SUCCEEDED: 1}, provider=provider)
+        case SendStatus.FAILED:
+            count({Metric.SEND_FAILED: 1}, provider=provider, code=str(after.code))
+        case SendStatus.UNKNOWN:
+            # Without a provider: an alarm watches one metric under one set of dimensions.
+            count({Metric.SEND_UNKNOWN: 1})
 
 
 def log_backfill(event: str, backfill: Backfill) -> None:

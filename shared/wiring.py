@@ -24,15 +24,7 @@ from shared.ports.openings import OpeningStore
 from shared.ports.parser import MessageParser
 from shared.ports.policies import PolicyStore
 from shared.ports.provider import MailProvider, ServerTester
-from shared.ports.queues import (
-    AuditRequest,
-    ChunkRequest,
-    EraseRequest,
-    PlanRequest,
-    SyncRequest,
-    TickRelay,
-    WorkQueues,
-)
+from shared.ports.queues import EraseRequest, TickRelay, WorkQueues, WorkRequest
 from shared.ports.reading import MailReader
 from shared.ports.secrets import SecretStore
 from shared.ports.sending import OutgoingStore, SendStore
@@ -47,7 +39,7 @@ if TYPE_CHECKING:
     from shared.providers.network import Network
     from shared.providers.presets import Preset
 
-RequestT = TypeVar("RequestT", SyncRequest, PlanRequest, AuditRequest, ChunkRequest)
+RequestT = TypeVar("RequestT", bound=WorkRequest)
 
 
 class SystemClock:
@@ -278,7 +270,7 @@ def read_request(body: str, kind: type[RequestT]) -> RequestT:
     return request
 
 
-def read_any_request(body: str) -> SyncRequest | PlanRequest | AuditRequest | ChunkRequest:
+def read_any_request(body: str) -> WorkRequest:
     """Return the request a queue's message holds; raises ValueError for what is none."""
     from shared.aws.queues import decode_request
 
@@ -309,7 +301,7 @@ def provider_of(provider: Provider) -> MailProvider:
 
     match provider:
         case Provider.IMAP:
-            return registry.imap(_network())
+            return registry.imap(network())
         case Provider.GMAIL:
             return registry.gmail(settings())
         case Provider.OUTLOOK:
@@ -331,7 +323,7 @@ def server_tester() -> ServerTester:
     """Return what tries logins."""
     from shared.providers import registry
 
-    return registry.server_tester(_network())
+    return registry.server_tester(network())
 
 
 @functools.cache
@@ -369,7 +361,8 @@ def connect_policy() -> "ConnectPolicy":
 
 
 @functools.cache
-def _network() -> "Network":
+def network() -> "Network":
+    """Return how mail servers are reached."""
     from shared.providers.network import Network, NetworkPolicy
 
     return Network(

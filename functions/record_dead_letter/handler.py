@@ -1,4 +1,4 @@
-"""SQS, the dead-letter queues of sync, plan and chunk.
+"""SQS, the dead-letter queues of sync, plan, chunk and of what goes out.
 
 What no retry could finish becomes a latest error. What cannot be read stays in its queue, and the
 queue's alarm rings: a newer version's request is read once that version runs again.
@@ -42,6 +42,7 @@ def _record(record: SQSRecord) -> None:
             mailboxes=wiring.mailboxes(),
             backfills=wiring.backfills(),
             letters=wiring.letters(),
+            sends=wiring.sends(),
             clock=wiring.clock(),
         )
     except Exception as error:  # boundary: logged here, then delivered again by itself

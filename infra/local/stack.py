@@ -150,6 +150,7 @@ class LocalStack:
             # Two cores, not a region: more workers at once only wait for each other.
             "SyncMaximumConcurrency": "2",
             "BackfillMaximumConcurrency": "4",
+            "OutboundMaximumConcurrency": "4",
             "DeletionProtection": "false",
             "LogRetentionDays": "1",
             **self.more,

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from shared.aws.table import Raw
 from shared.aws.tables import (
+    SETTINGS_SUFFIX,
     FolderItem,
     SettingsItem,
     StateItem,
@@ -214,6 +216,25 @@ def run_state(state: StateItem) -> RunState:
         history_id=BackfillId(state.history_id) if state.history_id else None,
         history_again=bool(state.history_again),
     )
+
+
+def records_in(found: list[Raw]) -> list[MailboxRecord]:
+    """Pair settings with states; two of different generations were read amid a change: left out."""
+    settings = {
+        item.sk.removesuffix(SETTINGS_SUFFIX): item
+        for item in (SettingsItem.from_raw_data(raw) for raw in found if is_settings(raw))
+    }
+    records = []
+    for state in (StateItem.from_raw_data(raw) for raw in found if not is_settings(raw)):
+        pair = settings.get(state.sk.rpartition("#")[0])
+        if pair is not None and pair.generation == state.generation:
+            records.append(mailbox_record(pair, state))
+    return records
+
+
+def is_settings(raw: Raw) -> bool:
+    """Whether an item among a tenant's mailboxes is one's settings, and not its state."""
+    return str(raw["sk"]["S"]).endswith(SETTINGS_SUFFIX)
 
 
 def folder_item(tenant_id: TenantId, mailbox_id: MailboxId, state: FolderState) -> FolderItem:

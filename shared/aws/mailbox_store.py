@@ -16,22 +16,23 @@ from shared.aws.backfill_items import backfill_item
 from shared.aws.fences import stale, still_holds
 from shared.aws.kept_out import begin_unless_kept_out
 from shared.aws.mailbox_items import (
+    error_document,
     folder_item,
     folder_state,
-    mailbox_record,
+    is_settings,
+    records_in,
     run_state,
     settings_document,
     settings_item,
     state_item,
 )
 from shared.aws.run_items import items_of_run
-from shared.aws.table import MOST_IN_TRANSACTION, Raw, Table
+from shared.aws.table import MOST_IN_TRANSACTION, Table
 from shared.aws.tables import (
     DUE_INDEX,
     FOLDER_PREFIX,
     MAILBOX_PREFIX,
     PRIMARY_PREFIX,
-    SETTINGS_SUFFIX,
     FolderItem,
     Key,
     PointerItem,
@@ -50,7 +51,7 @@ from shared.aws.tables import (
 from shared.domain.errors import ConflictError, ErrorCode, StoreThrottledError
 from shared.domain.ids import MailboxId, ProviderMessageId, RunId, TenantId, UserId
 from shared.domain.lease import Fence, Lease
-from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, RunState
+from shared.domain.mailbox import FolderState, LatestError, Mailbox, MailboxStatus, RunState
 from shared.ports.stores import DueMailbox, MailboxRecord, SyncOutcome
 
 _TRIES = 5
@@ -87,7 +88,7 @@ class DynamoMailboxStore:
             found = list(self.table.query(mailboxes_pk(tenant_id), prefix=mailbox_sk(mailbox_id)))
             if not found:
                 return None
-            records = _records(found)
+            records = records_in(found)
             if records:
                 return records[0]
         raise StoreThrottledError(cause="mailbox changes too fast to be read")
@@ -95,9 +96,9 @@ class DynamoMailboxStore:
     def list_mailboxes(self, tenant_id: TenantId) -> list[MailboxRecord]:
         """Read the tenant's settings and states in one query."""
         found = list(self.table.query(mailboxes_pk(tenant_id), prefix=MAILBOX_PREFIX))
-        records = {record.mailbox.id: record for record in _records(found)}
+        records = {record.mailbox.id: record for record in records_in(found)}
         for raw in found:
-            item = StateItem.from_raw_data(raw) if not _is_settings(raw) else None
+            item = StateItem.from_raw_data(raw) if not is_settings(raw) else None
             if item and item.mailbox_id not in records:
                 record = self.get(tenant_id, MailboxId(item.mailbox_id))
                 if record:
@@ -317,6 +318,13 @@ class DynamoMailboxStore:
         if self.table.transact([update, *ran]):
             raise stale("generation")
 
+    def note_outbound(self, fence: Fence, error: LatestError | None) -> None:
+        """Write it alone: whoever syncs and whoever sends write each their own."""
+        actions = [state_changes.set_or_remove(StateItem.outbound_error, error_document(error))]
+        key = state_key(fence.tenant_id, fence.mailbox_id)
+        if self.table.update(key, actions, still_holds(fence)) is None:
+            raise stale("generation")
+
     # ---- folders and primary ----
 
     def folders(self, tenant_id: TenantId, mailbox_id: MailboxId) -> list[FolderState]:
@@ -355,24 +363,6 @@ class DynamoMailboxStore:
         settings = self.table.get(SettingsItem, settings_key(tenant_id, mailbox_id))
         state = self.table.get(StateItem, state_key(tenant_id, mailbox_id))
         return (settings, state) if settings and state else None
-
-
-def _records(found: list[Raw]) -> list[MailboxRecord]:
-    """Pair settings with states; two of different generations were read amid a change: left out."""
-    settings = {
-        item.sk.removesuffix(SETTINGS_SUFFIX): item
-        for item in (SettingsItem.from_raw_data(raw) for raw in found if _is_settings(raw))
-    }
-    records = []
-    for state in (StateItem.from_raw_data(raw) for raw in found if not _is_settings(raw)):
-        pair = settings.get(state.sk.rpartition("#")[0])
-        if pair is not None and pair.generation == state.generation:
-            records.append(mailbox_record(pair, state))
-    return records
-
-
-def _is_settings(raw: Raw) -> bool:
-    return str(raw["sk"]["S"]).endswith(SETTINGS_SUFFIX)
 
 
 def _pointer(mailbox: Mailbox, identity: str) -> PointerItem:

@@ -26,6 +26,7 @@ from shared.ports.queues import (
     PlanRequest,
     SendRequest,
     SyncRequest,
+    WorkRequest,
 )
 
 if TYPE_CHECKING:
@@ -265,7 +266,7 @@ def decode_outbound(body: str) -> SendRequest | ChangesRequest:
     return ChangesRequest(tenant_id, mailbox_id)
 
 
-def decode_request(body: str) -> SyncRequest | PlanRequest | AuditRequest | ChunkRequest:
+def decode_request(body: str) -> WorkRequest:
     """Read a body of any of the queues, as dead letters are; raises `UnknownMessageError`."""
     match _parsed(body).get("kind"):
         case "sync":
@@ -276,6 +277,8 @@ def decode_request(body: str) -> SyncRequest | PlanRequest | AuditRequest | Chun
             return decode_audit(body)
         case "backfill_chunk":
             return decode_chunk(body)
+        case "send" | "changes":
+            return decode_outbound(body)
         case _:
             raise UnknownMessageError("kind")
 

@@ -26,6 +26,10 @@ class Capabilities:
     """What it costs where a provider counts requests; 0: it counts none."""
     largest_mail: int = 25 * 1024 * 1024
     """How large a mail may be that is sent, in bytes, all encoded; a server may take less."""
+    first_look_seconds: int = 30
+    """So soon after a mail was handed over its provider shows whether it took it, as a rule."""
+    refuses_singly: bool = False
+    """Whether it may take a mail for some of its recipients and refuse it for others."""
 
 
 CAPABILITIES: Mapping[Provider, Capabilities] = {
@@ -36,6 +40,7 @@ CAPABILITIES: Mapping[Provider, Capabilities] = {
         chunks_in_flight=2,
         import_seconds_a_message=0.05,
         threads_by_subject=True,
+        refuses_singly=True,
     ),
     # One, so that chunks can be spaced: developers.google.com/gmail/api/reference/quota.
     Provider.GMAIL: Capabilities(
@@ -53,5 +58,7 @@ CAPABILITIES: Mapping[Provider, Capabilities] = {
         chunks_in_flight=1,
         import_seconds_a_message=0.1,
         requests_a_message=1,
+        # What was sent shows up in a search, and among the sent mail, a while after it was taken.
+        first_look_seconds=60,
     ),
 }

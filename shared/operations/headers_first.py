@@ -23,7 +23,7 @@ from shared.domain.policy import TenantPolicy
 from shared.domain.taking_part import others_in
 from shared.ports.contacts import ContactStore
 from shared.ports.parser import MessageParser
-from shared.ports.provider import MailSession
+from shared.ports.provider import MessageSource
 
 _JUDGED_AT_ONCE = 50
 """Messages: those of them that are wanted are fetched before the next are judged."""
@@ -38,7 +38,7 @@ class HeadersFirst:
     """Judges the messages of one mailbox during one run."""
 
     mailbox: Mailbox
-    session: MailSession
+    session: MessageSource
     parser: MessageParser
     contacts: ContactStore
     policy: Callable[[], TenantPolicy]

@@ -48,7 +48,7 @@ from shared.operations.note_dead_letters import DeadLetters
 from shared.operations.time_left import MARGIN_SECONDS, our_time_is_up
 from shared.ports.contacts import ContactStore
 from shared.ports.parser import MessageParser
-from shared.ports.provider import MailSession
+from shared.ports.provider import MessageSource
 from shared.ports.stores import AttachmentStore, MessageStore, NewCopy
 
 BATCH_MESSAGES = 50
@@ -77,7 +77,7 @@ class Ingest:
 
     mailbox: Mailbox
     fence: Fence
-    session: MailSession
+    session: MessageSource
     parser: MessageParser
     messages: MessageStore
     attachments: AttachmentStore

@@ -8,7 +8,7 @@ from shared.domain.folders import Folder
 from shared.domain.ids import ProviderMessageId, TenantId
 from shared.domain.message import ParsedAttachment, StoredAttachment
 from shared.ports.parser import MessageParser
-from shared.ports.provider import MailSession
+from shared.ports.provider import MessageSource
 from shared.ports.stores import AttachmentStore
 
 ATTACHMENT_LIMIT_BYTES = 50 * 1024 * 1024
@@ -55,7 +55,7 @@ def keep_attachment(
 
 def slices_of(
     attachment: ParsedAttachment,
-    session: MailSession,
+    session: MessageSource,
     folder: Folder,
     name: ProviderMessageId,
 ) -> Iterator[bytes]:

@@ -32,7 +32,7 @@ from shared.domain.ids import Address, ProviderMessageId, RunId
 from shared.domain.lease import Fence
 from shared.domain.message import FetchedMessage
 from shared.ports.dead_letters import DeadLetterStore
-from shared.ports.provider import MailSession
+from shared.ports.provider import MessageSource
 
 RAW_TRIES = 3
 """So often a raw message is asked for that could not be had; one that killed its reader, once."""
@@ -49,7 +49,7 @@ class DeadLetters:
 
     fence: Fence
     run_id: RunId
-    session: MailSession
+    session: MessageSource
     letters: DeadLetterStore
     now: Callable[[], datetime]
     remaining_seconds: Callable[[], float]

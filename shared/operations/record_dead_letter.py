@@ -1,21 +1,32 @@
 """What becomes of work that no retry could finish: a letter and a latest error, never silence."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.domain.backfill import OPEN, BackfillState
 from shared.domain.dead_letter import DeadLetter, LetterKind, work_letter_id
-from shared.domain.errors import ConflictError, ErrorCode
+from shared.domain.errors import ConflictError, ErrorCode, RetryLaterError
 from shared.domain.ids import LetterId, RunId, new_ulid
 from shared.domain.lease import Fence
 from shared.domain.ledger import Counts
 from shared.domain.mailbox import LatestError, MailboxStatus
 from shared.domain.run import Run, RunReason
 from shared.domain.schedule import slot_of
+from shared.domain.send_outcomes import given_up
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.dead_letters import DeadLetterStore
-from shared.ports.queues import AuditRequest, ChunkRequest, PlanRequest, SyncRequest
+from shared.ports.queues import (
+    AuditRequest,
+    ChangesRequest,
+    ChunkRequest,
+    PlanRequest,
+    SendRequest,
+    SyncRequest,
+    WorkRequest,
+)
+from shared.ports.sending import SendRef, SendStore
 from shared.ports.stores import (
     MailboxRecord,
     MailboxStore,
@@ -23,18 +34,24 @@ from shared.ports.stores import (
 )
 
 RETRY_AFTER = timedelta(hours=1)
+TAKE_SECONDS = 60
+"""Longer than a send that was taken here needs to be written."""
 
 
 def record_dead_letter(
-    request: SyncRequest | PlanRequest | AuditRequest | ChunkRequest,
+    request: WorkRequest,
     *,
     sent_at: datetime,
     mailboxes: MailboxStore,
     backfills: BackfillStore,
     letters: DeadLetterStore,
+    sends: SendStore,
     clock: Clock,
 ) -> None:
     """Note the dead letter, then `internal` on the mailbox or that the backfill failed.
+
+    A mail to be sent has no letter: it says itself that work on it was given up, and is tried, or
+    looked for, again within the hour. Raises `RetryLaterError` while another worker has it.
 
     The mailbox itself is tried again within the hour. Nothing is noted of one that has synced since
     the request was sent, of a backfill that is over, nor over the reason for which a mailbox is
@@ -43,8 +60,8 @@ def record_dead_letter(
     record = mailboxes.get(request.tenant_id, request.mailbox_id)
     if record is None or record.mailbox.status is MailboxStatus.DISCONNECTED:
         return
-    if isinstance(request, AuditRequest):
-        # The next day's looks there again, and nobody has to act until then.
+    if isinstance(request, AuditRequest | ChangesRequest):
+        # The next day's audit, or whoever asks for what is due, comes there again.
         return
     try:
         if isinstance(request, SyncRequest):
@@ -52,6 +69,8 @@ def record_dead_letter(
             has_synced_since = synced_at is not None and synced_at > sent_at
             if record.mailbox.status is MailboxStatus.ACTIVE and not has_synced_since:
                 _note_on_mailbox(record, request, mailboxes=mailboxes, letters=letters, clock=clock)
+        elif isinstance(request, SendRequest):
+            _put_off_send(record, request, sends=sends, mailboxes=mailboxes, clock=clock)
         else:
             _fail_backfill(record, request, backfills=backfills, letters=letters, clock=clock)
     except ConflictError:
@@ -118,6 +137,35 @@ def _note_on_mailbox(
     letter = _letter(record, work_letter_id(LetterKind.SYNC), LetterKind.SYNC, now)
     letters.note(_fence(record), replace(letter, run_id=run_id))
     mailboxes.fail_without_lease(record, outcome)
+
+
+def _put_off_send(
+    record: MailboxRecord,
+    request: SendRequest,
+    *,
+    sends: SendStore,
+    mailboxes: MailboxStore,
+    clock: Clock,
+) -> None:
+    """Note it on the send, and on its mailbox; not where a later worker did better."""
+    now = clock.now()
+    ref = SendRef(request.tenant_id, request.mailbox_id, request.send_id)
+    stands = sends.get(ref)
+    at = stands.comes_up_at if stands else None
+    if stands is None or at is None:
+        return
+    if at > now:
+        if stands.attempt_ends_at is None:
+            return
+        # To be taken when nobody has it: a worker that is sending must not be overtaken.
+        raise RetryLaterError(ErrorCode.WAITING_FOR_TURN, cause="another worker has the send")
+    after = given_up(sends.take(ref, now=now, seconds=TAKE_SECONDS), now=now)
+    earlier = record.mailbox.outbound_error or LatestError(ErrorCode.INTERNAL, now, now, 0)
+    error = earlier.again(ErrorCode.INTERNAL, now=now, run_id=None, next_retry_at=after.next_try_at)
+    with suppress(ConflictError):
+        # Reconnected meanwhile: that began without an error.
+        mailboxes.note_outbound(_fence(record), error)
+    sends.write(after, now=now)
 
 
 def _letter(

@@ -110,7 +110,52 @@ class KnownCopies(Protocol):
         ...
 
 
-class MailSession(Protocol):
+class MessageSource(Protocol):
+    """Where messages of a mailbox can be had. Not thread-safe."""
+
+    def fetch(
+        self, folder: Folder, ids: Sequence[ProviderMessageId]
+    ) -> Iterator[FetchedMessage | MissingMessage]:
+        """Yield each of `ids` once, fetched or missing, holding a few megabytes at most.
+
+        Missing for the reason `gone` is what is no longer there: also with a numbering the folder
+        no longer has, or with a folder that is no longer listed or holds no messages any more. For
+        the reason `unreadable` it is there, and the provider cannot read it while it does read
+        others; `failing` where that may pass. A refusal that has nothing to do with one message is
+        raised, after what came before it was yielded. `read_part` may be called between two
+        yields.
+        """
+        ...
+
+    def fetch_headers(
+        self, folder: Folder, ids: Sequence[ProviderMessageId]
+    ) -> Iterator[FetchedMessage | MissingMessage]:
+        """Yield each of `ids` once as `fetch` does, but no content: of the header what judges it.
+
+        That is in `header`: who takes part, subject, date, ids, and what tells automated mail
+        (`providers/header_fields.py`). Where the provider tells names decoded, more addresses may
+        be read there than a message has, never fewer; so what is judged worth keeping is fetched,
+        and judged again. Where the provider does not tell somebody's address, `header` is empty.
+        `size` is the whole message's as far as the provider tells it, else the header's. To be
+        judged, not to be stored: without its text a message has another identity.
+        """
+        ...
+
+    def read_part(
+        self, folder: Folder, provider_message_id: ProviderMessageId, section: str, encoding: str
+    ) -> Iterator[bytes]:
+        """Yield the decoded bytes of one leaf in slices of about a megabyte."""
+        ...
+
+    def read_raw(self, folder: Folder, provider_message_id: ProviderMessageId) -> Iterator[bytes]:
+        """Yield a message as it is at the provider, in slices; may be called as `read_part`.
+
+        Raises `UnreadableMessageError` too, where it is gone or the provider cannot read it.
+        """
+        ...
+
+
+class MailSession(MessageSource, Protocol):
     """An open session with one mailbox. Not thread-safe."""
 
     def look(
@@ -196,47 +241,6 @@ class MailSession(Protocol):
         In a few requests, however many there are: it counts what `list_window` would list, and may
         count the whole day of an instant. A folder that cannot be opened is left out. To be asked
         after a `look`, of folders it follows.
-        """
-        ...
-
-    def fetch(
-        self, folder: Folder, ids: Sequence[ProviderMessageId]
-    ) -> Iterator[FetchedMessage | MissingMessage]:
-        """Yield each of `ids` once, fetched or missing, holding a few megabytes at most.
-
-        Missing for the reason `gone` is what is no longer there: also with a numbering the folder
-        no longer has, or with a folder that is no longer listed or holds no messages any more. For
-        the reason `unreadable` it is there, and the provider cannot read it while it does read
-        others; `failing` where that may pass. A refusal that has nothing to do with one message is
-        raised, after what came before it was yielded. `read_part` may be called between two
-        yields.
-        """
-        ...
-
-    def fetch_headers(
-        self, folder: Folder, ids: Sequence[ProviderMessageId]
-    ) -> Iterator[FetchedMessage | MissingMessage]:
-        """Yield each of `ids` once as `fetch` does, but no content: of the header what judges it.
-
-        That is in `header`: who takes part, subject, date, ids, and what tells automated mail
-        (`providers/header_fields.py`). Where the provider tells names decoded, more addresses may
-        be read there than a message has, never fewer; so what is judged worth keeping is fetched,
-        and judged again. Where the provider does not tell somebody's address, `header` is empty.
-        `size` is the whole message's as far as the provider tells it, else the header's. To be
-        judged, not to be stored: without its text a message has another identity.
-        """
-        ...
-
-    def read_part(
-        self, folder: Folder, provider_message_id: ProviderMessageId, section: str, encoding: str
-    ) -> Iterator[bytes]:
-        """Yield the decoded bytes of one leaf in slices of about a megabyte."""
-        ...
-
-    def read_raw(self, folder: Folder, provider_message_id: ProviderMessageId) -> Iterator[bytes]:
-        """Yield a message as it is at the provider, in slices; may be called as `read_part`.
-
-        Raises `UnreadableMessageError` too, where it is gone or the provider cannot read it.
         """
         ...
 

@@ -73,6 +73,10 @@ class ChangesRequest:
     mailbox_id: MailboxId
 
 
+WorkRequest = SyncRequest | PlanRequest | AuditRequest | ChunkRequest | SendRequest | ChangesRequest
+"""What a dead letter may be."""
+
+
 class WorkQueues(Protocol):
     """The work queues. At least once, any order.
 

@@ -169,10 +169,8 @@ class MailboxStore(Protocol):
     ) -> None:
         """End a poll that found nothing, without a lease; rest until `not_before`.
 
-        `contacts_to` as in an outcome.
-
-        One write of one unit (three at most with a rest), fenced by generation. Also clears the
-        inbound error, failures and backoff if there were any.
+        `contacts_to` as in an outcome. One write of one unit (three at most with a rest), fenced
+        by generation. Also clears the inbound error, failures and backoff if there were any.
         """
         ...
 
@@ -185,6 +183,10 @@ class MailboxStore(Protocol):
 
     def fail_without_lease(self, record: MailboxRecord, outcome: SyncOutcome) -> None:
         """Write the outcome of a poll that failed before it held a lease; fenced by generation."""
+        ...
+
+    def note_outbound(self, fence: Fence, error: LatestError | None) -> None:
+        """Write the trouble with what goes out, or clear it (None), alone; fenced by generation."""
         ...
 
     def folders(self, tenant_id: TenantId, mailbox_id: MailboxId) -> list[FolderState]:

@@ -216,16 +216,16 @@ def test_a_request_to_erase_is_read_by_its_own_reader_alone():
             decode_erasure(json.dumps(json.loads(body) | changes))
 
 
-def test_what_goes_out_is_read_by_its_own_reader_alone():
+def test_what_goes_out_is_read_by_its_own_reader_and_by_that_of_dead_letters():
     sent, changed = encode_send(SENDS[1]), encode_changes(CHANGES[1])
     ids = {"tenant_id": "t1", "mailbox_id": "M1"}
     assert json.loads(sent) == {"v": 1, "kind": "send", **ids, "send_id": "S1"}
     assert json.loads(changed) == {"v": 1, "kind": "changes", **ids}
-    assert decode_outbound(sent) == SENDS[1]
-    assert decode_outbound(changed) == CHANGES[1]
+    assert decode_outbound(sent) == decode_request(sent) == SENDS[1]
+    assert decode_outbound(changed) == decode_request(changed) == CHANGES[1]
     for body in (sent, changed):
         with pytest.raises(UnknownMessageError):
-            decode_request(body)
+            decode_sync(body)
         for changes in ({"v": 2}, {"kind": "sync"}, {"tenant_id": ""}, {"mailbox_id": None}):
             with pytest.raises(UnknownMessageError):
                 decode_outbound(json.dumps(json.loads(body) | changes))

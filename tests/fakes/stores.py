@@ -53,7 +53,7 @@ from shared.domain.ids import (
 )
 from shared.domain.lease import Fence, Lease
 from shared.domain.ledger import Counts
-from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, RunState
+from shared.domain.mailbox import FolderState, LatestError, Mailbox, MailboxStatus, RunState
 from shared.domain.message import Body, Copy, Flags, Message, copy_ref
 from shared.domain.new_contacts import (
     MOST_MAIL_ADDS_TO,
@@ -436,6 +436,12 @@ class InMemoryMailboxStore:
         with self.world.lock:
             self.world.check(Fence(*box, record.run_state.generation))
             self._write_outcome(box, outcome)
+
+    def note_outbound(self, fence: Fence, error: LatestError | None) -> None:
+        with self.world.lock:
+            self.world.check(fence)
+            box = (fence.tenant_id, fence.mailbox_id)
+            self.world.mailboxes[box] = replace(self.world.mailboxes[box], outbound_error=error)
 
     def _write_outcome(self, box: Box, outcome: SyncOutcome) -> None:
         stored, state = self.world.mailboxes[box], self.world.run_states[box]

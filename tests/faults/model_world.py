@@ -34,6 +34,7 @@ from tests.fakes.openings import InMemoryOpeningStore
 from tests.fakes.parser import PlainParser
 from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.queues import RecordingTickRelay
+from tests.fakes.sends import InMemorySendStore
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
     InMemoryBackfillStore,
@@ -192,6 +193,7 @@ class ModelWorld(Machine):
             mailboxes=self.mailboxes,
             backfills=self.backfills,
             letters=self.letters,
+            sends=InMemorySendStore(self.world),
             clock=self.clock,
         )
 

@@ -12,6 +12,7 @@ from botocore.config import Config
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sqs.models import sqs_backends
 
+from functions.deliver_outbound.handler import lambda_handler as deliver_outbound
 from functions.erase_mail.handler import lambda_handler as erase_mail
 from functions.maintain_mailboxes.handler import lambda_handler as maintain_mailboxes
 from functions.plan_backfill.handler import lambda_handler as plan_backfill
@@ -19,7 +20,14 @@ from functions.record_dead_letter.handler import lambda_handler as record_dead_l
 from functions.run_backfill_chunk.handler import lambda_handler as run_backfill_chunk
 from functions.schedule_sync.handler import lambda_handler as schedule_sync
 from functions.sync_mailbox.handler import lambda_handler as sync_mailbox
-from shared import config, wiring, wiring_of_limits, wiring_of_sending, wiring_of_sign_ins
+from shared import (
+    config,
+    wiring,
+    wiring_of_delivery,
+    wiring_of_limits,
+    wiring_of_sending,
+    wiring_of_sign_ins,
+)
 from shared.aws import clients
 from shared.domain.erasure import SETTLE_SECONDS
 from shared.domain.mail_server import Verdict
@@ -28,13 +36,19 @@ from tests.fakes.mail import FOLDERS
 from tests.fakes.moto_dynamodb import make_atomic
 from tests.fakes.provider import FakeMailServer
 from tests.fakes.quick_moto import make_quick
+from tests.fakes.sender import FakePost
 from tests.infra.template_text import translated
 
 make_atomic()
 make_quick()
 
-WORKERS = {"sync": sync_mailbox, "plan": plan_backfill, "chunk": run_backfill_chunk}
-QUEUES = (*WORKERS, "erase", "outbound")
+WORKERS = {
+    "sync": sync_mailbox,
+    "plan": plan_backfill,
+    "chunk": run_backfill_chunk,
+}
+ALL_WORKERS = {**WORKERS, "outbound": deliver_outbound}
+QUEUES = (*ALL_WORKERS, "erase")
 
 
 @cache
@@ -89,6 +103,7 @@ class Stack(Deployment):
     server: FakeMailServer = field(
         default_factory=lambda: FakeMailServer.with_folders("INBOX", "Sent", "Trash")
     )
+    post: FakePost = field(default_factory=FakePost)
     queue_urls: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
 
@@ -127,6 +142,8 @@ class Stack(Deployment):
         monkeypatch.setattr(wiring_of_limits, "rate_limits", lambda: self.rate_limits)
         monkeypatch.setattr(wiring, "provider_of", lambda _provider: self.server)
         monkeypatch.setattr(wiring, "server_tester", lambda: tester)
+        self.post = FakePost(self.server, now=self.clock.now())
+        monkeypatch.setattr(wiring_of_delivery, "sender_of", lambda _provider: self.post)
         return self
 
     def bodies(self, queue: str) -> list[str]:
@@ -147,10 +164,10 @@ class Stack(Deployment):
     def work(self) -> int:
         """Have the workers empty the queues; return how many requests there were."""
         done = 0
-        while any(waiting := {name: self.bodies(name) for name in WORKERS}.values()):
-            for name, bodies in zip(WORKERS, waiting, strict=True):
+        while any(waiting := {name: self.bodies(name) for name in ALL_WORKERS}.values()):
+            for name, bodies in zip(ALL_WORKERS, waiting, strict=True):
                 if bodies:
-                    answer = WORKERS[name](sqs_event(*bodies), context())
+                    answer = ALL_WORKERS[name](sqs_event(*bodies), context())
                     assert answer == {"batchItemFailures": []}, name
                     done += len(bodies)
         return done
@@ -211,7 +228,7 @@ class Stack(Deployment):
 
 def forget_adapters() -> None:
     """Have every adapter built again on next use: each test is a deployment of its own."""
-    for module in (wiring, wiring_of_sending, wiring_of_sign_ins):
+    for module in (wiring, wiring_of_delivery, wiring_of_sending, wiring_of_sign_ins):
         for value in vars(module).values():
             if clear := getattr(value, "cache_clear", None):
                 clear()

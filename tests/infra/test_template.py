@@ -98,7 +98,7 @@ def test_of_what_answers_http_only_disconnecting_and_a_preview_may_read_a_login(
         if "secretsmanager:GetSecretValue" in statement_list(statement["Action"])
         and "/mailbox/*" in json.dumps(statement["Resource"])
     }
-    workers = {"SyncMailboxRole", "PlanBackfillRole", "RunBackfillChunkRole"}
+    workers = {"SyncMailboxRole", "PlanBackfillRole", "RunBackfillChunkRole", "DeliverOutboundRole"}
     answers = {"DisconnectMailboxRole", "PreviewBackfillRole"}
     assert reading == answers | workers
     assert reading & answering == answers

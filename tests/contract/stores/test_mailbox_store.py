@@ -528,6 +528,36 @@ def test_a_failure_without_a_lease_touches_no_lease_and_moves_no_cursor(stores):
 # ---- folders and primary ----
 
 
+def test_trouble_with_what_goes_out_is_noted_and_cleared_by_itself(stores):
+    record = connected(stores.mailboxes)
+    lease = lease_of(stores.mailboxes, record)
+    stores.mailboxes.finish_run(lease.fence, outcome(inbound_error=an_error(count=3), failures=3))
+    before = stands(stores.mailboxes, record.mailbox)
+    generation = Fence(TENANT, BOX, record.mailbox.generation)
+    for error in (an_error(count=7, run_id=None), None):
+        stores.mailboxes.note_outbound(generation, error)
+        after = stands(stores.mailboxes, record.mailbox)
+        assert after == replace(before, mailbox=replace(before.mailbox, outbound_error=error))
+
+
+def test_trouble_with_what_comes_in_leaves_what_goes_out_alone(stores):
+    record = connected(stores.mailboxes)
+    stores.mailboxes.note_outbound(Fence(TENANT, BOX, record.mailbox.generation), an_error(count=7))
+    stores.mailboxes.finish_idle(record, now=later(5))
+    stores.mailboxes.fail_without_lease(record, outcome(inbound_error=an_error(), failures=1))
+    lease = lease_of(stores.mailboxes, record)
+    stores.mailboxes.finish_run(lease.fence, outcome())
+    after = stands(stores.mailboxes, record.mailbox).mailbox
+    assert (after.inbound_error, after.outbound_error) == (None, an_error(count=7))
+
+
+def test_trouble_of_an_earlier_generation_is_not_noted(stores):
+    record = connected(stores.mailboxes)
+    earlier = Fence(TENANT, BOX, record.mailbox.generation - 1)
+    assert refusal(stores.mailboxes.note_outbound, earlier, an_error()) is ErrorCode.STALE_WRITE
+    assert stands(stores.mailboxes, record.mailbox) == record
+
+
 def test_a_folder_gets_its_first_cursor_once(stores):
     record = connected(stores.mailboxes)
     fence = Fence(TENANT, BOX, record.mailbox.generation)

@@ -65,7 +65,7 @@ EFFECTS = [
     "disconnect",
     "reconnect",
     "request_run",
-    "take_",
+    "take",
     "mark_",
     "finish_",
     "fail_",
@@ -81,6 +81,8 @@ EFFECTS = [
     "remove_",
     "send_",
     "delete",
+    "write",
+    "cancel",
 ]
 
 
@@ -96,6 +98,7 @@ class Killer:
     after: bool = False
     count: int = 0
     seen: list[str] = field(default_factory=list)
+    ends: Callable[..., BaseException] = Death
 
     def guard(self, name: str, effect: Callable):
         def guarded(*args, **kwargs):
@@ -103,10 +106,10 @@ class Killer:
             self.count += 1
             self.seen.append(name)
             if number == self.at and not self.after:
-                raise Death(name)
+                raise self.ends(name)
             result = effect(*args, **kwargs)
             if number == self.at:
-                raise Death(name)
+                raise self.ends(name)
             return result
 
         return guarded

@@ -18,6 +18,7 @@ from shared.operations.record_dead_letter import record_dead_letter
 from shared.operations.start_backfill import BackfillAction, change_backfill, start_backfill
 from tests.fakes.clock import FixedClock
 from tests.fakes.provider import FakeSession
+from tests.fakes.sends import InMemorySendStore
 from tests.unit.operations.machine import ADA, TENANT, Death, Killer, Machine, busy_server
 
 NOW = FixedClock().now()
@@ -73,6 +74,7 @@ def bury(machine, request):
         mailboxes=machine.mailboxes,
         backfills=machine.backfills,
         letters=machine.letters,
+        sends=InMemorySendStore(machine.world),
         clock=machine.clock,
     )
 

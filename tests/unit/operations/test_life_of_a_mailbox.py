@@ -31,6 +31,7 @@ from shared.operations.record_dead_letter import record_dead_letter
 from shared.operations.start_backfill import BackfillAction, change_backfill, start_backfill
 from shared.ports.queues import ChunkRequest, SyncRequest
 from tests.fakes.clock import FixedClock
+from tests.fakes.sends import InMemorySendStore
 from tests.fakes.stores import InMemoryRunStore
 from tests.unit.operations.machine import ADA, TENANT, Death, Machine, busy_server, login, mail
 
@@ -63,6 +64,7 @@ def bury(machine, request, *, sent_at=None):
     record_dead_letter(
         request,
         sent_at=sent_at or machine.clock.now(),
+        sends=InMemorySendStore(machine.world),
         **ports(machine, "mailboxes", "backfills", "letters", "clock"),
     )
 

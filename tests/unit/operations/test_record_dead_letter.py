@@ -1,17 +1,29 @@
 """Work that no retry could finish leaves a letter, once, and none where there is nothing to mend."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shared.domain.backfill import BackfillState
 from shared.domain.dead_letter import LetterKind
-from shared.domain.errors import ErrorCode
+from shared.domain.errors import ErrorCode, RetryLaterError
+from shared.domain.ids import SendId
+from shared.domain.mailbox import Provider
 from shared.domain.run import RunReason
+from shared.domain.sending import SendStatus
 from shared.operations.record_dead_letter import record_dead_letter
-from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest
+from shared.ports.queues import (
+    ChangesRequest,
+    ChunkRequest,
+    PlanRequest,
+    SendRequest,
+    SyncRequest,
+)
 from tests.fakes.clock import FixedClock
+from tests.fakes.sends import InMemorySendStore, ref_of
 from tests.unit.operations.machine import TENANT, Machine, busy_server
+from tests.unit.operations.sending_machine import KIM, SendingMachine
 
 NOW = FixedClock().now()
 
@@ -28,6 +40,7 @@ def bury(machine, request, *, sent_at=None):
         mailboxes=machine.mailboxes,
         backfills=machine.backfills,
         letters=machine.letters,
+        sends=getattr(machine, "sends", None) or InMemorySendStore(machine.world),
         clock=machine.clock,
     )
 
@@ -98,4 +111,127 @@ def test_a_disconnect_in_the_middle_leaves_no_letter(machine, monkeypatch):
 
     monkeypatch.setattr(machine.backfills.inner, "get_backfill", overtaken)
     bury(machine, PlanRequest(TENANT, box.id, backfill.id))
+    assert machine.letters_of(box.id) == []
+
+
+# ---- mail to be sent ----
+
+
+@pytest.fixture
+def sender():
+    return SendingMachine(Provider.GMAIL)
+
+
+def fail_for_good(sender, step):
+    """Have a mail's workers meet a bug, each of them, and its request end as a dead letter."""
+    sender.post.failures[step] = RuntimeError("a bug")
+    send = sender.ask()
+    (request,) = sender.queues.take_sends()
+    if step == "look_up":
+        sender.deliver(request)
+        sender.clock.advance(minutes=1)
+    for _ in range(5):
+        with pytest.raises(RuntimeError):
+            sender.deliver(request)
+        with pytest.raises(RetryLaterError):
+            bury(sender, request)
+        sender.clock.advance(minutes=6)
+    bury(sender, request)
+    return send, request
+
+
+def test_a_mail_whose_workers_all_fail_says_so_and_leaves_once_that_is_mended(sender):
+    send, _ = fail_for_good(sender, "prepare")
+    stands = sender.stands(send)
+    assert (stands.status, stands.code) == (SendStatus.QUEUED, ErrorCode.WORK_GIVEN_UP)
+    assert stands.next_try_at == sender.clock.now() + timedelta(hours=1)
+    trouble = sender.mailbox().outbound_error
+    assert (trouble.code, trouble.next_retry_at) == (ErrorCode.INTERNAL, stands.next_try_at)
+    sender.post.failures.clear()
+    sender.rest()
+    assert sender.stands(send).status is SendStatus.SENT
+    assert {one: len(mails) for one, mails in sender.post.arrived.items()} == {KIM: 1}
+    assert sender.mailbox().outbound_error is None
+
+
+def test_a_mail_that_may_have_left_when_its_worker_failed_is_unknown_and_not_sent_again(sender):
+    sender.post.answers_lost = 1
+    send, _ = fail_for_good(sender, "look_up")
+    stands = sender.stands(send)
+    assert (stands.status, stands.code) == (SendStatus.UNKNOWN, ErrorCode.WORK_GIVEN_UP)
+    sender.post.failures.clear()
+    sender.rest()
+    assert sender.stands(send).status is SendStatus.SENT
+    assert {one: len(mails) for one, mails in sender.post.arrived.items()} == {KIM: 1}
+
+
+def test_a_sent_mail_whose_worker_failed_to_file_it_stays_sent(sender):
+    send, _ = fail_for_good(sender, "file")
+    stands = sender.stands(send)
+    assert (stands.status, stands.comes_up_at) == (SendStatus.SENT, None)
+
+
+@pytest.mark.parametrize(
+    ("step", "status"), [("prepare", SendStatus.FAILED), ("look_up", SendStatus.UNKNOWN)]
+)
+def test_what_is_not_mended_in_a_day_ends(sender, step, status):
+    sender.post.answers_lost = int(step == "look_up")
+    send, request = fail_for_good(sender, step)
+    for _ in range(30):
+        at = sender.stands(send).comes_up_at
+        if at is None:
+            break
+        sender.clock.at = max(at, sender.clock.now())
+        bury(sender, request)
+    stands = sender.stands(send)
+    assert (stands.status, stands.code) == (status, ErrorCode.WORK_GIVEN_UP)
+    assert stands.waiting == ()
+
+
+def test_a_draft_nobody_could_discard_is_left_where_it_is(sender):
+    sender.post.failures["send"] = RetryLaterError(ErrorCode.CONNECTION_FAILED)
+    send = sender.ask()
+    sender.drain()
+    sender.sends.cancel(ref_of(send), now=sender.clock.now())
+    bury(sender, SendRequest(TENANT, sender.box.id, send.id))
+    stands = sender.stands(send)
+    assert (stands.status, stands.draft, stands.comes_up_at) == (SendStatus.CANCELLED, None, None)
+
+
+def test_a_dead_letter_of_a_mail_that_went_its_way_since_changes_nothing(sender):
+    send, request = fail_for_good(sender, "prepare")
+    before = sender.stands(send)
+    bury(sender, request)
+    assert sender.stands(send) == before
+    sender.post.failures.clear()
+    sender.rest()
+    before = sender.stands(send), sender.mailbox()
+    bury(sender, request)
+    bury(sender, replace(request, send_id=SendId("another")))
+    assert (sender.stands(send), sender.mailbox()) == before
+
+
+def test_a_dead_letter_of_an_earlier_life_leaves_a_reconnected_mailbox_without_an_error():
+    sender = SendingMachine()
+    sender.post.failures["prepare"] = RuntimeError("a bug")
+    send = sender.ask()
+    (request,) = sender.queues.take_sends()
+    with pytest.raises(RuntimeError):
+        sender.deliver(request)
+    sender.clock.advance(minutes=6)
+    take = sender.send_store.take
+
+    def reconnected(*given, **named):
+        sender.reconnect(sender.box.id)
+        return take(*given, **named)
+
+    sender.send_store.take = reconnected
+    bury(sender, request)
+    assert sender.stands(send).code is ErrorCode.WORK_GIVEN_UP
+    assert sender.mailbox().outbound_error is None
+
+
+def test_changes_that_are_lost_are_asked_for_again_and_leave_no_letter(machine):
+    box = machine.connect(days=0)
+    bury(machine, ChangesRequest(TENANT, box.id))
     assert machine.letters_of(box.id) == []

@@ -21,6 +21,7 @@ from tests.fakes.lasting_provider import LastingMailServer, LastingMailSession
 from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.parser import PlainParser
 from tests.fakes.provider import FakeMailServer
+from tests.fakes.sends import InMemorySendStore
 from tests.unit.operations.machine import ADA, TENANT, Death, Machine, mail
 
 NOW = FixedClock().now()
@@ -497,6 +498,7 @@ def bury(machine, request):
         mailboxes=machine.mailboxes,
         backfills=machine.backfills,
         letters=machine.letters,
+        sends=InMemorySendStore(machine.world),
         clock=machine.clock,
     )
 

@@ -1,0 +1,1 @@
+"""The function `run_backfill_chunk`."""
