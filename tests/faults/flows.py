@@ -1,6 +1,8 @@
 """The stories that are interrupted. A new one is one function with `@flow` on it."""
 
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from shared.aws.queues import encode_audit, encode_sync
@@ -68,6 +70,12 @@ def connected_from_now_on(world: World) -> None:
     world.deliver(6, folder="Sent", From="ann@ours.example", To="cleo@client.example")
 
 
+def about_to_send(world: World) -> None:
+    """An imported mailbox, with a mail that is to be sent in some days."""
+    connected(world)
+    ask_for_mail(world, box(world), "cleo@client.example")
+
+
 def locked_out(world: World) -> None:
     """A mailbox whose password was changed, and which waits for the new one."""
     connected(world)
@@ -99,7 +107,7 @@ def connect(world: World) -> None:
     _connect(world, backfill_days=7)
 
 
-@flow(connected)
+@flow(about_to_send)
 def disconnect(world: World) -> None:
     assert world.insist("DELETE", f"/v1/mailboxes/{box(world)}").status == 204
 
@@ -246,6 +254,21 @@ def box(world: World) -> str:
     """The mailbox's id."""
     found: str = world.facts["box"]
     return found
+
+
+def ask_for_mail(world: World, mailbox_id: str, *to: str) -> None:
+    """Have a mail sent in some days."""
+    body = {
+        "mailbox_id": mailbox_id,
+        "to": [{"address": one} for one in to],
+        "subject": "Offer",
+        "text": "Dear all",
+        "send_at": (world.clock.at + timedelta(days=9)).isoformat(),
+    }
+    user = world.ask("GET", f"/v1/mailboxes/{mailbox_id}").json["owner_user_id"]
+    headers = {"Idempotency-Key": re.sub(r"[^a-z-]", "-", "-".join(to))}
+    answer = world.ask("POST", "/v1/sends", body=body, headers=headers, user=user)
+    assert answer.status == 202, answer.text
 
 
 def change_import(world: World, action: str) -> None:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tests.faults.flows import flow, large_mail
-from tests.faults.neighbours import ANN, Neighbours
+from tests.faults.flows import ask_for_mail, flow, large_mail
+from tests.faults.neighbours import ANN, BOB, Neighbours
 from tests.functions.everything import places_of
 
 ZEBRA = "zebra@client.example"
@@ -26,6 +26,9 @@ def both_connected(world: Neighbours) -> None:
     world.other.deliver("INBOX", large_mail(5), world.clock.at)
     world.clock.advance(minutes=30)
     world.connect_each()
+    for name in (ANN, BOB):
+        ask_for_mail(world, world.facts[name], ZEBRA, f"secret-of-{name}@client.example")
+    ask_for_mail(world, world.facts[BOB], "cleo@client.example")
     for name, addresses in (("Zebra", [ZEBRA]), ("Both", [ZEBRA, "cleo@client.example"])):
         put = {"name": name, "addresses": addresses}
         assert world.ask("PUT", f"/v1/contacts/{name.lower()}", body=put).status == 200
