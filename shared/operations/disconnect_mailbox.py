@@ -4,6 +4,7 @@ First no worker may write, then the grant is withdrawn, then the secret goes: wh
 is in the secret. A provider that does not answer never keeps a secret alive.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from shared.domain.backfill import OPEN, BackfillState
@@ -16,7 +17,7 @@ from shared.operations.access import Grants
 from shared.ports.attempts import AccountGrant, GrantHolders
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
-from shared.ports.sending import SendRef, SendStore
+from shared.ports.sending import OutgoingStore, SendRef, SendStore
 from shared.ports.stores import MailboxStore
 
 
@@ -64,6 +65,7 @@ def disconnect_mailbox(
     mailboxes: MailboxStore,
     backfills: BackfillStore,
     sends: SendStore,
+    outgoing: OutgoingStore,
     grants: Grants,
     holders: GrantHolders,
     clock: Clock,
@@ -76,7 +78,8 @@ def disconnect_mailbox(
     2. grant withdrawn at its provider, unless another mailbox lives on it: best effort
     3. secret deleted
     4. open backfills cancelled
-    5. mails that wait cancelled: no worker takes one since 1, and what was being sent is found out
+    5. mails that wait cancelled, and let go of: no worker takes one since 1, and what became of one
+       that was being sent is found out
     """
     record = mailboxes.get(viewer.tenant_id, mailbox_id)
     mailbox = require_change(viewer, record.mailbox if record else None)
@@ -90,22 +93,24 @@ def disconnect_mailbox(
             except ConflictError:
                 # It ended by itself meanwhile; the sweeper cancels what is still open.
                 continue
-    _cancel_sends(mailbox, sends, clock)
+    _cancel_sends(mailbox, sends, outgoing, clock)
     return ended
 
 
-def _cancel_sends(mailbox: Mailbox, sends: SendStore, clock: Clock) -> None:
+def _cancel_sends(
+    mailbox: Mailbox, sends: SendStore, outgoing: OutgoingStore, clock: Clock
+) -> None:
     for send in sends.of_mailbox(mailbox.tenant_id, mailbox.id):
+        ref = SendRef(send.tenant_id, send.mailbox_id, send.id)
+        # One that somebody cancelled who died then has its content still.
+        is_cancelled = send.code is ErrorCode.MAILBOX_DISCONNECTED
         if send.may_be_cancelled:
-            try:
-                sends.cancel(
-                    SendRef(send.tenant_id, send.mailbox_id, send.id),
-                    now=clock.now(),
-                    code=ErrorCode.MAILBOX_DISCONNECTED,
-                )
-            except ConflictError:
-                # Taken just before the disconnecting: its worker says what became of it.
-                continue
+            # Else taken just before the disconnecting: its worker says what became of it.
+            with suppress(ConflictError):
+                sends.cancel(ref, now=clock.now(), code=ErrorCode.MAILBOX_DISCONNECTED)
+                is_cancelled = True
+        if is_cancelled:
+            outgoing.delete(ref)
 
 
 def _withdraw(mailbox: Mailbox, grants: Grants, holders: GrantHolders) -> Disconnected:

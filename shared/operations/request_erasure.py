@@ -30,7 +30,7 @@ from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.erasures import ErasureStore
 from shared.ports.queues import EraseRequest, WorkQueues
-from shared.ports.sending import SendStore
+from shared.ports.sending import OutgoingStore, SendStore
 from shared.ports.stores import MailboxRecord, MailboxStore
 
 _NOT_CONFIRMED = "Repeat here exactly whose mail is to be erased."
@@ -45,6 +45,7 @@ class ErasurePorts:
     mailboxes: MailboxStore
     backfills: BackfillStore
     sends: SendStore
+    outgoing: OutgoingStore
     grants: Grants
     holders: GrantHolders
     queues: WorkQueues
@@ -77,6 +78,7 @@ def erase_mailbox(
         mailboxes=ports.mailboxes,
         backfills=ports.backfills,
         sends=ports.sends,
+        outgoing=ports.outgoing,
         grants=ports.grants,
         holders=ports.holders,
         clock=ports.clock,

@@ -64,6 +64,7 @@ class Scene:
             mailboxes=self.stores.mailboxes,
             backfills=self.stores.backfills,
             sends=self.stores.sends,
+            outgoing=self.stores.outgoing,
             grants=Grants(self.secrets, lambda _: None, SimpleNamespace(), self.clock),
             holders=SimpleNamespace(),
             queues=self.queues,

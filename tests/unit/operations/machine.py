@@ -42,7 +42,7 @@ from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.provider import FakeMailServer
 from tests.fakes.queues import RecordingTickRelay, RecordingWorkQueues
 from tests.fakes.secrets import InMemorySecretStore
-from tests.fakes.sends import InMemorySendStore
+from tests.fakes.sends import InMemoryOutgoingStore, InMemorySendStore
 from tests.fakes.slots import InMemoryChunkSlots
 from tests.fakes.stores import (
     InMemoryAttachmentStore,
@@ -226,6 +226,7 @@ class Machine:
             mailboxes=self.mailboxes,
             backfills=self.backfills,
             sends=InMemorySendStore(self.world),
+            outgoing=InMemoryOutgoingStore(self.world),
             grants=self.grants,
             holders=self.holders,
             clock=self.clock,

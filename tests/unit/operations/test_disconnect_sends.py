@@ -8,7 +8,7 @@ from shared.domain.errors import ConflictError, ErrorCode
 from shared.domain.sending import Send, SendStatus
 from shared.ports.sending import IdempotencyKey, SendCaps, SendRef
 from tests.fakes.clock import FixedClock
-from tests.fakes.sends import InMemorySendStore
+from tests.fakes.sends import InMemoryOutgoingStore, InMemorySendStore
 from tests.fakes.values import a_send
 from tests.unit.operations.machine import TENANT, Killer, Machine, busy_server
 
@@ -20,12 +20,14 @@ class Outbox:
         self.machine = Machine(busy_server(NOW), Killer())
         self.box = self.machine.connect(days=0)
         self.sends = InMemorySendStore(self.machine.world)
+        self.outgoing = InMemoryOutgoingStore(self.machine.world)
 
     def ask(self, text: str) -> SendRef:
         generation = self.machine.mailboxes.get(TENANT, self.box.id).mailbox.generation
         send = a_send(
             text, tenant_id=TENANT, mailbox_id=self.box.id, generation=generation, due_at=NOW
         )
+        self.outgoing.put(SendRef(TENANT, self.box.id, send.id), b"x")
         self.sends.create(send, IdempotencyKey(text, "b"), SendCaps(99, 99, 99), now=NOW)
         return SendRef(TENANT, self.box.id, send.id)
 
@@ -53,6 +55,15 @@ def test_what_waits_is_cancelled_and_what_is_being_sent_is_found_out(outbox):
     sent = replace(mine, status=SendStatus.SENT, attempt_ends_at=None, filed_at=NOW)
     outbox.sends.write(sent, now=NOW)
     assert outbox.outcome(taken) == (SendStatus.SENT, None)
+
+
+def test_the_content_of_what_is_cancelled_goes_also_where_somebody_died_before(outbox):
+    waits, cancelled, taken = outbox.ask("1"), outbox.ask("2"), outbox.ask("3")
+    outbox.take(taken)
+    outbox.sends.cancel(cancelled, now=NOW, code=ErrorCode.MAILBOX_DISCONNECTED)
+    outbox.machine.disconnect(outbox.box.id)
+    assert set(outbox.machine.world.outgoing) == {taken}
+    assert outbox.outcome(waits)[0] is SendStatus.CANCELLED
 
 
 def test_connecting_it_again_revives_nothing(outbox):
