@@ -225,10 +225,8 @@ class _Try:
         if mail is None:
             raise SendRefusedError(ErrorCode.CONTENT_MISSING, cause="not there, or not its digest")
         draft = session.prepare(mail, self.send.draft)
-        if draft != self.send.draft:
-            self._write(replace(self.send, draft=draft))
         self._require_connected()
-        self._write(handing_over(self.send, now=self._now()))
+        self._write(handing_over(replace(self.send, draft=draft), now=self._now()))
         try:
             if self.ports.filing.remaining_seconds() <= 0:
                 # Frozen past it: another worker may be looking for it.

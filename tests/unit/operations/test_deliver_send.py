@@ -607,6 +607,20 @@ def test_our_own_store_s_trouble_is_not_the_mail_s():
     assert machine.mailbox().outbound_error is None
 
 
+def test_our_own_store_s_trouble_amid_sending_leaves_no_doubt():
+    machine = SendingMachine()
+    machine.post.failures["send"] = StoreThrottledError()
+    send = machine.ask()
+    (request,) = machine.queues.take_sends()
+    with pytest.raises(StoreThrottledError):
+        machine.deliver(request)
+    machine.post.failures.clear()
+    machine.rest()
+    assert machine.stands(send).status is SendStatus.SENT
+    assert counts(machine) == {KIM: 1}
+    assert "look_up" not in machine.post.steps
+
+
 def test_a_sent_mail_that_cannot_be_filed_is_filed_later_and_stays_sent():
     machine = SendingMachine()
     machine.post.failures["file"] = RetryLaterError(ErrorCode.CONNECTION_FAILED)
