@@ -18,7 +18,14 @@ from math import ceil
 
 from shared.domain.capabilities import CAPABILITIES
 from shared.domain.composing import envelope_of
-from shared.domain.errors import ErrorCode, RequestError, RetryLaterError, SendRefusedError
+from shared.domain.errors import (
+    ConflictError,
+    ErrorCode,
+    LimitReachedError,
+    RequestError,
+    RetryLaterError,
+    SendRefusedError,
+)
 from shared.domain.ids import SendId, new_ulid
 from shared.domain.sending import Recipient, Send, SendKind
 from shared.domain.visibility import Viewer
@@ -106,10 +113,26 @@ def request_send(
         due_at=due_at,
         answers=asked.answers.message_id if asked.answers else None,
     )
-    ports.outgoing.put(SendRef(send.tenant_id, send.mailbox_id, send.id), content)
-    kept = ports.sends.create(send, key, ports.caps, now=now)
+    kept = _keep(send, content, key, now, ports)
     if kept.id == send_id and due_at - now <= _LONGEST_QUEUED:
         _queue(kept, due_at - now, ports)
+    return kept
+
+
+def _keep(send: Send, content: bytes, key: IdempotencyKey, now: datetime, ports: SendPorts) -> Send:
+    """Keep content and send, in this order; return the send the key has.
+
+    The content of a send that is certainly not kept goes again: it would lie there for a year.
+    """
+    ref = SendRef(send.tenant_id, send.mailbox_id, send.id)
+    ports.outgoing.put(ref, content)
+    try:
+        kept = ports.sends.create(send, key, ports.caps, now=now)
+    except (LimitReachedError, ConflictError):
+        ports.outgoing.delete(ref)
+        raise
+    if kept.id != send.id:
+        ports.outgoing.delete(ref)
     return kept
 
 

@@ -10,6 +10,7 @@ from email.policy import default
 
 import pytest
 
+from shared.config import settings
 from shared.domain.errors import ErrorCode, RetryLaterError
 from shared.domain.ids import SendId
 from shared.domain.mailbox import Alias, MailboxKind, MailboxStatus, Readers, Visibility
@@ -267,6 +268,31 @@ def test_a_mail_that_is_kept_was_taken_on_whatever_the_queue_says(app, ann):
     send = asked(app)
     (kept,) = app.world.sends["acme", "ANN"].values()
     assert (kept.id, kept.comes_up_at) == (send["id"], app.clock.now())
+
+
+def test_what_a_cap_refuses_leaves_nothing_behind(app, ann, monkeypatch):
+    monkeypatch.setenv("MAILROOM_SENDS_OF_MAILBOX_A_MINUTE", "1")
+    settings.cache_clear()
+    asked(app)
+    before = written(app)
+    answer = ask(app, key="2")
+    settings.cache_clear()
+    assert (answer.status, answer.json["code"]) == (429, "send_limit_reached")
+    assert int(answer.headers["Retry-After"]) == 60
+    assert written(app) == before
+
+
+@pytest.mark.parametrize("same_body", [True, False])
+def test_of_two_that_ask_at_once_under_one_key_one_is_kept(app, ann, same_body):
+    first = asked(app)
+    before = written(app)
+    look, blind = app.sends.find, iter([True])
+    # The second one looks before the first is kept.
+    app.sends.find = lambda *asked: None if next(blind, False) else look(*asked)
+    answer = ask(app, subject="Offer" if same_body else "Other")
+    assert answer.status == (202 if same_body else 409)
+    assert answer.json.get("id") == (first["id"] if same_body else None)
+    assert written(app) == before
 
 
 class KilledError(BaseException):
