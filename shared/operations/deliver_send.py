@@ -114,6 +114,9 @@ def deliver_send(request: SendRequest, *, ports: DeliverPorts) -> SendReport:
         error = attempt.make()
     except ConflictError as conflict:
         # Another worker's by now, cancelled, or of a mailbox that was disconnected.
+        if conflict.code is ErrorCode.WRONG_STATE:
+            # The latter: nobody will ever send it.
+            ports.outgoing.delete(ref)
         return SendReport(code=conflict.code)
     return SendReport(
         send.status, attempt.send, record.mailbox.provider, error.code if error else None, error

@@ -494,6 +494,7 @@ def test_cancelled_or_disconnected_amid_a_try_it_is_not_sent_or_reported_sent(
     elif step in {"open", "prepare"}:
         assert stands.status is SendStatus.CANCELLED, "nobody needs to send after a disconnect"
     assert stands.comes_up_at is None
+    assert machine.world.outgoing == {}, "nobody can send it any more"
 
 
 def test_cancelled_before_it_is_taken_it_is_never_sent():
