@@ -1,6 +1,7 @@
 """The line a run ends with: how many interruptions were tried, and how many ended differently."""
 
 TRIED, DIFFERENCES = "interruptions", "differences"
+SENDS_TRIED, RECEIVED_TWICE = "interruptions of sends", "mails received twice"
 
 
 def pytest_addoption(parser) -> None:
@@ -8,7 +9,7 @@ def pytest_addoption(parser) -> None:
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    totals = {TRIED: 0, DIFFERENCES: 0}
+    totals = dict.fromkeys((TRIED, DIFFERENCES, SENDS_TRIED, RECEIVED_TWICE), 0)
     for reports in terminalreporter.stats.values():
         for report in reports:
             if getattr(report, "when", "") == "call":
@@ -18,4 +19,9 @@ def pytest_terminal_summary(terminalreporter) -> None:
     if totals[TRIED]:
         terminalreporter.write_line(
             f"faults: {totals[TRIED]} interruptions tried, {totals[DIFFERENCES]} differences"
+        )
+    if totals[SENDS_TRIED]:
+        terminalreporter.write_line(
+            f"sends: {totals[SENDS_TRIED]} interruptions tried,"
+            f" {totals[RECEIVED_TWICE]} mails received twice"
         )

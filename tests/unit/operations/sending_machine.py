@@ -34,7 +34,6 @@ from tests.fakes.reading import InMemoryMailReader
 from tests.fakes.sender import FakePost, FakeSendSession
 from tests.fakes.sends import InMemoryOutgoingStore, InMemorySendStore, ref_of
 from tests.unit.operations.machine import (
-    OWN_ADDRESS,
     TENANT,
     AcceptingTester,
     Death,
@@ -121,7 +120,7 @@ class SendingMachine(Machine):
         self.world.mailboxes[TENANT, box.id] = self.box
         post = LastingPost if keeps_ids else FakePost
         self.post = post(server, keeps_drafts=keeps_ids, saves_sent=keeps_ids or saves_sent)
-        self.post.before, self.post.after = self._before, self._after
+        self.post.before, self.post.after = self.before_step, self.after_step
         self.send_store = InMemorySendStore(self.world)
         self.sends = Guarded(self.send_store, self.killer)
         self.outgoing_store = InMemoryOutgoingStore(self.world)
@@ -137,7 +136,7 @@ class SendingMachine(Machine):
         self.killer.ends = throttled if how == "lost" else Death
         self.killer.count, self.killer.seen = 0, []
 
-    def _before(self, step: str) -> None:
+    def before_step(self, step: str) -> None:
         if step in AT_THE_PROVIDER:
             killer = self.killer
             self._at_work = [killer.count]
@@ -150,7 +149,7 @@ class SendingMachine(Machine):
             if step == "send" and killer.ends is not Death:
                 self.post.answers_lost = 1
 
-    def _after(self, step: str) -> None:
+    def after_step(self, step: str) -> None:
         if step in AT_THE_PROVIDER and self._at_work == [self.killer.at]:
             if self.killer.ends is not Death:
                 raise LOST_ANSWERS[step]
@@ -165,7 +164,7 @@ class SendingMachine(Machine):
         to, blind = tuple(to), tuple(blind)
         now = self.clock.now()
         draft = Draft(
-            sender=NamedAddress(OWN_ADDRESS, "Ada"),
+            sender=NamedAddress(self.box.address, "Ada"),
             internet_message_id=f"<send-{number}@acme.example>",
             date=now,
             to=tuple(NamedAddress(one) for one in to),
@@ -181,7 +180,7 @@ class SendingMachine(Machine):
             user_id=UserId("ada"),
             kind=SendKind.MESSAGE,
             internet_message_id=draft.internet_message_id,
-            sender=OWN_ADDRESS,
+            sender=self.box.address,
             recipients=tuple(Recipient(one) for one in (*to, *blind)),
             blind=blind,
             subject=draft.subject,
