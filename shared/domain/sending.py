@@ -97,7 +97,7 @@ class Send:
     answers: MessageId | None = None
     """The message it replies to, or forwards."""
     provider_thread_id: str | None = None
-    """The provider's thread it goes into, where the mailbox itself holds what it answers."""
+    """The provider's thread it went into, where the provider tells."""
     status: SendStatus = SendStatus.QUEUED
     attempt: int = 0
     """The number of the latest try."""
