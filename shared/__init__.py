@@ -11,5 +11,5 @@
 functions -> wiring -> { api | aws | providers | mime } -> operations -> ports -> domain
 
 `wiring_of_limits` and `wiring_of_sign_ins` are more of `wiring`, and stand on it;
-`wiring_of_delivery` and `wiring_of_sending` stand on all of them.
+`wiring_of_changes`, `wiring_of_delivery` and `wiring_of_sending` stand on all of them.
 """

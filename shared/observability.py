@@ -20,6 +20,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from shared.domain.audit import Audit
 from shared.domain.backfill import Backfill
+from shared.domain.change import ChangeFate
 from shared.domain.erasure import Erasure
 from shared.domain.errors import ErrorCode, MailroomError, StoreRefusedError
 from shared.domain.ledger import Counts
@@ -185,6 +186,22 @@ def log_send(
         case SendStatus.UNKNOWN:
             # Without a provider: an alarm watches one metric under one set of dimensions.
             count({Metric.SEND_UNKNOWN: 1})
+
+
+def log_changes(
+    provider: str | None,
+    fates: Mapping[ChangeFate, int],
+    *,
+    code: ErrorCode | None,
+    **ids: object,
+) -> None:
+    """Log what became of what was pending in a mailbox; nothing of which messages they were."""
+    if provider is None:
+        log_event("changes", outcome="dropped", **ids)
+        return
+    told = {str(fate): number for fate, number in fates.items() if number}
+    log_event("changes", outcome="done", fates=told, code=code, provider=provider, **ids)
+    count_client_trouble(code, provider=provider)
 
 
 def log_backfill(event: str, backfill: Backfill) -> None:

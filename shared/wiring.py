@@ -15,6 +15,7 @@ from shared.domain.mailbox import Provider
 from shared.domain.schedule import SlotRange
 from shared.ports.audits import AuditStore
 from shared.ports.backfills import BackfillStore, ChunkSlots
+from shared.ports.changing import ChangeStore
 from shared.ports.clock import Clock
 from shared.ports.composer import Composer
 from shared.ports.contacts import ContactStore
@@ -192,6 +193,14 @@ def openings() -> OpeningStore:
     from shared.aws.opening_store import DynamoOpeningStore
 
     return DynamoOpeningStore(table())
+
+
+@functools.cache
+def changes() -> ChangeStore:
+    """Return the store of changes that are pending."""
+    from shared.aws.change_store import DynamoChangeStore
+
+    return DynamoChangeStore(table())
 
 
 @functools.cache

@@ -1,5 +1,6 @@
-"""SQS, one request: bring one mail on its way out a step further."""
+"""SQS, one request: bring one mail on its way out a step further, or make what is pending."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import (
@@ -11,10 +12,11 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import wiring, wiring_of_delivery
-from shared.observability import Metric, count, log_send, log_trouble
+from shared import wiring, wiring_of_changes, wiring_of_delivery
+from shared.observability import Metric, count, log_changes, log_send, log_trouble
+from shared.operations.apply_changes import apply_changes
 from shared.operations.deliver_send import deliver_send
-from shared.ports.queues import SendRequest
+from shared.ports.queues import ChangesRequest, SendRequest
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
@@ -29,16 +31,35 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
 
 def _run(record: SQSRecord, context: LambdaContext) -> None:
     ids = wiring.ids_in(record.body)
+
+    def seconds_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    kind = "send"
     try:
-        request = wiring.read_request(record.body, SendRequest)
-        ports = wiring_of_delivery.deliver_ports(
-            lambda: context.get_remaining_time_in_millis() / 1000
-        )
-        report = deliver_send(request, ports=ports)
+        request = wiring.read_any_request(record.body)
+        if isinstance(request, ChangesRequest):
+            kind = "changes"
+            _change(request, seconds_left, ids)
+        else:
+            _send(wiring.read_request(record.body, SendRequest), seconds_left, ids)
     except Exception as error:  # boundary: logged here, then delivered again by itself
-        log_trouble("send_failed", error, message_id=record.message_id, **ids)
-        count({Metric.RECORD_FAILED: 1}, kind="send")
+        log_trouble(f"{kind}_failed", error, message_id=record.message_id, **ids)
+        count({Metric.RECORD_FAILED: 1}, kind=kind)
         raise
+
+
+def _send(request: SendRequest, seconds_left: Callable[[], float], ids: Mapping[str, Any]) -> None:
+    report = deliver_send(request, ports=wiring_of_delivery.deliver_ports(seconds_left))
     if report.error is not None:
         log_trouble("send_put_off", report.error, **ids)
     log_send(report.before, report.after, provider=report.provider, code=report.code, **ids)
+
+
+def _change(
+    request: ChangesRequest, seconds_left: Callable[[], float], ids: Mapping[str, Any]
+) -> None:
+    report = apply_changes(request, ports=wiring_of_changes.change_ports(seconds_left))
+    if report.error is not None:
+        log_trouble("changes_put_off", report.error, **ids)
+    log_changes(report.provider, report.counts, code=report.code, **ids)

@@ -1,5 +1,9 @@
-"""EventBridge Scheduler, every minute: queue what is due of syncs, each day's audits, and mails."""
+"""EventBridge Scheduler, every minute: queue what is due.
 
+Syncs, each day's audits, mails on their way out, and changes to be made at providers.
+"""
+
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -9,14 +13,15 @@ from shared import wiring
 from shared.domain.errors import RetryLaterError
 from shared.observability import Metric, count, log_event, log_trouble
 from shared.operations.schedule_sync import schedule_sync
+from shared.operations.sweep_changes import sweep_changes
 from shared.operations.sweep_sends import sweep_sends
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Queue what is due in the minute this tick is for, also when it comes a little late.
 
-    Or a part of it, which another invocation handed on. Mails are looked for by one invocation of
-    each tick, after the mailboxes are asked to sync.
+    Or a part of it, which another invocation handed on. What goes out is looked for by one
+    invocation of each tick, after the mailboxes are asked to sync.
     """
     ranges = wiring.ranges_in(event)
     queued = schedule_sync(
@@ -27,23 +32,37 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
         remaining_seconds=lambda: _seconds_left(context),
         ranges=ranges,
     )
-    sends = _sweep_sends(context) if ranges is None else 0
-    log_event("scheduled", queued=queued, sends=sends)
+    sends, changes = _sweep(context) if ranges is None else (0, 0)
+    log_event("scheduled", queued=queued, sends=sends, changes=changes)
     count({Metric.MAILBOX_QUEUED: queued})
-    return {"queued": queued, "sends": sends}
+    return {"queued": queued, "sends": sends, "changes": changes}
 
 
-def _sweep_sends(context: LambdaContext) -> int:
+def _sweep(context: LambdaContext) -> tuple[int, int]:
+    now, queues = wiring.clock().now(), wiring.queues()
+
+    def left() -> float:
+        return _seconds_left(context)
+
+    sends = _unless_refused(
+        "sweep_of_sends_failed",
+        lambda: sweep_sends(now=now, sends=wiring.sends(), queues=queues, remaining_seconds=left),
+    )
+    changes = _unless_refused(
+        "sweep_of_changes_failed",
+        lambda: sweep_changes(
+            now=now, changes=wiring.changes(), queues=queues, remaining_seconds=left
+        ),
+    )
+    return sends, changes
+
+
+def _unless_refused(event: str, sweep: Callable[[], int]) -> int:
     try:
-        return sweep_sends(
-            now=wiring.clock().now(),
-            sends=wiring.sends(),
-            queues=wiring.queues(),
-            remaining_seconds=lambda: _seconds_left(context),
-        )
+        return sweep()
     except RetryLaterError as error:
         # The next minute's tick finds them; a tick that failed would ask every mailbox again.
-        log_trouble("sweep_of_sends_failed", error)
+        log_trouble(event, error)
         return 0
 
 

@@ -1,4 +1,4 @@
-"""HTTP: places for attachments, mails to be sent, cancelling them.
+"""HTTP: places for attachments, mails to be sent, cancelling them; marking and moving mail.
 
 Writes the table, the bucket and the queue; knows no secret and speaks to no provider.
 """
@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import wiring, wiring_of_limits, wiring_of_sending
+from shared import wiring, wiring_of_changes, wiring_of_limits, wiring_of_sending
 from shared.api.app import make_app, respond, viewer
+from shared.api.change_routes import add_change_routes
 from shared.api.schemas.fields import MailboxIdText, SendIdText
 from shared.api.schemas.sends import AskForSend, IdempotencyKeyText, SendShown
 from shared.api.schemas.uploads import AnnounceUpload, UploadPlaceShown
@@ -21,6 +22,7 @@ from shared.operations.read_sends import cancel_send, view_of_own
 from shared.operations.request_send import key_of, request_send
 
 app = make_app(limit=wiring_of_limits.require_room)
+add_change_routes(app, ports=lambda: wiring_of_changes.request_ports())  # noqa: PLW0108 - with each
 _TAGS = ["Sending"]
 
 

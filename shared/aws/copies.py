@@ -4,33 +4,30 @@ Every write is a transaction that also checks the mailbox's fence. A copy that i
 should be is left out, so that repeating a page writes nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+from shared.aws.copy_updates import copy_update
 from shared.aws.fences import stale, still_holds
-from shared.aws.instants import microseconds
-from shared.aws.message_items import (
-    copy_date_sk,
-    copy_item,
-    copy_of,
-    flag_bits,
-    folders_value,
-)
-from shared.aws.table import MOST_IN_TRANSACTION, Raw, Table, raw_key
+from shared.aws.message_items import copy_item, copy_of
+from shared.aws.pending_items import flag_bits
+from shared.aws.table import MOST_IN_TRANSACTION, Table, raw_key
 from shared.aws.tables import copy_key, copy_sk, mailbox_pk, state_key, unescape
 from shared.aws.tables_of_erasures import OTHERS_NOTE, Note
 from shared.domain.errors import StoreThrottledError
 from shared.domain.ids import FolderId, MailboxId, ProviderMessageId, TenantId
 from shared.domain.lease import Fence
 from shared.domain.message import Copy, Flags
+from shared.domain.pending import told_flags, told_places
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 _COPIES_IN_TRANSACTION = MOST_IN_TRANSACTION - 2
 """Beside the checks of the fence and of the note."""
+_TRIES = 5
 
 Writes = Mapping[ProviderMessageId, "TransactWriteItemTypeDef"]
 
@@ -72,39 +69,20 @@ class CopyItems:
 
     def set_flags(self, fence: Fence, flags: Mapping[ProviderMessageId, Flags]) -> int:
         """Write flags that differ and are not older; return how many copies changed."""
-        stored = self.read(fence.tenant_id, fence.mailbox_id, list(flags))
-        changes = {
-            name: self._change(
-                fence,
-                name,
-                "SET g = :g, n = :n",
-                "attribute_not_exists(x) AND n <= :n",
-                {
-                    ":g": {"N": str(flag_bits(flags[name]))},
-                    ":n": {"N": str(flags[name].version)},
-                },
-            )
-            for name, copy in stored.items()
-            if copy.removed_at is None
-            and copy.flags != flags[name]
-            and copy.flags.version <= flags[name].version
-        }
-        return len(changes) - len(self._write(fence, changes))
+        return self._tell(fence, flags, lambda name, copy: told_flags(copy, flags[name]))
 
     def remove(
         self, fence: Fence, folder_id: FolderId, ids: Sequence[ProviderMessageId], now: datetime
     ) -> int:
         """Take live copies out of a folder; return how many were in it."""
-        stored = self.read(fence.tenant_id, fence.mailbox_id, ids)
-        return self._place(
-            fence,
-            {
-                name: (copy, copy.folder_ids - {folder_id})
-                for name, copy in stored.items()
-                if copy.removed_at is None and folder_id in copy.folder_ids
-            },
-            now,
-        )
+
+        def without(_: ProviderMessageId, copy: Copy) -> Copy:
+            theirs = copy.as_provider_has_it
+            if theirs.removed_at is not None or folder_id not in theirs.folder_ids:
+                return copy
+            return told_places(copy, theirs.folder_ids - {folder_id}, now=now)
+
+        return self._tell(fence, ids, without)
 
     def place(
         self,
@@ -113,25 +91,35 @@ class CopyItems:
         now: datetime,
     ) -> int:
         """Write the folders of copies where they differ; return how many changed."""
-        stored = self.read(fence.tenant_id, fence.mailbox_id, list(placed))
-        return self._place(
-            fence, {name: (copy, placed[name]) for name, copy in stored.items()}, now
+        return self._tell(
+            fence, placed, lambda name, copy: told_places(copy, placed[name], now=now)
         )
 
-    def _place(
+    def _tell(
         self,
         fence: Fence,
-        places: Mapping[ProviderMessageId, tuple[Copy, frozenset[FolderId]]],
-        now: datetime,
+        ids: Iterable[ProviderMessageId],
+        told: Callable[[ProviderMessageId, Copy], Copy],
     ) -> int:
-        changes = {
-            name: self._removal(fence, name, now)
-            if not folder_ids
-            else self._placing(fence, replace(copy, folder_ids=folder_ids, removed_at=None))
-            for name, (copy, folder_ids) in places.items()
-            if (folder_ids or None) != (copy.folder_ids if copy.removed_at is None else None)
-        }
-        return len(changes) - len(self._write(fence, changes))
+        """Write what copies are by what was told of them; return how many changed.
+
+        What somebody else has changed since it was read, or wishes of it, is read again.
+        """
+        changed, left = 0, list(ids)
+        for _ in range(_TRIES):
+            stored = self.read(fence.tenant_id, fence.mailbox_id, left)
+            after = {name: told(name, copy) for name, copy in stored.items()}
+            changes = {
+                name: copy_update(self.table.name, fence.tenant_id, copy, after[name])
+                for name, copy in stored.items()
+                if after[name] != copy
+            }
+            refused = self._write(fence, changes)
+            changed += len(changes) - len(refused)
+            if not refused:
+                return changed
+            left = sorted(refused)
+        raise StoreThrottledError(cause="copies change too fast")
 
     def read(
         self, tenant_id: TenantId, mailbox_id: MailboxId, ids: Sequence[ProviderMessageId]
@@ -225,47 +213,6 @@ class CopyItems:
                 "ConditionExpression": "attribute_exists(x)",
             }
         }
-
-    def _removal(
-        self, fence: Fence, name: ProviderMessageId, now: datetime
-    ) -> "TransactWriteItemTypeDef":
-        return self._change(
-            fence,
-            name,
-            "SET x = :x REMOVE mailbox_pk, date_sk",
-            "attribute_not_exists(x)",
-            {":x": {"N": str(microseconds(now))}},
-        )
-
-    def _placing(self, fence: Fence, copy: Copy) -> "TransactWriteItemTypeDef":
-        return self._change(
-            fence,
-            copy.provider_message_id,
-            "SET f = :f, mailbox_pk = :m, date_sk = :d REMOVE x",
-            "attribute_exists(m)",
-            {
-                ":f": folders_value(copy.folder_ids),
-                ":m": {"S": mailbox_pk(fence.tenant_id, fence.mailbox_id)},
-                ":d": {"S": copy_date_sk(copy)},
-            },
-        )
-
-    def _change(
-        self, fence: Fence, name: ProviderMessageId, update: str, condition: str, values: Raw
-    ) -> "TransactWriteItemTypeDef":
-        key = copy_key(fence.tenant_id, fence.mailbox_id, name)
-        return cast(
-            "TransactWriteItemTypeDef",
-            {
-                "Update": {
-                    "TableName": self.table.name,
-                    "Key": {"pk": {"S": key.pk}, "sk": {"S": key.sk}},
-                    "UpdateExpression": update,
-                    "ConditionExpression": f"attribute_exists(pk) AND {condition}",
-                    "ExpressionAttributeValues": values,
-                }
-            },
-        )
 
 
 def name_of_copy(sk: str) -> ProviderMessageId:

@@ -12,6 +12,7 @@ from typing import Any
 from shared.aws.content_items import content_of, content_value
 from shared.aws.instants import from_microseconds, microseconds
 from shared.aws.packing import pack, unpack, unpacked_size
+from shared.aws.pending_items import flag_bits, flags_of, pending_of, pending_value
 from shared.aws.table import Raw
 from shared.aws.tables import copy_key, date_sk, escape, mailbox_pk, unescape
 from shared.domain.contents import AttachedMail, DeliveryReport, Invite, SeenContent
@@ -29,7 +30,6 @@ from shared.domain.message import (
     TOO_MANY_PARTICIPANTS,
     Body,
     Copy,
-    Flags,
     Message,
     Participant,
     ParticipantRole,
@@ -62,8 +62,6 @@ _LONGEST_REPORT = 8_000
 """Characters of all deliveries together; the report itself can be opened."""
 
 _LONG_CONTENTS = (Invite, DeliveryReport, AttachedMail)
-
-_SEEN, _FLAGGED, _ANSWERED, _DRAFT = 1, 2, 4, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +177,8 @@ def copy_item(tenant_id: TenantId, copy: Copy) -> Raw:
         raw["b"] = {"SS": blind}
     if copy.direction is not None:
         raw["o"] = {"BOOL": copy.direction is Direction.OUTBOUND}
+    if copy.pending is not None:
+        raw["w"] = pending_value(copy.pending)
     if copy.removed_at is not None:
         raw["x"] = {"N": str(microseconds(copy.removed_at))}
     else:
@@ -218,6 +218,7 @@ def copy_of(mailbox_id: MailboxId, name: ProviderMessageId, raw: Raw) -> Copy:
         blind=frozenset(Address(unescape(one)) for one in raw.get("b", {}).get("SS", ())),
         direction=_direction_of(raw),
         removed_at=from_microseconds(int(removed["N"])) if removed else None,
+        pending=pending_of(raw),
     )
 
 
@@ -225,27 +226,6 @@ def _direction_of(raw: Raw) -> Direction | None:
     if "o" not in raw:
         return None
     return Direction.OUTBOUND if raw["o"]["BOOL"] else Direction.INBOUND
-
-
-def flag_bits(flags: Flags) -> int:
-    """Return the flags as one number; their version is kept beside it."""
-    return (
-        _SEEN * flags.seen
-        | _FLAGGED * flags.flagged
-        | _ANSWERED * flags.answered
-        | _DRAFT * flags.draft
-    )
-
-
-def flags_of(bits: int, version: int) -> Flags:
-    """Return the flags that `flag_bits` gave `bits` for."""
-    return Flags(
-        seen=bool(bits & _SEEN),
-        flagged=bool(bits & _FLAGGED),
-        answered=bool(bits & _ANSWERED),
-        draft=bool(bits & _DRAFT),
-        version=version,
-    )
 
 
 def _fitted(message: Message) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from enum import StrEnum
 from shared.domain.errors import ErrorCode
 from shared.domain.ids import FolderId, ProviderMessageId
 
+SHARDS_OF_CHANGES = 4
+"""The places among which mailboxes with pending changes are spread, to be looked for there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:

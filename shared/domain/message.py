@@ -1,10 +1,11 @@
 """What a message is: as fetched from a provider, as parsed, as stored."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.change import Wanted
 from shared.domain.contents import SeenContent
 from shared.domain.ids import (
     Address,
@@ -230,6 +231,23 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """What somebody wants of a copy and its provider has not acknowledged, and what that has."""
+
+    wanted: Wanted
+    version: int
+    """Raised with each further wish, and with each word of the provider's."""
+    asked_at: datetime
+    """When the first of these wishes came."""
+    generation: int
+    """The mailbox's then."""
+    flags: Flags
+    """As the provider last had them."""
+    folder_ids: frozenset[FolderId]
+    """Where the provider last had it; empty where it was found gone from its last folder."""
+
+
+@dataclass(frozen=True, slots=True)
 class Copy:
     """A message's presence in one mailbox under one id of its provider.
 
@@ -250,6 +268,22 @@ class Copy:
     """Whom this copy names as blind recipients: as a rule only the sender's own does."""
     direction: Direction | None = None
     """As its own mailbox sees it; None of copies stored before that was kept of each."""
+    pending: Pending | None = None
+    """Set while flags and folders are as somebody here wants them. Such a copy is live."""
+
+    @property
+    def as_provider_has_it(self) -> "Copy":
+        """The copy without what only we want of it: to be compared with what a provider says."""
+        if self.pending is None:
+            return self
+        places = self.pending.folder_ids
+        return replace(
+            self,
+            flags=self.pending.flags,
+            folder_ids=places or self.folder_ids,
+            removed_at=None if places else self.pending.asked_at,
+            pending=None,
+        )
 
 
 def copy_ref(mailbox_id: MailboxId, provider_message_id: ProviderMessageId) -> str:

@@ -189,7 +189,8 @@ class Comparison:
     ) -> dict[FolderId, set[ProviderMessageId]]:
         """Return the live ones of `names` by their folder, where all of theirs were listed."""
         copies = self.messages.copies_by_id(self.mailbox.tenant_id, self.mailbox.id, names)
-        live = {name: copy for name, copy in copies.items() if copy.removed_at is None}
+        theirs = {name: copy.as_provider_has_it for name, copy in copies.items()}
+        live = {name: copy for name, copy in theirs.items() if copy.removed_at is None}
         if CAPABILITIES[self.mailbox.provider].follows_whole_mailbox:
             return {place.folder.id: set(live) for place in places}
         here = {place.folder.id for place in places}

@@ -1,6 +1,9 @@
-"""Which of our copies an adapter is shown of one folder: the port `KnownCopies`."""
+"""Which of our copies an adapter is shown of one folder: the port `KnownCopies`.
 
-from collections.abc import Sequence
+As the provider has them: what somebody here wants and it does not know yet is no difference.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.domain.capabilities import CAPABILITIES
@@ -24,11 +27,20 @@ class HeldCopies:
         mailbox = self.mailbox
         traits = CAPABILITIES[mailbox.provider]
         prefix = f"{self.folder.id}." if traits.ids_begin_with_folder else ""
-        copies = self.messages.live_copies(mailbox.tenant_id, mailbox.id, ids_begin_with=prefix)
+        live = self.messages.live_copies(mailbox.tenant_id, mailbox.id, ids_begin_with=prefix)
+        copies = _as_the_provider_has(live)
+        copies = {name: copy for name, copy in copies.items() if copy.removed_at is None}
         if traits.follows_whole_mailbox:
             return copies
         return {name: copy for name, copy in copies.items() if self.folder.id in copy.folder_ids}
 
     def of(self, ids: Sequence[ProviderMessageId]) -> dict[ProviderMessageId, Copy]:
         """See `KnownCopies.of`."""
-        return self.messages.copies_by_id(self.mailbox.tenant_id, self.mailbox.id, ids)
+        mailbox = self.mailbox
+        return _as_the_provider_has(self.messages.copies_by_id(mailbox.tenant_id, mailbox.id, ids))
+
+
+def _as_the_provider_has(
+    copies: Mapping[ProviderMessageId, Copy],
+) -> dict[ProviderMessageId, Copy]:
+    return {name: copy.as_provider_has_it for name, copy in copies.items()}

@@ -92,7 +92,9 @@ class SecondLook:
         return self._read([name for name in ids if name in own])
 
     def _read(self, ids: Sequence[ProviderMessageId]) -> Mapping[ProviderMessageId, Copy]:
-        return self.messages.copies_by_id(self.fence.tenant_id, self.fence.mailbox_id, ids)
+        place = self.fence.tenant_id, self.fence.mailbox_id
+        held = self.messages.copies_by_id(*place, ids)
+        return {name: copy.as_provider_has_it for name, copy in held.items()}
 
     def _sync_was_here(self, now: datetime) -> bool:
         """Whether a run moved the cursor on since the chunk was taken, or is about to."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 
+from shared.domain.change import Wanted
 from shared.domain.identity import thread_of
 from shared.domain.ids import Address, ContactId, FolderId, MailboxId, MessageId
 from shared.domain.mailbox import Mailbox
@@ -37,13 +38,17 @@ from shared.ports.reading import Found
 class CopyView:
     """One folder that a live copy is in.
 
-    Folder and flags are the mailbox's own affair: None where it is not the viewer's.
+    Folder, flags and what is pending are the mailbox's own affair: None where it is not the
+    viewer's.
     """
 
     mailbox_id: MailboxId
     received_at: datetime
     folder_id: FolderId | None = None
     seen: bool | None = None
+    flagged: bool | None = None
+    pending: Wanted | None = None
+    """What of this somebody wants, and its provider has not acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +180,19 @@ def _copy_views(viewer: Viewer, opened: _OpenCopy) -> Iterator[CopyView]:
     if copy.removed_at is not None:
         return
     if access_to_mailbox(viewer, box, Place.MAILBOX):
-        for folder_id in sorted(copy.folder_ids):
-            yield CopyView(box.id, copy.received_at, folder_id, copy.flags.seen)
+        yield from copy_views(copy)
     else:
         yield CopyView(box.id, copy.received_at)
+
+
+def copy_views(copy: Copy) -> Iterator[CopyView]:
+    """Yield one for each folder a live copy is in, for whom its mailbox's mail is."""
+    for folder_id in sorted(copy.folder_ids):
+        yield CopyView(
+            copy.mailbox_id,
+            copy.received_at,
+            folder_id,
+            copy.flags.seen,
+            copy.flags.flagged,
+            copy.pending.wanted if copy.pending else None,
+        )

@@ -7,6 +7,7 @@ from shared.domain.mailbox import Provider
 
 if TYPE_CHECKING:
     from shared.config import Settings
+    from shared.ports.changing import MailChanger
     from shared.ports.provider import MailProvider, ServerTester
     from shared.ports.sending import MailSender
     from shared.ports.sign_in import AccountReader, SignIn
@@ -33,6 +34,13 @@ def imap_sender(network: "Network") -> "MailSender":
     from shared.providers.imap.sending import ImapSender
 
     return ImapSender(network)
+
+
+def imap_changer(network: "Network") -> "MailChanger":
+    """Return what changes mail over IMAP."""
+    from shared.providers.imap.adapter import ImapProvider
+
+    return ImapProvider(network)
 
 
 def gmail(settings: "Settings") -> "GmailProvider":

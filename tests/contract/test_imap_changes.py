@@ -124,7 +124,7 @@ def scripted(monkeypatch, command: bytes, answer: bytes) -> None:
     ("answer", "fate", "code"),
     [
         (b"NO [NOPERM] no", ChangeFate.REFUSED, ErrorCode.CHANGE_REFUSED),
-        (b"NO [OVERQUOTA] full", ChangeFate.REFUSED, ErrorCode.MAILBOX_FULL),
+        (b"NO [OVERQUOTA] full", ChangeFate.LATER, ErrorCode.MAILBOX_FULL),
         (b"NO [INUSE] locked", ChangeFate.LATER, ErrorCode.PROVIDER_UNAVAILABLE),
         (b"NO something or other", ChangeFate.LATER, ErrorCode.PROVIDER_UNAVAILABLE),
     ],

@@ -13,6 +13,7 @@ from infra.local.expand import load
 from shared.aws.attachment_store import S3AttachmentStore
 from shared.aws.audit_store import DynamoAuditStore
 from shared.aws.backfill_store import DynamoBackfillStore
+from shared.aws.change_store import DynamoChangeStore
 from shared.aws.chunk_slots import DynamoChunkSlots
 from shared.aws.clients import Clients
 from shared.aws.contact_store import DynamoContactStore
@@ -35,6 +36,7 @@ from shared.domain.ids import Address, MailboxId, MessageId, TenantId
 from shared.domain.message import Copy, Message
 from shared.ports.audits import AuditStore
 from shared.ports.backfills import BackfillStore, ChunkSlots
+from shared.ports.changing import ChangeStore
 from shared.ports.contacts import ContactStore
 from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.erasures import ErasureStore, MailEraser
@@ -53,6 +55,7 @@ from shared.ports.stores import (
 )
 from shared.ports.threads import ThreadStore
 from tests.fakes.audits import InMemoryAuditStore
+from tests.fakes.changes import InMemoryChangeStore
 from tests.fakes.erasures import InMemoryErasureStore, InMemoryMailEraser
 from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.moto_dynamodb import make_atomic
@@ -105,6 +108,7 @@ class Stores:
     sends: SendStore
     outgoing: OutgoingStore
     rates: RateLimits
+    changes: ChangeStore
     table: Table | None = None
     clients: Clients | None = None
 
@@ -172,6 +176,7 @@ def in_memory() -> Stores:
         InMemorySendStore(world),
         InMemoryOutgoingStore(world),
         InMemoryRateLimits(),
+        InMemoryChangeStore(world),
     )
 
 
@@ -203,6 +208,7 @@ def on_aws() -> Iterator[Stores]:
             DynamoSendStore(table),
             S3OutgoingStore(BUCKET, clients),
             DynamoRateLimits(table),
+            DynamoChangeStore(table),
             table,
             clients,
         )

@@ -19,6 +19,7 @@ from shared.operations.connect_account import AccountPorts
 from shared.operations.connect_mailbox import ConnectPolicy
 from tests.fakes.attempts import InMemoryAttemptStore, InMemoryGrantHolders
 from tests.fakes.audits import InMemoryAuditStore
+from tests.fakes.changes import InMemoryChangeStore
 from tests.fakes.clock import FixedClock
 from tests.fakes.erasures import InMemoryErasureStore
 from tests.fakes.letters import InMemoryDeadLetterStore
@@ -144,6 +145,7 @@ class Deployment:
         self.rate_limits = InMemoryRateLimits(is_open=True)
         self.sends = InMemorySendStore(self.world)
         self.outgoing = InMemoryOutgoingStore(self.world)
+        self.changes = InMemoryChangeStore(self.world)
         self.uploads = InMemoryUploadStore()
         self.attachment_reader = self.attachments
         self.are_openings_allowed = True
@@ -161,6 +163,7 @@ class Deployment:
             wiring: (
                 "mailboxes", "messages", "mail_reader", "contacts", "backfills", "runs", "attachments", "letters",
                 "audits", "erasures", "policies", "signatures", "openings", "threads", "sends", "outgoing",
+                "changes",
                 "are_openings_allowed", "queues", "secrets", "clock",
             ),
             wiring_of_limits: ("rate_limits",),

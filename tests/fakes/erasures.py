@@ -179,6 +179,7 @@ class InMemoryMailEraser:
         users = self._primaries(box)
         letters, raw = self.world.letters.get(box, {}), self._raw(box)
         sends, contents = self.world.sends.get(box, {}), self._contents(box)
+        parts.append({"changes": self.world.changes[box]} if box in self.world.changes else {})
         if not (any(parts) or objects or chunks or users or letters or raw or sends or contents):
             return None
         erased = Erased(
@@ -331,6 +332,7 @@ class InMemoryMailEraser:
         for kept in (self.world.folders, self.world.backfills, self.world.runs, self.world.copies):
             kept.pop(box, None)
         self.world.settled.pop(box, None)
+        self.world.changes.pop(box, None)
         for key in [one for one in self.world.chunks if one[:2] == box]:
             del self.world.chunks[key]
         for one in self._objects(erasure.tenant_id, f"{erasure.mailbox_id}/"):

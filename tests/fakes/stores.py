@@ -6,9 +6,10 @@ mailboxes, messages = InMemoryMailboxStore(world), InMemoryMessageStore(world)
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 from urllib.parse import quote
 
 from shared.domain.addresses import base_form
@@ -62,6 +63,7 @@ from shared.domain.new_contacts import (
     sender_ids_of,
 )
 from shared.domain.opening import Opening
+from shared.domain.pending import told_flags, told_places
 from shared.domain.policy import KEEPING, TenantPolicy
 from shared.domain.run import Run
 from shared.domain.sending import Send
@@ -172,6 +174,8 @@ class World:
     outgoing: dict[SendRef, bytes] = field(default_factory=dict)
     first_generations: dict[Box, int] = field(default_factory=dict)
     """That of the latest disconnect."""
+    changes: dict[Box, Any] = field(default_factory=dict)
+    """Which mailboxes have changes pending; see `tests.fakes.changes`."""
     suspect_fences: dict[Box, int] = field(default_factory=dict)
     plan_leases: dict[BackfillId, datetime] = field(default_factory=dict)
     suspect_attempts: dict[tuple[TenantId, MailboxId, BackfillId, int], int] = field(
@@ -905,15 +909,7 @@ class InMemoryMessageStore:
         with self.world.lock:
             self.world.check(fence)
             copies = self.world.copies.get((fence.tenant_id, fence.mailbox_id), {})
-            changed = 0
-            for name, new in flags.items():
-                copy = copies.get(name)
-                if copy is None or copy.removed_at is not None or copy.flags == new:
-                    continue
-                if new.version >= copy.flags.version:
-                    copies[name] = replace(copy, flags=new)
-                    changed += 1
-            return changed
+            return self._tell(copies, flags, lambda name: told_flags(copies[name], flags[name]))
 
     def place_copies(
         self,
@@ -925,15 +921,9 @@ class InMemoryMessageStore:
         with self.world.lock:
             self.world.check(fence)
             copies = self.world.copies.get((fence.tenant_id, fence.mailbox_id), {})
-            changed = 0
-            for name in placed.keys() & copies.keys():
-                before = copies[name]
-                if placed[name]:
-                    copies[name] = replace(before, folder_ids=placed[name], removed_at=None)
-                elif before.removed_at is None:
-                    copies[name] = replace(before, removed_at=now)
-                changed += copies[name] != before
-            return changed
+            return self._tell(
+                copies, placed, lambda name: told_places(copies[name], placed[name], now=now)
+            )
 
     def remove_copies(
         self, fence: Fence, folder_id: FolderId, ids: Iterable[ProviderMessageId], *, now: datetime
@@ -942,13 +932,24 @@ class InMemoryMessageStore:
             self.world.check(fence)
             copies = self.world.copies.get((fence.tenant_id, fence.mailbox_id), {})
             left = {
-                i: copies[i].folder_ids - {folder_id}
-                for i in ids
-                if i in copies
-                and copies[i].removed_at is None
-                and folder_id in copies[i].folder_ids
+                name: theirs.folder_ids - {folder_id}
+                for name in ids
+                if name in copies
+                and (theirs := copies[name].as_provider_has_it).removed_at is None
+                and folder_id in theirs.folder_ids
             }
             return self.place_copies(fence, left, now=now)
+
+    @staticmethod
+    def _tell(
+        copies: dict[ProviderMessageId, Copy],
+        names: Iterable[ProviderMessageId],
+        told: Callable[[ProviderMessageId], Copy],
+    ) -> int:
+        after = {name: told(name) for name in names if name in copies}
+        changed = [name for name, copy in after.items() if copy != copies[name]]
+        copies.update(after)
+        return len(changed)
 
     def get_body(self, tenant_id: TenantId, message_id: MessageId) -> Body | None:
         return self.world.bodies.get((tenant_id, message_id))

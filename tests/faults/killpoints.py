@@ -244,7 +244,7 @@ class WatchedMail:
 
 
 SESSION = frozenset({"baseline", "changes", "list_window", "look", "search_window"})
-STREAMS = frozenset({"fetch", "fetch_headers", "read_part"})
+STREAMS = frozenset({"apply", "fetch", "fetch_headers", "read_part"})
 
 
 @dataclass
@@ -259,7 +259,7 @@ class WatchedSession:
         if name in STREAMS:
 
             def stream(*given: Any) -> Iterator[Any]:
-                with self.interrupter.provider_call(name):
+                with self.interrupter.provider_call(name, is_effect=name == "apply"):
                     yield from method(*given)
 
             return stream

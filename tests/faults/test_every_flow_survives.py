@@ -21,6 +21,7 @@ import pytest
 
 from tests.faults import (  # noqa: F401 - each adds its flows
     flows_of_accounts,
+    flows_of_changes,
     flows_of_contacts_only,
     flows_of_erasures,
     flows_of_letters,

@@ -30,7 +30,7 @@ from functions.erase_mail.handler import lambda_handler as erase_mail
 from functions.maintain_mailboxes.handler import lambda_handler as maintain_mailboxes
 from functions.record_dead_letter.handler import lambda_handler as record_dead_letter
 from functions.schedule_sync.handler import lambda_handler as schedule_sync
-from shared import wiring
+from shared import wiring, wiring_of_changes
 from shared.aws import clients
 from shared.aws.clients import Clients
 from tests.fakes.clock import FixedClock
@@ -42,7 +42,7 @@ from tests.infra.template_text import translated
 
 REGION = "eu-central-1"
 NAME = "mailroom-test"
-WORKERS = moto_stack.WORKERS | {"erase": erase_mail}
+WORKERS = moto_stack.ALL_WORKERS | {"erase": erase_mail}
 TIMES_TRIED = 6
 """So often a person tries again what failed, a minute later each time."""
 
@@ -129,6 +129,8 @@ class World(Stack):
         # A tick asks every shard; one mailbox is in one of them.
         monkeypatch.setattr("shared.domain.schedule.SHARDS", 1)
         monkeypatch.setattr("shared.aws.tables_of_backfills.BACKFILL_SHARDS", 1)
+        for place in ("aws.tables_of_changes", "operations.sweep_changes"):
+            monkeypatch.setattr(f"shared.{place}.SHARDS_OF_CHANGES", 1)
         for place in ("aws.tables_of_sends", "operations.sweep_sends"):
             monkeypatch.setattr(f"shared.{place}.SHARDS_OF_SENDS", 1)
         # A day's minute is drawn with the id. A flow that wants audits has one an hour, which is
@@ -143,6 +145,11 @@ class World(Stack):
         monkeypatch.setattr(wiring, "server_tester", lambda: tester)
         monkeypatch.setattr(
             wiring, "provider_of", lambda _provider: WatchedMail(self.server, self.interrupter)
+        )
+        monkeypatch.setattr(
+            wiring_of_changes,
+            "changer_of",
+            lambda _provider: WatchedMail(self.server, self.interrupter),
         )
         monkeypatch.setattr(wiring, "rng", lambda: self.rng)
         for client in kept_clients().all():

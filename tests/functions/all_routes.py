@@ -97,6 +97,8 @@ CASES: dict[Key, Case] = {
     ("GET", f"{MAILBOX}/runs"): Case(),
     ("GET", f"{MAILBOX}/runs/{{run_id}}"): Case(),
     ("POST", f"{MAILBOX}/sync"): Case(),
+    ("PATCH", f"{MAILBOX}/messages"): Case(body={"ids": ["{message_id}"], "seen": True}),
+    ("PATCH", f"{MAILBOX}/messages/{{message_id}}"): Case(body={"flagged": True}),
     ("GET", "/v1/messages"): Case(query={"mailbox_id": "{mailbox_id}"}),
     ("GET", "/v1/messages/{message_id}"): Case(),
     ("GET", "/v1/messages/{message_id}/attachments/{n}"): Case(),
@@ -152,8 +154,12 @@ PLAIN_QUERIES = {
 PLAIN_FIELDS = {"owner_user_id", "state", "content_id"}
 """Users are the CRM's: nothing of theirs is looked up here. A `state` is no id but a secret of 256
 bits, and who has another's is told so (`attempt_not_yours`): tests/unit/api/test_sign_ins.py."""
-NO_IDS = {"send_mail": {"from"}}
-"""Who a mail is from is an address of the mailbox."""
+NO_IDS = {
+    "send_mail": {"from"},
+    "change_message": {"folder_id"},
+    "change_messages": {"folder_id"},
+}
+"""Who a mail is from is an address of the mailbox, and a folder is looked for inside a mailbox."""
 
 NEVER = {
     "contact_id": "crm-9", "other_contact_id": "crm-10", "erasure_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
@@ -212,7 +218,7 @@ def _names(schema: Mapping[str, Any], met: frozenset[str] = frozenset()) -> Iter
 
 def asked_with(case: Case) -> set[str]:
     """The names of query parameters and body fields that a case sends an id in."""
-    return set(re.findall(r"'(\w+)': '\{\w+\}'", f"{dict(case.query)} {case.body}"))
+    return set(re.findall(r"'(\w+)': \[?'\{\w+\}'", f"{dict(case.query)} {case.body}"))
 
 
 @dataclass

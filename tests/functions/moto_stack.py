@@ -23,6 +23,7 @@ from functions.sync_mailbox.handler import lambda_handler as sync_mailbox
 from shared import (
     config,
     wiring,
+    wiring_of_changes,
     wiring_of_delivery,
     wiring_of_limits,
     wiring_of_sending,
@@ -140,6 +141,7 @@ class Stack(Deployment):
         )
         monkeypatch.setattr(wiring, "clock", lambda: self.clock)
         monkeypatch.setattr(wiring_of_limits, "rate_limits", lambda: self.rate_limits)
+        monkeypatch.setattr(wiring_of_changes, "changer_of", lambda _provider: self.server)
         monkeypatch.setattr(wiring, "provider_of", lambda _provider: self.server)
         monkeypatch.setattr(wiring, "server_tester", lambda: tester)
         self.post = FakePost(self.server, now=self.clock.now())

@@ -207,7 +207,7 @@ def test_the_sweeper_sends_again_what_was_lost(stack):
 
 @pytest.mark.parametrize("event", [{}, {"time": "x"}, {"time": "2026-03-01T12:00:00"}])
 def test_a_tick_without_a_time_serves_the_present_minute(stack, event):
-    assert schedule_sync(event, context()) == {"queued": 0, "sends": 0}
+    assert schedule_sync(event, context()) == {"queued": 0, "sends": 0, "changes": 0}
 
 
 def test_a_part_of_a_minute_that_was_handed_on_is_done_like_a_tick(stack):
@@ -216,7 +216,7 @@ def test_a_part_of_a_minute_that_was_handed_on_is_done_like_a_tick(stack):
     slot = slot_of(MailboxId(mailbox_id), 5)
     for start, queued in (("", 1), (mailbox_id, 1), (f"{mailbox_id}0", 0)):
         event = {"time": stack.clock.at.isoformat(), "ranges": [[slot, start, ""]]}
-        assert schedule_sync(event, context()) == {"queued": queued, "sends": 0}
+        assert schedule_sync(event, context()) == {"queued": queued, "sends": 0, "changes": 0}
     assert len(stack.bodies("sync")) == 2
 
 
@@ -240,7 +240,7 @@ def test_a_tick_queues_the_mails_whose_time_has_come(stack):
     ]
     # Of a minute with many mailboxes one part looks for mails, and a slow store holds up no mailbox.
     part = {"time": stack.clock.at.isoformat(), "ranges": []}
-    assert schedule_sync(part, context()) == {"queued": 0, "sends": 0}
+    assert schedule_sync(part, context()) == {"queued": 0, "sends": 0, "changes": 0}
 
 
 def test_mails_that_cannot_be_looked_for_hold_up_no_mailbox(stack, monkeypatch, caplog):

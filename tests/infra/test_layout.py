@@ -21,7 +21,7 @@ TOP_LEVEL = {
 SHARED = {
     "domain", "ports", "operations", "providers", "mime", "aws", "api",
     "config.py", "observability.py",
-    "wiring.py", "wiring_of_delivery.py", "wiring_of_limits.py", "wiring_of_sending.py",
+    "wiring.py", "wiring_of_changes.py", "wiring_of_delivery.py", "wiring_of_limits.py", "wiring_of_sending.py",
     "wiring_of_sign_ins.py",
     "__init__.py",
 }  # fmt: skip

@@ -2,10 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import ConfigDict, Field
 
 from shared.api.schemas.fields import Shown
+from shared.domain.change import Wanted
 from shared.domain.contents import AttachedMail, Invite, Moment, Picture
 from shared.domain.identity import thread_named
 from shared.domain.ids import TenantId
@@ -15,7 +17,7 @@ from shared.domain.message import Participant, ParticipantRole, StoredAttachment
 from shared.domain.time_zones import instant_of
 from shared.domain.visibility import Access
 from shared.operations.read_mail import AttachmentLink, OpenedMessage
-from shared.operations.show_messages import MessageView
+from shared.operations.show_messages import CopyView, MessageView
 
 
 class AccessShown(StrEnum):
@@ -50,15 +52,39 @@ class AmbiguousShown(Shown):
     contacts: list[str]
 
 
+PendingField = Literal["folder_id", "seen", "flagged"]
+
+
 class CopyShown(Shown):
     """Where a message is now.
 
-    Folder and flag are null in a mailbox that is not the caller's to open.
+    Folder, flags and what is pending are null in a mailbox that is not the caller's to open.
     """
 
     mailbox_id: str
     folder_id: str | None
     seen: bool | None
+    flagged: bool | None
+    pending: list[PendingField] | None
+    """Which of these somebody here has changed and the provider has not acknowledged yet."""
+
+    @classmethod
+    def of(cls, view: CopyView) -> "CopyShown":
+        """Show what a view holds."""
+        wanted = view.pending or Wanted()
+        fields: list[tuple[PendingField, object]] = [
+            ("folder_id", wanted.move_to),
+            ("seen", wanted.seen),
+            ("flagged", wanted.flagged),
+        ]
+        pending = [name for name, value in fields if value is not None]
+        return cls(
+            mailbox_id=view.mailbox_id,
+            folder_id=view.folder_id,
+            seen=view.seen,
+            flagged=view.flagged,
+            pending=None if view.folder_id is None else pending,
+        )
 
 
 class MessageShown(Shown):
@@ -275,10 +301,7 @@ def _facts(view: MessageView) -> dict[str, object]:
             AmbiguousShown(address=address, contacts=list(contacts))
             for address, contacts in view.ambiguous.items()
         ],
-        "mailboxes": [
-            CopyShown(mailbox_id=copy.mailbox_id, folder_id=copy.folder_id, seen=copy.seen)
-            for copy in view.copies
-        ],
+        "mailboxes": [CopyShown.of(copy) for copy in view.copies],
         "has_attachments": view.has_attachments,
         "kinds": list(kinds_of(message)),
         "access": _ACCESS[view.access],

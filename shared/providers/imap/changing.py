@@ -225,7 +225,4 @@ def _why_not(answer: Answer) -> ChangeOutcome:
         return _refusal(ErrorCode.FOLDER_NOT_FOUND)
     if status.code in _NO_RIGHT:
         return _refusal(ErrorCode.CHANGE_REFUSED)
-    error = errors.from_imap_command(status)
-    if error.code is ErrorCode.MAILBOX_FULL:
-        return _refusal(error.code)
-    return ChangeOutcome(ChangeFate.LATER, error.code)
+    return ChangeOutcome(ChangeFate.LATER, errors.from_imap_command(status).code)

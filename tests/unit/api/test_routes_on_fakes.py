@@ -242,7 +242,8 @@ def test_a_timeline_holds_all_addresses_newest_first_and_cuts_down_what_is_other
     assert [item["id"] for item in items] == [ids["c"], ids["b"], ids["a"]]
     bobs = items[1]
     assert (bobs["access"], bobs["subject"], bobs["snippet"]) == ("metadata", None, None)
-    assert bobs["mailboxes"] == [{"mailbox_id": "BOB", "folder_id": None, "seen": None}]
+    hidden = dict.fromkeys(("folder_id", "seen", "flagged", "pending"))
+    assert bobs["mailboxes"] == [{"mailbox_id": "BOB", **hidden}]
     assert items[0]["subject"] == "Offer"
     assert items[0]["contacts"] == ["crm:1"]
     assert items[0]["from"] == [{"address": "c.leo@client.example", "name": "Cleo"}]
@@ -339,10 +340,11 @@ def test_the_same_mail_in_two_mailboxes_is_one(app):
     mail = message_of("both")
     store(app.world, ann, mail, seen=True)
     store(app.world, team, mail, later=timedelta(seconds=120))
+    as_told = {"flagged": False, "pending": []}
     (item,) = app.ask("GET", "/v1/contacts/c1/messages").json["items"]
     assert item["mailboxes"] == [
-        {"mailbox_id": "ANN", "folder_id": "INBOX", "seen": True},
-        {"mailbox_id": "TEAM", "folder_id": "INBOX", "seen": False},
+        {"mailbox_id": "ANN", "folder_id": "INBOX", "seen": True, **as_told},
+        {"mailbox_id": "TEAM", "folder_id": "INBOX", "seen": False, **as_told},
     ]
     between = store(app.world, ann, message_of("between", minutes=1))
     found, token = [], ""

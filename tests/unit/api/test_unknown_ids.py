@@ -28,6 +28,8 @@ BODIES = {
     ("POST", "/v1/mailboxes/{mailbox_id}/reconnect"): {"imap": LOGIN, "smtp": LOGIN},
     ("POST", "/v1/mailboxes/{mailbox_id}/backfills"): {"days": 7},
     ("POST", "/v1/mailboxes/{mailbox_id}/openings"): {"reason": "Ticket 4711: a lost order"},
+    ("PATCH", "/v1/mailboxes/{mailbox_id}/messages"): {"seen": True},
+    ("PATCH", "/v1/mailboxes/{mailbox_id}/messages/{message_id}"): {"seen": True},
     ("POST", "/v1/contacts/{contact_id}/merge"): {"from": "theirs-too"},
     ("PUT", "/v1/threads/{thread_id}/visibility"): {"level": "subject"},
 }
@@ -86,7 +88,12 @@ def fill(app):
 
 def answer(app, method, path, ids, tenant):
     target = re.sub(r"\{(\w+)\}", lambda found: ids[found[1]], path)
-    got = app.ask(method, target, body=BODIES.get((method, path)), tenant=tenant, roles="[admin]")
+    body = BODIES.get((method, path))
+    if path.endswith("/messages") and method == "PATCH":
+        body = {**body, "ids": [ids["message_id"]]}
+    # A fragment would end the path, and another route would answer.
+    target = target.replace("#", "%23")
+    got = app.ask(method, target, body=body, tenant=tenant, roles="[admin]")
     return got.status, got.text, got.headers
 
 

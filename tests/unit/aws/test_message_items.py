@@ -13,13 +13,12 @@ from shared.aws.message_items import (
     body_of,
     copy_item,
     copy_of,
-    flag_bits,
-    flags_of,
     inline_body,
     message_of,
     pack_message,
 )
 from shared.aws.packing import pack, unpack
+from shared.aws.pending_items import flag_bits, flags_of
 from shared.domain.contents import (
     AttachedMail,
     Delivery,
