@@ -19,6 +19,7 @@ from shared.api.opening_routes import add_opening_list
 from shared.api.paging import ListOf
 from shared.api.policy_routes import add_policy_routes
 from shared.api.public_routes import add_public_routes
+from shared.api.round_trip_routes import add_round_trip_route
 from shared.api.schemas.backfills import BackfillList, BackfillShown
 from shared.api.schemas.contacts import ContactList, ContactShown
 from shared.api.schemas.fields import (
@@ -83,6 +84,12 @@ add_send_routes(
     sends=lambda: wiring.sends(),  # noqa: PLW0108
     messages=lambda: wiring.messages(),  # noqa: PLW0108
     reader=lambda: wiring.mail_reader(),  # noqa: PLW0108
+)
+add_round_trip_route(
+    app,
+    mailboxes=lambda: wiring.mailboxes(),  # noqa: PLW0108
+    sends=lambda: wiring.sends(),  # noqa: PLW0108
+    clock=lambda: wiring.clock(),  # noqa: PLW0108
 )
 
 MailboxPath = Annotated[MailboxIdText, Path()]

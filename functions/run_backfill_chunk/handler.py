@@ -54,6 +54,7 @@ def _ports(context: LambdaContext) -> ChunkPorts:
         letters=wiring.letters(),
         contacts=wiring.contacts(),
         policies=wiring.policies(),
+        sends=wiring.sends(),
         grants=wiring_of_sign_ins.grants(),
         queues=wiring.queues(),
         provider_of=wiring.provider_of,

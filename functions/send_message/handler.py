@@ -1,4 +1,4 @@
-"""HTTP: places for attachments, mails to be sent, cancelling them; marking and moving mail.
+"""HTTP: attachments, mails to be sent, cancelling, test messages; marking and moving mail.
 
 Writes the table, the bucket and the queue; knows no secret and speaks to no provider.
 """
@@ -13,6 +13,7 @@ from shared import wiring, wiring_of_changes, wiring_of_limits, wiring_of_sendin
 from shared.api.app import make_app, respond, viewer
 from shared.api.change_routes import add_change_routes
 from shared.api.schemas.fields import MailboxIdText, SendIdText
+from shared.api.schemas.round_trips import AskForTest, TestMessageShown
 from shared.api.schemas.sends import AskForSend, IdempotencyKeyText, SendShown
 from shared.api.schemas.uploads import AnnounceUpload, UploadPlaceShown
 from shared.domain.ids import MailboxId, SendId
@@ -20,6 +21,7 @@ from shared.observability import log_event
 from shared.operations.place_upload import place_upload
 from shared.operations.read_sends import cancel_send, view_of_own
 from shared.operations.request_send import key_of, request_send
+from shared.operations.round_trips import request_test
 
 app = make_app(limit=wiring_of_limits.require_room)
 add_change_routes(app, ports=lambda: wiring_of_changes.request_ports())  # noqa: PLW0108 - with each
@@ -95,6 +97,40 @@ def cancel_mail(
         user_id=who.user_id,
     )
     return SendShown.of(view)
+
+
+@app.post(
+    "/v1/mailboxes/<mailbox_id>/test-messages",
+    summary="Send a test message to itself",
+    tags=_TAGS,
+    status_code=HTTPStatus.ACCEPTED,
+)
+def send_test_message(
+    mailbox_id: Annotated[MailboxIdText, Path()],
+    body: AskForTest,
+    key: Annotated[IdempotencyKeyText, Header(alias="idempotency-key")],
+) -> TestMessageShown:
+    """Have a mail sent from the mailbox to itself, and see it come back through sync.
+
+    It goes the way of every mail and counts as one; what comes back is not kept and makes no
+    contact. Repeated with the same `Idempotency-Key` it answers how far that one came.
+    """
+    who = viewer(app)
+    view = request_test(
+        who,
+        MailboxId(mailbox_id),
+        body.sender,
+        key_of(who, key, f"test {mailbox_id} {body.sender or ''}".encode()),
+        ports=wiring_of_sending.send_ports(),
+    )
+    log_event(
+        "test_message_asked_for",
+        tenant_id=who.tenant_id,
+        mailbox_id=mailbox_id,
+        send_id=view.send.id,
+        user_id=who.user_id,
+    )
+    return TestMessageShown.of(view)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

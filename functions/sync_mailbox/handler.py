@@ -72,6 +72,7 @@ def _sync(record: dict[str, Any], context: LambdaContext) -> SyncReport:
         letters=wiring.letters(),
         contacts=wiring.contacts(),
         policies=wiring.policies(),
+        sends=wiring.sends(),
         backfills=wiring.backfills(),
         grants=wiring_of_sign_ins.grants(),
         queues=wiring.queues(),

@@ -34,6 +34,7 @@ CALLBACK = ("GET", "/v1/oauth/{provider}/callback")
 CONFIRM = ("POST", "/v1/mailboxes/authorize/complete")
 SEND = ("POST", "/v1/sends")
 CANCEL = ("POST", "/v1/mailboxes/{mailbox_id}/sends/{send_id}/cancel")
+TEST_MESSAGE = ("POST", "/v1/mailboxes/{mailbox_id}/test-messages")
 SIGN_INS = frozenset({("POST", "/v1/mailboxes/authorize"), CONFIRM})
 PUBLIC = frozenset({("GET", "/v1/health"), ("GET", "/openapi.json"), ("GET", "/docs"), CALLBACK})
 
@@ -69,7 +70,7 @@ OF_THE_GATEWAY_TOO = frozenset({"401", "429", "500", "503"})
 _FOR_WHO_MAY_CHANGE = re.compile(
     r"/v1/mailboxes(/\{mailbox_id\}(/(primary|disconnection|reconnect|backfill-preview|backfills/?.*))?"
     r"|/authorize(/complete)?)?"
-    r"|/v1/mailboxes/\{mailbox_id\}/sends/\{send_id\}/cancel|/v1/sends|/v1/policy"
+    r"|/v1/mailboxes/\{mailbox_id\}/(sends/\{send_id\}/cancel|test-messages)|/v1/sends|/v1/policy"
 )
 _CAN_CONFLICT = frozenset(
     {
@@ -83,6 +84,7 @@ _CAN_CONFLICT = frozenset(
         ("PUT", "/v1/policy"),
         SEND,
         CANCEL,
+        TEST_MESSAGE,
         ("GET", "/v1/messages/{message_id}/answer"),
     }
 )

@@ -17,5 +17,6 @@ LIMITED: Mapping[tuple[str, str], Act] = {
     ("POST", "/v1/mailboxes/<mailbox_id>/sync"): Act.SYNC,
     ("POST", "/v1/uploads"): Act.UPLOAD,
     ("POST", "/v1/sends"): Act.SEND,
+    ("POST", "/v1/mailboxes/<mailbox_id>/test-messages"): Act.TEST_MESSAGE,
 }
 """By method and route."""

@@ -5,8 +5,16 @@ from typing import Any
 
 from shared.aws.tables_of_sends import SendItem, send_due_key, send_key, slot_of_sends
 from shared.domain.errors import ErrorCode
+from shared.domain.folders import FolderRole
 from shared.domain.ids import MailboxId, MessageId, ProviderMessageId, SendId, TenantId, UserId
-from shared.domain.sending import Recipient, RecipientStatus, Send, SendKind, SendStatus
+from shared.domain.sending import (
+    Arrival,
+    Recipient,
+    RecipientStatus,
+    Send,
+    SendKind,
+    SendStatus,
+)
 from shared.ports.sending import SendRef
 
 KEPT_DAYS = 90
@@ -69,6 +77,7 @@ def document_of(send: Send) -> dict[str, Any]:
         "answers": send.answers,
         "thread": send.provider_thread_id,
         "status": send.status,
+        "taken": _time(send.taken_at),
         "attempt_ends": _time(send.attempt_ends_at),
         "draft": send.draft,
         "handed_over": _time(send.handed_over_at),
@@ -78,6 +87,7 @@ def document_of(send: Send) -> dict[str, Any]:
         "code": send.code,
         "reply": send.reply,
         "sent": _time(send.sent_at),
+        "accepted": _time(send.accepted_at),
         "sent_as": send.sent_as,
         "message": send.message_id,
         "copy": send.provider_message_id,
@@ -113,6 +123,7 @@ def send_of(item: SendItem) -> Send:
         provider_thread_id=found.get("thread"),
         status=SendStatus(found["status"]),
         attempt=int(item.attempt),
+        taken_at=_from_time(found.get("taken")),
         attempt_ends_at=_from_time(found.get("attempt_ends")),
         draft=found.get("draft"),
         handed_over_at=_from_time(found.get("handed_over")),
@@ -122,11 +133,25 @@ def send_of(item: SendItem) -> Send:
         code=ErrorCode(found["code"]) if "code" in found else None,
         reply=found.get("reply"),
         sent_at=_from_time(found.get("sent")),
+        accepted_at=_from_time(found.get("accepted")),
         sent_as=found.get("sent_as"),
         message_id=MessageId(message) if message else None,
         provider_message_id=ProviderMessageId(copy) if copy else None,
         filed_at=_from_time(found.get("filed")),
+        arrival=_arrival_of(item.arrived),
     )
+
+
+def arrival_text(arrival: Arrival) -> str:
+    """Return an arrival as the attribute of its own holds it."""
+    return f"{arrival.at.isoformat()} {arrival.place}"
+
+
+def _arrival_of(text: str | None) -> Arrival | None:
+    if text is None:
+        return None
+    at, _, place = text.partition(" ")
+    return Arrival(datetime.fromisoformat(at), FolderRole(place))
 
 
 def _time(at: datetime | None) -> str | None:

@@ -17,7 +17,15 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from shared.aws.fences import stale
-from shared.aws.send_items import document_of, forgotten_at, place_of, ref_of, send_item, send_of
+from shared.aws.send_items import (
+    arrival_text,
+    document_of,
+    forgotten_at,
+    place_of,
+    ref_of,
+    send_item,
+    send_of,
+)
 from shared.aws.state_changes import set_or_remove
 from shared.aws.table import Table
 from shared.aws.tables import DUE_INDEX, Key, StateItem, mailbox_pk, state_key
@@ -42,7 +50,7 @@ from shared.domain.errors import (
 )
 from shared.domain.ids import MailboxId, SendId, TenantId
 from shared.domain.mailbox import MailboxStatus
-from shared.domain.sending import Send, SendStatus, cancelled, left_behind, taken
+from shared.domain.sending import Arrival, Send, SendStatus, cancelled, left_behind, taken
 from shared.ports.sending import IdempotencyKey, SendCaps, SendRef
 
 if TYPE_CHECKING:
@@ -191,6 +199,11 @@ class DynamoSendStore:
         is_latest = SendItem.attempt == send.attempt
         if self.table.update(send_key(ref_of(send)), _written(send, now), is_latest) is None:
             raise stale("send")
+
+    def note_arrival(self, ref: SendRef, arrival: Arrival) -> None:
+        """Set it once, beside all else: no worker's write touches it."""
+        is_first = SendItem.pk.exists() & SendItem.arrived.does_not_exist()
+        self.table.update(send_key(ref), [SendItem.arrived.set(arrival_text(arrival))], is_first)
 
     def due(self, shard: int, *, now: datetime, limit: int) -> Sequence[SendRef]:
         """Read a slot of the sparse index up to now."""

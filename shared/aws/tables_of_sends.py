@@ -80,7 +80,10 @@ def send_of_content(tenant_id: TenantId, key: str) -> SendRef:
 
 
 class SendItem(Item):
-    """A send. `version` rises with each write: who read it before must read it again."""
+    """A send. `version` rises with each write: who read it before must read it again.
+
+    But not with `arrived`, which is no worker's: sync notes it once, whoever has the send.
+    """
 
     tenant_id = UnicodeAttribute()
     mailbox_id = UnicodeAttribute()
@@ -92,6 +95,7 @@ class SendItem(Item):
     expires_at = NumberAttribute()
     due_slot = UnicodeAttribute(null=True)
     due_key = UnicodeAttribute(null=True)
+    arrived = UnicodeAttribute(null=True)
 
 
 class SendKeyItem(Item):

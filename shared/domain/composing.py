@@ -80,6 +80,8 @@ class Draft:
     """A Message-ID, with or without its angle brackets; one that cannot be written is left out."""
     references: tuple[str, ...] = ()
     """As `in_reply_to`, the root first."""
+    test_of: SendId | None = None
+    """Set for a test message: sync knows it by this (see `round_trip`)."""
 
 
 @dataclass(frozen=True, slots=True)

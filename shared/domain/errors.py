@@ -106,6 +106,8 @@ class ErrorCode(StrEnum):
     CHANGE_NOT_MADE_IN_TIME = "change_not_made_in_time"
     # OutcomeUnknown
     OUTCOME_UNKNOWN = "outcome_unknown"
+    # what becomes of a test message, and is raised by nobody
+    TEST_NOT_BACK = "test_not_back"
     # Conflict
     KEY_REUSED = "key_reused"
     TOO_LATE = "too_late"

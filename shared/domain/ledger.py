@@ -20,6 +20,8 @@ AUTOMATED = "automated"
 """Why a message stays at the provider that a machine sent, where the tenant wants none of those."""
 NO_CONTACT = "no_contact"
 """Why a message stays at the provider in which no contact takes part, where only theirs is kept."""
+TEST_MESSAGE = "test_message"
+"""Why a message stays at the provider that was sent from here to see it come back."""
 
 
 LEFT_OUT = {
@@ -30,6 +32,7 @@ LEFT_OUT = {
     BLOCKED: "as blocked",
     AUTOMATED: "as automated",
     NO_CONTACT: "as without a contact",
+    TEST_MESSAGE: "as a test of ours",
 }
 """How a person is told why messages stay at the provider: "3 left out …"."""
 

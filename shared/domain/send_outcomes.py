@@ -183,7 +183,9 @@ def _sent(send: Send, *, now: datetime, rng: random.Random, ends_at: datetime | 
     """Return it after a try that somebody may have got, `recipients` saying who."""
     somebody = any(one.status in {_ACCEPTED, _UNKNOWN} for one in send.recipients)
     sent_at = (send.sent_at or send.handed_over_at or now) if somebody else None
+    accepted_at = (send.accepted_at or now) if somebody else None
     after = replace(send, sent_at=sent_at, handed_over_at=None, looks=0, code=None, failures=0)
+    after = replace(after, accepted_at=accepted_at)
     if not after.waiting:
         after = _settled(after)
     else:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.errors import ErrorCode
+from shared.domain.folders import FolderRole
 from shared.domain.ids import MailboxId, MessageId, ProviderMessageId, SendId, TenantId, UserId
 
 
@@ -69,6 +70,14 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """When sync found a test message among what was received, and in which kind of folder."""
+
+    at: datetime
+    place: FolderRole
+
+
+@dataclass(frozen=True, slots=True)
 class Send:
     """One mail on its way out, or out."""
 
@@ -101,6 +110,8 @@ class Send:
     status: SendStatus = SendStatus.QUEUED
     attempt: int = 0
     """The number of the latest try."""
+    taken_at: datetime | None = None
+    """When a worker first had it."""
     attempt_ends_at: datetime | None = None
     """While it is being sent: past then its worker has died."""
     draft: str | None = None
@@ -117,6 +128,8 @@ class Send:
     reply: str | None = None
     """The numbers of an SMTP reply, such as `550 5.1.1`; never its text."""
     sent_at: datetime | None = None
+    accepted_at: datetime | None = None
+    """When it was first known that its provider took it."""
     sent_as: str | None = None
     """The Message-ID under which it left, where that is not ours."""
     message_id: MessageId | None = None
@@ -128,6 +141,8 @@ class Send:
 
     Or when it was plain that nobody can do it any more.
     """
+    arrival: Arrival | None = None
+    """Of a test message. Noted by sync beside what workers write: none of them changes it."""
 
     @property
     def waiting(self) -> tuple[str, ...]:
@@ -198,6 +213,7 @@ def taken(send: Send, *, now: datetime, seconds: int) -> Send:
         send,
         status=SendStatus.SENDING if send.status is SendStatus.QUEUED else send.status,
         attempt=send.attempt + 1,
+        taken_at=send.taken_at or now,
         attempt_ends_at=now + timedelta(seconds=seconds),
         next_try_at=None,
     )

@@ -56,6 +56,11 @@ SENDING: Mapping[ErrorCode, tuple[str, Acts, str]] = {
         _U,
         f"Ask the recipient, or look among the sent mail, before you {_AGAIN}.",
     ),
+    ErrorCode.TEST_NOT_BACK: (
+        "The test message was sent, and did not come back within ten minutes.",
+        _U,
+        "Look for it in the mailbox's spam folder, and for a rule that moves or forwards it.",
+    ),
     ErrorCode.KEY_REUSED: (
         "This Idempotency-Key was used already for another request.",
         _U,

@@ -18,6 +18,7 @@ from functools import partial
 
 from shared.domain.composing import Draft, DraftAttachment, NamedAddress, check
 from shared.domain.quoting import Content, Original, Written
+from shared.domain.round_trip import TEST_HEADER
 from shared.domain.signature import Signature
 from shared.mime.written import addresses, folded, ids, parameters, words
 
@@ -103,6 +104,10 @@ def _header(draft: Draft) -> Iterator[tuple[str, Iterable[str]]]:
         yield "In-Reply-To", answered
     if references := ids(draft.references):
         yield "References", references
+    if draft.test_of is not None:
+        yield TEST_HEADER, [draft.test_of]
+        # So that nothing answers it by itself (RFC 3834, 5).
+        yield "Auto-Submitted", ["auto-generated"]
     yield "MIME-Version", ["1.0"]
 
 

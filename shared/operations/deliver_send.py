@@ -33,6 +33,7 @@ from shared.domain.errors import (
 )
 from shared.domain.lease import Fence
 from shared.domain.mailbox import LatestError, Mailbox, MailboxStatus, Provider
+from shared.domain.round_trip import LOOKED_FOR_AFTER_SECONDS
 from shared.domain.run import RunReason
 from shared.domain.send_outcomes import (
     after_failure,
@@ -46,10 +47,10 @@ from shared.domain.send_outcomes import (
     not_handed_over,
     unseen,
 )
-from shared.domain.sending import Send, SendStatus
+from shared.domain.sending import Send, SendKind, SendStatus
 from shared.operations.access import Grants
 from shared.operations.arrived_here import has_arrived_here
-from shared.operations.file_send import LEFT_TO_SYNC, FilePorts, file_send
+from shared.operations.file_send import LEFT_TO_SYNC, Filed, FilePorts, file_send, file_test
 from shared.operations.time_left import END_SECONDS
 from shared.ports.composer import Composer
 from shared.ports.queues import SendRequest, SyncRequest, WorkQueues
@@ -210,6 +211,8 @@ class _Try:
                 self._write(unseen(self.send, now=now))
 
     def _has_arrived(self, mail: Outgoing) -> bool:
+        if self.send.arrival is not None:
+            return True
         filing = self.ports.filing
         with suppress(UnreadableMessageError):
             return has_arrived_here(
@@ -272,7 +275,10 @@ class _Try:
             provider_thread_id=self.send.provider_thread_id,
         )
         found = LEFT_TO_SYNC
-        if mail is not None:
+        if self.send.kind is SendKind.TEST:
+            self._have_it_looked_for()
+            found = file_test(session, mail, accepted) if mail is not None else Filed()
+        elif mail is not None:
             found = file_send(session, mail, accepted, self.mailbox, ports=self.ports.filing)
         if found.is_left_to_sync:
             self.ports.queues.send_syncs(
@@ -283,6 +289,12 @@ class _Try:
             provider_message_id=found.provider_message_id or self.send.provider_message_id,
             message_id=found.message_id,
         )
+
+    def _have_it_looked_for(self) -> None:
+        """Ask sync to look whether a test came back, some times: who sent it waits for that."""
+        run = SyncRequest(self.ref.tenant_id, self.ref.mailbox_id, RunReason.REQUESTED)
+        for seconds in LOOKED_FOR_AFTER_SECONDS:
+            self.ports.queues.send_syncs([run], delay_seconds=seconds)
 
     # ---- what is written ----
 

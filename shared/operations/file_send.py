@@ -85,6 +85,12 @@ def file_send(
     return Filed(name, stored[name].message_id if name in stored else None)
 
 
+def file_test(session: SendSession, mail: Outgoing, accepted: Accepted) -> Filed:
+    """Have a test message among the sent mail; it is nobody's, and on no timeline."""
+    found = session.file(mail, accepted)
+    return Filed(found.provider_message_id if found is not None else None)
+
+
 def store_own(
     found: FetchedMessage,
     folder: Folder,

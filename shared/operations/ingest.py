@@ -45,6 +45,7 @@ from shared.operations.headers_first import HeadersFirst
 from shared.operations.keep_attachments import keep_attachment, slices_of
 from shared.operations.meet_senders import Incoming, Senders
 from shared.operations.note_dead_letters import DeadLetters
+from shared.operations.own_tests import OwnTests
 from shared.operations.time_left import MARGIN_SECONDS, our_time_is_up
 from shared.ports.contacts import ContactStore
 from shared.ports.parser import MessageParser
@@ -90,13 +91,14 @@ class Ingest:
     dead_letters: DeadLetters
     gate: Gate
     contacts: ContactStore
+    tests: OwnTests | None = None
+    """Set where a test message may come back."""
     senders: Senders | None = None
     """Set where those nobody knows are to become contacts."""
     kept: Callable[[ProviderMessageId], FetchedMessage | None] | None = None
     """Set where what is gone from the provider may still be had from us: it is in no folder."""
     removed_at: datetime | None = None
-    """Set where what was in an active folder once is stored: as removed then, if it no longer is.
-    """
+    """Set where what was in an active folder once is stored: as removed, if it no longer is."""
     gives_up: bool = False
     """What fails alone has been tried often enough: it is settled as unreadable."""
     mark_suspect: MarkSuspect | None = None
@@ -184,7 +186,7 @@ class Ingest:
             self.ledger.asked += 1
             if isinstance(fetched, MissingMessage):
                 self._settle_missing(folder, fetched)
-            elif reason := self._unwanted(fetched):
+            elif reason := self._unwanted(folder, fetched):
                 self.ledger.settle(fetched.provider_message_id, Fate.SKIPPED, reason)
             else:
                 held += self._read_unless_failing(folder, fetched)
@@ -206,7 +208,7 @@ class Ingest:
             policy=self.gate.policy,
             ledger=self.ledger,
             matched=self._matched,
-            why_unread=self._unwanted,
+            why_unread=lambda fetched: self._unwanted(folder, fetched),
             why_not=lambda fetched, parsed: self.gate.why_kept_out(
                 parsed, self._direction(folder, fetched, parsed), fetched.received_at
             ),
@@ -224,12 +226,13 @@ class Ingest:
         except RetryLaterError as error:
             if error.code not in FAILING_ALONE or isinstance(error, StoreThrottledError):
                 raise
-            missing = MissingMessage(fetched.provider_message_id, "failing")
-            self._settle_missing(folder, missing)
+            self._settle_missing(folder, MissingMessage(fetched.provider_message_id, "failing"))
             return 0
 
-    def _unwanted(self, fetched: FetchedMessage) -> str | None:
+    def _unwanted(self, folder: Folder, fetched: FetchedMessage) -> str | None:
         """Return why a message is not ours to keep, or None."""
+        if self.tests and (reason := self.tests.why_not(folder, self.folders, fetched)):
+            return reason
         if self.since is not None and fetched.received_at < self.since:
             return BEFORE_HISTORY
         if self.removed_at is not None or self._is_in_active_folder(fetched):

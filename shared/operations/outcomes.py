@@ -16,6 +16,7 @@ from shared.domain.run import Run, RunReason
 from shared.domain.schedule import slot_of
 from shared.operations.gate import Gate
 from shared.operations.meet_senders import Senders
+from shared.operations.own_tests import OwnTests
 from shared.operations.search_history import HeardOfContacts, history_to_search
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
@@ -62,6 +63,7 @@ class SyncRun:
     letters: DeadLetterStore
     gate: Gate
     senders: Senders | None
+    tests: OwnTests
     contacts: ContactStore
     backfills: BackfillStore
     parser: MessageParser

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from shared.domain.capabilities import CAPABILITIES
-from shared.domain.composing import envelope_of
+from shared.domain.composing import Draft, envelope_of
 from shared.domain.errors import (
     ConflictError,
     ErrorCode,
@@ -26,7 +26,8 @@ from shared.domain.errors import (
     RetryLaterError,
     SendRefusedError,
 )
-from shared.domain.ids import SendId, new_ulid
+from shared.domain.ids import MessageId, SendId, UserId, new_ulid
+from shared.domain.mailbox import Mailbox
 from shared.domain.sending import Recipient, Send, SendKind
 from shared.domain.visibility import Viewer
 from shared.operations.answer_message import load_answered, mailbox_to_send_from
@@ -56,6 +57,17 @@ class SendPorts:
     clock: Clock
     caps: SendCaps
     most_recipients: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewSend:
+    """What a send is besides its mail."""
+
+    id: SendId
+    user_id: UserId
+    kind: SendKind
+    due_at: datetime
+    answers: MessageId | None = None
 
 
 def key_of(viewer: Viewer, key: str, body: bytes) -> IdempotencyKey:
@@ -90,17 +102,40 @@ def request_send(
     mailbox = mailbox_to_send_from(viewer, asked.mailbox_id, answered, mailboxes=ports.mailboxes)
     writer = MailWriter(viewer, asked, mailbox, answered, ports.write, ports.most_recipients)
     send_id = SendId(new_ulid(now))
-    draft = writer.draft(send_id, due_at)
+    new = NewSend(
+        send_id,
+        viewer.user_id,
+        asked.answers.kind if asked.answers else SendKind.MESSAGE,
+        due_at,
+        asked.answers.message_id if asked.answers else None,
+    )
+    return keep_send(new, writer.draft(send_id, due_at), mailbox, key, ports=ports, now=now)
+
+
+def keep_send(
+    new: NewSend,
+    draft: Draft,
+    mailbox: Mailbox,
+    key: IdempotencyKey,
+    *,
+    ports: SendPorts,
+    now: datetime,
+) -> Send:
+    """Compose a mail that nothing more can be said against, keep it and queue it.
+
+    Return the send, or the one of before where the key has one by now. Raises `LimitReachedError`,
+    `SendRefusedError(MAIL_TOO_LARGE)`, `ConflictError` (`KEY_REUSED`, `WRONG_STATE`).
+    """
     content = ports.write.composer.compose(draft)
     if len(content) > CAPABILITIES[mailbox.provider].largest_mail:
         raise SendRefusedError(ErrorCode.MAIL_TOO_LARGE)
     envelope = envelope_of(draft)
     send = Send(
-        tenant_id=viewer.tenant_id,
+        tenant_id=mailbox.tenant_id,
         mailbox_id=mailbox.id,
-        id=send_id,
-        user_id=viewer.user_id,
-        kind=asked.answers.kind if asked.answers else SendKind.MESSAGE,
+        id=new.id,
+        user_id=new.user_id,
+        kind=new.kind,
         internet_message_id=draft.internet_message_id,
         sender=draft.sender.address,
         recipients=tuple(Recipient(one) for one in envelope.recipients),
@@ -110,12 +145,12 @@ def request_send(
         size=len(content),
         generation=mailbox.generation,
         created_at=now,
-        due_at=due_at,
-        answers=asked.answers.message_id if asked.answers else None,
+        due_at=new.due_at,
+        answers=new.answers,
     )
     kept = _keep(send, content, key, now, ports)
-    if kept.id == send_id and due_at - now <= _LONGEST_QUEUED:
-        _queue(kept, due_at - now, ports)
+    if kept.id == new.id and new.due_at - now <= _LONGEST_QUEUED:
+        _queue(kept, new.due_at - now, ports)
     return kept
 
 

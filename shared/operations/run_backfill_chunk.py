@@ -29,6 +29,7 @@ from shared.operations.ingest import Ingest
 from shared.operations.look_again import SecondLook
 from shared.operations.meet_senders import senders_of
 from shared.operations.note_dead_letters import DeadLetters
+from shared.operations.own_tests import OwnTests
 from shared.operations.release_chunks import chunk_request, release_chunks
 from shared.operations.replayed_chunk import ReplayedChunk
 from shared.operations.tenant_turn import Turn, take_turn, wait_for_turn
@@ -41,6 +42,7 @@ from shared.ports.parser import MessageParser
 from shared.ports.policies import PolicyStore
 from shared.ports.provider import MailProvider
 from shared.ports.queues import ChunkRequest, WorkQueues
+from shared.ports.sending import SendStore
 from shared.ports.stores import (
     AttachmentStore,
     MailboxStore,
@@ -85,6 +87,7 @@ class ChunkPorts:
     letters: DeadLetterStore
     contacts: ContactStore
     policies: PolicyStore
+    sends: SendStore
     grants: Grants
     queues: WorkQueues
     provider_of: Callable[[Provider], MailProvider]
@@ -257,6 +260,7 @@ def _work(
             dead_letters=dead_letters,
             gate=Gate(mailbox.tenant_id, ports.messages, ports.policies),
             contacts=ports.contacts,
+            tests=OwnTests(mailbox=mailbox, sends=ports.sends, now=ports.clock.now),
             senders=senders_of(
                 mailbox,
                 contacts=ports.contacts,

@@ -51,6 +51,7 @@ from shared.operations.look_again import take_changes
 from shared.operations.meet_senders import senders_of
 from shared.operations.note_dead_letters import DeadLetters
 from shared.operations.outcomes import SyncReport, SyncRun, fail, same_before, succeed
+from shared.operations.own_tests import OwnTests
 from shared.operations.search_history import HeardOfContacts, hear_of_contacts
 from shared.operations.time_left import END_SECONDS, MARGIN_SECONDS, our_time_is_up
 from shared.ports.backfills import BackfillStore
@@ -61,6 +62,7 @@ from shared.ports.parser import MessageParser
 from shared.ports.policies import PolicyStore
 from shared.ports.provider import Look, MailProvider, MailSession
 from shared.ports.queues import SyncRequest, WorkQueues
+from shared.ports.sending import SendStore
 from shared.ports.stores import AttachmentStore, MailboxRecord, MailboxStore, MessageStore
 
 PAGE_SIZE = 250
@@ -84,6 +86,7 @@ def sync_mailbox(
     letters: DeadLetterStore,
     contacts: ContactStore,
     policies: PolicyStore,
+    sends: SendStore,
     backfills: BackfillStore,
     grants: Grants,
     queues: WorkQueues,
@@ -117,6 +120,7 @@ def sync_mailbox(
         letters=letters,
         gate=Gate(request.tenant_id, messages, policies),
         senders=senders_of(record.mailbox, contacts=contacts, mailboxes=mailboxes, now=clock.now),
+        tests=OwnTests(mailbox=record.mailbox, sends=sends, now=clock.now),
         contacts=contacts,
         backfills=backfills,
         parser=parser,
@@ -202,8 +206,7 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
         mailbox.tenant_id,
         mailbox.id,
         generation=mailbox.generation,
-        # Never the run's id: the next run for whoever waits bears the same one, and must find that
-        # this one died.
+        # Never the run's id: the next run bears it too, and must find that this one died.
         owner=new_ulid(run.started_at),
         now=run.clock.now(),
         seconds=LEASE_SECONDS,
@@ -316,6 +319,7 @@ def _sync_folder(
         gate=run.gate,
         contacts=run.contacts,
         senders=run.senders,
+        tests=run.tests,
         gives_up=same_before(mailbox, ErrorCode.MESSAGE_UNAVAILABLE) >= GIVEN_UP_AFTER,
         mark_suspect=_careful_marker(run, lease),
     )

@@ -14,7 +14,7 @@ from typing import Protocol
 from shared.domain.errors import ErrorCode, MailroomError
 from shared.domain.ids import FolderId, MailboxId, ProviderMessageId, SendId, TenantId
 from shared.domain.message import FetchedMessage
-from shared.domain.sending import Send
+from shared.domain.sending import Arrival, Send
 from shared.ports.provider import Grant
 
 
@@ -231,6 +231,13 @@ class SendStore(Protocol):
 
         One with a draft comes up once more, for that to be discarded. Raises
         `RequestError(SEND_NOT_FOUND)`, `ConflictError(TOO_LATE)`.
+        """
+        ...
+
+    def note_arrival(self, ref: SendRef, arrival: Arrival) -> None:
+        """Note that a test message came back, once; whoever has the send, and nothing else of it.
+
+        Repeating it changes nothing, and one that is gone is no trouble.
         """
         ...
 

@@ -33,5 +33,7 @@ FIELDS = (
     "List-Owner",
     "List-Archive",
     "Importance",
+    # Of mail that was sent from here to see it come back (domain/round_trip).
+    "X-Mailroom-Test",
     "Content-Type",
 )

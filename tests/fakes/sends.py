@@ -2,13 +2,21 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.errors import ConflictError, ErrorCode, LimitReachedError, RequestError
 from shared.domain.ids import MailboxId, SendId, TenantId
 from shared.domain.mailbox import MailboxStatus
-from shared.domain.sending import SHARDS_OF_SENDS, Send, SendStatus, cancelled, left_behind, taken
+from shared.domain.sending import (
+    SHARDS_OF_SENDS,
+    Arrival,
+    Send,
+    SendStatus,
+    cancelled,
+    left_behind,
+    taken,
+)
 from shared.ports.sending import IdempotencyKey, SendCaps, SendRef
 from tests.fakes.stores import World, stale
 
@@ -108,7 +116,7 @@ class InMemorySendStore:
             stands = self.get(ref_of(send))
             if stands is None or stands.attempt != send.attempt:
                 raise stale("send")
-            self._put(send)
+            self._put(replace(send, arrival=stands.arrival))
 
     def cancel(self, ref: SendRef, *, now: datetime, code: ErrorCode | None = None) -> Send:
         with self.world.lock:
@@ -122,6 +130,12 @@ class InMemorySendStore:
             after = cancelled(send, now=now, code=code)
             self._put(after)
             return after
+
+    def note_arrival(self, ref: SendRef, arrival: Arrival) -> None:
+        with self.world.lock:
+            send = self.get(ref)
+            if send is not None and send.arrival is None:
+                self._put(replace(send, arrival=arrival))
 
     def due(self, shard: int, *, now: datetime, limit: int) -> Sequence[SendRef]:
         with self.world.lock:

@@ -99,6 +99,8 @@ CASES: dict[Key, Case] = {
     ("POST", f"{MAILBOX}/sync"): Case(),
     ("PATCH", f"{MAILBOX}/messages"): Case(body={"ids": ["{message_id}"], "seen": True}),
     ("PATCH", f"{MAILBOX}/messages/{{message_id}}"): Case(body={"flagged": True}),
+    ("POST", f"{MAILBOX}/test-messages"): Case(headers={"idempotency-key": "a-test"}, body={"from": None}),
+    ("GET", f"{MAILBOX}/test-messages/{{send_id}}"): Case(),
     ("GET", "/v1/messages"): Case(query={"mailbox_id": "{mailbox_id}"}),
     ("GET", "/v1/messages/{message_id}"): Case(),
     ("GET", "/v1/messages/{message_id}/attachments/{n}"): Case(),
@@ -156,6 +158,7 @@ PLAIN_FIELDS = {"owner_user_id", "state", "content_id"}
 bits, and who has another's is told so (`attempt_not_yours`): tests/unit/api/test_sign_ins.py."""
 NO_IDS = {
     "send_mail": {"from"},
+    "send_test_message": {"from"},
     "change_message": {"folder_id"},
     "change_messages": {"folder_id"},
 }
@@ -295,6 +298,11 @@ class TwoTenants:
                 tenant, "POST", "/v1/sends", body={**MAIL_OUT, "mailbox_id": ids["mailbox_id"]},
                 headers={"idempotency-key": str(number)},
             )["id"]  # fmt: skip
+        # A test message is a send like the others.
+        test = {"idempotency-key": "test"}
+        ids["send_id"] = self.own(
+            tenant, "POST", f"{mailbox}/test-messages", body={}, headers=test
+        )["id"]
         content = b"%PDF"
         announced = {
             "filename": "a.pdf",

@@ -177,3 +177,28 @@ def test_a_request_that_names_another_tenant_sends_nothing(stack, mailbox_id, te
 def test_what_nobody_can_read_is_delivered_again_and_not_logged(stack, mailbox_id, caplog):
     assert deliver("cleo@client.example") == [{"itemIdentifier": "message-0"}]
     assert "cleo@" not in str([vars(line) for line in caplog.records])
+
+
+def test_a_test_message_comes_back_and_is_nobodys_mail(stack, mailbox_id, caplog):
+    target = f"/v1/mailboxes/{mailbox_id}/test-messages"
+    headers = {"idempotency-key": "t"}
+    asked_for = stack.ask("POST", target, body={}, headers=headers)
+    assert asked_for.status == 202, asked_for.text
+    name = asked_for.json["id"]
+    stack.work()
+    shown = stack.ask("GET", f"{target}/{name}").json
+    assert (shown["state"], shown["stands_at"]) == ("waiting", "came_back")
+    (mail,) = stack.post.arrived["ann@ours.example"]
+    stack.clock.advance(seconds=9)
+    stack.deliver_raw(mail)
+    stack.ask("POST", f"/v1/mailboxes/{mailbox_id}/sync")
+    stack.work()
+    shown = stack.ask("GET", f"{target}/{name}").json
+    assert (shown["state"], shown["came_back_to"]) == ("succeeded", "inbox")
+    assert [one["seconds"] for one in shown["steps"]] == [0, 0, 0, 0, 9]
+    assert stack.ask("GET", "/v1/messages").json["items"] == []
+    assert stack.ask("GET", "/v1/contacts").json["items"] == []
+    (run, *_) = stack.ask("GET", f"/v1/mailboxes/{mailbox_id}/runs").json["items"]
+    # What came back, and the copy among the sent mail.
+    assert (run["listed"], run["skipped"]) == (2, {"test_message": 2})
+    assert "ann@ours.example" not in str([vars(line) for line in caplog.records])

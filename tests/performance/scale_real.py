@@ -79,6 +79,7 @@ class RealFleet(Fleet):
             letters=None,
             contacts=None,
             policies=None,
+            sends=None,
             backfills=None,
             grants=_Grants(),
             queues=None,

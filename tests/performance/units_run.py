@@ -122,6 +122,7 @@ class _Work:
             letters=self.stores.letters,
             contacts=self.stores.contacts,
             policies=self.stores.policies,
+            sends=self.stores.sends,
             backfills=self.stores.backfills,
             grants=self.grants,
             queues=self.queues,

@@ -15,8 +15,9 @@ from shared.domain.errors import (
     RequestError,
     StoreThrottledError,
 )
+from shared.domain.folders import FolderRole
 from shared.domain.ids import MailboxId, MessageId, ProviderMessageId, SendId
-from shared.domain.sending import SHARDS_OF_SENDS, Recipient, RecipientStatus, SendStatus
+from shared.domain.sending import SHARDS_OF_SENDS, Arrival, Recipient, RecipientStatus, SendStatus
 from shared.ports.sending import IdempotencyKey, SendCaps, SendRef
 from tests.fakes.backends import BUCKET
 from tests.fakes.faults import asked_twice, failing, lost, throttled
@@ -605,3 +606,35 @@ def test_the_content_is_its_mailboxs(aws):
     aws.outgoing.put(REF, b"x")
     (listed,) = aws.clients.s3.list_objects_v2(Bucket=BUCKET)["Contents"]
     assert listed["Key"] == f"outgoing/acme/{BOX}/{SEND.id}"
+
+
+# ---- coming back ----
+
+
+def test_that_a_test_came_back_is_noted_once_whoever_has_the_send(stores, box):
+    create(stores)
+    arrival = Arrival(DUE, FolderRole.INBOX)
+    taken = take(stores)
+    stores.sends.note_arrival(REF, arrival)
+    stores.sends.note_arrival(REF, Arrival(later(3600), FolderRole.SPAM))
+    assert stores.sends.get(REF) == replace(taken, arrival=arrival)
+    # A worker that has it since before, one that takes it over, and one who calls it off.
+    stores.sends.write(replace(taken, draft="D"), now=DUE)
+    assert stores.sends.get(REF) == replace(taken, draft="D", arrival=arrival)
+    stores.sends.write(replace(taken, status=SendStatus.QUEUED, attempt_ends_at=None), now=DUE)
+    assert take(stores).arrival == arrival
+    assert [one.arrival for one in stores.sends.of_mailbox(TENANT, BOX)] == [arrival]
+
+
+def test_that_a_send_that_is_gone_came_back_is_no_trouble(stores, box):
+    stores.sends.note_arrival(REF, Arrival(DUE, FolderRole.INBOX))
+    assert stores.sends.get(REF) is None
+
+
+def test_when_it_was_taken_and_accepted_is_kept(stores, box):
+    create(stores)
+    taken = take(stores)
+    assert taken.taken_at == DUE
+    stores.sends.write(replace(taken, accepted_at=later(60)), now=DUE)
+    stands = stores.sends.get(REF)
+    assert (stands.taken_at, stands.accepted_at) == (DUE, later(60))

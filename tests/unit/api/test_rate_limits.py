@@ -44,6 +44,7 @@ BODIES = {
         "size": 1,
         "sha256": "0" * 64,
     },
+    "/v1/mailboxes/<mailbox_id>/test-messages": {},
     "/v1/sends": {"to": [{"address": "cleo@client.example"}], "subject": "Hi", "text": "Hi"},
 }
 

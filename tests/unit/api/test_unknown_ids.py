@@ -18,6 +18,7 @@ from shared.domain.mailbox import MailboxKind, Visibility
 from shared.domain.message import StoredAttachment
 from shared.domain.opening import Opening
 from shared.domain.run import Run, RunReason
+from shared.domain.sending import SendKind
 from tests.fakes.deployment import Deployment
 from tests.fakes.mail import INBOX, START, add_contact, add_mailbox, message_of, store
 from tests.fakes.values import a_send, an_erasure
@@ -30,6 +31,7 @@ BODIES = {
     ("POST", "/v1/mailboxes/{mailbox_id}/openings"): {"reason": "Ticket 4711: a lost order"},
     ("PATCH", "/v1/mailboxes/{mailbox_id}/messages"): {"seen": True},
     ("PATCH", "/v1/mailboxes/{mailbox_id}/messages/{message_id}"): {"seen": True},
+    ("POST", "/v1/mailboxes/{mailbox_id}/test-messages"): {},
     ("POST", "/v1/contacts/{contact_id}/merge"): {"from": "theirs-too"},
     ("PUT", "/v1/threads/{thread_id}/visibility"): {"level": "subject"},
 }
@@ -77,7 +79,7 @@ def fill(app):
         folder_id=INBOX, provider_message_id=name, raw_size=1,
     )  # fmt: skip
     app.letters.note(Fence(box.tenant_id, box.id, box.generation), letter)
-    send = a_send(tenant_id=box.tenant_id, mailbox_id=box.id)
+    send = a_send(tenant_id=box.tenant_id, mailbox_id=box.id, kind=SendKind.TEST)
     app.world.sends[box.tenant_id, box.id] = {send.id: send}
     return {
         "send_id": send.id, "letter_id": letter.id, "mailbox_id": box.id, "contact_id": "theirs", "message_id": message.id,
@@ -93,7 +95,9 @@ def answer(app, method, path, ids, tenant):
         body = {**body, "ids": [ids["message_id"]]}
     # A fragment would end the path, and another route would answer.
     target = target.replace("#", "%23")
-    got = app.ask(method, target, body=body, tenant=tenant, roles="[admin]")
+    got = app.ask(
+        method, target, body=body, tenant=tenant, roles="[admin]", headers={"idempotency-key": "k"}
+    )
     return got.status, got.text, got.headers
 
 

@@ -180,6 +180,7 @@ class Machine:
         self.attachments = guard(InMemoryAttachmentStore(self.world))
         self.letters = guard(InMemoryDeadLetterStore(self.world))
         self.policies = guard(InMemoryPolicyStore(self.world))
+        self.sends = guard(InMemorySendStore(self.world))
         self.contacts = guard(InMemoryContactStore(self.world))
         self.secrets = guard(self.secret_store)
         self.grants = Grants(self.secrets, no_sign_in, None, self.clock)
@@ -257,6 +258,7 @@ class Machine:
             letters=self.letters,
             contacts=self.contacts,
             policies=self.policies,
+            sends=self.sends,
             backfills=self.backfills,
             grants=self.grants,
             queues=self.guarded_queues,
@@ -314,6 +316,7 @@ class Machine:
             letters=self.letters,
             contacts=self.contacts,
             policies=self.policies,
+            sends=self.sends,
             grants=self.grants,
             queues=self.guarded_queues,
             provider_of=lambda _provider: self.server,
