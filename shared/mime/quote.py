@@ -9,6 +9,7 @@ import hashlib
 import re
 from html import escape
 
+from shared.domain.contents import Picture
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.message import StoredAttachment
 from shared.domain.quoting import (
@@ -102,6 +103,8 @@ def _quoted_html(original: Original, pictures: dict[str, StoredAttachment]) -> s
 def _body(original: Original, pictures: dict[str, StoredAttachment]) -> str:
     """Return the original's HTML, clean; adds to `pictures` those that it shows.
 
+    Only what was seen to be a picture is one: else whatever file a stranger's mail names so would
+    leave in the writer's name, who is not asked about it.
     Pictures of the web stay: nothing of them loads here, and what is passed on without them would
     be something else.
     """
@@ -111,18 +114,15 @@ def _body(original: Original, pictures: dict[str, StoredAttachment]) -> str:
     message = original.message
     # Of two parts with one id the first counts, as it does for mail programs.
     parts = {part.content_id: part for part in reversed(message.attachments) if part.content_id}
-    renamed: dict[str, str] = {}
 
     def inline(content_id: str) -> str:
-        # The second pass meets the names of the first.
-        if content_id in renamed.values():
-            return f"cid:{content_id}"
-        if content_id not in renamed:
-            name = hashlib.sha256(f"{message.id} {content_id}".encode()).hexdigest()[:24]
-            renamed[content_id] = f"{name}@quoted.mailroom"
-            if (part := parts.get(content_id)) is not None:
-                pictures[renamed[content_id]] = part
-        return f"cid:{renamed[content_id]}"
+        # Nothing here may be taken for what the writer attached, whatever it is named.
+        digest = hashlib.sha256(f"{message.id} {content_id}".encode()).hexdigest()[:24]
+        name = f"{digest}@quoted.mailroom"
+        part = parts.get(content_id)
+        if part is not None and isinstance(part.seen, Picture):
+            pictures[name] = part
+        return f"cid:{name}"
 
     safe = sanitise(body.html, remote_images=True, inline=inline, folds=False)
     if safe.cut or len(safe.html) > MOST_QUOTED_CHARACTERS * 2:

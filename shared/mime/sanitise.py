@@ -55,7 +55,7 @@ _SCHEMES = frozenset({"http", "https", "mailto", "tel", "cid"})
 _LINK_REL = "noopener noreferrer nofollow"
 _MOST_PASSES = 4
 _MOST_INLINE_IMAGES = 200
-"""Places of pictures that become links: a link may be two kilobytes long, a `cid:` ten letters."""
+"""Places of pictures that become links, which may be two kilobytes long; of others none stays."""
 _MOST_PLAIN = 200_000
 """Characters shown of HTML that is not parsed: nobody reads more of what was made to be dear."""
 
@@ -105,11 +105,13 @@ class _Images:
         if url.startswith("//"):
             # By the scheme of the page, of which a frame without an origin has none.
             url = "https:" + url
+        # The second pass meets the links the first one made.
+        if url in self.made:
+            return url
         scheme = url[:8].lower()
         if scheme.startswith("cid:"):
-            return self._inline(url) or value
-        # The second pass meets the links the first one made.
-        if url in self.made or (self.remote and scheme.startswith(("http://", "https://"))):
+            return self._inline(url, value)
+        if self.remote and scheme.startswith(("http://", "https://")):
             return url
         self.note(url)
         return None
@@ -118,16 +120,17 @@ class _Images:
         """Count what is taken out, if it would have been loaded from elsewhere."""
         self.blocked += url.strip()[:6].lower().startswith(("http:", "https:", "//"))
 
-    def _inline(self, url: str) -> str | None:
+    def _inline(self, url: str, value: str) -> str | None:
         if self.placed == _MOST_INLINE_IMAGES:
             return None
         name = unquote(url[len("cid:") :]).strip("<> ")
         if name not in self.links:
             self.links[name] = self.inline(name)
         link = self.links[name]
-        if link is not None:
-            self.placed += 1
-            self.made.add(link)
+        if link is None:
+            return value
+        self.placed += 1
+        self.made.add(link)
         return link
 
     def policy(self) -> str:

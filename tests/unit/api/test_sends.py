@@ -572,15 +572,22 @@ def test_what_is_not_seen_in_full_is_answered_by_nobody_and_as_if_it_were_not(ap
     assert "message_not_found" in answers[0][1]
 
 
-def with_file(app, ann, **changes):
+def with_file(app, ann, *, html="<p>Hello</p>", **changes):
     part = StoredAttachment("plan.pdf", "application/pdf", len(PDF), digest="d" * 64)
     message = message_of("file", attachments=(replace(part, **changes),))
     message = replace(message, internet_message_id="file@client.example")
-    store(app.world, ann, message)
+    store(app.world, ann, message, html=html)
     (kept,) = (one for one in app.world.messages.values() if one.id == message.id)
     holder = min(kept.copies)
     app.world.attachments["acme", holder, "d" * 64] = PDF
     return message
+
+
+def test_no_file_of_a_stranger_s_leaves_in_an_answer_that_quotes_them(app, ann):
+    html = '<p>Hi<img src="cid:e@x" width="1"></p>'
+    message = with_file(app, ann, html=html, content_id="e@x", inline=True)
+    send = asked(app, **answering(message) | {"text": None, "html": "<p>Thanks</p>"})
+    assert not [part for part in mail_of(app, send).walk() if part.get_filename()]
 
 
 def test_what_is_passed_on_takes_its_attachments_along(app, ann):

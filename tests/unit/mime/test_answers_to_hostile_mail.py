@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.composing import NamedAddress, message_id_of
+from shared.domain.contents import Picture
 from shared.domain.ids import MessageId, SendId, ThreadId
 from shared.domain.mailbox import Direction
 from shared.domain.message import Body, Message, StoredAttachment
@@ -68,7 +69,13 @@ def answered(raw: bytes, kind: SendKind) -> bytes:
         snippet=read.snippet,
         attachments=tuple(
             StoredAttachment(
-                part.filename, part.content_type, part.size, part.inline, part.content_id, "d" * 64
+                part.filename,
+                part.content_type,
+                part.size,
+                part.inline,
+                part.content_id,
+                "d" * 64,
+                seen=Picture("image/png"),
             )
             for part in read.attachments
         ),

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from shared.domain.contents import Picture
@@ -135,6 +137,30 @@ def test_pictures_of_a_quote_go_along_under_names_of_their_own():
     again = content(html="<p>Yes.</p>", about=original(html=HTML))
     assert dict(again.pictures) == {name: PICTURE}
     assert content("Yes.", about=original(html=HTML)).pictures == {}
+
+
+def test_what_is_no_picture_is_not_taken_along_for_one():
+    claimed = [
+        StoredAttachment("invoice.exe", "application/x-msdownload", 9, True, "e@x", "e" * 64),
+        StoredAttachment("login.html", "text/html", 9, True, "h@x", "f" * 64),
+        StoredAttachment("big.bin", "image/png", 18_000_000, False, "b@x", "a" * 64),
+        # Of two parts with one id the first counts.
+        replace(PICTURE, content_id="b@x"),
+    ]
+    html = "".join(f'<img src="cid:{part.content_id}">' for part in claimed)
+    for kind in SendKind.REPLY, SendKind.FORWARD:
+        about = original(html=html, kind=kind, attachments=tuple(claimed))
+        assert content(html="<p>Thanks</p>", about=about).pictures == {}
+
+
+@pytest.mark.parametrize("places", [150, 200, 201])
+def test_no_picture_of_a_quote_is_taken_for_one_that_the_writer_attached(places):
+    html = '<img src="cid:logo@x">' * places + '<img src="cid:mine@writer"><img src="cid:logo@x">'
+    sent = content(html="<p>Yes.</p>", about=original(html=html))
+    [name] = sent.pictures
+    assert sent.html.count(f"cid:{name}") == min(200, places + (places < 199))
+    assert "mine@writer" not in sent.html
+    assert "logo@x" not in sent.html
 
 
 def test_nothing_of_a_strangers_html_is_quoted_as_it_came():

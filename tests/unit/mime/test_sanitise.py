@@ -135,7 +135,7 @@ def test_no_other_address_passes_for_such_a_link():
 def test_only_so_many_places_of_one_image_become_links():
     shown = sanitise('<img src="cid:a">' * 20_000, inline={"a": LINK}.get)
     assert shown.html.count("objects.example") == 200
-    assert shown.html.count('"cid:a"') == 19_800
+    assert shown.html.count("cid:") == 0
 
 
 @pytest.mark.parametrize(
