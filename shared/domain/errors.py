@@ -186,13 +186,22 @@ class ConfigurationError(MailroomError):
 
 
 class RetryLaterError(MailroomError):
-    """Time will mend it. `retry_after_seconds` is the provider's own wish where it has one."""
+    """Time will mend it. `retry_after_seconds` is the provider's own wish where it has one.
+
+    `refused`: for a mail, why some recipients were refused before, by address, as in `Accepted`.
+    """
 
     def __init__(
-        self, code: ErrorCode, *, cause: str = "", retry_after_seconds: float | None = None
+        self,
+        code: ErrorCode,
+        *,
+        cause: str = "",
+        retry_after_seconds: float | None = None,
+        refused: Mapping[str, MailroomError] | None = None,
     ) -> None:
         super().__init__(code, cause=cause)
         self.retry_after_seconds = retry_after_seconds
+        self.refused = refused or {}
 
 
 class CursorExpiredError(MailroomError):

@@ -94,7 +94,9 @@ def after_failure(send: Send, error: MailroomError, *, now: datetime, rng: rando
     if send.status in {SendStatus.SENT, SendStatus.QUEUED}:
         return _filed_later(send, error, now=now, rng=rng)
     if isinstance(error, SendRefusedError):
-        send = _refused(replace(send, reply=error.reply or send.reply), error.refused)
+        send = replace(send, reply=error.reply or send.reply)
+    if isinstance(error, SendRefusedError | RetryLaterError):
+        send = _refused(send, error.refused)
     if not _time_mends(error):
         return _nobody_waits(send, error.code)
     return _tried_again(send, error, now=now, rng=rng)

@@ -39,7 +39,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What a provider took, be it for nobody: then `refused` has all of them."""
+    """What a provider took, for one recipient at least."""
 
     refused: Mapping[str, MailroomError] = field(default_factory=dict)
     """Recipients it did not take it for; a `RetryLaterError` may be tried again."""
@@ -74,6 +74,7 @@ class SendSession(Protocol):
         earlier try returned; without it, what such a try may have left is looked for first, so that
         repeating this leaves one. Whatever it raises, nobody has got anything. Raises
         `SendRefusedError` too, where nobody will: all recipients refused for good, or the mail.
+        Where all are refused, and some for now, that is a `RetryLaterError`; both tell of each.
         """
         ...
 
@@ -81,7 +82,8 @@ class SendSession(Protocol):
         """Take the step that cannot be taken back, once, after `prepare` of this session.
 
         Raises `OutcomeUnknownError` where it may have been taken without our being told. After
-        whatever else it raises (`SendRefusedError` too) nobody has got it.
+        whatever else it raises (`SendRefusedError` too) nobody has got it; as `prepare`, it tells
+        who was refused before.
         """
         ...
 

@@ -227,27 +227,44 @@ def test_all_refused_for_good_ends_before_any_content(certificates, send_to):
     }
 
 
-def test_all_refused_some_for_now_is_told_of_each_and_nothing_is_sent(certificates, send_to):
-    answers = {A: "550 5.1.1 No such user", B: "450 4.2.1 Later", C: "450 4.2.1 Later"}
-    with ScriptedSmtp(certificates=certificates, recipients=answers) as server:
-        accepted = send_to(server, TO_THREE)
-    assert b"DATA" not in server.commands
-    assert {one: type(why) for one, why in accepted.refused.items()} == {
-        A: SendRefusedError,
-        B: RetryLaterError,
-        C: RetryLaterError,
+def test_all_refused_some_for_now_is_told_of_each_before_any_content(certificates, send_to):
+    answers = {A: "550 5.1.1 No such user", B: "450 4.7.1 Later", C: "450 4.2.1 Later"}
+    with (
+        ScriptedSmtp(certificates=certificates, recipients=answers) as server,
+        send_to.session(server) as session,
+        pytest.raises(RetryLaterError) as caught,
+    ):
+        session.prepare(TO_THREE, None)
+    assert caught.value.code is ErrorCode.RATE_LIMITED
+    assert {one: (type(why), why.code) for one, why in caught.value.refused.items()} == {
+        A: (SendRefusedError, ErrorCode.RECIPIENT_REJECTED),
+        B: (RetryLaterError, ErrorCode.RATE_LIMITED),
+        C: (RetryLaterError, ErrorCode.PROVIDER_UNAVAILABLE),
     }
 
 
-def test_a_server_that_hangs_up_over_a_recipient_has_sent_nothing(certificates, send_to):
+LATER_REFUSALS = {
+    "for good, at DATA": ({"DATA": "554 5.7.1 Spam"}, REFUSED, "mail_refused"),
+    "for good, at its end": ({"DOT": "554 5.7.1 Spam"}, REFUSED, "mail_refused"),
+    "for now, at DATA": ({"DATA": "451 4.3.0 Later"}, RETRY, "provider_unavailable"),
+    "for now, at its end": ({"DOT": "451 4.3.0 Later"}, RETRY, "provider_unavailable"),
+    "hanging up": ({"RCPT": "421 4.3.2 Shutting down"}, RETRY, "provider_unavailable"),
+}
+
+
+@pytest.mark.parametrize("when", LATER_REFUSALS)
+def test_a_refusal_of_all_leaves_who_was_refused_before_its_own_reason(when, certificates, send_to):
+    replies, kind, code = LATER_REFUSALS[when]
+    answers = {A: "550 5.1.1 No such user"}
     with (
-        ScriptedSmtp(
-            certificates=certificates, recipients={B: "421 4.3.2 Shutting down"}
-        ) as server,
-        pytest.raises(RetryLaterError) as caught,
+        ScriptedSmtp(certificates=certificates, recipients=answers, replies=replies) as server,
+        pytest.raises(kind) as caught,
     ):
         send_to(server, TO_THREE)
-    assert caught.value.code is ErrorCode.PROVIDER_UNAVAILABLE
+    assert caught.value.code == code
+    assert {one: (why.code, why.reply) for one, why in caught.value.refused.items()} == {
+        A: (ErrorCode.RECIPIENT_REJECTED, "550 5.1.1")
+    }
     assert not server.taken
 
 

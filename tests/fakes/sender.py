@@ -112,15 +112,17 @@ class FakeSendSession:
 
     def _all_refused(self) -> MailroomError:
         reasons = list(self._refused.values())
-        passing = next((one for one in reasons if isinstance(one, RetryLaterError)), None)
-        return passing or SendRefusedError(reasons[0].code, refused=self._refused)
+        for one in reasons:
+            if isinstance(one, RetryLaterError):
+                return RetryLaterError(one.code, refused=self._refused)
+        return SendRefusedError(reasons[0].code, refused=self._refused)
 
     def send(self, mail: Outgoing, draft: str | None) -> Accepted:
         post = self.post
         assert self._prepared == mail.internet_message_id, "nothing was prepared"
         assert (draft is not None) == post.keeps_drafts
         self._prepared = None
-        with post.step("send"):
+        with self._telling_of_each(), post.step("send"):
             if post.mails_lost:
                 post.mails_lost -= 1
                 raise OutcomeUnknownError(cause="the mail was lost", refused=self._refused)
@@ -135,6 +137,14 @@ class FakeSendSession:
                 post.answers_lost -= 1
                 raise OutcomeUnknownError(cause="the answer was lost", refused=self._refused)
         return Accepted(refused=self._refused, provider_message_id=self._found(mail))
+
+    @contextmanager
+    def _telling_of_each(self) -> Iterator[None]:
+        try:
+            yield
+        except (SendRefusedError, RetryLaterError) as error:
+            error.refused = self._refused
+            raise
 
     def look_up(self, mail: Outgoing, draft: str | None) -> tuple[Sighting, Accepted | None]:
         with self.post.step("look_up"):

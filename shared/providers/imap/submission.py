@@ -7,7 +7,8 @@ then on only a reply tells: without one the outcome is unknown.
 
 import re
 import smtplib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import idna
 
@@ -59,39 +60,36 @@ class Submission:
             self._command(Place.MAIL, "RSET")
         self._has_begun = True
         self._command(Place.MAIL, " ".join([f"MAIL FROM:<{sender}>", *options]))
-        for recipient, address in recipients.items():
-            if recipient in self._refused:
-                continue
-            try:
-                self._command(Place.RCPT, f"RCPT TO:<{address}>")
-            except _OfOneError as refusal:
-                self._refused[recipient] = refusal.error
-        if self._refuses_all(mail) and (error := _of_all(self._refused)):
-            raise error
+        with self._telling_of_each():
+            for recipient, address in recipients.items():
+                if recipient in self._refused:
+                    continue
+                try:
+                    self._command(Place.RCPT, f"RCPT TO:<{address}>")
+                except _OfOneError as refusal:
+                    self._refused[recipient] = refusal.error
+            if all(one in self._refused for one in mail.recipients):
+                raise _of_all(self._refused)
 
     def finish(self, mail: Outgoing) -> Accepted:
         """Hand over the content of what `begin` asked for; raises what `SendSession.send` does."""
-        if self._refuses_all(mail):
-            return Accepted(refused=self._refused)
         self._has_begun = False
-        with library_errors():
-            self._within(STEP_SECONDS)
-            code, text = self._client.command("DATA")
-        if code != _GO_ON:
-            raise smtp_errors.from_reply(Place.DATA, code, text)
-        self._within(CONTENT_SECONDS)
-        content = stuffed(mail.content)
-        for start in range(0, len(content), _CHUNK):
-            self._client.connection.sendall(content[start : start + _CHUNK])
-        code, text = self._end_content()
-        if 200 <= code < 300:  # noqa: PLR2004  # done, by RFC 5321, 4.2.1
-            return Accepted(refused=self._refused)
-        if not 400 <= code < 600:  # noqa: PLR2004  # a refusal, by the same
+        with self._telling_of_each():
+            with library_errors():
+                self._within(STEP_SECONDS)
+                code, text = self._client.command("DATA")
+            if code != _GO_ON:
+                raise smtp_errors.from_reply(Place.DATA, code, text)
+            self._within(CONTENT_SECONDS)
+            content = stuffed(mail.content)
+            for start in range(0, len(content), _CHUNK):
+                self._client.connection.sendall(content[start : start + _CHUNK])
+            code, text = self._end_content()
+            if 400 <= code < 600:  # noqa: PLR2004  # a refusal, by RFC 5321, 4.2.1
+                raise smtp_errors.from_reply(Place.DOT, code, text)
+        if not 200 <= code < 300:  # noqa: PLR2004  # done, by the same
             raise self._unknown(f"a reply of {code}")
-        raise self._with_all(smtp_errors.from_reply(Place.DOT, code, text))
-
-    def _refuses_all(self, mail: Outgoing) -> bool:
-        return all(one in self._refused for one in mail.recipients)
+        return Accepted(refused=self._refused)
 
     def _end_content(self) -> tuple[int, str]:
         try:
@@ -104,13 +102,14 @@ class Submission:
     def _unknown(self, cause: str) -> OutcomeUnknownError:
         return OutcomeUnknownError(cause=cause, refused=self._refused)
 
-    def _with_all(self, error: MailroomError) -> MailroomError:
-        """Return a refusal of the content with why each recipient does not get it."""
-        if not isinstance(error, SendRefusedError):
-            return error
-        return SendRefusedError(
-            error.code, cause=error.cause, reply=error.reply, refused=self._refused
-        )
+    @contextmanager
+    def _telling_of_each(self) -> Iterator[None]:
+        """Let what stands in everybody's way tell who was refused by themselves before."""
+        try:
+            yield
+        except (SendRefusedError, RetryLaterError) as error:
+            error.refused = self._refused
+            raise
 
     def _options(self, mail: Outgoing, sender: str, recipients: Mapping[str, str]) -> list[str]:
         """Return what follows the sender; raises where the server cannot carry the mail."""
@@ -192,20 +191,14 @@ def _no_smtputf8() -> SendRefusedError:
     return SendRefusedError(ErrorCode.ADDRESS_NOT_SUPPORTED, cause="no SMTPUTF8")
 
 
-def _of_all(refused: Mapping[str, MailroomError]) -> MailroomError | None:
-    """Return what it means that every recipient was refused, None where it is not one thing.
-
-    Then some are refused for good and some for now: whoever sends it is told of each.
-    """
+def _of_all(refused: Mapping[str, MailroomError]) -> MailroomError:
+    """Return what it means that every recipient was refused: one for now, and it is tried again."""
     reasons = [one for one in refused.values() if isinstance(one, SendRefusedError)]
-    if not reasons:
-        return next(iter(refused.values()))
     if len(reasons) < len(refused):
-        return None
+        return next(one for one in refused.values() if isinstance(one, RetryLaterError))
     codes = {one.code for one in reasons}
     return SendRefusedError(
         codes.pop() if len(codes) == 1 else ErrorCode.RECIPIENT_REJECTED,
         cause=reasons[0].cause,
         reply=reasons[0].reply,
-        refused=refused,
     )

@@ -176,6 +176,43 @@ def test_who_is_put_off_for_a_day_is_refused_and_the_others_have_got_it():
     assert machine.clock.now() - send.due_at == timedelta(hours=24)
 
 
+def test_where_all_are_refused_and_one_for_now_nothing_is_handed_over_and_that_one_waits():
+    machine = SendingMachine()
+    machine.post.refusals.update({KIM: NO_SUCH, LEE: GREYLISTED})
+    send = machine.ask([KIM, LEE])
+    machine.drain()
+    assert "send" not in machine.post.steps
+    assert machine.mailbox().outbound_error.code is ErrorCode.RATE_LIMITED
+    told = [(one.status, one.code) for one in machine.stands(send).recipients]
+    assert told == [
+        (RecipientStatus.REFUSED, ErrorCode.RECIPIENT_REJECTED),
+        (RecipientStatus.WAITING, ErrorCode.RATE_LIMITED),
+    ]
+    machine.post.refusals.clear()
+    machine.rest()
+    assert machine.stands(send).status is SendStatus.SENT
+    assert counts(machine) == {LEE: 1}
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SendRefusedError(ErrorCode.MAIL_REFUSED), ErrorCode.MAIL_REFUSED),
+        (RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE), ErrorCode.NOT_SENT_IN_TIME),
+    ],
+    ids=["for good", "for now"],
+)
+def test_when_all_are_refused_in_the_end_who_was_before_keeps_the_reason(error, code):
+    machine = SendingMachine()
+    machine.post.refusals[KIM] = NO_SUCH
+    machine.post.failures["send"] = error
+    send = machine.ask([KIM, LEE])
+    machine.rest()
+    stands = machine.stands(send)
+    assert (stands.status, stands.code, stands.reply) == (SendStatus.FAILED, code, "550 5.1.1")
+    assert [one.code for one in stands.recipients] == [ErrorCode.RECIPIENT_REJECTED, code]
+
+
 def test_a_mail_all_of_whose_recipients_are_refused_has_failed_and_says_why():
     machine = SendingMachine(Provider.OUTLOOK)
     machine.post.refusals[KIM] = NO_SUCH
