@@ -53,6 +53,7 @@ def add_send_routes(
             limit=limit,
             mailboxes=mailboxes(),
             sends=sends(),
+            reader=reader(),
         )
         return SendList(items=[SendShown.of(one) for one in found], next=pages.token(going_on))
 
@@ -65,6 +66,7 @@ def add_send_routes(
             SendId(send_id),
             mailboxes=mailboxes(),
             sends=sends(),
+            reader=reader(),
         )
         return SendShown.of(view)
 

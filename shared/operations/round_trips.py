@@ -11,7 +11,7 @@ from shared.domain.round_trip import RoundTrip, round_trip_of
 from shared.domain.sending import Send, SendKind
 from shared.domain.visibility import Viewer
 from shared.operations.answer_message import mailbox_to_send_from
-from shared.operations.read_sends import get_send
+from shared.operations.read_sends import find_send
 from shared.operations.request_send import NewSend, SendPorts, keep_send
 from shared.operations.sender_of import sender_of
 from shared.ports.clock import Clock
@@ -81,10 +81,9 @@ def read_test(
 
     Raises `RequestError` (`MAILBOX_NOT_FOUND`, `SEND_NOT_FOUND`).
     """
-    send = get_send(viewer, mailbox_id, send_id, mailboxes=mailboxes, sends=sends).send
+    mailbox, send = find_send(viewer, mailbox_id, send_id, mailboxes=mailboxes, sends=sends)
     if send.kind is not SendKind.TEST:
         raise RequestError(ErrorCode.SEND_NOT_FOUND)
-    mailbox = _sight(viewer, mailbox_id, mailboxes)
     return RoundTripView(send, round_trip_of(send, mailbox, now=clock.now()))
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from shared.config import settings
 from shared.domain.errors import ErrorCode, RetryLaterError
+from shared.domain.identity import thread_of
 from shared.domain.ids import SendId
 from shared.domain.mailbox import Alias, MailboxKind, MailboxStatus, Readers, Visibility
 from shared.domain.message import StoredAttachment
@@ -656,6 +657,38 @@ def test_a_mailbox_s_level_holds_for_its_sends(app, desk, visibility):
     shows = {user: see(app, send, user=user).json["subject"] for user in ("ann", "cyd", "bob")}
     of_bob = "Offer" if visibility is Visibility.SUBJECT else None
     assert shows == {"ann": "Offer", "cyd": "Offer", "bob": of_bob}
+
+
+@pytest.mark.parametrize("level", ["metadata", "subject"])
+def test_a_thread_s_level_holds_for_sends_that_answer_it_and_those_on_it(app, ann, desk, level):
+    message = replace(message_of("s1", subject="Merger"), internet_message_id="s1@client.example")
+    store(app.world, desk, message)
+    body = {"level": level, "mailbox_id": "DESK"}
+    target = f"/v1/threads/{thread_of(message.id)}/visibility"
+    assert app.ask("PUT", target, body=body, user="cyd").status == 200
+    answer = asked(app, key="a", user="cyd", mailbox_id="DESK", **answering(message))
+    filed = asked(app, key="b", user="cyd", mailbox_id="DESK", subject="Re: Merger")
+    sends = app.world.sends["acme", "DESK"]
+    sends[filed["id"]] = replace(sends[filed["id"]], message_id=message.id)
+    other = asked(app, key="c", user="cyd", mailbox_id="DESK")
+    for send, of_bob in (
+        (answer, None if level == "metadata" else "Re: Merger"),
+        (filed, None if level == "metadata" else "Re: Merger"),
+        (other, "Offer"),
+    ):
+        assert see(app, send, user="bob").json["subject"] == of_bob
+        assert see(app, send, user="cyd").json["subject"] == send["subject"]
+    shown = {one["id"]: one for one in listed(app, "DESK", user="bob").json["items"]}
+    assert shown == {one["id"]: see(app, one, user="bob").json for one in (answer, filed, other)}
+
+
+def test_whoever_wrote_it_sees_and_cancels_it_also_once_the_mailbox_is_not_theirs(app, desk):
+    send = asked(app, undo_seconds=300, **BLIND)
+    app.world.mailboxes["acme", "DESK"] = replace(desk, granted_to=Readers(("bob",)))
+    assert see(app, send).json == send
+    assert listed(app, "DESK").status == 404
+    assert cancel(app, send).json["status"] == "cancelled"
+    assert app.world.outgoing == {}
 
 
 @pytest.mark.parametrize("who", [{"user": "eve"}, ADMIN, {"user": "cyd", "tenant": "other"}])
