@@ -59,6 +59,26 @@ def answer_to(
     )
 
 
+def named_in(
+    message: Message,
+    roles: Iterable[ParticipantRole],
+    addresses: Iterable[str],
+    policy: TenantPolicy = KEEPING,
+) -> str | None:
+    """Return which of these addresses a message names in one of these roles, or None.
+
+    In any spelling. Of several the one in the first of the roles, there the one that stands first.
+    """
+    wanted: dict[Address, str] = {}
+    for one in addresses:
+        wanted.setdefault(_key(canonical_address(one) or Address(one), policy), one)
+    for role in roles:
+        for person in message.participants:
+            if person.role is role and (key := _key(person.address, policy)) in wanted:
+                return wanted[key]
+    return None
+
+
 def references_to(message: Message) -> tuple[str, ...]:
     """Return the References (RFC 5322, 3.6.4) of an answer: the first names the thread.
 
@@ -83,26 +103,28 @@ class _Own:
 
     def __init__(self, own: Iterable[str], policy: TenantPolicy) -> None:
         self._policy = policy
-        self._own = {self.key(canonical_address(one) or Address(one)) for one in own}
-
-    def key(self, address: Address) -> Address:
-        # At Gmail they are one mailbox, whatever the tenant says of contacts.
-        if domain_of(address) in GMAIL_DOMAINS:
-            return folded(address, tags=True, dots=True)
-        return self._policy.address(address)
+        self._own = {_key(canonical_address(one) or Address(one), policy) for one in own}
 
     def others(self, people: Iterable[Participant], taken: set[Address]) -> list[NamedAddress]:
         """Return those who are neither us nor in `taken`, which they are added to."""
         found = []
         for one in people:
-            key = self.key(one.address)
+            key = _key(one.address, self._policy)
             if key not in self._own and key not in taken:
                 taken.add(key)
                 found.append(NamedAddress(one.address, one_line(one.name)[:MAX_NAME_CHARACTERS]))
         return found
 
     def is_one(self, people: Iterable[Participant]) -> bool:
-        return any(self.key(one.address) in self._own for one in people)
+        return any(_key(one.address, self._policy) in self._own for one in people)
+
+
+def _key(address: Address, policy: TenantPolicy) -> Address:
+    """Return what the spellings of one address have in common."""
+    # At Gmail they are one mailbox, whatever the tenant says of contacts.
+    if domain_of(address) in GMAIL_DOMAINS:
+        return folded(address, tags=True, dots=True)
+    return policy.address(address)
 
 
 def _recipients(

@@ -4,17 +4,16 @@ To answer a message, or to pass it on, one must see it in full; else it is the o
 exist. All of it is read from what is stored: the message may be gone from its provider by then.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
 from shared.domain.identity import thread_of
-from shared.domain.ids import Address, MailboxId, MessageId
-from shared.domain.mailbox import Mailbox, MailboxStatus, own_addresses
-from shared.domain.message import Body, Message
+from shared.domain.ids import MailboxId, MessageId
+from shared.domain.mailbox import Mailbox, MailboxKind, MailboxStatus, own_addresses
+from shared.domain.message import Body, Message, ParticipantRole
 from shared.domain.permissions import may_send, require_sending
 from shared.domain.policy import TenantPolicy
-from shared.domain.reply import Answer, answer_to
+from shared.domain.reply import Answer, answer_to, named_in
 from shared.domain.sending import SendKind
 from shared.domain.visibility import Access, Place, Viewer
 from shared.operations.load_mail import load_one
@@ -41,6 +40,8 @@ class AnswerView:
 
     kind: SendKind
     mailbox: Mailbox
+    sender: str
+    """As whom: an address of the mailbox."""
     answered: Answered
     answer: Answer
 
@@ -56,11 +57,13 @@ def answer_of(
 ) -> AnswerView:
     """Return what an answer would begin with, from the mailbox it would go out from.
 
-    Raises `RequestError` (`MESSAGE_NOT_FOUND`, `NO_MAILBOX_TO_SEND_FROM`).
+    Raises `RequestError` (`MESSAGE_NOT_FOUND`, `NO_MAILBOX_TO_SEND_FROM`),
+    `ConflictError(WRONG_STATE)`.
     """
     answered = load_answered(viewer, message_id, messages=messages, reader=reader)
     mailbox = mailbox_to_send_from(viewer, None, answered, mailboxes=mailboxes)
-    return AnswerView(kind, mailbox, answered, beginning(answered, kind, mailbox))
+    sender = answered_as(viewer, answered, mailbox) or mailbox.address
+    return AnswerView(kind, mailbox, sender, answered, beginning(viewer, answered, kind, mailbox))
 
 
 def load_answered(
@@ -84,13 +87,37 @@ def load_answered(
     )
 
 
-def beginning(answered: Answered, kind: SendKind, mailbox: Mailbox) -> Answer:
+def beginning(viewer: Viewer, answered: Answered, kind: SendKind, mailbox: Mailbox) -> Answer:
     """Return whom an answer from `mailbox` goes to and what it is called; never to the writer.
 
-    Neither to another mailbox of theirs that holds the message too.
+    Neither to another personal mailbox of theirs that holds the message too. A shared one is not
+    the writer: others read it, and it may be the one that is answered.
     """
-    own = frozenset[Address]().union(*map(own_addresses, (mailbox, *answered.holding)))
+    own = own_addresses(mailbox)
+    for box in answered.holding:
+        if _is_the_viewer(viewer, box):
+            own |= own_addresses(box)
     return answer_to(answered.message, kind, own, answered.policy)
+
+
+def answered_as(viewer: Viewer, answered: Answered, mailbox: Mailbox) -> str | None:
+    """Return which address of a mailbox the message names, to be answered from, or None.
+
+    In To or Cc; for what the viewer wrote themselves in From, as whom they go on. For one that the
+    account was called formerly stands the one it has.
+    """
+    roles = [ParticipantRole.TO, ParticipantRole.CC]
+    if _is_the_viewer(viewer, mailbox):
+        roles.insert(0, ParticipantRole.FROM)
+    verified = (one.address for one in mailbox.aliases if one.verified_at is not None)
+    names = {one: one for one in (mailbox.address, *verified)}
+    names |= {one: mailbox.address for one in mailbox.former_addresses if one not in names}
+    named = named_in(answered.message, roles, names, answered.policy)
+    return None if named is None else names[named]
+
+
+def _is_the_viewer(viewer: Viewer, mailbox: Mailbox) -> bool:
+    return mailbox.kind is MailboxKind.PERSONAL and mailbox.owner_user_id == viewer.user_id
 
 
 def mailbox_to_send_from(
@@ -102,43 +129,56 @@ def mailbox_to_send_from(
 ) -> Mailbox:
     """Return the mailbox a mail goes out from.
 
-    The one that is named. Else, for an answer, one of the viewer's that holds the message, their
-    primary first and their own before those shared with them; else their primary.
+    The one that is named. Else, for an answer, one of the viewer's that holds the message: first
+    those that the message names (`answered_as`), then their primary, and their own before those
+    shared with them. One that is not active is passed over for another that holds it, and for no
+    other: nobody answers as somebody else unless they say so. All else leaves from their primary.
 
     Raises `RequestError` (`MAILBOX_NOT_FOUND`, `OWNER_REQUIRED`, `NO_MAILBOX_TO_SEND_FROM`),
-    `ConflictError(WRONG_STATE)` for a named one that is not active.
+    `ConflictError(WRONG_STATE)` for a named one, or all that hold the message, not being active.
     """
     if named is not None:
         record = mailboxes.get(viewer.tenant_id, named)
         mailbox = require_sending(viewer, record.mailbox if record else None)
         if mailbox.status is not MailboxStatus.ACTIVE:
-            raise ConflictError(ErrorCode.WRONG_STATE, words=_NOT_NOW[mailbox.status])
+            raise _not_now(mailbox)
         return mailbox
-    for mailbox_id in _by_default(viewer, answered, mailboxes):
+    primary = mailboxes.primary(viewer.tenant_id, viewer.user_id)
+    holding = _in_order(viewer, primary, answered) if answered else []
+    waiting = None
+    for mailbox_id in holding or ([primary] if primary else []):
         record = mailboxes.get(viewer.tenant_id, mailbox_id)
         box = record.mailbox if record else None
-        if box and may_send(viewer, box) and box.status is MailboxStatus.ACTIVE:
+        if box is None or not may_send(viewer, box):
+            continue
+        if box.status is MailboxStatus.ACTIVE:
             return box
+        waiting = waiting or box
+    if holding and waiting:
+        raise _not_now(waiting)
     raise RequestError(ErrorCode.NO_MAILBOX_TO_SEND_FROM)
 
 
 _NOT_NOW = {
-    MailboxStatus.CONNECTING: "The mailbox is still being connected.",
-    MailboxStatus.RECONNECT_REQUIRED: "The mailbox has to be reconnected before it can send.",
-    MailboxStatus.DISCONNECTED: "The mailbox is disconnected.",
+    MailboxStatus.CONNECTING: "is still being connected.",
+    MailboxStatus.RECONNECT_REQUIRED: "has to be reconnected before it can send.",
+    MailboxStatus.DISCONNECTED: "is disconnected.",
 }
 
 
-def _by_default(
-    viewer: Viewer, answered: Answered | None, mailboxes: MailboxStore
-) -> Iterator[MailboxId]:
-    primary = mailboxes.primary(viewer.tenant_id, viewer.user_id)
+def _not_now(mailbox: Mailbox) -> ConflictError:
+    words = f"The mailbox {mailbox.address} {_NOT_NOW[mailbox.status]}"
+    # The words are for who asks, the cause is for the log, which names nobody.
+    return ConflictError(ErrorCode.WRONG_STATE, cause=f"mailbox is {mailbox.status}", words=words)
 
-    def rank(box: Mailbox) -> tuple[bool, bool, MailboxId]:
-        return box.id != primary, box.owner_user_id != viewer.user_id, box.id
 
-    holding = sorted(answered.holding, key=rank) if answered else []
-    ids = [box.id for box in holding]
-    yield from ids
-    if primary is not None and primary not in ids:
-        yield primary
+def _in_order(viewer: Viewer, primary: MailboxId | None, answered: Answered) -> list[MailboxId]:
+    def rank(box: Mailbox) -> tuple[bool, bool, bool, MailboxId]:
+        return (
+            answered_as(viewer, answered, box) is None,
+            box.id != primary,
+            box.owner_user_id != viewer.user_id,
+            box.id,
+        )
+
+    return [box.id for box in sorted(answered.holding, key=rank)]

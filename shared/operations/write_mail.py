@@ -27,7 +27,7 @@ from shared.domain.sending import SendKind
 from shared.domain.signature import Signature
 from shared.domain.visibility import Viewer
 from shared.operations.answer_content import ContentToSend, content_to_send
-from shared.operations.answer_message import Answered, beginning
+from shared.operations.answer_message import Answered, answered_as, beginning
 from shared.operations.sender_of import sender_of
 from shared.ports.composer import Composer
 from shared.ports.signatures import SignatureStore
@@ -106,10 +106,11 @@ class MailWriter:
         `UPLOAD_NOT_FOUND`, `ATTACHMENT_NOT_FOUND`), `SendRefusedError(MAIL_TOO_LARGE)`.
         """
         asked = self.asked
-        sender = sender_of(self.mailbox, asked.sender, asked.sender_name)
-        answer = None
+        address, answer = asked.sender, None
         if self.answered is not None and asked.answers is not None:
-            answer = beginning(self.answered, asked.answers.kind, self.mailbox)
+            address = address or answered_as(self.viewer, self.answered, self.mailbox)
+            answer = beginning(self.viewer, self.answered, asked.answers.kind, self.mailbox)
+        sender = sender_of(self.mailbox, address, asked.sender_name)
         people = self._people(answer)
         if not (asked.text or asked.html or asked.attachments or answer):
             reason = "Write something, or attach a file."

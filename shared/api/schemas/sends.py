@@ -93,6 +93,7 @@ class GivenSender(Given):
     """As whom: the mailbox's own address or one of its verified aliases."""
 
     address: Annotated[str, StringConstraints(min_length=1, max_length=400)] | None = None
+    """Null: of an answer the one that the message names in To or Cc, else the mailbox's own."""
     name: Line | None = None
     """Null: as the alias is called, else as the mailbox is."""
 
@@ -125,7 +126,7 @@ class AskForSend(Given):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, populate_by_name=True)
 
     mailbox_id: str | None = None
-    """Null: a mailbox of the caller's that holds what is answered, else their primary."""
+    """Null: one of the caller's that holds what is answered, else their primary."""
     sender: GivenSender | None = Field(default=None, alias="from")
     to: Parties | None = None
     cc: Parties | None = None
@@ -316,7 +317,7 @@ class AnswerShown(Shown):
         """Show an answer."""
         return cls(
             mailbox_id=view.mailbox.id,
-            sender=view.mailbox.address,
+            sender=view.sender,
             to=_shown(view.answer.to),
             cc=_shown(view.answer.cc),
             subject=view.answer.subject,

@@ -543,15 +543,113 @@ def test_an_answer_leaves_from_a_mailbox_that_holds_the_message_the_primary_firs
         ("1", [other, desk, ann], "ANN"), ("2", [desk, other], "AAA"), ("3", [desk], "AAAA"),
     ):  # fmt: skip
         message = replace(
-            message_of(f"m{key}", sender="info@ours.example", to=("cleo@client.example",)),
+            message_of(f"m{key}", to=("list@client.example",)),
             internet_message_id=f"m{key}@client.example",
         )
         for box in boxes:
             store(app.world, box, message)
         send = asked(app, key=key, **answering(message))
         assert send["mailbox_id"] == expected
-    # Whatever the address, it is never answered to a mailbox of theirs that holds it too.
-    assert [one["address"] for one in send["recipients"]] == ["info@ours.example"]
+
+
+def held(app, *boxes, **people):
+    """A message that these mailboxes hold."""
+    message = replace(message_of("held", **people), internet_message_id="held@client.example")
+    for box in boxes:
+        store(app.world, box, message)
+    return message
+
+
+def begun(app, message, kind="reply", **body):
+    """(From, To, Cc) of an answer, which are the ones that were shown before."""
+    shown = app.ask("GET", f"/v1/messages/{message.id}/answer?kind={kind}").json
+    mail = mail_of(app, asked(app, **answering(message, kind) | body))
+    begins = [
+        [one.addr_spec for one in (mail[name].addresses if mail[name] else ())]
+        for name in ("From", "To", "Cc")
+    ]
+    if not body:
+        assert [shown["from"]] == begins[0]
+        assert [[one["address"] for one in shown[name]] for name in ("to", "cc")] == begins[1:]
+    return begins
+
+
+ANNS, SALES, DESK, CLEO = (
+    "ann@ours.example", "Sales@ours.example", "desk@ours.example", "cleo@client.example",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("people", "sender"),
+    [
+        ({"to": ("sales@ours.example",)}, SALES),
+        ({"to": ("dan@x.example",), "cc": ("sales@ours.example", ANNS)}, SALES),
+        ({"to": (ANNS,), "cc": ("sales@ours.example",)}, ANNS),
+        # Nobody sends from what is not verified, or was theirs formerly.
+        ({"to": ("ceo@ours.example",), "cc": ("sales@ours.example",)}, SALES),
+        ({"to": ("ceo@ours.example",)}, ANNS),
+        ({"to": ("old.ann@ours.example",), "cc": ("sales@ours.example",)}, ANNS),
+        ({"to": ("list@x.example",)}, ANNS),
+        # What they wrote as somebody they go on with as the same.
+        ({"sender": "sales@ours.example", "to": (CLEO,), "cc": (ANNS,)}, SALES),
+    ],
+)
+def test_an_answer_leaves_as_whom_the_message_names(app, ann, people, sender):
+    message = held(app, ann, **people)
+    [[begins], to, _] = begun(app, message)
+    assert (begins, to) == (sender, [CLEO])
+    named = {"from": {"address": ANNS}}
+    assert begun(app, message, **named, key="2")[0] == [ANNS]
+    assert begun(app, message, mailbox_id="ANN", key="3")[0] == [sender]
+
+
+@pytest.mark.parametrize(
+    ("people", "kind", "begins"),
+    [
+        ({"sender": DESK, "to": (ANNS,)}, "reply", ([ANNS], [DESK], [])),
+        ({"sender": DESK, "to": (CLEO,), "cc": (ANNS,)}, "reply", ([ANNS], [DESK], [])),
+        ({"sender": DESK, "to": (CLEO,), "cc": (ANNS,)}, "reply_all", ([ANNS], [DESK], [CLEO])),
+        ({"to": (ANNS, DESK)}, "reply_all", ([ANNS], [CLEO], [DESK])),
+        # What is the desk's is answered by the desk, whoever else was given a copy.
+        ({"to": (DESK,)}, "reply_all", ([DESK], [CLEO], [])),
+        ({"sender": ANNS, "to": (DESK,), "cc": (CLEO,)}, "reply_all", ([ANNS], [DESK], [CLEO])),
+    ],
+)
+def test_a_mailbox_that_others_read_too_is_not_the_writer(app, ann, desk, people, kind, begins):
+    assert begun(app, held(app, ann, desk, **people), kind) == [*begins]
+    app.world.mailboxes["acme", "DESK"] = replace(desk, owner_user_id="ann")
+    assert begun(app, held(app, ann, desk, **people), kind, key="2") == [*begins]
+
+
+def test_another_mailbox_of_the_writer_s_own_is_never_answered_to(app, ann):
+    other = add_mailbox(app.world, "AAA", address="info@ours.example")
+    message = held(app, ann, other, to=(ANNS, "info@ours.example", "dan@x.example"))
+    assert begun(app, message, "reply_all") == [[ANNS], [CLEO], ["dan@x.example"]]
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (MailboxStatus.RECONNECT_REQUIRED, "has to be reconnected before it can send"),
+        (MailboxStatus.DISCONNECTED, "is disconnected"),
+    ],
+)
+def test_nobody_answers_as_somebody_else_without_saying_so(app, ann, desk, caplog, status, why):
+    message = held(app, desk, to=(DESK,))
+    app.world.mailboxes["acme", "DESK"] = replace(desk, status=status)
+    before = written(app)
+    answers = [
+        ask(app, **answering(message)),
+        app.ask("GET", f"/v1/messages/{message.id}/answer?kind=reply"),
+    ]
+    for answer in answers:
+        assert (answer.status, answer.json["code"]) == (409, "wrong_state")
+        assert answer.json["detail"] == f"The mailbox {DESK} {why}."
+    assert written(app) == before
+    assert DESK not in caplog.text
+    # They may say so, and another one that holds it is no one else.
+    assert begun(app, message, mailbox_id="ANN")[0] == [ANNS]
+    assert begun(app, held(app, ann, to=(DESK,)), key="2")[0] == [ANNS]
 
 
 @pytest.mark.parametrize("user", ["bob", "root"])
