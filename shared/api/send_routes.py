@@ -11,7 +11,7 @@ from shared.api.paging import ListOf
 from shared.api.schemas.fields import MailboxIdText, MessageIdText, SendIdText
 from shared.api.schemas.sends import AnswerKind, AnswerShown, SendList, SendShown
 from shared.domain.ids import MailboxId, MessageId, SendId
-from shared.domain.sending import SendKind
+from shared.domain.sending import SendKind, SendStatus
 from shared.operations.answer_message import answer_of
 from shared.operations.read_sends import get_send, list_sends
 from shared.ports.reading import MailReader
@@ -36,19 +36,24 @@ def add_send_routes(
     @app.get(_SENDS, summary="Its mails on their way out, newest first", tags=_TAGS)
     def list_mailbox_sends(
         mailbox_id: MailboxPath,
+        status: Annotated[list[SendStatus] | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
         next_: Annotated[str | None, Query(alias="next")] = None,
     ) -> SendList:
         """List what was asked to be sent from it; what ended is forgotten after 90 days.
 
-        Whom a mail goes to blindly is shown to its writer and the mailbox's owner.
+        With `status`, one or several, of these alone: a page may then be short, or empty, and go on
+        where `next` says. Whom a mail goes to blindly is shown to its writer and the mailbox's
+        owner.
         """
         who = viewer(app)
-        pages = ListOf(who.tenant_id, f"sends/{mailbox_id}")
+        statuses = frozenset(status or ())
+        pages = ListOf(who.tenant_id, f"sends/{mailbox_id}", {"status": sorted(statuses)})
         position = pages.text_position(next_)
         found, going_on = list_sends(
             who,
             MailboxId(mailbox_id),
+            statuses=statuses,
             before=SendId(position) if position else None,
             limit=limit,
             mailboxes=mailboxes(),

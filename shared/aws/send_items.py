@@ -7,6 +7,7 @@ from shared.aws.tables_of_sends import SendItem, send_due_key, send_key, slot_of
 from shared.domain.errors import ErrorCode
 from shared.domain.folders import FolderRole
 from shared.domain.ids import MailboxId, MessageId, ProviderMessageId, SendId, TenantId, UserId
+from shared.domain.message import ParticipantRole
 from shared.domain.sending import (
     Arrival,
     Recipient,
@@ -66,7 +67,7 @@ def document_of(send: Send) -> dict[str, Any]:
         "kind": send.kind,
         "mid": send.internet_message_id,
         "from": send.sender,
-        "to": [[one.address, one.status, one.code] for one in send.recipients],
+        "to": [[one.address, one.status, one.code, one.name, one.role] for one in send.recipients],
         "blind": send.blind,
         "subject": send.subject,
         "digest": send.digest,
@@ -75,6 +76,7 @@ def document_of(send: Send) -> dict[str, Any]:
         "created": send.created_at.isoformat(),
         "due": send.due_at.isoformat(),
         "answers": send.answers,
+        "files": send.files or None,
         "thread": send.provider_thread_id,
         "status": send.status,
         "taken": _time(send.taken_at),
@@ -109,8 +111,14 @@ def send_of(item: SendItem) -> Send:
         internet_message_id=found["mid"],
         sender=found["from"],
         recipients=tuple(
-            Recipient(address, RecipientStatus(status), ErrorCode(code) if code else None)
-            for address, status, code in found["to"]
+            Recipient(
+                address,
+                RecipientStatus(status),
+                ErrorCode(code) if code else None,
+                name,
+                ParticipantRole(role),
+            )
+            for address, status, code, name, role in found["to"]
         ),
         blind=tuple(found["blind"]),
         subject=found["subject"],
@@ -120,6 +128,7 @@ def send_of(item: SendItem) -> Send:
         created_at=datetime.fromisoformat(found["created"]),
         due_at=datetime.fromisoformat(found["due"]),
         answers=MessageId(answers) if answers else None,
+        files=tuple(found.get("files", ())),
         provider_thread_id=found.get("thread"),
         status=SendStatus(found["status"]),
         attempt=int(item.attempt),

@@ -14,6 +14,7 @@ from enum import StrEnum
 from shared.domain.errors import ErrorCode
 from shared.domain.folders import FolderRole
 from shared.domain.ids import MailboxId, MessageId, ProviderMessageId, SendId, TenantId, UserId
+from shared.domain.message import ParticipantRole
 
 
 class SendKind(StrEnum):
@@ -46,6 +47,7 @@ class SendStatus(StrEnum):
 
 SHARDS_OF_SENDS = 8
 """Over so many places sends are spread by their mailboxes, to be found when their time comes."""
+MOST_FILES_NAMED = 100
 ENDED = frozenset({SendStatus.SENT, SendStatus.FAILED, SendStatus.CANCELLED})
 """Nothing follows; `UNKNOWN` may still be found to be sent."""
 
@@ -57,6 +59,8 @@ class RecipientStatus(StrEnum):
     ACCEPTED = "accepted"
     REFUSED = "refused"
     UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+    """It was called off before they got it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,10 @@ class Recipient:
     status: RecipientStatus = RecipientStatus.WAITING
     code: ErrorCode | None = None
     """Why it was refused, or what it waits for."""
+    name: str = ""
+    """What whoever asked for the mail called them."""
+    role: ParticipantRole = ParticipantRole.TO
+    """To, Cc or Bcc: where they were first named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +113,8 @@ class Send:
     """Not before then: the time it was scheduled for, or the end of the time to undo it."""
     answers: MessageId | None = None
     """The message it replies to, or forwards."""
+    files: tuple[str, ...] = ()
+    """The names of its attachments, at most `MOST_FILES_NAMED`; not of pictures in its HTML."""
     provider_thread_id: str | None = None
     """The provider's thread it went into, where the provider tells."""
     status: SendStatus = SendStatus.QUEUED
@@ -201,7 +211,9 @@ def with_outcome(
     return replace(
         send,
         recipients=tuple(
-            Recipient(one.address, *outcomes[one.address]) if one.address in outcomes else one
+            replace(one, status=outcomes[one.address][0], code=outcomes[one.address][1])
+            if one.address in outcomes
+            else one
             for one in send.recipients
         ),
     )
@@ -224,8 +236,9 @@ def cancelled(send: Send, *, now: datetime, code: ErrorCode | None = None) -> Se
 
     Where something lies ready at the provider, it comes up once more, to have that discarded.
     """
+    called_off = dict.fromkeys(send.waiting, (RecipientStatus.CANCELLED, code))
     return replace(
-        send,
+        with_outcome(send, called_off),
         status=SendStatus.CANCELLED,
         code=code,
         attempt=send.attempt + 1,
@@ -254,4 +267,5 @@ def left_behind(send: Send, *, now: datetime) -> Send:
     if any(one.status is RecipientStatus.ACCEPTED for one in send.recipients):
         sent = with_outcome(idle, refused)
         return replace(sent, status=SendStatus.SENT, filed_at=now)
-    return replace(idle, status=SendStatus.CANCELLED, code=code)
+    called_off = dict.fromkeys(send.waiting, (RecipientStatus.CANCELLED, code))
+    return replace(with_outcome(idle, called_off), status=SendStatus.CANCELLED, code=code)

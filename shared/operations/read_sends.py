@@ -6,20 +6,24 @@ mail, by its level or its thread's, without whom somebody else's mail goes to bl
 cannot tell a send from one that does not exist.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.identity import thread_of
 from shared.domain.ids import MailboxId, SendId, ThreadId
 from shared.domain.mailbox import Mailbox
 from shared.domain.permissions import require_sight
-from shared.domain.sending import Send
+from shared.domain.sending import Send, SendStatus
 from shared.domain.visibility import Access, Place, Viewer, access_to_mailbox, is_granted
 from shared.ports.clock import Clock
 from shared.ports.reading import Found, MailReader, Wanted
 from shared.ports.sending import OutgoingStore, SendRef, SendStore
 from shared.ports.stores import MailboxStore
+
+MOST_LOOKED_AT = 500
+"""Sends a request reads for those of some statuses: 400 KB, or 50 read units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ def list_sends(
     viewer: Viewer,
     mailbox_id: MailboxId,
     *,
+    statuses: Collection[SendStatus],
     before: SendId | None,
     limit: int,
     mailboxes: MailboxStore,
@@ -49,6 +54,9 @@ def list_sends(
 ) -> tuple[list[SendView], SendId | None]:
     """Return up to `limit` sends, newest first, and the id to go on before, or None at the end.
 
+    `statuses`: of these alone; none: of all. At most `MOST_LOOKED_AT` are then looked at, so that a
+    page may be short, or empty, and go on.
+
     A mailbox whose settings alone are the viewer's to see has none for them. Raises
     `RequestError(MAILBOX_NOT_FOUND)`.
     """
@@ -56,14 +64,17 @@ def list_sends(
     mailbox = require_sight(viewer, record.mailbox if record else None)
     if access_to_mailbox(viewer, mailbox, Place.MAILBOX) is Access.NONE:
         return [], None
-    found = sends.list_sends(viewer.tenant_id, mailbox_id, limit=limit + 1, before=before)
-    page = found[:limit]
+    most = MOST_LOOKED_AT if statuses else limit
+    found = sends.list_sends(viewer.tenant_id, mailbox_id, limit=most + 1, before=before)
+    asked_for = (one for one in found[:most] if not statuses or one.status in statuses)
+    page = list(islice(asked_for, limit))
+    last = page[-1] if len(page) == limit else found[:most][-1] if found else None
     others = [one for one in page if not _is_theirs(viewer, mailbox, one)]
     threads = _threads(viewer, others, reader)
     views = [
         _view(viewer, mailbox, one, threads) if one in others else view_of_own(one) for one in page
     ]
-    return views, page[-1].id if len(found) > limit else None
+    return views, last.id if last and last is not found[-1] else None
 
 
 def find_send(
@@ -153,5 +164,6 @@ def _view(viewer: Viewer, mailbox: Mailbox, send: Send, threads: Found) -> SendV
     if is_granted(viewer, mailbox):
         blind = frozenset(send.blind)
         shown = tuple(one for one in send.recipients if one.address not in blind)
-        send = replace(send, recipients=shown, blind=())
+        files = send.files if access is Access.FULL else ()
+        send = replace(send, recipients=shown, blind=(), files=files)
     return SendView(send, may_cancel=False, shows_subject=access >= Access.SUBJECT)

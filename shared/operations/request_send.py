@@ -11,6 +11,7 @@ one send.
 """
 
 import hashlib
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,7 +29,8 @@ from shared.domain.errors import (
 )
 from shared.domain.ids import MessageId, SendId, UserId, new_ulid
 from shared.domain.mailbox import Mailbox
-from shared.domain.sending import Recipient, Send, SendKind
+from shared.domain.message import ParticipantRole
+from shared.domain.sending import MOST_FILES_NAMED, Recipient, Send, SendKind
 from shared.domain.visibility import Viewer
 from shared.operations.answer_message import load_answered, mailbox_to_send_from
 from shared.operations.write_mail import AskedMail, MailWriter, WritePorts
@@ -129,7 +131,6 @@ def keep_send(
     content = ports.write.composer.compose(draft)
     if len(content) > CAPABILITIES[mailbox.provider].largest_mail:
         raise SendRefusedError(ErrorCode.MAIL_TOO_LARGE)
-    envelope = envelope_of(draft)
     send = Send(
         tenant_id=mailbox.tenant_id,
         mailbox_id=mailbox.id,
@@ -138,8 +139,8 @@ def keep_send(
         kind=new.kind,
         internet_message_id=draft.internet_message_id,
         sender=draft.sender.address,
-        recipients=tuple(Recipient(one) for one in envelope.recipients),
-        blind=envelope.blind,
+        recipients=tuple(_recipients(draft)),
+        blind=envelope_of(draft).blind,
         subject=draft.subject,
         digest=hashlib.sha256(content).hexdigest(),
         size=len(content),
@@ -147,6 +148,7 @@ def keep_send(
         created_at=now,
         due_at=new.due_at,
         answers=new.answers,
+        files=tuple(one.filename for one in draft.attachments if not one.inline)[:MOST_FILES_NAMED],
     )
     kept = _keep(send, content, key, now, ports)
     if kept.id == new.id and new.due_at - now <= _LONGEST_QUEUED:
@@ -154,10 +156,24 @@ def keep_send(
     return kept
 
 
+def _recipients(draft: Draft) -> Iterator[Recipient]:
+    """Yield those of the envelope, in its order, as they were named."""
+    named: dict[str, Recipient] = {}
+    for role, people in (
+        (ParticipantRole.TO, draft.to),
+        (ParticipantRole.CC, draft.cc),
+        (ParticipantRole.BCC, draft.bcc),
+    ):
+        for one in people:
+            named.setdefault(one.address, Recipient(one.address, name=one.name, role=role))
+    return (named[address] for address in envelope_of(draft).recipients)
+
+
 def _keep(send: Send, content: bytes, key: IdempotencyKey, now: datetime, ports: SendPorts) -> Send:
     """Keep content and send, in this order; return the send the key has.
 
-    The content of a send that is certainly not kept goes again: it would lie there for a year.
+    The content of a send that is certainly not kept goes again, and does not wait for the bucket's
+    rule. Where nobody knows whether it is kept, a worker may need it.
     """
     ref = SendRef(send.tenant_id, send.mailbox_id, send.id)
     ports.outgoing.put(ref, content)

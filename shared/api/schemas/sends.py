@@ -204,10 +204,21 @@ class CauseShown(Shown):
         return cls(code=code, message=words.message, acts=words.acts, fix=words.fix)
 
 
+class RecipientField(StrEnum):
+    """In which field of a mail somebody is named."""
+
+    TO = "to"
+    CC = "cc"
+    BCC = "bcc"
+
+
 class RecipientShown(Shown):
     """One of those a mail is for, and what became of that."""
 
     address: str
+    name: str
+    field: RecipientField
+    """Where they were named; nobody else sees that those of `bcc` got it."""
     blind: bool
     """Whether nobody else sees that they got it."""
     status: RecipientStatus
@@ -219,6 +230,8 @@ class RecipientShown(Shown):
         """Show a recipient."""
         return cls(
             address=recipient.address,
+            name=recipient.name,
+            field=RecipientField(recipient.role),
             blind=recipient.address in blind,
             status=recipient.status,
             cause=CauseShown.of(recipient.code),
@@ -241,6 +254,8 @@ class SendShown(Shown):
     sender: str = Field(alias="from")
     recipients: list[RecipientShown]
     subject: str | None
+    files: list[str]
+    """The names of its first 100 attachments, to those who see it in full."""
     size: int
     created_at: datetime
     due_at: datetime
@@ -270,6 +285,7 @@ class SendShown(Shown):
             sender=send.sender,
             recipients=[RecipientShown.of(one, send.blind) for one in send.recipients],
             subject=send.subject if view.shows_subject else None,
+            files=list(send.files),
             size=send.size,
             created_at=send.created_at,
             due_at=send.due_at,

@@ -17,6 +17,7 @@ from shared.domain.errors import (
 )
 from shared.domain.folders import FolderRole
 from shared.domain.ids import MailboxId, MessageId, ProviderMessageId, SendId
+from shared.domain.message import ParticipantRole
 from shared.domain.sending import SHARDS_OF_SENDS, Arrival, Recipient, RecipientStatus, SendStatus
 from shared.ports.sending import IdempotencyKey, SendCaps, SendRef
 from tests.fakes.backends import BUCKET
@@ -84,7 +85,15 @@ def refusal(call, *args, **kwargs):
 
 def test_a_send_reads_back_as_it_was_asked_for(stores, box):
     full = replace(
-        SEND, answers=MessageId("m1"), provider_thread_id="T1", due_at=NOW + timedelta(days=3)
+        SEND,
+        recipients=(
+            Recipient("ada@example.org", name="Ada, née B.", role=ParticipantRole.CC),
+            Recipient("Zoë@bücher.example", role=ParticipantRole.BCC),
+        ),
+        files=("Angebot Zoë.pdf", "b"),
+        answers=MessageId("m1"),
+        provider_thread_id="T1",
+        due_at=NOW + timedelta(days=3),
     )
     assert create(stores, full) == full
     assert stores.sends.get(REF) == full

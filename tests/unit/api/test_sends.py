@@ -751,10 +751,12 @@ def test_whom_a_mail_goes_to_blindly_is_its_writer_s_and_its_mailbox_s_owner_s(a
 @pytest.mark.parametrize("visibility", [Visibility.METADATA, Visibility.SUBJECT])
 def test_a_mailbox_s_level_holds_for_its_sends(app, desk, visibility):
     app.world.mailboxes["acme", "DESK"] = replace(desk, visibility=visibility)
-    send = asked(app, **BLIND)
-    shows = {user: see(app, send, user=user).json["subject"] for user in ("ann", "cyd", "bob")}
-    of_bob = "Offer" if visibility is Visibility.SUBJECT else None
-    assert shows == {"ann": "Offer", "cyd": "Offer", "bob": of_bob}
+    send = asked(app, **BLIND, attachments=[{"upload_id": upload(app)}])
+    seen = {user: see(app, send, user=user).json for user in ("ann", "cyd", "bob")}
+    shows = {user: (one["subject"], one["files"]) for user, one in seen.items()}
+    whole = ("Offer", ["offer.pdf"])
+    of_bob = ("Offer" if visibility is Visibility.SUBJECT else None, [])
+    assert shows == {"ann": whole, "cyd": whole, "bob": of_bob}
 
 
 @pytest.mark.parametrize("level", ["metadata", "subject"])
@@ -816,6 +818,57 @@ def test_sends_are_listed_by_the_page_newest_first(app, ann):
     rest = app.ask("GET", "/v1/mailboxes/ANN/sends", query={"next": first["next"]}).json
     assert [one["id"] for one in (*first["items"], *rest["items"])] == sends
     assert rest["next"] is None
+
+
+@pytest.mark.parametrize(
+    ("status", "numbers"),
+    [("queued", [3, 1]), ("cancelled", [2, 0]), ("queued,cancelled", [3, 2, 1, 0]), ("sent", [])],
+)
+def test_those_of_a_status_are_listed_by_pages_of_what_is_looked_at(
+    app, ann, monkeypatch, status, numbers
+):
+    monkeypatch.setattr("shared.operations.read_sends.MOST_LOOKED_AT", 3)
+    sends = []
+    for number in range(4):
+        app.clock.advance(1)
+        sends.append(asked(app, key=f"k{number}")["id"])
+        if number % 2 == 0:
+            app.sends.cancel(SendRef("acme", "ANN", sends[-1]), now=app.clock.now())
+    for limit in (1, 2, 3):
+        query, shown = {"status": status, "limit": str(limit)}, []
+        while query.get("next", True):
+            page = app.ask("GET", "/v1/mailboxes/ANN/sends", query=query).json
+            assert len(page["items"]) <= limit
+            shown += page["items"]
+            query["next"] = page["next"]
+        assert [one["id"] for one in shown] == [sends[number] for number in numbers]
+
+
+def test_a_status_there_is_not_is_refused_by_name(app, ann):
+    answer = app.ask("GET", "/v1/mailboxes/ANN/sends", query={"status": "queued,gone"})
+    assert set(refused(answer)) == {"status.1"}
+
+
+def test_a_send_tells_all_it_takes_to_address_it_again(app, ann):
+    send = asked(
+        app, to=party("cleo@client.example", "Cleo"), cc=party("max@client.example", "Max"),
+        bcc=party("dan@ours.example", "Dan"), attachments=[{"upload_id": upload(app)}],
+        html='<img src="cid:x">', undo_seconds=30,
+    )  # fmt: skip
+    fields = ("field", "address", "name", "status")
+    addressed = [
+        ("to", "cleo@client.example", "Cleo", "waiting"),
+        ("cc", "max@client.example", "Max", "waiting"),
+        ("bcc", "dan@ours.example", "Dan", "waiting"),
+    ]
+    assert [tuple(one[name] for name in fields) for one in send["recipients"]] == addressed
+    assert send["files"] == ["offer.pdf"]
+    assert see(app, send).json == send
+    after = cancel(app, send).json
+    assert [tuple(one[name] for name in fields) for one in after["recipients"]] == [
+        (*one[:3], "cancelled") for one in addressed
+    ]
+    assert after["files"] == send["files"]
 
 
 def test_what_went_wrong_is_said_of_the_mail_and_of_each_recipient(app, ann):
