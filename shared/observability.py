@@ -69,6 +69,7 @@ class Metric(StrEnum):
     SEND_SUCCEEDED = "SendSucceeded"
     SEND_FAILED = "SendFailed"
     SEND_UNKNOWN = "SendUnknown"
+    SEND_GIVEN_UP = "SendGivenUp"
     DEAD_LETTER_RECORDED = "DeadLetterRecorded"
     REQUEST_FAILED = "RequestFailed"
     RECORD_FAILED = "RecordFailed"
@@ -176,6 +177,8 @@ def log_send(
         **ids,
     )
     count_client_trouble(code, provider=provider)
+    if after.code is ErrorCode.WORK_GIVEN_UP:
+        count({Metric.SEND_GIVEN_UP: 1})
     if after.status is before:
         return
     match after.status:

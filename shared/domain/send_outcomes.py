@@ -40,6 +40,8 @@ LOOKED_FOR_AGAIN_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 
 """After each look that showed nothing; after one more it stays unknown."""
 WORK_RETRIED_AFTER = timedelta(hours=1)
 """After its workers failed for good: by then somebody may have mended what they failed of."""
+DEATHS_BORNE = 5
+"""After so many workers in a row died of it, it is given up, first for that hour."""
 
 _WAITING, _ACCEPTED = RecipientStatus.WAITING, RecipientStatus.ACCEPTED
 _REFUSED, _UNKNOWN = RecipientStatus.REFUSED, RecipientStatus.UNKNOWN
@@ -117,8 +119,8 @@ def in_doubt(send: Send, error: OutcomeUnknownError, *, look_at: datetime) -> Se
 
 
 def looked_for_at(send: Send, at: datetime) -> Send:
-    """Return it where it is too early to look for it: as if its worker had it until then."""
-    return replace(send, attempt_ends_at=at)
+    """Return it where it is too early to look for it: as if its worker had died only then."""
+    return replace(send, attempt_ends_at=at, deaths=send.deaths - 1)
 
 
 def unseen(send: Send, *, now: datetime) -> Send:
@@ -148,7 +150,9 @@ def stays_unknown(send: Send, code: ErrorCode = ErrorCode.OUTCOME_UNKNOWN) -> Se
 
 def filed(send: Send, *, now: datetime) -> Send:
     """Return it after all that follows sending was done; for who still waits it comes up again."""
-    return replace(send, filed_at=send.filed_at or now, attempt_ends_at=None)
+    code = None if send.status is SendStatus.SENT else send.code
+    filed_at = send.filed_at or now
+    return replace(send, filed_at=filed_at, code=code, attempt_ends_at=None, deaths=0)
 
 
 def discarded(send: Send) -> Send:
@@ -160,22 +164,23 @@ def given_up(send: Send, *, now: datetime) -> Send:
     """Return it after its workers failed for good, of what nobody foresaw.
 
     It is tried, or looked for, again within the hour, and for a day: a mend lets it go its way.
+    Until then one more death is enough to put it off for another.
     """
     code, again = ErrorCode.WORK_GIVEN_UP, now + WORK_RETRIED_AFTER
+    deaths = min(send.deaths, DEATHS_BORNE - 1)
     if send.status is SendStatus.SENT:
-        # Sync finds it among the sent mail.
-        return filed(_idle(send), now=now)
+        return replace(_filed_again(send, code, again, now=now), deaths=deaths)
     if send.status in ENDED:
         return discarded(send)
     if send.in_doubt:
         at = _in_time(again, _handed_over(send), now=now)
         if at is None:
             return stays_unknown(send, code)
-        return _idle(send, status=SendStatus.UNKNOWN, code=code, next_try_at=at)
+        return _idle(send, status=SendStatus.UNKNOWN, code=code, next_try_at=at, deaths=deaths)
     at = _in_time(again, send.due_at, now=now)
     if at is None:
         return _nobody_waits(send, code)
-    return _idle(send, status=SendStatus.QUEUED, code=code, next_try_at=at)
+    return _idle(send, status=SendStatus.QUEUED, code=code, next_try_at=at, deaths=deaths)
 
 
 # ---- ways to go on ----
@@ -243,8 +248,15 @@ def _filed_later(send: Send, error: MailroomError, *, now: datetime, rng: random
         return filed(send, now=now)
     if send.waiting:
         # Filed when it comes up for them.
-        return replace(send, attempt_ends_at=None)
+        return replace(send, attempt_ends_at=None, deaths=0)
     return _idle(send, next_try_at=at, failures=send.failures + 1)
+
+
+def _filed_again(send: Send, code: ErrorCode, at: datetime, *, now: datetime) -> Send:
+    """Return it after it could not be filed, for `code`: until its day is over, or with that."""
+    again = _in_time(at, send.sent_at or send.due_at, now=now)
+    filed_at = now if again is None else None
+    return _idle(send, code=code, next_try_at=again, filed_at=filed_at)
 
 
 def _discarded_later(
@@ -272,8 +284,9 @@ def _settled(send: Send) -> Send:
 
 
 def _idle(send: Send, **changes: object) -> Send:
-    """Return it as nobody has it."""
-    return replace(send, **{"attempt_ends_at": None, "next_try_at": None, **changes})  # type: ignore[arg-type]
+    """Return it as nobody has it, and as whoever had it lives."""
+    idle = {"attempt_ends_at": None, "next_try_at": None, "deaths": 0}
+    return replace(send, **{**idle, **changes})  # type: ignore[arg-type]
 
 
 def _refused(send: Send, refused: Mapping[str, MailroomError]) -> Send:

@@ -124,6 +124,8 @@ class Send:
     """When a worker first had it."""
     attempt_ends_at: datetime | None = None
     """While it is being sent: past then its worker has died."""
+    deaths: int = 0
+    """Tries in a row whose worker died, until one leaves it as it should."""
     draft: str | None = None
     """What lies ready at the provider, where sending takes two steps."""
     handed_over_at: datetime | None = None
@@ -220,12 +222,16 @@ def with_outcome(
 
 
 def taken(send: Send, *, now: datetime, seconds: int) -> Send:
-    """Return `send` as a worker has it for its next try, or look, of `seconds` at most."""
+    """Return `send` as a worker has it for its next try, or look, of `seconds` at most.
+
+    Where the one before has not left it, that one died.
+    """
     return replace(
         send,
         status=SendStatus.SENDING if send.status is SendStatus.QUEUED else send.status,
         attempt=send.attempt + 1,
         taken_at=send.taken_at or now,
+        deaths=send.deaths + (send.attempt_ends_at is not None),
         attempt_ends_at=now + timedelta(seconds=seconds),
         next_try_at=None,
     )

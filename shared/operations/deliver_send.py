@@ -36,11 +36,13 @@ from shared.domain.mailbox import LatestError, Mailbox, MailboxStatus, Provider
 from shared.domain.round_trip import LOOKED_FOR_AFTER_SECONDS
 from shared.domain.run import RunReason
 from shared.domain.send_outcomes import (
+    DEATHS_BORNE,
     after_failure,
     after_sending,
     discarded,
     filed,
     found_sent,
+    given_up,
     handing_over,
     in_doubt,
     looked_for_at,
@@ -103,6 +105,7 @@ def deliver_send(request: SendRequest, *, ports: DeliverPorts) -> SendReport:
     """Bring one mail a try, or a look, further; every failure with a code ends on the send.
 
     What is raised is a bug or our own store; the send comes up again when this try's time is over.
+    After some of these in a row it is put off instead, says so, and ends within a day.
     """
     ref = SendRef(request.tenant_id, request.mailbox_id, request.send_id)
     seconds = int(ports.filing.remaining_seconds()) + LEASE_MARGIN_SECONDS
@@ -137,7 +140,9 @@ class _Try:
     def make(self) -> MailroomError | None:
         """Go as far as it gets; return what stood in the way, which is written down."""
         error = None
-        if not self._is_put_off():
+        if self.send.deaths >= DEATHS_BORNE:
+            self._give_up()
+        elif not self._is_put_off():
             error = self._ask_provider()
         self._come_back()
         return error
@@ -302,14 +307,19 @@ class _Try:
         was_tried = self.send.status is SendStatus.SENDING and not self.send.in_doubt
         after = after_failure(self.send, error, now=self._now(), rng=self.ports.rng)
         if was_tried and error.code is not ErrorCode.CONTENT_MISSING:
-            self._note_error(error, after.next_try_at)
+            self._note_error(error.code, after.next_try_at)
         self._write(after)
 
-    def _note_error(self, error: MailroomError, next_retry_at: datetime | None) -> None:
+    def _give_up(self) -> None:
+        """Leave it for an hour, or for good, instead of having one more worker die of it."""
+        after = given_up(self.send, now=self._now())
+        self._note_error(ErrorCode.INTERNAL, after.next_try_at)
+        self._write(after)
+
+    def _note_error(self, code: ErrorCode, next_retry_at: datetime | None) -> None:
         now = self._now()
-        earlier = self.mailbox.outbound_error or LatestError(error.code, now, now, 0)
-        again = earlier.again(error.code, now=now, run_id=None, next_retry_at=next_retry_at)
-        self._note_outbound(again)
+        earlier = self.mailbox.outbound_error or LatestError(code, now, now, 0)
+        self._note_outbound(earlier.again(code, now=now, run_id=None, next_retry_at=next_retry_at))
 
     def _clear_error(self) -> None:
         if self.mailbox.outbound_error is not None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.backfill import OPEN, BackfillState
 from shared.domain.dead_letter import DeadLetter, LetterKind, work_letter_id
-from shared.domain.errors import ConflictError, ErrorCode, RetryLaterError
+from shared.domain.errors import ConflictError, ErrorCode
 from shared.domain.ids import LetterId, RunId, new_ulid
 from shared.domain.lease import Fence
 from shared.domain.ledger import Counts
@@ -34,6 +34,8 @@ from shared.ports.stores import (
 )
 
 RETRY_AFTER = timedelta(hours=1)
+OVERDUE = timedelta(hours=1)
+"""For so long nobody has taken a mail that was due: workers end before they can."""
 TAKE_SECONDS = 60
 """Longer than a send that was taken here needs to be written."""
 
@@ -51,7 +53,8 @@ def record_dead_letter(
     """Note the dead letter, then `internal` on the mailbox or that the backfill failed.
 
     A mail to be sent has no letter: it says itself that work on it was given up, and is tried, or
-    looked for, again within the hour. Raises `RetryLaterError` while another worker has it.
+    looked for, again within the hour. That is done here only where no worker gets as far as taking
+    it; else they count who died of it, and see to it themselves.
 
     The mailbox itself is tried again within the hour. Nothing is noted of one that has synced since
     the request was sent, of a backfill that is over, nor over the reason for which a mailbox is
@@ -147,18 +150,13 @@ def _put_off_send(
     mailboxes: MailboxStore,
     clock: Clock,
 ) -> None:
-    """Note it on the send, and on its mailbox; not where a later worker did better."""
+    """Note on the send, and on its mailbox, that no worker gets as far as taking it."""
     now = clock.now()
     ref = SendRef(request.tenant_id, request.mailbox_id, request.send_id)
     stands = sends.get(ref)
     at = stands.comes_up_at if stands else None
-    if stands is None or at is None:
+    if at is None or now - at < OVERDUE:
         return
-    if at > now:
-        if stands.attempt_ends_at is None:
-            return
-        # To be taken when nobody has it: a worker that is sending must not be overtaken.
-        raise RetryLaterError(ErrorCode.WAITING_FOR_TURN, cause="another worker has the send")
     after = given_up(sends.take(ref, now=now, seconds=TAKE_SECONDS), now=now)
     earlier = record.mailbox.outbound_error or LatestError(ErrorCode.INTERNAL, now, now, 0)
     error = earlier.again(ErrorCode.INTERNAL, now=now, run_id=None, next_retry_at=after.next_try_at)

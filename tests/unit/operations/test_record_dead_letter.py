@@ -122,69 +122,37 @@ def sender():
     return SendingMachine(Provider.GMAIL)
 
 
-def fail_for_good(sender, step):
-    """Have a mail's workers meet a bug, each of them, and its request end as a dead letter."""
-    sender.post.failures[step] = RuntimeError("a bug")
+def ask(sender):
+    """Have a mail asked for that nobody takes; return it, and its request."""
     send = sender.ask()
     (request,) = sender.queues.take_sends()
-    if step == "look_up":
-        sender.deliver(request)
-        sender.clock.advance(minutes=1)
-    for _ in range(5):
-        with pytest.raises(RuntimeError):
-            sender.deliver(request)
-        with pytest.raises(RetryLaterError):
-            bury(sender, request)
-        sender.clock.advance(minutes=6)
-    bury(sender, request)
     return send, request
 
 
-def test_a_mail_whose_workers_all_fail_says_so_and_leaves_once_that_is_mended(sender):
-    send, _ = fail_for_good(sender, "prepare")
+def test_a_mail_that_no_worker_can_take_says_so_and_leaves_once_that_is_mended(sender):
+    send, request = ask(sender)
+    sender.clock.advance(minutes=60)
+    bury(sender, request)
     stands = sender.stands(send)
     assert (stands.status, stands.code) == (SendStatus.QUEUED, ErrorCode.WORK_GIVEN_UP)
     assert stands.next_try_at == sender.clock.now() + timedelta(hours=1)
     trouble = sender.mailbox().outbound_error
     assert (trouble.code, trouble.next_retry_at) == (ErrorCode.INTERNAL, stands.next_try_at)
-    sender.post.failures.clear()
     sender.rest()
     assert sender.stands(send).status is SendStatus.SENT
     assert {one: len(mails) for one, mails in sender.post.arrived.items()} == {KIM: 1}
     assert sender.mailbox().outbound_error is None
 
 
-def test_a_mail_that_may_have_left_when_its_worker_failed_is_unknown_and_not_sent_again(sender):
-    sender.post.answers_lost = 1
-    send, _ = fail_for_good(sender, "look_up")
-    stands = sender.stands(send)
-    assert (stands.status, stands.code) == (SendStatus.UNKNOWN, ErrorCode.WORK_GIVEN_UP)
-    sender.post.failures.clear()
-    sender.rest()
-    assert sender.stands(send).status is SendStatus.SENT
-    assert {one: len(mails) for one, mails in sender.post.arrived.items()} == {KIM: 1}
-
-
-def test_a_sent_mail_whose_worker_failed_to_file_it_stays_sent(sender):
-    send, _ = fail_for_good(sender, "file")
-    stands = sender.stands(send)
-    assert (stands.status, stands.comes_up_at) == (SendStatus.SENT, None)
-
-
-@pytest.mark.parametrize(
-    ("step", "status"), [("prepare", SendStatus.FAILED), ("look_up", SendStatus.UNKNOWN)]
-)
-def test_what_is_not_mended_in_a_day_ends(sender, step, status):
-    sender.post.answers_lost = int(step == "look_up")
-    send, request = fail_for_good(sender, step)
-    for _ in range(30):
-        at = sender.stands(send).comes_up_at
-        if at is None:
-            break
-        sender.clock.at = max(at, sender.clock.now())
+def test_what_no_worker_can_take_for_a_day_ends(sender):
+    send, request = ask(sender)
+    sender.clock.advance(minutes=60)
+    bury(sender, request)
+    while (at := sender.stands(send).comes_up_at) is not None:
+        sender.clock.at = at + timedelta(hours=1)
         bury(sender, request)
     stands = sender.stands(send)
-    assert (stands.status, stands.code) == (status, ErrorCode.WORK_GIVEN_UP)
+    assert (stands.status, stands.code) == (SendStatus.FAILED, ErrorCode.WORK_GIVEN_UP)
     assert stands.waiting == ()
 
 
@@ -193,32 +161,43 @@ def test_a_draft_nobody_could_discard_is_left_where_it_is(sender):
     send = sender.ask()
     sender.drain()
     sender.sends.cancel(ref_of(send), now=sender.clock.now())
+    sender.clock.advance(minutes=60)
     bury(sender, SendRequest(TENANT, sender.box.id, send.id))
     stands = sender.stands(send)
     assert (stands.status, stands.draft, stands.comes_up_at) == (SendStatus.CANCELLED, None, None)
 
 
-def test_a_dead_letter_of_a_mail_that_went_its_way_since_changes_nothing(sender):
-    send, request = fail_for_good(sender, "prepare")
-    before = sender.stands(send)
-    bury(sender, request)
-    assert sender.stands(send) == before
+def test_an_old_dead_letter_changes_nothing_of_a_mail_that_workers_see_to(sender):
+    send, request = ask(sender)
+    sender.post.failures["prepare"] = RetryLaterError(ErrorCode.CONNECTION_FAILED)
+    sender.deliver(request)
+    unchanged(sender, send, request)
+    sender.clock.at = sender.stands(send).comes_up_at + timedelta(seconds=1)
+    unchanged(sender, send, request)
+    sender.post.failures["prepare"] = RuntimeError("a bug")
+    with pytest.raises(RuntimeError):
+        sender.deliver(request)
+    unchanged(sender, send, request)
+    sender.clock.advance(minutes=6)
+    unchanged(sender, send, request)
     sender.post.failures.clear()
     sender.rest()
+    assert sender.stands(send).status is SendStatus.SENT
+    sender.clock.advance(minutes=600)
+    unchanged(sender, send, request)
+    unchanged(sender, send, replace(request, send_id=SendId("another")))
+
+
+def unchanged(sender, send, request):
     before = sender.stands(send), sender.mailbox()
     bury(sender, request)
-    bury(sender, replace(request, send_id=SendId("another")))
     assert (sender.stands(send), sender.mailbox()) == before
 
 
 def test_a_dead_letter_of_an_earlier_life_leaves_a_reconnected_mailbox_without_an_error():
     sender = SendingMachine()
-    sender.post.failures["prepare"] = RuntimeError("a bug")
-    send = sender.ask()
-    (request,) = sender.queues.take_sends()
-    with pytest.raises(RuntimeError):
-        sender.deliver(request)
-    sender.clock.advance(minutes=6)
+    send, request = ask(sender)
+    sender.clock.advance(minutes=60)
     take = sender.send_store.take
 
     def reconnected(*given, **named):
