@@ -122,7 +122,7 @@ class Taken:
 
 
 class ScriptedSmtp(ScriptedServer):
-    """A scripted submission server on a free loopback port; use it as a context manager.
+    """A scripted submission server on a loopback port; use it as a context manager.
 
     Args:
         scenario: one of SCENARIOS.
@@ -132,6 +132,7 @@ class ScriptedSmtp(ScriptedServer):
         certificate: shown instead of the good one.
         security: implicit TLS, STARTTLS offered, or neither.
         host: the address listened on.
+        port: listened on; 0 takes a free one.
         replies: lines by place (as in REPLIES), over those of the scenario.
         recipients: the reply to RCPT by address, in place of the good one.
         features: what EHLO tells beside AUTH and STARTTLS.
@@ -146,6 +147,7 @@ class ScriptedSmtp(ScriptedServer):
         certificate: ServerCertificate | None = None,
         security: Security = "tls",
         host: str = "127.0.0.1",
+        port: int = 0,
         replies: Mapping[str, str] | None = None,
         recipients: Mapping[str, str] | None = None,
         features: Sequence[str] = FEATURES,
@@ -164,7 +166,7 @@ class ScriptedSmtp(ScriptedServer):
         self._replies = {place: lines, **given}
         self._recipients = recipients or {}
         self._told = features
-        super().__init__(self._converse, host=host)
+        super().__init__(self._converse, host=host, port=port)
         self.messages: list[bytes] = []
         self.taken: list[Taken] = []
 

@@ -151,21 +151,24 @@ class Wire:
 
 
 class ScriptedServer:
-    """Listens on a free loopback port and runs ``script`` for each connection in its thread.
+    """Listens on a loopback port and runs ``script`` for each connection in its thread.
 
     Args:
         script: talks to one client; ends by returning or by HungUpError.
         host: the address listened on.
+        port: listened on; 0 takes a free one.
     """
 
-    def __init__(self, script: Callable[[Wire], None], *, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, script: Callable[[Wire], None], *, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self.host = host
         self._script = script
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._wires: list[Wire] = []
         self._failures: list[Exception] = []
-        self._listener = socket.create_server((host, 0), backlog=128)
+        self._listener = socket.create_server((host, port), backlog=128)
         self._listener.settimeout(_POLL_SECONDS)
         self.port: int = self._listener.getsockname()[1]
 

@@ -26,7 +26,7 @@ def until(claim, *, seconds=PATIENCE_SECONDS, what="it"):
         with suppress(ConnectionError, TimeoutError):
             if result := claim():
                 return result
-        time.sleep(0.5)
+        time.sleep(0.25)
     message = f"{what} did not come about within {seconds} s"
     raise AssertionError(message)
 
