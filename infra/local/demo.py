@@ -1,5 +1,6 @@
 """What the demo shows: a mailbox connected, imported and read by contact, over HTTP only."""
 
+import json
 import shlex
 import time
 from collections.abc import Callable, Mapping
@@ -26,10 +27,10 @@ class DemoFailedError(Exception):
     """A step of the demo did not do what it shows; the message says which."""
 
 
-def run(stack: LocalStack, servers: MailServers, say: Say) -> None:
+def run(stack: LocalStack, servers: MailServers, say: Say) -> str:
     """Connect the demo mailbox unless it is connected, import it, show a contact's timeline.
 
-    Raises DemoFailedError.
+    Returns the mailbox's id. Raises DemoFailedError.
     """
     say(
         f"\nThe mailbox of {ADDRESS} holds {servers.fill()} messages of the last {_DAYS} days;"
@@ -44,6 +45,7 @@ def run(stack: LocalStack, servers: MailServers, say: Say) -> None:
             api.put(f"/v1/contacts/{contact_id}", contact)
         say(f"Added {len(contacts)} contacts of the demo's CRM")
         _show_timeline(api, next(iter(contacts)), say)
+        return mailbox_id
     except RefusedError as error:
         raise DemoFailedError(str(error)) from None
 
@@ -121,8 +123,8 @@ def _show_timeline(api: HttpApi, contact_id: str, say: Say) -> None:
         say(f"  {message['sent_at'][:10]}  {way}  {subject[:70]}{paper_clip}")
 
 
-def say_how_to_send(servers: MailServers, say: Say) -> None:
-    """Print how the first contact writes to the demo mailbox, and reads what comes back."""
+def say_how_to_send(servers: MailServers, mailbox_id: str, say: Say) -> None:
+    """Print how the first contact writes to the demo mailbox, and is answered."""
     customer, inbox = servers.customer, servers.customer_imap
     sender = f"{customer.name} <{customer.address}>"
     authority = servers.access.authority
@@ -131,6 +133,12 @@ def say_how_to_send(servers: MailServers, say: Say) -> None:
 A mail from {customer.name} to the demo mailbox; it is in the timeline within a minute or two:
 
   {send_command(servers.customer_smtp, authority, sender, ADDRESS)}
+
+And one from the demo mailbox to {customer.name}, with API and TOKEN as above; it is in both
+mailboxes, and in the timeline, within seconds; what became of it:
+$API/v1/mailboxes/{mailbox_id}/sends
+
+{answer_command(mailbox_id, customer.name, customer.address)}
 
 What is sent to {customer.address} arrives in a mailbox on the same server: any mail program
 reads and answers it at {inbox.host}:{inbox.port} (TLS), password {inbox.password}
@@ -171,6 +179,19 @@ def send_command(login: Login, authority: Path | None, sender: str, to: str) -> 
     curl += ["--mail-rcpt", to, "--upload-file", "-"]
     return f"""printf {shlex.quote(text)} "$(date)" | \\
     {shlex.join(curl)}"""
+
+
+def answer_command(mailbox_id: str, name: str, address: str) -> str:
+    """Return a shell command that has a mailbox send somebody a mail; it takes `API`, `TOKEN`."""
+    mail = {
+        "mailbox_id": mailbox_id,
+        "to": [{"address": address, "name": name}],
+        "subject": "Hello from Mailroom",
+        "text": "It does arrive.",
+    }
+    return f"""  curl -s "$API/v1/sends" -H "Authorization: Bearer $TOKEN" \\
+    -H "Content-Type: application/json" -H "Idempotency-Key: hello-$(date +%s)" \\
+    -d {shlex.quote(json.dumps(mail, ensure_ascii=False))}"""
 
 
 def say_what_to_try(stack: LocalStack, say: Say) -> None:

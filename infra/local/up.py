@@ -77,11 +77,10 @@ def _run(paths: Paths, *, empty: bool, mail_ports: Sequence[int]) -> int:
     try:
         stack.more = {"AllowedOrigins": ",".join((*ORIGINS, page.origin))}
         _start(stack, servers, providers, page, mail_ports)
-        if not empty:
-            demo.run(stack, servers, _say)
+        mailbox_id = None if empty else demo.run(stack, servers, _say)
         demo.say_what_to_try(stack, _say)
-        if not empty:
-            demo.say_how_to_send(servers, _say)
+        if mailbox_id is not None:
+            demo.say_how_to_send(servers, mailbox_id, _say)
         demo.say_how_to_sign_in(providers, page.origin, _say)
         # Last: who waits for this file may use all of it, the demo included.
         _describe(stack, servers, providers, page, ready=True)
