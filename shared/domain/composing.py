@@ -8,7 +8,7 @@ typed, and the field is named.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -129,6 +129,15 @@ def sendable_address(text: str, field_name: str) -> str:
         reason = "This is not an e-mail address, such as ann@example.org."
         raise RequestError(ErrorCode.INVALID_REQUEST, fields=[(field_name, reason)])
     return f"{local}@{domain}"
+
+
+def refusals(text: str, field_name: str) -> Sequence[tuple[str, str]]:
+    """Return why `sendable_address` refuses an address, by field; nothing where it does not."""
+    try:
+        sendable_address(text, field_name)
+    except RequestError as error:
+        return error.fields
+    return ()
 
 
 def one_line(text: str) -> str:

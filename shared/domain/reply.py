@@ -7,7 +7,13 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from shared.domain.addresses import GMAIL_DOMAINS, canonical_address, domain_of, folded
-from shared.domain.composing import MAX_NAME_CHARACTERS, NamedAddress, one_line, writable_id
+from shared.domain.composing import (
+    MAX_NAME_CHARACTERS,
+    NamedAddress,
+    one_line,
+    refusals,
+    writable_id,
+)
 from shared.domain.ids import Address
 from shared.domain.message import Message, Participant, ParticipantRole
 from shared.domain.policy import KEEPING, TenantPolicy
@@ -29,6 +35,8 @@ class Answer:
     in_reply_to: str | None
     """Without angle brackets, as all ids are stored."""
     references: tuple[str, ...]
+    left_out: tuple[NamedAddress, ...] = ()
+    """Whom it would go to as well, and no mail can be sent to: strangers write what they like."""
 
 
 def answer_to(
@@ -44,18 +52,24 @@ def answer_to(
     Reply-To. Whom a blind copy went to is never named. Passed on, a mail goes to nobody yet.
     """
     us = _Own(own, policy)
-    to: tuple[NamedAddress, ...] = ()
-    cc: tuple[NamedAddress, ...] = ()
+    to: list[NamedAddress] = []
+    cc: list[NamedAddress] = []
     if kind in {SendKind.REPLY, SendKind.REPLY_ALL}:
         to, cc = _recipients(message, us, to_all=kind is SendKind.REPLY_ALL)
+    # Only now: an answer goes to nobody else because whom it should go to cannot be reached.
+    left_out = [one for one in (*to, *cc) if refusals(one.address, "to")]
+    to, cc = ([one for one in those if one not in left_out] for those in (to, cc))
+    if not to:
+        to, cc = cc, []
     passes_on = kind is SendKind.FORWARD
     return Answer(
-        to=to,
-        cc=cc,
+        to=tuple(to),
+        cc=tuple(cc),
         subject=(of_forward if passes_on else of_answer)(message.subject),
         # What is passed on answers nothing, but is on the thread.
         in_reply_to=None if passes_on else writable_id(message.internet_message_id),
         references=references_to(message),
+        left_out=tuple(left_out),
     )
 
 
@@ -129,7 +143,7 @@ def _key(address: Address, policy: TenantPolicy) -> Address:
 
 def _recipients(
     message: Message, us: _Own, *, to_all: bool
-) -> tuple[tuple[NamedAddress, ...], tuple[NamedAddress, ...]]:
+) -> tuple[list[NamedAddress], list[NamedAddress]]:
     def those(role: ParticipantRole) -> list[Participant]:
         return [one for one in message.participants if one.role is role]
 
@@ -141,4 +155,4 @@ def _recipients(
     for people in (those(ParticipantRole.REPLY_TO), senders):
         to = to or us.others(people, taken)
     cc = us.others([*shown, *those(ParticipantRole.CC)], taken) if to_all else []
-    return (tuple(to), tuple(cc)) if to else (tuple(cc), ())
+    return to, cc

@@ -153,6 +153,8 @@ class MailWriter:
         number = sum(map(len, people))
         if not 1 <= number <= self.most_recipients:
             reason = f"From 1 to {self.most_recipients} recipients, Cc and Bcc included."
+            if not number and begins is not None and begins.left_out:
+                reason = "Nobody is left: those it would go to cannot be sent to, and are left out."
             raise RequestError(ErrorCode.INVALID_REQUEST, fields=[("to", reason)])
         return people
 

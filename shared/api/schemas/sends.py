@@ -324,6 +324,8 @@ class AnswerShown(Shown):
     sender: str = Field(alias="from")
     to: list[ParticipantShown]
     cc: list[ParticipantShown]
+    left_out: list[ParticipantShown]
+    """Whom it would go to as well, were theirs addresses that mail can be sent to."""
     subject: str
     quoted_text: str
     """What stands below it, where it is quoted; escape it."""
@@ -336,6 +338,7 @@ class AnswerShown(Shown):
             sender=view.sender,
             to=_shown(view.answer.to),
             cc=_shown(view.answer.cc),
+            left_out=_shown(view.answer.left_out),
             subject=view.answer.subject,
             quoted_text=quoted_text(Original(view.answered.message, view.answered.body, view.kind)),
         )

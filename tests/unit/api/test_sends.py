@@ -574,6 +574,33 @@ def begun(app, message, kind="reply", **body):
     return begins
 
 
+@pytest.mark.parametrize(
+    "odd", ["jörg@client.example", "x@[192.0.2.1]", '"odd one"@client.example', "no address"]
+)
+def test_one_odd_address_in_a_strangers_mail_stops_nobody_s_answer(app, ann, odd):
+    message = held(app, ann, to=(ANNS,), cc=(odd, "dan@x.example"))
+    assert begun(app, message, "reply_all") == [[ANNS], [CLEO], ["dan@x.example"]]
+    shown = app.ask("GET", f"/v1/messages/{message.id}/answer?kind=reply_all").json
+    assert [one["address"] for one in shown["left_out"]] == [odd]
+    assert app.ask("GET", f"/v1/messages/{message.id}/answer").json["left_out"] == []
+    # Named by the caller it is refused, and the field is theirs.
+    typed = answering(message, "reply_all") | {"cc": party(odd)}
+    answer = ask(app, key="2", **typed)
+    assert (answer.status, [one["field"] for one in answer.json["errors"]]) == (
+        400, ["cc.0.address"],
+    )  # fmt: skip
+
+
+def test_where_nobody_can_be_answered_somebody_has_to_be_named(app, ann):
+    message = held(app, ann, sender="jörg@client.example", to=(ANNS,))
+    shown = app.ask("GET", f"/v1/messages/{message.id}/answer").json
+    assert (shown["to"], shown["left_out"][0]["address"]) == ([], "jörg@client.example")
+    fields = refused(ask(app, **answering(message)))
+    assert set(fields) == {"to"}
+    assert "left out" in fields["to"]
+    assert asked(app, **answering(message) | {"to": party(CLEO)})
+
+
 ANNS, SALES, DESK, CLEO = (
     "ann@ours.example", "Sales@ours.example", "desk@ours.example", "cleo@client.example",
 )  # fmt: skip

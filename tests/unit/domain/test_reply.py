@@ -14,6 +14,7 @@ from tests.fakes.values import NOW
 
 US = "ann@ours.example"
 BOB, CLEO, DAN, LIST = (f"{name}@{name}.example" for name in ("bob", "cleo", "dan", "list"))
+ODD = "jörg@dan.example"
 ROLES = {
     "from_": ParticipantRole.FROM,
     "to": ParticipantRole.TO,
@@ -114,6 +115,27 @@ def test_a_tag_is_ours_where_the_tenant_says_so():
     assert answered(message, ALL) == ([BOB], ["ann+news@ours.example"])
     folding = TenantPolicy(plus_tags=Folding.FOLD)
     assert answered(message, ALL, policy=folding) == ([BOB], [])
+
+
+@pytest.mark.parametrize(
+    ("people", "kind", "expected"),
+    [
+        ({"from_": [BOB], "to": [US], "cc": [ODD, DAN]}, ALL, ([BOB], [DAN], [ODD])),
+        ({"from_": [BOB], "to": [US], "cc": [ODD]}, REPLY, ([BOB], [], [])),
+        # Where the sender wants no answer nobody sends one.
+        ({"from_": [BOB], "to": [US], "reply_to": [ODD]}, REPLY, ([], [], [ODD])),
+        ({"from_": [BOB], "to": [US], "reply_to": [ODD, LIST]}, REPLY, ([LIST], [], [ODD])),
+        ({"from_": [ODD], "to": [US], "cc": [DAN]}, ALL, ([DAN], [], [ODD])),
+        ({"from_": [US], "to": [ODD]}, REPLY, ([], [], [ODD])),
+        ({"from_": [ODD], "to": [US]}, FORWARD, ([], [], [])),
+    ],
+)
+def test_whom_no_mail_can_be_sent_to_is_left_out_and_named(people, kind, expected):
+    answer = answer_to(mail(**people), kind, [US])
+    found = tuple(
+        [one.address for one in those] for those in (answer.to, answer.cc, answer.left_out)
+    )
+    assert found == expected
 
 
 def test_names_are_kept_on_one_line():
