@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.domain.addresses import canonical_address
 from shared.domain.backfill import MAX_DAYS, Backfill, BackfillState, window_start
+from shared.domain.composing import refusals
 from shared.domain.connecting import Wishes
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
 from shared.domain.ids import BackfillId, MailboxId, UserId, new_ulid
@@ -77,8 +77,8 @@ def checked_owner(viewer: Viewer, wishes: Wishes) -> UserId:
     if not viewer.is_admin and (wishes.kind is MailboxKind.SHARED or owner != viewer.user_id):
         raise RequestError(ErrorCode.ADMIN_REQUIRED)
     fields: list[tuple[str, str]] = []
-    if wishes.reply_to is not None and canonical_address(wishes.reply_to) is None:
-        fields.append(("reply_to", "This is not an e-mail address."))
+    if wishes.reply_to is not None:
+        fields += refusals(wishes.reply_to, "reply_to")
     if not 0 <= wishes.backfill_days <= MAX_DAYS:
         fields.append(("backfill_days", f"From 0 (from now on) to {MAX_DAYS}."))
     if wishes.kind is MailboxKind.SHARED and wishes.granted_to is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any, Final
 
-from shared.domain.addresses import canonical_address
+from shared.domain.composing import refusals
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
 from shared.domain.ids import FolderId, MailboxId, OpeningId, RunId, UserId, new_ulid
 from shared.domain.mailbox import (
@@ -177,8 +177,9 @@ def _checked(
         ]
     if personal and "granted_to" in given:
         refused.append(("granted_to", ONLY_SHARED_IS_GRANTED))
-    if change.reply_to not in (None, UNSET) and canonical_address(str(change.reply_to)) is None:
-        refused.append(("reply_to", "This is not an e-mail address."))
+    if change.reply_to not in (None, UNSET):
+        # Every mail would be refused for it, and name a field that nobody gave.
+        refused += refusals(str(change.reply_to), "reply_to")
     if change.sync_minutes is not UNSET and change.sync_minutes not in CADENCES_MINUTES:
         choices = ", ".join(str(minutes) for minutes in CADENCES_MINUTES)
         refused.append(("sync_minutes", f"One of {choices}."))

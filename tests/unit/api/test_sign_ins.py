@@ -679,6 +679,7 @@ def test_a_busy_store_uses_nothing_up(app, accounts):
         ({"provider": None}, 400, "invalid_request"),
         ({"backfill_days": 366}, 400, "invalid_request"),
         ({"reply_to": "nobody"}, 400, "invalid_request"),
+        ({"reply_to": "jörg@ours.example"}, 400, "invalid_request"),
         ({"unknown": 1}, 400, "invalid_request"),
         ({"kind": "shared"}, 403, "admin_required"),
         ({"owner_user_id": "bob"}, 403, "admin_required"),

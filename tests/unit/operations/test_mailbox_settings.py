@@ -123,7 +123,12 @@ def test_a_writer_who_never_stops_makes_us_give_up(mailboxes, queues, monkeypatc
 
 @pytest.mark.parametrize(
     ("what", "field"),
-    [({"sync_minutes": 3}, "sync_minutes"), ({"reply_to": "nobody"}, "reply_to")],
+    [
+        ({"sync_minutes": 3}, "sync_minutes"),
+        ({"reply_to": "nobody"}, "reply_to"),
+        # No mail could name it, and each would be refused.
+        ({"reply_to": "jörg@ours.example"}, "reply_to"),
+    ],
 )
 def test_a_fault_is_named(mailboxes, queues, what, field):
     add_mailbox(mailboxes.world, "A")
