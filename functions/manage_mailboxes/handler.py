@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import wiring, wiring_of_limits
+from shared.api.alias_routes import add_alias_routes
 from shared.api.app import make_app, respond, viewer
 from shared.api.opening_routes import add_opening_routes
 from shared.api.paging import ListOf
@@ -62,6 +63,7 @@ add_opening_routes(
     ports=lambda: OpeningPorts(wiring.mailboxes(), wiring.openings(), wiring.clock()),
     is_allowed=lambda: wiring.are_openings_allowed(),  # noqa: PLW0108
 )
+add_alias_routes(app, mailboxes=lambda: wiring.mailboxes())  # noqa: PLW0108
 add_thread_level_routes(
     app,
     messages=lambda: wiring.messages(),  # noqa: PLW0108

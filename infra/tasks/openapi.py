@@ -68,7 +68,7 @@ OF_THE_GATEWAY_TOO = frozenset({"401", "429", "500", "503"})
 """What both a function and API Gateway may answer."""
 
 _FOR_WHO_MAY_CHANGE = re.compile(
-    r"/v1/mailboxes(/\{mailbox_id\}(/(primary|disconnection|reconnect|backfill-preview|backfills/?.*))?"
+    r"/v1/mailboxes(/\{mailbox_id\}(/(aliases(/\{address\})?|primary|disconnection|reconnect|backfill-preview|backfills/?.*))?"
     r"|/authorize(/complete)?)?"
     r"|/v1/mailboxes/\{mailbox_id\}/(sends/\{send_id\}/cancel|test-messages)|/v1/sends|/v1/policy"
 )
@@ -77,6 +77,8 @@ _CAN_CONFLICT = frozenset(
         ("POST", "/v1/mailboxes"),
         ("PATCH", "/v1/mailboxes/{mailbox_id}"),
         ("PUT", "/v1/mailboxes/{mailbox_id}/primary"),
+        ("POST", "/v1/mailboxes/{mailbox_id}/aliases"),
+        ("DELETE", "/v1/mailboxes/{mailbox_id}/aliases/{address}"),
         ("POST", "/v1/mailboxes/{mailbox_id}/sync"),
         ("POST", "/v1/mailboxes/{mailbox_id}/reconnect"),
         ("PUT", "/v1/contacts/{contact_id}"),

@@ -155,14 +155,15 @@ def send_of(item: SendItem) -> Send:
 
 def arrival_text(arrival: Arrival) -> str:
     """Return an arrival as the attribute of its own holds it."""
-    return f"{arrival.at.isoformat()} {arrival.place}"
+    sender = "" if arrival.bears_sender else " other-sender"
+    return f"{arrival.at.isoformat()} {arrival.place}{sender}"
 
 
 def _arrival_of(text: str | None) -> Arrival | None:
     if text is None:
         return None
-    at, _, place = text.partition(" ")
-    return Arrival(datetime.fromisoformat(at), FolderRole(place))
+    at, place, *other_sender = text.split(" ")
+    return Arrival(datetime.fromisoformat(at), FolderRole(place), not other_sender)
 
 
 def _time(at: datetime | None) -> str | None:

@@ -110,6 +110,14 @@ def round_trip_of(send: Send, mailbox: Mailbox, *, now: datetime) -> RoundTrip:
         Step.CAME_BACK: arrival.at if arrival else None,
     }
     steps = tuple(_steps(reached))
+    if arrival is not None and not arrival.bears_sender:
+        return RoundTrip(
+            RoundTripState.STOPPED,
+            steps,
+            Step.CAME_BACK,
+            ErrorCode.SENDER_NOT_ALLOWED,
+            arrival.place,
+        )
     if arrival is not None:
         return RoundTrip(RoundTripState.SUCCEEDED, steps, None, None, arrival.place)
     if accepted_at is not None:

@@ -83,6 +83,8 @@ class Arrival:
 
     at: datetime
     place: FolderRole
+    bears_sender: bool = True
+    """Whether it is still from the address it was sent from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.domain.composing import Draft, message_id_of
+from shared.domain.composing import Draft, NamedAddress, message_id_of, sendable_address
 from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.ids import MailboxId, SendId, new_ulid
 from shared.domain.mailbox import Mailbox
@@ -10,6 +10,7 @@ from shared.domain.permissions import require_sight
 from shared.domain.round_trip import RoundTrip, round_trip_of
 from shared.domain.sending import Send, SendKind
 from shared.domain.visibility import Viewer
+from shared.operations.aliases import alias_of
 from shared.operations.answer_message import mailbox_to_send_from
 from shared.operations.read_sends import find_send
 from shared.operations.request_send import NewSend, SendPorts, keep_send
@@ -43,15 +44,15 @@ def request_test(
 ) -> RoundTripView:
     """Have a test message sent from `sender` to itself, once; return it, of now or of before.
 
-    `sender`: the mailbox's own address (None), or a verified alias. It counts as every send does,
-    and whoever may send may ask for it. Raises what `request_send` raises for a mail that says who
-    it is from and nothing else.
+    `sender`: the mailbox's own address (None), or an alias, which may still have to be verified. It
+    counts as every send does, and whoever may send may ask for it. Raises what `request_send`
+    raises for a mail that says who it is from and nothing else.
     """
     now = ports.clock.now()
     send = ports.sends.find(viewer.tenant_id, key)
     if send is None:
         mailbox = mailbox_to_send_from(viewer, mailbox_id, None, mailboxes=ports.mailboxes)
-        named = sender_of(mailbox, sender, None)
+        named = _sender(mailbox, sender)
         send_id = SendId(new_ulid(now))
         draft = Draft(
             sender=named,
@@ -85,6 +86,15 @@ def read_test(
     if send.kind is not SendKind.TEST:
         raise RequestError(ErrorCode.SEND_NOT_FOUND)
     return RoundTripView(send, round_trip_of(send, mailbox, now=clock.now()))
+
+
+def _sender(mailbox: Mailbox, address: str | None) -> NamedAddress:
+    """Return as whom a test is sent; an alias is verified by its test, and not before."""
+    alias = alias_of(mailbox, address) if address is not None else None
+    if alias is None:
+        return sender_of(mailbox, address, None)
+    named = alias.display_name or mailbox.display_name
+    return NamedAddress(sendable_address(alias.address, "from"), named)
 
 
 def _sight(viewer: Viewer, mailbox_id: MailboxId, mailboxes: MailboxStore) -> Mailbox:

@@ -260,7 +260,7 @@ def _work(
             dead_letters=dead_letters,
             gate=Gate(mailbox.tenant_id, ports.messages, ports.policies),
             contacts=ports.contacts,
-            tests=OwnTests(mailbox=mailbox, sends=ports.sends, now=ports.clock.now),
+            tests=OwnTests(mailbox, ports.sends, ports.mailboxes, ports.parser, ports.clock.now),
             senders=senders_of(
                 mailbox,
                 contacts=ports.contacts,

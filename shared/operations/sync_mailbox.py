@@ -120,7 +120,7 @@ def sync_mailbox(
         letters=letters,
         gate=Gate(request.tenant_id, messages, policies),
         senders=senders_of(record.mailbox, contacts=contacts, mailboxes=mailboxes, now=clock.now),
-        tests=OwnTests(mailbox=record.mailbox, sends=sends, now=clock.now),
+        tests=OwnTests(record.mailbox, sends, mailboxes, parser, clock.now),
         contacts=contacts,
         backfills=backfills,
         parser=parser,

@@ -75,6 +75,8 @@ CASES: dict[Key, Case] = {
     ("DELETE", MAILBOX): Case(),
     ("PATCH", MAILBOX): Case(body={"purpose": "sales"}),
     ("GET", MAILBOX): Case(),
+    ("POST", f"{MAILBOX}/aliases"): Case(body={"address": "sales@ours.example"}),
+    ("DELETE", f"{MAILBOX}/aliases/{{address}}"): Case(),
     ("GET", f"{MAILBOX}/backfill-preview"): Case(),
     ("POST", f"{MAILBOX}/backfills"): Case(body={"days": 7}),
     ("GET", f"{MAILBOX}/backfills"): Case(),
@@ -165,7 +167,7 @@ NO_IDS = {
 """Who a mail is from is an address of the mailbox, and a folder is looked for inside a mailbox."""
 
 NEVER = {
-    "contact_id": "crm-9", "other_contact_id": "crm-10", "erasure_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    "address": "nobody@alias.example", "contact_id": "crm-9", "other_contact_id": "crm-10", "erasure_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
     "mailbox_id": "01ARZ3NDEKTSV4RRFFQ69G5FAW", "backfill_id": "01ARZ3NDEKTSV4RRFFQ69G5FAX",
     "run_id": "01ARZ3NDEKTSV4RRFFQ69G5FAY", "letter_id": "a" * 26, "message_id": "m" + "a" * 48,
     "send_id": "01ARZ3NDEKTSV4RRFFQ69G5FB0", "upload_id": "01ARZ3NDEKTSV4RRFFQ69G5FB1" + "a" * 52,
@@ -298,6 +300,8 @@ class TwoTenants:
                 tenant, "POST", "/v1/sends", body={**MAIL_OUT, "mailbox_id": ids["mailbox_id"]},
                 headers={"idempotency-key": str(number)},
             )["id"]  # fmt: skip
+        alias = {"address": f"{tenant}@alias.example"}
+        ids["address"] = self.own(tenant, "POST", f"{mailbox}/aliases", body=alias)["address"]
         # A test message is a send like the others.
         test = {"idempotency-key": "test"}
         ids["send_id"] = self.own(

@@ -204,3 +204,31 @@ def test_a_test_message_comes_back_and_is_nobodys_mail(stack, mailbox_id, caplog
     # What came back, and the copy among the sent mail.
     assert (run["listed"], run["skipped"]) == (2, {"test_message": 2})
     assert "ann@ours.example" not in str([vars(line) for line in caplog.records])
+
+
+def test_mail_leaves_from_an_alias_once_a_test_from_it_came_back(stack, mailbox_id):
+    sales = "sales@ours.example"
+    target = f"/v1/mailboxes/{mailbox_id}"
+    assert stack.ask("POST", f"{target}/aliases", body={"address": sales}).status == 201
+    mail = {
+        "mailbox_id": mailbox_id,
+        "from": {"address": sales},
+        "to": [{"address": CLEO}],
+        "text": "Dear Cleo",
+    }
+    headers = {"idempotency-key": "1"}
+    refused = stack.ask("POST", "/v1/sends", body=mail, headers=headers)
+    assert (refused.status, refused.json["code"]) == (403, "sender_not_verified")
+    stack.ask("POST", f"{target}/test-messages", body={"from": sales}, headers=headers)
+    stack.work()
+    (test,) = stack.post.arrived[sales]
+    stack.deliver_raw(test)
+    stack.ask("POST", f"{target}/sync")
+    stack.work()
+    (alias,) = stack.ask("GET", target).json["aliases"]
+    assert alias["verified_at"]
+    assert stack.ask("POST", "/v1/sends", body=mail, headers={"idempotency-key": "2"}).status == 202
+    stack.work()
+    assert b"From: sales@ours.example\r\n" in stack.post.arrived[CLEO][0]
+    assert stack.ask("DELETE", f"{target}/aliases/sales%40ours.example").status == 204
+    assert stack.ask("GET", target).json["aliases"] == []

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from shared.api.schemas.aliases import AliasShown
 from shared.api.schemas.completeness import CompletenessShown
 from shared.api.schemas.fields import (
     ActiveFolders,
@@ -94,6 +95,8 @@ class MailboxShown(Shown):
     address: str
     display_name: str
     reply_to: str | None
+    aliases: list[AliasShown]
+    """Further addresses to send from, those that are not verified yet included."""
     kind: MailboxKind
     purpose: Purpose
     owner_user_id: str
@@ -133,6 +136,7 @@ class MailboxShown(Shown):
             address=box.address,
             display_name=box.display_name,
             reply_to=box.reply_to,
+            aliases=[AliasShown.of(one) for one in box.aliases],
             kind=box.kind,
             purpose=box.purpose,
             owner_user_id=box.owner_user_id,

@@ -635,6 +635,13 @@ def test_that_a_test_came_back_is_noted_once_whoever_has_the_send(stores, box):
     assert [one.arrival for one in stores.sends.of_mailbox(TENANT, BOX)] == [arrival]
 
 
+def test_that_it_bears_another_sender_is_kept(stores, box):
+    create(stores)
+    arrival = Arrival(DUE, FolderRole.SPAM, bears_sender=False)
+    stores.sends.note_arrival(REF, arrival)
+    assert stores.sends.get(REF).arrival == arrival
+
+
 def test_that_a_send_that_is_gone_came_back_is_no_trouble(stores, box):
     stores.sends.note_arrival(REF, Arrival(DUE, FolderRole.INBOX))
     assert stores.sends.get(REF) is None

@@ -1,6 +1,7 @@
 """Another tenant's id, one nobody has and one nobody could have: the same answer, byte for byte."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from shared.domain.errors import ErrorCode
 from shared.domain.ids import BackfillId, ErasureId, OpeningId, ProviderMessageId, RunId, UserId
 from shared.domain.lease import Fence
 from shared.domain.ledger import Counts
-from shared.domain.mailbox import MailboxKind, Visibility
+from shared.domain.mailbox import Alias, MailboxKind, Visibility
 from shared.domain.message import StoredAttachment
 from shared.domain.opening import Opening
 from shared.domain.run import Run, RunReason
@@ -31,6 +32,7 @@ BODIES = {
     ("POST", "/v1/mailboxes/{mailbox_id}/openings"): {"reason": "Ticket 4711: a lost order"},
     ("PATCH", "/v1/mailboxes/{mailbox_id}/messages"): {"seen": True},
     ("PATCH", "/v1/mailboxes/{mailbox_id}/messages/{message_id}"): {"seen": True},
+    ("POST", "/v1/mailboxes/{mailbox_id}/aliases"): {"address": "c@alias.example"},
     ("POST", "/v1/mailboxes/{mailbox_id}/test-messages"): {},
     ("POST", "/v1/contacts/{contact_id}/merge"): {"from": "theirs-too"},
     ("PUT", "/v1/threads/{thread_id}/visibility"): {"level": "subject"},
@@ -50,6 +52,8 @@ def fill(app):
     box = add_mailbox(
         app.world, "THEIRS", tenant="other", kind=MailboxKind.SHARED, visibility=Visibility.FULL
     )
+    box = replace(box, aliases=(Alias("sales@alias.example"),))
+    app.world.mailboxes[box.tenant_id, box.id] = box
     add_contact(app.world, "theirs", "cleo@client.example", tenant="other")
     add_contact(app.world, "theirs-too", "c.leo@client.example", tenant="other")
     parts = (StoredAttachment("a.pdf", "application/pdf", 1, digest="d"),)
@@ -82,7 +86,7 @@ def fill(app):
     send = a_send(tenant_id=box.tenant_id, mailbox_id=box.id, kind=SendKind.TEST)
     app.world.sends[box.tenant_id, box.id] = {send.id: send}
     return {
-        "send_id": send.id, "letter_id": letter.id, "mailbox_id": box.id, "contact_id": "theirs", "message_id": message.id,
+        "address": "sales@alias.example", "send_id": send.id, "letter_id": letter.id, "mailbox_id": box.id, "contact_id": "theirs", "message_id": message.id,
         "thread_id": message.thread_id, "backfill_id": "BF1", "run_id": "RUN1",
         "erasure_id": "ERASED1", "n": "0", "opening_id": opening.id,
     }  # fmt: skip

@@ -13,11 +13,12 @@ from shared.domain.errors import (
 from shared.domain.folders import FolderRole
 from shared.domain.ids import FolderId, SendId
 from shared.domain.ledger import TEST_MESSAGE
-from shared.domain.mailbox import Provider, StoredMail
+from shared.domain.mailbox import Provider, StoredMail, own_addresses
 from shared.domain.round_trip import LOOKED_FOR_AFTER_SECONDS, RoundTripState, Step
 from shared.domain.run import RunReason
 from shared.domain.sending import Arrival, SendKind, SendStatus
 from shared.mime.compose import MimeComposer
+from shared.operations.aliases import add_alias, remove_alias
 from shared.operations.request_send import SendPorts
 from shared.operations.round_trips import read_test, request_test
 from shared.ports.queues import SyncRequest
@@ -253,3 +254,98 @@ def test_interrupted_at_any_side_effect_it_is_sent_once_comes_back_and_is_nobody
         assert (send.arrival is not None) == (arrived == 1), where
         assert machine.world.messages == {}, where
         assert machine.world.contacts == {}, where
+
+
+# ---- aliases ----
+
+SALES = "sales@acme.example"
+
+
+def with_alias(machine) -> None:
+    again(lambda: add_alias(ADA, machine.box.id, SALES, "Sales", mailboxes=machine.mailboxes))
+
+
+def verified(machine):
+    (alias,) = machine.mailbox().aliases
+    return alias.verified_at
+
+
+@pytest.mark.parametrize("settings", [{}, {"store": StoredMail.CONTACTS_ONLY}])
+@pytest.mark.parametrize("provider", WORLDS)
+def test_an_alias_is_verified_by_its_test_coming_back(provider, settings):
+    machine = SendingMachine(provider, **settings)
+    with_alias(machine)
+    send = ask(machine, SALES)
+    machine.rest()
+    assert verified(machine) is None
+    come_back(machine, own=SALES)
+    machine.tick(6)
+    assert verified(machine) is not None
+    assert seen(machine, send).state is RoundTripState.SUCCEEDED
+    assert SALES in own_addresses(machine.mailbox())
+    assert machine.world.messages == {}
+
+
+def test_a_server_that_puts_another_sender_in_its_place_verifies_nothing_and_it_is_said():
+    machine = SendingMachine()
+    with_alias(machine)
+    send = ask(machine, SALES)
+    machine.rest()
+    (mail,) = machine.post.arrived[SALES]
+    changed = mail.replace(b"<sales@acme.example>", b"<ada@acme.example>", 1)
+    assert changed != mail
+    machine.server.deliver("INBOX", changed, machine.clock.now())
+    machine.tick(6)
+    assert verified(machine) is None
+    trip = seen(machine, send)
+    assert (trip.state, trip.stands_at) == (RoundTripState.STOPPED, Step.CAME_BACK)
+    assert trip.code is ErrorCode.SENDER_NOT_ALLOWED
+
+
+def test_a_test_from_the_mailbox_itself_verifies_no_alias():
+    machine = SendingMachine()
+    with_alias(machine)
+    ask(machine)
+    machine.rest()
+    come_back(machine)
+    machine.tick(6)
+    assert verified(machine) is None
+
+
+def test_one_taken_away_meanwhile_does_not_come_back_with_its_test():
+    machine = SendingMachine()
+    with_alias(machine)
+    send = ask(machine, SALES)
+    machine.rest()
+    remove_alias(ADA, machine.box.id, SALES, mailboxes=machine.mailboxes)
+    come_back(machine, own=SALES)
+    machine.tick(6)
+    assert machine.mailbox().aliases == ()
+    assert seen(machine, send).state is RoundTripState.SUCCEEDED
+
+
+def of_alias(machine) -> None:
+    with_alias(machine)
+    again(lambda: ask(machine, SALES))
+    again(machine.rest)
+    if SALES in machine.post.arrived:
+        come_back(machine, own=SALES)
+    again(lambda: machine.tick(12))
+    again(machine.rest)
+
+
+@pytest.mark.parametrize("how", ["before", "after", "lost"])
+def test_interrupted_at_any_side_effect_an_alias_is_verified_if_its_test_came_back(how):
+    machine = SendingMachine()
+    machine.arm(-1, "before")
+    of_alias(machine)
+    effects = machine.killer.count
+    assert machine.killer.seen.count("InMemoryMailboxStore.save_settings") == 2
+    for at in range(effects):
+        machine = SendingMachine()
+        machine.arm(at, how)
+        of_alias(machine)
+        where = f"{how} {at}: {machine.killer.seen[at : at + 1]}"
+        arrived = len(machine.post.arrived.get(SALES, ()))
+        assert arrived <= 1, where
+        assert (verified(machine) is not None) == (arrived == 1), where
