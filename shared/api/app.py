@@ -260,6 +260,7 @@ def _problem(
         errors=_fields(error),
         admin_consent_url=getattr(error, "admin_consent_url", None),
         merged_into=getattr(error, "merged_into", None),
+        limit=getattr(error, "limit", None),
         **_verdicts(error),
     )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -79,12 +79,17 @@ def add_send_routes(
     def read_answer(
         message_id: Annotated[MessageIdText, Path()],
         kind: Annotated[AnswerKind, Query()] = AnswerKind.REPLY,
+        mailbox_id: Annotated[MailboxIdText | None, Query()] = None,
     ) -> AnswerShown:
-        """Read whom an answer would go to, from where, and what it would be called."""
+        """Read whom an answer would go to, from where, and what it would be called.
+
+        Whom it goes to may depend on the mailbox it leaves from; without one it is chosen.
+        """
         view = answer_of(
             viewer(app),
             MessageId(message_id),
             SendKind(kind),
+            named=MailboxId(mailbox_id) if mailbox_id else None,
             mailboxes=mailboxes(),
             messages=messages(),
             reader=reader(),

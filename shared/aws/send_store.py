@@ -46,6 +46,7 @@ from shared.domain.errors import (
     ErrorCode,
     LimitReachedError,
     RequestError,
+    SendLimit,
     StoreThrottledError,
 )
 from shared.domain.ids import MailboxId, SendId, TenantId
@@ -66,6 +67,7 @@ _COUNTED_FOR = timedelta(days=1)
 class _Count(NamedTuple):
     """One of the counts that a send is a part of."""
 
+    limit: SendLimit
     key: Key
     more: int
     most: int
@@ -110,9 +112,11 @@ class DynamoSendStore:
             if 2 in failed:  # noqa: PLR2004 - its place in the transaction
                 raise ConflictError(ErrorCode.WRONG_STATE, cause="mailbox is not active")
             full = [one for place, one in enumerate(counts, 3) if place in failed]
-            ends_at = max(one.window_ends_at for one in full)
+            last = max(full, key=lambda one: one.window_ends_at)
             raise LimitReachedError(
-                ErrorCode.SEND_LIMIT_REACHED, retry_after_seconds=(ends_at - now).total_seconds()
+                ErrorCode.SEND_LIMIT_REACHED,
+                retry_after_seconds=(last.window_ends_at - now).total_seconds(),
+                limit=last.limit,
             )
         raise StoreThrottledError(cause="a key whose send is not there")
 
@@ -259,9 +263,9 @@ def _counts(send: Send, caps: SendCaps, now: datetime) -> list[_Count]:
     of_minute = mailbox_count_key(tenant_id, mailbox_id, this_minute)
     of_tenant = tenant_count_key(tenant_id, today)
     return [
-        _Count(of_day, people, caps.mailbox_a_day, day + _DAY),
-        _Count(of_tenant, people, caps.tenant_a_day, day + _DAY),
-        _Count(of_minute, 1, caps.mailbox_a_minute, minute + _MINUTE),
+        _Count(SendLimit.MAILBOX_A_DAY, of_day, people, caps.mailbox_a_day, day + _DAY),
+        _Count(SendLimit.TENANT_A_DAY, of_tenant, people, caps.tenant_a_day, day + _DAY),
+        _Count(SendLimit.MAILBOX_A_MINUTE, of_minute, 1, caps.mailbox_a_minute, minute + _MINUTE),
     ]
 
 

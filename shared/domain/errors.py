@@ -294,12 +294,26 @@ class AddressFullError(RequestError):
         self.most = most
 
 
-class LimitReachedError(RequestError):
-    """A cap of sends or requests is reached; in `retry_after_seconds` there is room again."""
+class SendLimit(StrEnum):
+    """Which cap of sends there is no room in."""
 
-    def __init__(self, code: ErrorCode, *, retry_after_seconds: float, cause: str = "") -> None:
-        super().__init__(code, cause=cause)
+    MAILBOX_A_MINUTE = "mailbox_a_minute"
+    MAILBOX_A_DAY = "mailbox_a_day"
+    TENANT_A_DAY = "tenant_a_day"
+
+
+class LimitReachedError(RequestError):
+    """A cap of sends or requests is reached; in `retry_after_seconds` there is room again.
+
+    `limit`: of sends, which; of several the one that has room last.
+    """
+
+    def __init__(
+        self, code: ErrorCode, *, retry_after_seconds: float, limit: SendLimit | None = None
+    ) -> None:
+        super().__init__(code, cause=limit or "")
         self.retry_after_seconds = retry_after_seconds
+        self.limit = limit
 
 
 class AttemptFailedError(MailroomError):

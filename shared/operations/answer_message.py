@@ -51,17 +51,18 @@ def answer_of(
     message_id: MessageId,
     kind: SendKind,
     *,
+    named: MailboxId | None,
     mailboxes: MailboxStore,
     messages: MessageStore,
     reader: MailReader,
 ) -> AnswerView:
     """Return what an answer would begin with, from the mailbox it would go out from.
 
-    Raises `RequestError` (`MESSAGE_NOT_FOUND`, `NO_MAILBOX_TO_SEND_FROM`),
-    `ConflictError(WRONG_STATE)`.
+    That is the `named` one where one is. Raises `RequestError` (`MESSAGE_NOT_FOUND`,
+    `MAILBOX_NOT_FOUND`, `OWNER_REQUIRED`, `NO_MAILBOX_TO_SEND_FROM`), `ConflictError(WRONG_STATE)`.
     """
     answered = load_answered(viewer, message_id, messages=messages, reader=reader)
-    mailbox = mailbox_to_send_from(viewer, None, answered, mailboxes=mailboxes)
+    mailbox = mailbox_to_send_from(viewer, named, answered, mailboxes=mailboxes)
     sender = answered_as(viewer, answered, mailbox) or mailbox.address
     return AnswerView(kind, mailbox, sender, answered, beginning(viewer, answered, kind, mailbox))
 
@@ -132,7 +133,8 @@ def mailbox_to_send_from(
     The one that is named. Else, for an answer, one of the viewer's that holds the message: first
     those that the message names (`answered_as`), then their primary, and their own before those
     shared with them. One that is not active is passed over for another that holds it, and for no
-    other: nobody answers as somebody else unless they say so. All else leaves from their primary.
+    other: nobody answers as somebody else unless they say so. All else leaves from their primary,
+    or from the only active mailbox they own where none is their primary.
 
     Raises `RequestError` (`MAILBOX_NOT_FOUND`, `OWNER_REQUIRED`, `NO_MAILBOX_TO_SEND_FROM`),
     `ConflictError(WRONG_STATE)` for a named one, or all that hold the message, not being active.
@@ -146,7 +148,7 @@ def mailbox_to_send_from(
     primary = mailboxes.primary(viewer.tenant_id, viewer.user_id)
     holding = _in_order(viewer, primary, answered) if answered else []
     waiting = None
-    for mailbox_id in holding or ([primary] if primary else []):
+    for mailbox_id in holding or ([primary] if primary else _only_own(viewer, mailboxes)):
         record = mailboxes.get(viewer.tenant_id, mailbox_id)
         box = record.mailbox if record else None
         if box is None or not may_send(viewer, box):
@@ -157,6 +159,16 @@ def mailbox_to_send_from(
     if holding and waiting:
         raise _not_now(waiting)
     raise RequestError(ErrorCode.NO_MAILBOX_TO_SEND_FROM)
+
+
+def _only_own(viewer: Viewer, mailboxes: MailboxStore) -> list[MailboxId]:
+    boxes = (record.mailbox for record in mailboxes.list_mailboxes(viewer.tenant_id))
+    own = [
+        box.id
+        for box in boxes
+        if box.owner_user_id == viewer.user_id and box.status is MailboxStatus.ACTIVE
+    ]
+    return own if len(own) == 1 else []
 
 
 _NOT_NOW = {

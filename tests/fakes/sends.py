@@ -5,7 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from shared.domain.errors import ConflictError, ErrorCode, LimitReachedError, RequestError
+from shared.domain.errors import (
+    ConflictError,
+    ErrorCode,
+    LimitReachedError,
+    RequestError,
+    SendLimit,
+)
 from shared.domain.ids import MailboxId, SendId, TenantId
 from shared.domain.mailbox import MailboxStatus
 from shared.domain.sending import (
@@ -19,6 +25,8 @@ from shared.domain.sending import (
 )
 from shared.ports.sending import IdempotencyKey, SendCaps, SendRef
 from tests.fakes.stores import World, stale
+
+MAILBOX_A_MINUTE, MAILBOX_A_DAY, TENANT_A_DAY = SendLimit
 
 
 def ref_of(send: Send) -> SendRef:
@@ -59,23 +67,25 @@ class InMemorySendStore:
         people = len(send.recipients)
         of_day, of_minute = (send.mailbox_id, f"{day}"), (send.mailbox_id, f"{minute} minute")
         counts = [
-            (of_day, people, caps.mailbox_a_day, day + timedelta(days=1)),
-            ((None, f"{day}"), people, caps.tenant_a_day, day + timedelta(days=1)),
-            (of_minute, 1, caps.mailbox_a_minute, minute + timedelta(minutes=1)),
+            (of_day, people, caps.mailbox_a_day, day + timedelta(days=1), MAILBOX_A_DAY),
+            ((None, f"{day}"), people, caps.tenant_a_day, day + timedelta(days=1), TENANT_A_DAY),
+            (of_minute, 1, caps.mailbox_a_minute, minute + timedelta(minutes=1), MAILBOX_A_MINUTE),
         ]
         after = {
             (send.tenant_id, *window): self.world.sent.get((send.tenant_id, *window), 0) + more
-            for window, more, _, _ in counts
+            for window, more, *_ in counts
         }
         full = [
-            ends_at
-            for (window, _, most, ends_at) in counts
+            (ends_at, limit)
+            for (window, _, most, ends_at, limit) in counts
             if after[send.tenant_id, *window] > most
         ]
         if full:
+            ends_at, limit = max(full, key=lambda one: one[0])
             raise LimitReachedError(
                 ErrorCode.SEND_LIMIT_REACHED,
-                retry_after_seconds=(max(full) - now).total_seconds(),
+                retry_after_seconds=(ends_at - now).total_seconds(),
+                limit=limit,
             )
         self.world.sent.update(after)
 

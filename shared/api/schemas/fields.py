@@ -53,9 +53,19 @@ def _address(text: str) -> str:
 
 def plain_text(text: str) -> str:
     """Return a text of several lines; refuse any other control character."""
-    if any(_is_control(character) and character not in "\n\t" for character in text):
-        raise _refuse("This must not hold control characters.")
+    for number, character in enumerate(text, 1):
+        if character not in "\n\t" and _is_control(character):
+            which = f"U+{ord(character):04X}, character {number}"
+            raise _refuse(f"This must not hold control characters: here {which}.")
     return text
+
+
+def as_lines(given: object) -> object:
+    """Return a text with each break of a line as a line feed, however it was typed or pasted.
+
+    Browsers have CR LF on some systems, and word processors VT, FF, U+2028 and U+2029.
+    """
+    return _BREAK.sub("\n", given) if isinstance(given, str) else given
 
 
 def _written_out(given: object) -> object:
@@ -93,6 +103,7 @@ def _password(secret: SecretStr) -> SecretStr:
     return secret
 
 
+_BREAK = re.compile("\r\n|[\r\v\f\u2028\u2029]")
 _LONGEST_PASSWORD = 1_000
 _stripped = StringConstraints(strip_whitespace=True, max_length=320)
 

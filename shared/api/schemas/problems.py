@@ -4,7 +4,7 @@ from pydantic import Field
 
 from shared.api.schemas.fields import Shown
 from shared.api.schemas.verdicts import VerdictShown
-from shared.domain.errors import Acts, ErrorCode
+from shared.domain.errors import Acts, ErrorCode, SendLimit
 
 
 class FieldProblem(Shown):
@@ -28,6 +28,8 @@ class Problem(Shown):
     """With `admin_consent_required`: where an administrator approves, if the provider has that."""
     merged_into: str | None = None
     """With `contact_merged`: the id of the contact it is a part of now."""
+    limit: SendLimit | None = None
+    """With `send_limit_reached`: which one, of several the one that has room last."""
     imap: VerdictShown | None = None
     """With `connection_test_failed`: the verdict on the IMAP side."""
     smtp: VerdictShown | None = None

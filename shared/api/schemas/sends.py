@@ -6,7 +6,14 @@ from enum import StrEnum
 from typing import Annotated
 
 import orjson
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+)
 from pydantic_core import PydanticCustomError
 
 from shared.api.schemas.fields import (
@@ -15,6 +22,7 @@ from shared.api.schemas.fields import (
     Instant,
     Line,
     Shown,
+    as_lines,
     known_mailbox_id,
     one_line,
     plain_text,
@@ -48,14 +56,9 @@ def _content_id(text: str | None) -> str | None:
     return text
 
 
-def _lines(given: object) -> object:
-    # As a browser's text field has them on some systems.
-    return given.replace("\r\n", "\n") if isinstance(given, str) else given
-
-
 Written = Annotated[
     str,
-    BeforeValidator(_lines),
+    BeforeValidator(as_lines),
     StringConstraints(max_length=_LONGEST_BODY),
     AfterValidator(plain_text),
 ]
@@ -68,6 +71,12 @@ IdempotencyKeyText = Annotated[
     str, StringConstraints(min_length=1, max_length=200, pattern=r"^[!-~]+$")
 ]
 """Visible ASCII: one for each mail, such as a UUID."""
+
+
+def _named_where_shown(text: str | None, info: ValidationInfo) -> str | None:
+    if text is None and info.data.get("inline"):
+        raise _refuse("What the HTML shows needs the id it is shown by.")
+    return text
 
 
 class AnswerKind(StrEnum):
@@ -103,7 +112,9 @@ class GivenAttachment(Given):
 
     upload_id: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     inline: bool = False
-    content_id: Annotated[str | None, AfterValidator(_content_id)] = None
+    content_id: Annotated[
+        str | None, AfterValidator(_content_id), AfterValidator(_named_where_shown)
+    ] = Field(default=None, validate_default=True)
 
 
 class GivenAnswer(Given):

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-from shared.api.schemas.fields import Given, Shown, plain_text
+from shared.api.schemas.fields import Given, Shown, as_lines, plain_text
 from shared.domain.signature import MAX_HTML_CHARACTERS, MAX_TEXT_CHARACTERS, Signature
 
 
@@ -12,7 +12,10 @@ class PutSignature(Given):
     """What stands below all that the caller sends. One of the two may be left out."""
 
     text: Annotated[
-        str, StringConstraints(max_length=MAX_TEXT_CHARACTERS), AfterValidator(plain_text)
+        str,
+        BeforeValidator(as_lines),
+        StringConstraints(max_length=MAX_TEXT_CHARACTERS),
+        AfterValidator(plain_text),
     ] = Field("", examples=["Ann Miller\nACME Ltd."])
     """Below mail in text; without it, it is made of the HTML."""
     html: Annotated[str, StringConstraints(max_length=MAX_HTML_CHARACTERS * 2)] | None = Field(

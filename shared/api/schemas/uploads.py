@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from shared.api.schemas.fields import OUR_ERROR, Given, Name, Shown
+from shared.api.schemas.fields import OUR_ERROR, Given, Shown, one_line
+from shared.domain.composing import MAX_FILENAME_CHARACTERS
 from shared.domain.uploads import LARGEST_UPLOAD, Upload
 from shared.ports.uploads import UploadPlace
 
@@ -34,7 +35,11 @@ _lower = StringConstraints(strip_whitespace=True, to_lower=True, max_length=200)
 class AnnounceUpload(Given):
     """A file that is about to be uploaded, to be attached to a mail."""
 
-    filename: Name = Field(examples=["offer.pdf"])
+    filename: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_FILENAME_CHARACTERS),
+        AfterValidator(one_line),
+    ] = Field(examples=["offer.pdf"])
     content_type: Annotated[str, _lower, AfterValidator(_content_type)] = "application/octet-stream"
     size: Annotated[int, Field(ge=1, le=LARGEST_UPLOAD, strict=True)] = Field(examples=[48_213])
     """In bytes."""

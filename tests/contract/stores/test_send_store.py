@@ -431,11 +431,12 @@ def asked(stores, text, people=1, at=NOW, caps=CAPS, **changes):
     return create(stores, a_send(text, recipients=recipients, **changes), at, caps)
 
 
-def wait(stores, *args, **kwargs):
+def wait(stores, limit, *args, **kwargs):
     """In how many seconds there is room again."""
     with pytest.raises(LimitReachedError) as caught:
         asked(stores, *args, **kwargs)
     assert caught.value.code is ErrorCode.SEND_LIMIT_REACHED
+    assert caught.value.limit == limit
     return caught.value.retry_after_seconds
 
 
@@ -443,20 +444,20 @@ def test_a_mailbox_reaches_its_days_recipients_and_has_room_the_next_day(stores,
     caps = replace(CAPS, mailbox_a_day=5)
     asked(stores, "1", 3, caps=caps)
     # NOW is a quarter of a second and a microsecond past noon, UTC.
-    assert wait(stores, "2", 3, caps=caps) == 12 * 3600 - 0.250_001
+    assert wait(stores, "mailbox_a_day", "2", 3, caps=caps) == 12 * 3600 - 0.250_001
     asked(stores, "3", 2, caps=caps)
-    assert wait(stores, "4", 1, caps=caps)
+    assert wait(stores, "mailbox_a_day", "4", 1, caps=caps)
     assert stores.sends.get(ref(a_send("4"))) is None
     tomorrow = NOW + timedelta(hours=12)
     asked(stores, "5", 5, tomorrow, caps)
-    assert wait(stores, "6", 6, tomorrow + timedelta(days=1), caps)
+    assert wait(stores, "mailbox_a_day", "6", 6, tomorrow + timedelta(days=1), caps)
 
 
 def test_a_mailbox_reaches_its_minutes_sends_and_waits_for_the_next_minute(stores, box):
     caps = replace(CAPS, mailbox_a_minute=2)
     for text in "12":
         asked(stores, text, caps=caps)
-    assert wait(stores, "3", at=later(15), caps=caps) == 45 - 0.250_001
+    assert wait(stores, "mailbox_a_minute", "3", at=later(15), caps=caps) == 45 - 0.250_001
     asked(stores, "3", at=later(60), caps=caps)
 
 
@@ -466,7 +467,7 @@ def test_a_tenant_reaches_its_days_recipients_and_leaves_others_alone(stores, bo
     caps = replace(CAPS, tenant_a_day=3)
     asked(stores, "1", 2, caps=caps)
     elsewhere = {"mailbox_id": OTHER_BOX}
-    assert wait(stores, "2", 2, caps=caps, **elsewhere) == 12 * 3600 - 0.250_001
+    assert wait(stores, "tenant_a_day", "2", 2, caps=caps, **elsewhere) == 12 * 3600 - 0.250_001
     asked(stores, "2", 1, caps=caps, **elsewhere)
     asked(stores, "3", 3, caps=caps, tenant_id=OTHER_TENANT)
 

@@ -197,6 +197,10 @@ def party(address, name=""):
         ({"reply_to": {"address": "me@ours.example\nX: y"}}, "reply_to.address"),
         ({"reply_to": {"address": "me"}}, "reply_to.address"),
         ({"from": {"name": "Ann\r\nX: y"}}, "from.name"),
+        ({"from": {"name": "CEO <ceo@ours.example>"}}, "from.name"),
+        ({"from": {"name": "ceo@ours.example"}}, "from.name"),
+        ({"from": {"name": "CEO\uff1cceo\uff20ours.example\uff1e"}}, "from.name"),
+        ({"from": {"address": "sales@ours.example", "name": "ann@ours.example"}}, "from.name"),
         ({"subject": "", "text": ""}, "text"),
         ({"send_at": "2026-03-01"}, "send_at"),
         ({"undo_seconds": 301}, "undo_seconds"),
@@ -204,6 +208,7 @@ def party(address, name=""):
         ({"urgent": True}, "urgent"),
         ({"answers": {"message_id": "x", "kind": "test"}}, "answers.kind"),
         ({"attachments": [{"upload_id": "x", "content_id": "a>\r\n"}]}, "attachments.0.content_id"),
+        ({"attachments": [{"upload_id": "x", "inline": True}]}, "attachments.0.content_id"),
         ({"to": [{"address": f"c{n}@client.example"} for n in range(101)]}, "to"),
     ],
 )
@@ -213,6 +218,24 @@ def test_what_no_mail_can_have_is_refused_by_field_and_nothing_is_written(app, a
     assert set(fields) == {field}
     assert "evil" not in json.dumps(fields)
     assert written(app) == before
+
+
+@pytest.mark.parametrize("name", ["Ann @ Ours", "ANN@ours.example", "Ann (Ours)", ""])
+def test_what_the_sender_is_called_is_theirs_to_say(app, ann, name):
+    mail = mail_of(app, asked(app, **{"from": {"name": name}}))
+    assert mail["From"].addresses[0].display_name == name
+
+
+@pytest.mark.parametrize("line_break", ["\r\n", "\r", "\v", "\f", "\u2028", "\u2029"])
+def test_a_line_may_break_as_programs_break_it(app, ann, line_break):
+    mail = mail_of(app, asked(app, text=f"one{line_break}two"))
+    assert mail.get_content().splitlines() == ["one", "two"]
+    answer = app.ask("PUT", "/v1/signature", body={"text": f"Ann{line_break}Ours"})
+    assert answer.json["text"] == "Ann\nOurs"
+
+
+def test_what_cannot_stand_in_a_text_is_told_with_its_place(app, ann):
+    assert "U+0007, character 3" in refused(ask(app, text="ab\a\0"))["text"]
 
 
 def test_letters_few_servers_take_before_the_at_are_refused_in_their_words(app, ann):
@@ -280,6 +303,7 @@ def test_what_a_cap_refuses_leaves_nothing_behind(app, ann, monkeypatch):
     settings.cache_clear()
     assert (answer.status, answer.json["code"]) == (429, "send_limit_reached")
     assert int(answer.headers["Retry-After"]) == 60
+    assert answer.json["limit"] == "mailbox_a_minute"
     assert written(app) == before
 
 
@@ -375,6 +399,22 @@ def test_without_a_primary_that_can_send_one_has_to_be_named(app, ann, status):
         answer = ask(app, mailbox_id="ANN")
         assert (answer.status, answer.json["code"]) == (409, "wrong_state")
     assert written(app) == repr(({}, {}, []))
+
+
+def test_who_chose_no_primary_sends_from_the_only_active_mailbox_they_own(app):
+    def says(key):
+        answer = ask(app, key=key, user="bob")
+        return answer.json.get("mailbox_id") or answer.json["code"]
+
+    desk = {"kind": MailboxKind.SHARED, "granted_to": Readers(("bob",))}
+    add_mailbox(app.world, "DESK", owner="cyd", **desk)
+    down = add_mailbox(app.world, "DOWN", owner="bob")
+    app.world.mailboxes["acme", "DOWN"] = replace(down, status=MailboxStatus.RECONNECT_REQUIRED)
+    assert says("1") == "no_mailbox_to_send_from"
+    add_mailbox(app.world, "BOB", owner="bob")
+    assert says("2") == "BOB"
+    add_mailbox(app.world, "BOB2", owner="bob")
+    assert says("3") == "no_mailbox_to_send_from"
 
 
 def test_a_shared_mailbox_sends_for_those_it_is_granted_to_and_nobody_else(app, ann):
@@ -524,6 +564,24 @@ def test_who_answers_may_name_others_and_call_it_otherwise(app, ann, offer):
     mail = mail_of(app, send)
     assert (mail["To"], mail["Cc"], mail["Subject"]) == ("eve@client.example", None, "Our offer")
     assert mail["In-Reply-To"] == "<a@client.example>"
+
+
+def test_what_an_answer_begins_with_is_shown_for_the_mailbox_it_is_to_leave_from(app, ann, desk):
+    message = replace(
+        message_of("n", to=("ann@ours.example", "desk@ours.example")),
+        internet_message_id="n@client.example",
+    )
+    for box in (ann, desk):
+        store(app.world, box, message)
+    target = f"/v1/messages/{message.id}/answer?kind=reply_all"
+    for key, mailbox_id, other in (("1", "ANN", "desk@"), ("2", "DESK", "ann@")):
+        shown = app.ask("GET", f"{target}&mailbox_id={mailbox_id}").json
+        send = asked(app, key=key, mailbox_id=mailbox_id, **answering(message, "reply_all"))
+        people = [one["address"] for one in (*shown["to"], *shown["cc"])]
+        assert people == [one["address"] for one in send["recipients"]]
+        assert (shown["mailbox_id"], shown["from"]) == (mailbox_id, send["from"])
+        assert (f"{other}ours.example" in people) == (mailbox_id == "ANN")
+    assert app.ask("GET", f"{target}&mailbox_id=never").json["code"] == "mailbox_not_found"
 
 
 def test_a_message_gone_from_its_provider_is_answered_from_what_is_stored(app, ann):
