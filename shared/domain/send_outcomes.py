@@ -40,6 +40,8 @@ LOOKED_FOR_AGAIN_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 
 """After each look that showed nothing; after one more it stays unknown."""
 WORK_RETRIED_AFTER = timedelta(hours=1)
 """After its workers failed for good: by then somebody may have mended what they failed of."""
+PUT_OFF_AFTER_A_DOUBT = timedelta(minutes=5)
+"""Until a mail is tried again for those who were put off when others came into doubt."""
 DEATHS_BORNE = 5
 """After so many workers in a row died of it, it is given up, first for that hour."""
 
@@ -50,12 +52,12 @@ _REFUSED, _UNKNOWN = RecipientStatus.REFUSED, RecipientStatus.UNKNOWN
 def handing_over(send: Send, *, now: datetime) -> Send:
     """Return it as written just before the step that cannot be taken back."""
     nothing_yet = dict.fromkeys(send.waiting, (_WAITING, None))
-    return replace(with_outcome(send, nothing_yet), handed_over_at=now)
+    return replace(with_outcome(send, nothing_yet), handed_over_at=now, looks=0)
 
 
 def not_handed_over(send: Send) -> Send:
     """Return it after it is certain that this step was not taken: it may be, once more."""
-    return replace(send, status=SendStatus.SENDING, handed_over_at=None, looks=0)
+    return replace(send, status=SendStatus.SENDING, handed_over_at=None)
 
 
 def after_sending(
@@ -107,14 +109,14 @@ def after_failure(send: Send, error: MailroomError, *, now: datetime, rng: rando
 def in_doubt(send: Send, error: OutcomeUnknownError, *, look_at: datetime) -> Send:
     """Return it after the step that cannot be taken back, without a word of how that went.
 
-    It is looked for at `look_at`. Where some recipients got it in an earlier try, nothing that may
-    be found tells the two apart: for those of this try it stays unknown.
+    It is looked for at `look_at`. Where somebody got it, or may have, in an earlier try, nothing
+    that may be found tells the two apart: for those of this try it stays unknown.
     """
     after = _refused(send, error.refused)
     told = {one.address: (_WAITING, error.code) for one in _in_the_dark(after)}
     after = with_outcome(after, told)
-    if send.sent_at is not None:
-        return stays_unknown(after)
+    if send.has_gone:
+        return stays_unknown(after, now=look_at)
     return _idle(after, status=SendStatus.UNKNOWN, code=error.code, next_try_at=look_at)
 
 
@@ -129,23 +131,24 @@ def unseen(send: Send, *, now: datetime) -> Send:
     looked = replace(send, status=SendStatus.UNKNOWN, code=code, looks=send.looks + 1)
     if send.looks < len(LOOKED_FOR_AGAIN_AFTER):
         return _idle(looked, next_try_at=now + LOOKED_FOR_AGAIN_AFTER[send.looks])
-    return stays_unknown(looked)
+    return stays_unknown(looked, now=now)
 
 
-def stays_unknown(send: Send, code: ErrorCode = ErrorCode.OUTCOME_UNKNOWN) -> Send:
-    """Return it after nobody looks for it any more, nor sends it to anybody else."""
-    dark = {one.address for one in _in_the_dark(send)}
-    fates = {
-        one.address: (_UNKNOWN, ErrorCode.OUTCOME_UNKNOWN)
-        if one.address in dark
-        else (_REFUSED, one.code)
-        for one in send.recipients
-        if one.status is _WAITING
-    }
-    after = with_outcome(send, fates)
-    if send.sent_at is not None:
-        return _settled(replace(after, handed_over_at=None))
-    return _idle(after, status=SendStatus.UNKNOWN, code=code)
+def stays_unknown(
+    send: Send, code: ErrorCode = ErrorCode.OUTCOME_UNKNOWN, *, now: datetime
+) -> Send:
+    """Return it after nobody looks for it any more.
+
+    Those who were put off certainly did not get it, and are tried on, alone.
+    """
+    fate = (_UNKNOWN, ErrorCode.OUTCOME_UNKNOWN)
+    after = with_outcome(send, {one.address: fate for one in _in_the_dark(send)})
+    after = replace(after, handed_over_at=None)
+    if not after.waiting:
+        ended = _settled(after)
+        return replace(ended, code=code) if ended.status is SendStatus.UNKNOWN else ended
+    put_off = next(one.code for one in after.recipients if one.status is _WAITING)
+    return _waits(after, put_off, now + PUT_OFF_AFTER_A_DOUBT, now=now, failures=send.failures + 1)
 
 
 def filed(send: Send, *, now: datetime) -> Send:
@@ -175,7 +178,7 @@ def given_up(send: Send, *, now: datetime) -> Send:
     if send.in_doubt:
         at = _in_time(again, _handed_over(send), now=now)
         if at is None:
-            return stays_unknown(send, code)
+            return stays_unknown(send, code, now=now)
         return _idle(send, status=SendStatus.UNKNOWN, code=code, next_try_at=at, deaths=deaths)
     at = _in_time(again, send.due_at, now=now)
     if at is None:
@@ -230,9 +233,9 @@ def _looked_for_later(
     send: Send, error: MailroomError, *, now: datetime, rng: random.Random
 ) -> Send:
     """A provider that cannot be asked shows nothing, and that is no look."""
-    at = _again_at(send, error, _handed_over(send), now=now, rng=rng)
+    at = _in_time(_again_at(send, error, now=now, rng=rng), _handed_over(send), now=now)
     if at is None:
-        return unseen(send, now=now)
+        return stays_unknown(send, now=now)
     return _idle(
         send,
         status=SendStatus.UNKNOWN,
@@ -243,13 +246,12 @@ def _looked_for_later(
 
 
 def _filed_later(send: Send, error: MailroomError, *, now: datetime, rng: random.Random) -> Send:
-    at = _again_at(send, error, send.sent_at or send.due_at, now=now, rng=rng)
-    if at is None:
-        return filed(send, now=now)
     if send.waiting:
         # Filed when it comes up for them.
         return replace(send, attempt_ends_at=None, deaths=0)
-    return _idle(send, next_try_at=at, failures=send.failures + 1)
+    at = _again_at(send, error, now=now, rng=rng)
+    again = _filed_again(send, error.code, at, now=now)
+    return replace(again, failures=send.failures + 1)
 
 
 def _filed_again(send: Send, code: ErrorCode, at: datetime, *, now: datetime) -> Send:
@@ -262,7 +264,8 @@ def _filed_again(send: Send, code: ErrorCode, at: datetime, *, now: datetime) ->
 def _discarded_later(
     send: Send, error: MailroomError, *, now: datetime, rng: random.Random
 ) -> Send:
-    at = _again_at(send, error, send.due_at, now=now, rng=rng)
+    at = _retry_at(send, error, now=now, rng=rng)
+    at = None if at is None else _in_time(at, send.due_at, now=now)
     if at is None:
         return discarded(send)
     return _idle(send, next_try_at=at, failures=send.failures + 1)
@@ -274,9 +277,11 @@ def _nobody_waits(send: Send, code: ErrorCode) -> Send:
 
 
 def _settled(send: Send) -> Send:
-    """Return what nobody waits for any more: sent if somebody got it, else failed."""
+    """Return what nobody waits for any more: sent if somebody got it, else unknown or failed."""
     if send.sent_at is not None:
         return _idle(send, status=SendStatus.SENT, code=None)
+    if send.has_gone:
+        return _idle(send, status=SendStatus.UNKNOWN, code=ErrorCode.OUTCOME_UNKNOWN)
     codes = [one.code for one in send.recipients if one.code is not None]
     # What lies ready is discarded when it comes up once more.
     again = send.due_at if send.draft is not None else None
@@ -327,12 +332,9 @@ def _time_mends(error: MailroomError) -> bool:
             return True
 
 
-def _again_at(
-    send: Send, error: MailroomError, since: datetime, *, now: datetime, rng: random.Random
-) -> datetime | None:
-    """Return when to try again what began at `since`, or None where nobody does."""
-    at = _retry_at(send, error, now=now, rng=rng)
-    return None if at is None else _in_time(at, since, now=now)
+def _again_at(send: Send, error: MailroomError, *, now: datetime, rng: random.Random) -> datetime:
+    """Return when to try again what a mail that left still needs, also from a person's mend."""
+    return _retry_at(send, error, now=now, rng=rng) or now + WORK_RETRIED_AFTER
 
 
 def _retry_at(

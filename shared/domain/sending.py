@@ -188,15 +188,18 @@ class Send:
                 return self.next_try_at if self.draft is not None else None
 
     @property
+    def has_gone(self) -> bool:
+        """Whether somebody got it, or may have, in a try that is over."""
+        return any(
+            one.status in {RecipientStatus.ACCEPTED, RecipientStatus.UNKNOWN}
+            for one in self.recipients
+        )
+
+    @property
     def may_be_cancelled(self) -> bool:
         """Whether it waits, and nobody has got anything of it or may have."""
         return (
-            self.status is SendStatus.QUEUED
-            and self.handed_over_at is None
-            and all(
-                one.status in {RecipientStatus.WAITING, RecipientStatus.REFUSED}
-                for one in self.recipients
-            )
+            self.status is SendStatus.QUEUED and self.handed_over_at is None and not self.has_gone
         )
 
     @property
@@ -272,8 +275,11 @@ def left_behind(send: Send, *, now: datetime) -> Send:
     if send.in_doubt:
         return replace(idle, status=SendStatus.UNKNOWN, code=ErrorCode.OUTCOME_UNKNOWN)
     refused = dict.fromkeys(send.waiting, (RecipientStatus.REFUSED, code))
-    if any(one.status is RecipientStatus.ACCEPTED for one in send.recipients):
+    if send.sent_at is not None:
         sent = with_outcome(idle, refused)
         return replace(sent, status=SendStatus.SENT, filed_at=now)
+    if send.has_gone:
+        unknown = with_outcome(idle, refused)
+        return replace(unknown, status=SendStatus.UNKNOWN, code=ErrorCode.OUTCOME_UNKNOWN)
     called_off = dict.fromkeys(send.waiting, (RecipientStatus.CANCELLED, code))
     return replace(with_outcome(idle, called_off), status=SendStatus.CANCELLED, code=code)

@@ -185,7 +185,7 @@ class _Try:
         if not self.send.in_doubt or self.send.handed_over_at is None:
             return False
         now, look_at = self._now(), self._first_look(self.send.handed_over_at)
-        if self.send.sent_at is not None:
+        if self.send.has_gone:
             self._write(in_doubt(self.send, OutcomeUnknownError(), look_at=now))
         elif now < look_at:
             self._write(looked_for_at(self.send, look_at))

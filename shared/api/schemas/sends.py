@@ -261,7 +261,7 @@ class SendShown(Shown):
     kind: SendKind
     status: SendStatus
     cause: CauseShown | None
-    """Why it failed, or what it waits for."""
+    """Why it failed, or what it waits for; of a sent one, why it is not on its timeline."""
     sender: str = Field(alias="from")
     recipients: list[RecipientShown]
     subject: str | None
@@ -279,7 +279,7 @@ class SendShown(Shown):
     answers: str | None
     """The message it answers or passes on."""
     message_id: str | None
-    """The stored message; null until it is on its timeline."""
+    """The stored message; null until it is on its timeline, and where sync has put it there."""
     thread_id: str | None
 
     @classmethod

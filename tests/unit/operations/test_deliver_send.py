@@ -364,6 +364,56 @@ def test_a_mail_that_is_not_found_is_looked_for_some_times_and_stays_unknown():
     assert machine.world.outgoing == {}
 
 
+def test_who_was_put_off_beside_a_doubt_is_tried_on_alone():
+    machine = SendingMachine()
+    machine.post.refusals = {LEE: GREYLISTED, EVE: GREYLISTED}
+    send = machine.ask([KIM, LEE, EVE])
+    machine.drain()
+    machine.post.refusals = {EVE: GREYLISTED}
+    machine.post.answers_lost = 1
+    machine.clock.at = machine.stands(send).comes_up_at
+    machine.deliver(SendRequest(TENANT, machine.box.id, send.id))
+    machine.post.refusals = {}
+    machine.rest()
+    stands = machine.stands(send)
+    assert stands.status is SendStatus.SENT
+    assert recipients(stands) == {
+        KIM: RecipientStatus.ACCEPTED,
+        LEE: RecipientStatus.UNKNOWN,
+        EVE: RecipientStatus.ACCEPTED,
+    }
+    assert counts(machine) == {KIM: 1, LEE: 1, EVE: 1}
+
+
+@pytest.mark.parametrize("goes", ["taken", "refused", "put off", "in doubt", "disconnected"])
+def test_who_was_put_off_beside_a_doubt_that_stays_is_tried_on_alone(goes):
+    machine = SendingMachine()
+    machine.post.refusals = {LEE: GREYLISTED}
+    machine.post.answers_lost = 1
+    send = machine.ask([KIM, LEE])
+    machine.rest(until=timedelta(minutes=83))
+    stands = machine.stands(send)
+    assert (stands.status, stands.waiting) == (SendStatus.QUEUED, (LEE,))
+    assert not stands.may_be_cancelled
+    if goes != "put off":
+        machine.post.refusals = {LEE: NO_SUCH} if goes == "refused" else {}
+    machine.post.answers_lost = int(goes == "in doubt")
+    if goes == "disconnected":
+        machine.disconnect(machine.box.id)
+    machine.rest()
+    stands = machine.stands(send)
+    unknown = RecipientStatus.UNKNOWN
+    fate = {"taken": RecipientStatus.ACCEPTED, "in doubt": unknown}.get(
+        goes, RecipientStatus.REFUSED
+    )
+    status = SendStatus.SENT if goes == "taken" else SendStatus.UNKNOWN
+    assert (stands.status, stands.comes_up_at) == (status, None)
+    assert recipients(stands) == {KIM: unknown, LEE: fate}
+    got_it = {"taken", "in doubt"}
+    assert counts(machine) == {KIM: 1} | ({LEE: 1} if goes in got_it else {})
+    assert machine.world.outgoing == {}
+
+
 def test_a_mail_that_certainly_was_not_taken_is_sent_after_all():
     machine = SendingMachine(Provider.OUTLOOK)
     machine.post.mails_lost = 1
@@ -374,12 +424,20 @@ def test_a_mail_that_certainly_was_not_taken_is_sent_after_all():
     assert machine.post.steps.count("send") == 2
 
 
-def test_a_provider_that_is_away_is_asked_until_it_is_back():
+@pytest.mark.parametrize(
+    "error",
+    [
+        RetryLaterError(ErrorCode.CONNECTION_FAILED),
+        ReconnectRequiredError(ErrorCode.LOGIN_REJECTED),
+        ConfigurationError(ErrorCode.IMAP_DISABLED),
+    ],
+)
+def test_a_provider_that_cannot_be_asked_is_asked_until_it_can(error):
     machine = SendingMachine(saves_sent=True)
     machine.post.answers_lost = 1
     send = machine.ask()
-    machine.drain()
-    machine.post.failures["open"] = RetryLaterError(ErrorCode.CONNECTION_FAILED)
+    machine.deliver(SendRequest(TENANT, machine.box.id, send.id))
+    machine.post.failures["open"] = error
     machine.rest(until=timedelta(hours=5))
     assert machine.stands(send).status is SendStatus.UNKNOWN
     machine.post.failures.clear()
@@ -665,7 +723,8 @@ def test_a_sent_mail_that_cannot_be_filed_is_filed_later_and_stays_sent():
     send = machine.ask()
     machine.drain()
     stands = machine.stands(send)
-    assert (stands.status, stands.filed_at, stands.code) == (SendStatus.SENT, None, None)
+    failed = ErrorCode.CONNECTION_FAILED
+    assert (stands.status, stands.filed_at, stands.code) == (SendStatus.SENT, None, failed)
     machine.post.failures.clear()
     machine.rest()
     assert machine.stands(send).message_id
@@ -673,14 +732,39 @@ def test_a_sent_mail_that_cannot_be_filed_is_filed_later_and_stays_sent():
     assert len(machine.sent_mail()) == 1
 
 
-def test_a_sent_mail_that_cannot_be_filed_for_a_day_is_left_as_sent():
+UNFILED = [
+    ReconnectRequiredError(ErrorCode.LOGIN_REJECTED),
+    ConfigurationError(ErrorCode.IMAP_DISABLED),
+    RetryLaterError(ErrorCode.MAILBOX_FULL),
+]
+
+
+@pytest.mark.parametrize("error", UNFILED)
+def test_a_sent_mail_that_somebody_has_to_have_filed_waits_a_day_for_them(error):
     machine = SendingMachine()
-    machine.post.failures["file"] = RetryLaterError(ErrorCode.CONNECTION_FAILED)
+    machine.post.failures["file"] = error
+    send = machine.ask()
+    machine.rest(until=timedelta(hours=20))
+    assert (machine.stands(send).code, machine.stands(send).filed_at) == (error.code, None)
+    machine.post.failures.clear()
+    machine.rest()
+    stands = machine.stands(send)
+    assert (stands.status, stands.code) == (SendStatus.SENT, None)
+    assert machine.world.messages[TENANT, stands.message_id]
+    assert machine.world.outgoing == {}
+
+
+@pytest.mark.parametrize("error", UNFILED)
+def test_a_sent_mail_that_cannot_be_filed_for_a_day_is_left_as_sent_and_says_why(error):
+    machine = SendingMachine()
+    machine.post.failures["file"] = error
     send = machine.ask()
     machine.rest()
     stands = machine.stands(send)
-    assert (stands.status, stands.comes_up_at) == (SendStatus.SENT, None)
-    assert machine.clock.now() - send.due_at == timedelta(hours=24)
+    assert (stands.status, stands.code, stands.comes_up_at) == (SendStatus.SENT, error.code, None)
+    assert stands.filed_at - stands.sent_at >= timedelta(days=1)
+    assert machine.post.steps.count("file") < 60
+    assert machine.world.outgoing == {}
 
 
 def test_an_error_noted_by_an_older_life_is_not_written_into_a_newer_one():
