@@ -13,7 +13,7 @@ wanted; what is given up is shown as the provider has it.
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -127,6 +127,8 @@ class _Turn:
     report: ChangesReport
     needs_look: bool = False
     """Whether sync has something to find."""
+    has_told: bool = False
+    """Whether something was given up, and told."""
     _folders: dict[FolderId, Folder] | None = None
 
     def make(self) -> None:
@@ -139,7 +141,7 @@ class _Turn:
         else:
             # Nobody lets us in before its owner has reconnected it.
             self._put_off(timedelta(seconds=PATIENT_DELAY_SECONDS))
-        self._note()
+        self._clear()
         if self.needs_look:
             look = SyncRequest(self.mailbox.tenant_id, self.mailbox.id, RunReason.CONTINUED)
             self.ports.queues.send_syncs([look])
@@ -262,6 +264,8 @@ class _Turn:
     def _settle(self, steps: Iterable[_Step | None]) -> None:
         by_name = {one.settled.before.provider_message_id: one for one in steps if one}
         settled = [one.settled for one in by_name.values()]
+        # First: once settled, nobody would come back to tell it.
+        self._tell([one.code for one in by_name.values() if one.code in OURS])
         for name in self.ports.changes.settle(self.turn, settled):
             step = by_name[name]
             self.report.counts[step.fate] += 1
@@ -302,17 +306,36 @@ class _Turn:
         until = self.ports.clock.now() + delay
         self.ports.changes.rest(self.turn, until=until, failures=failures)
 
-    def _note(self) -> None:
-        """Tell, as the mailbox's outbound error, why something was given up, or that none was."""
-        code, before = self.report.code, self.mailbox.outbound_error
-        now = self.ports.clock.now()
-        fence = Fence(self.mailbox.tenant_id, self.mailbox.id, self.mailbox.generation)
-        error: LatestError | None = None
-        if self.report.counts[ChangeFate.REFUSED] and code in OURS:
-            earlier = before or LatestError(code, now, now, 0)
-            error = earlier.again(code, now=now, run_id=None, next_retry_at=None)
-        elif not self.report.counts[ChangeFate.DONE] or before is None or before.code not in OURS:
+    def _tell(self, codes: Sequence[ErrorCode | None]) -> None:
+        """Tell, as the mailbox's outbound error, why changes are given up.
+
+        Trouble with sending stays in its place: it is whoever writes next who meets that.
+        """
+        before = self._outbound_error() if codes else None
+        code = codes[-1] if codes else None
+        if code is None or (before is not None and before.code not in OURS):
             return
+        now = self.ports.clock.now()
+        earlier = before or LatestError(code, now, now, 0)
+        self._note(earlier.again(code, now=now, run_id=None, next_retry_at=None))
+        self.has_told = True
+
+    def _clear(self) -> None:
+        """Let go of what was told of changes, once some were made and none given up."""
+        is_told_of = self.mailbox.outbound_error is not None
+        if self.has_told or not is_told_of or not self.report.counts[ChangeFate.DONE]:
+            return
+        before = self._outbound_error()
+        if before is not None and before.code in OURS:
+            self._note(None)
+
+    def _outbound_error(self) -> LatestError | None:
+        """Return it as it is by now: others send meanwhile."""
+        record = self.ports.mailboxes.get(self.mailbox.tenant_id, self.mailbox.id)
+        return record.mailbox.outbound_error if record else None
+
+    def _note(self, error: LatestError | None) -> None:
+        fence = Fence(self.mailbox.tenant_id, self.mailbox.id, self.mailbox.generation)
         # Reconnected meanwhile: that began without an error.
         with suppress(ConflictError):
             self.ports.mailboxes.note_outbound(fence, error)

@@ -167,3 +167,29 @@ def test_a_move_of_which_no_new_number_is_told_is_done_all_the_same(here, monkey
 
 def uid(here, number: int) -> bytes:
     return here.name(number).rsplit(".", 1)[1].encode()
+
+
+@pytest.mark.parametrize("step", [b"UID STORE %s +FLAGS.SILENT (\\Deleted)", b"UID EXPUNGE %s"])
+def test_what_was_copied_and_is_not_taken_out_is_not_copied_again(here, monkeypatch, without, step):
+    without(b"MOVE")
+    here.world.theirs.create_folder("Deals")
+    here.world.theirs.deliver(1)
+    here.look()
+    scripted(monkeypatch, step % uid(here, 1), b"NO not now")
+    outcome = here.apply(here.change(1, move_to=here.world.folder("Deals").id))[here.name(1)]
+    assert (outcome.fate, outcome.code) == (ChangeFate.REFUSED, ErrorCode.CHANGE_REFUSED)
+
+
+def test_a_server_on_which_nothing_is_deleted_copies_nothing(here, monkeypatch, without):
+    without(b"MOVE")
+    here.world.theirs.create_folder("Deals")
+    here.world.theirs.deliver(1)
+    here.look()
+    keeps = changing._Selected._keeps
+    monkeypatch.setattr(
+        changing._Selected, "_keeps", lambda self, flag: flag != b"\\Deleted" and keeps(self, flag)
+    )
+    asked = here.change(1, move_to=here.world.folder("Deals").id)
+    assert here.apply(asked)[here.name(1)].code is ErrorCode.CHANGE_REFUSED
+    here.look("INBOX", "Deals")
+    assert (here.world.numbers(), here.world.numbers("Deals")) == ({1}, set())

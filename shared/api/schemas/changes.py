@@ -22,7 +22,9 @@ class ChangeMessage(Given):
     folder_id: FolderName | None = None
     """Where it is to be; with labels it leaves the inbox, trash and spam, and keeps the others."""
     trashed: bool | None = None
-    """True: moved to the mailbox's trash. It comes back by another folder's id."""
+    """True: moved to the mailbox's trash. What is in a folder that is not followed, as trash is by
+    default, is no longer found here; the message stays, and who moves it back there brings it back.
+    """
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

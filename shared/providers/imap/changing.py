@@ -3,7 +3,8 @@
 By UID and numbering alone, in a folder that was selected for it. A message is moved by MOVE, which
 is one step (RFC 6851); else copied first, and only then taken out, by UID EXPUNGE of it alone
 (RFC 4315). A plain EXPUNGE takes along whatever somebody else has marked, so a server that has
-neither moves nothing. Where a session dies between copying and taking out, a second copy is left.
+neither moves nothing. Where a session dies between copying and taking out, a second copy is left;
+where the server refuses to take out what it copied, that is not tried again.
 """
 
 from collections import defaultdict
@@ -22,7 +23,7 @@ from shared.providers.imap.session import OpenFolders, message_id, uid_of
 from shared.providers.imap.wire import Answer
 
 GONE = ChangeOutcome(ChangeFate.GONE)
-_SEEN, _FLAGGED = b"\\Seen", b"\\Flagged"
+_SEEN, _FLAGGED, _DELETED = b"\\Seen", b"\\Flagged", b"\\Deleted"
 _MOVES_PER_WRITE = 500
 """Messages: few enough that what became of them is told in one line."""
 _NO_FOLDER = frozenset({"TRYCREATE", "NONEXISTENT"})
@@ -142,18 +143,34 @@ class _Selected:
         can = self.open_folders.session.can
         if can(b"MOVE"):
             answers = self._exchange(uids, b"UID MOVE", grammar.quoted(target.raw))
-        elif can(b"UIDPLUS"):
-            answers = self._exchange(uids, b"UID COPY", grammar.quoted(target.raw))
-            if all(answer.ok for answer in answers):
-                answers += self._exchange(uids, b"UID STORE", b"+FLAGS.SILENT (\\Deleted)")
-            if all(answer.ok for answer in answers):
-                answers += self._exchange(uids, b"UID EXPUNGE")
-        else:
+            return self._outcomes(uids, target.folder, answers)
+        if not can(b"UIDPLUS") or not self._keeps(_DELETED):
             return dict.fromkeys(uids, _refusal(ErrorCode.CHANGE_REFUSED))
+        outcomes: dict[int, ChangeOutcome] = {}
+        for part in grammar.sequence_sets(uids):
+            spans = grammar.read_set(part, 1, LARGEST_UID)
+            named = [uid for uid in uids if any(low <= uid <= high for low, high in spans)]
+            outcomes |= self._copy_and_take_out(named, target)
+        return outcomes
+
+    def _copy_and_take_out(
+        self, uids: Sequence[int], target: ListedFolder
+    ) -> dict[int, ChangeOutcome]:
+        copied = self._exchange(uids, b"UID COPY", grammar.quoted(target.raw))
+        if not all(answer.ok for answer in copied):
+            return self._outcomes(uids, target.folder, copied)
+        for verb, rest in ((b"UID STORE", b"+FLAGS.SILENT (\\Deleted)"), (b"UID EXPUNGE", b"")):
+            if not all(answer.ok for answer in self._exchange(uids, verb, rest)):
+                # Asked again, it would be copied again, and so for a day.
+                return dict.fromkeys(uids, _refusal(ErrorCode.CHANGE_REFUSED))
+        return self._outcomes(uids, target.folder, copied)
+
+    def _outcomes(
+        self, uids: Sequence[int], target: Folder, answers: Sequence[Answer]
+    ) -> dict[int, ChangeOutcome]:
         refused = next((answer for answer in answers if not answer.ok), None)
-        # Of what was copied and not taken out again nothing has moved.
-        places = _places_told(answers, uids) if can(b"MOVE") or refused is None else {}
-        return {uid: self._moved(uid, places, target.folder, refused) for uid in uids}
+        places = _places_told(answers, uids)
+        return {uid: self._moved(uid, places, target, refused) for uid in uids}
 
     def _moved(
         self, uid: int, places: Places, target: Folder, refused: Answer | None

@@ -13,7 +13,8 @@ from shared.domain.errors import (
     RetryLaterError,
 )
 from shared.domain.ids import MessageId, UserId
-from shared.domain.mailbox import MailboxStatus
+from shared.domain.lease import Fence
+from shared.domain.mailbox import LatestError, MailboxStatus
 from shared.domain.visibility import Viewer
 from tests.fakes.clock import FixedClock
 from tests.fakes.provider import FakeMailServer
@@ -213,6 +214,44 @@ def test_a_folder_nobody_may_change_refuses(machine):
     machine.drain()
     assert not shown(machine, "Message 1")[2]
     assert machine.box.outbound_error.code is ErrorCode.CHANGE_REFUSED
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_what_is_given_up_is_told_wherever_its_worker_dies(after):
+    def refused(killer):
+        machine = connected(killer)
+        machine.server.read_only = {"INBOX"}
+        try:
+            machine.ask("Message 1", flagged=True)
+        except Death:
+            machine.ask("Message 1", flagged=True)
+        machine.drain()
+        machine.sweep(12)
+        return machine
+
+    counting = Killer()
+    refused(counting)
+    for at in range(counting.count):
+        killer = Killer(at, after=after)
+        machine = refused(killer)
+        assert not shown(machine, "Message 1")[2]
+        assert machine.box.outbound_error.code is ErrorCode.CHANGE_REFUSED, killer.seen[at]
+
+
+def test_trouble_with_sending_is_neither_replaced_nor_cleared_by_changes(machine):
+    trouble = LatestError(ErrorCode.LOGIN_REJECTED, NOW, NOW, 1)
+    box = machine.box
+    fence = Fence(TENANT, box.id, box.generation)
+    machine.mailboxes.note_outbound(fence, trouble)
+    machine.server.read_only = {"INBOX"}
+    machine.ask("Message 1", flagged=True)
+    machine.drain()
+    assert machine.box.outbound_error == trouble
+    machine.server.read_only = set()
+    machine.ask("Message 2", flagged=True)
+    machine.drain()
+    assert machine.there("INBOX")["Message 2"] == (False, True)
+    assert machine.box.outbound_error == trouble
 
 
 def test_one_that_has_to_wait_holds_up_no_other_and_is_made_later(machine):
