@@ -16,9 +16,10 @@ def rate_limits() -> RateLimits:
     return DynamoRateLimits(wiring.table())
 
 
-def require_room(viewer: Viewer, act: Act) -> None:
-    """Count a request, or refuse it: for `make_app`."""
-    limit_rate.require_room(viewer, act, limits=rate_limits(), now=wiring.clock().now())
+def require_room(viewer: Viewer, act: Act, number: int = 1) -> None:
+    """Count a request, or as many as `number`, or refuse it: for `make_app`."""
+    now = wiring.clock().now()
+    limit_rate.require_room(viewer, act, limits=rate_limits(), now=now, number=number)
 
 
 def send_caps() -> SendCaps:

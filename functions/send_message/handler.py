@@ -17,6 +17,7 @@ from shared.api.schemas.round_trips import AskForTest, TestMessageShown
 from shared.api.schemas.sends import AskForSend, IdempotencyKeyText, SendShown
 from shared.api.schemas.uploads import AnnounceUpload, UploadPlaceShown
 from shared.domain.ids import MailboxId, SendId
+from shared.domain.rate_limits import Act
 from shared.observability import log_event
 from shared.operations.place_upload import place_upload
 from shared.operations.read_sends import cancel_send, view_of_own
@@ -36,9 +37,9 @@ _TAGS = ["Sending"]
 )
 def find_upload_place(body: AnnounceUpload) -> UploadPlaceShown:
     """Announce a file and learn where to upload it to; that and nothing else is taken there."""
-    place = place_upload(
-        viewer(app), body.to_upload(), uploads=wiring_of_sending.uploads(), clock=wiring.clock()
-    )
+    who, upload = viewer(app), body.to_upload()
+    wiring_of_limits.require_room(who, Act.UPLOADED_MEGABYTE, upload.megabytes)
+    place = place_upload(who, upload, uploads=wiring_of_sending.uploads(), clock=wiring.clock())
     return UploadPlaceShown.of(place)
 
 

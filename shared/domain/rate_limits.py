@@ -24,6 +24,8 @@ class Act(StrEnum):
     PREVIEW = "preview"
     SYNC = "sync"
     UPLOAD = "upload"
+    UPLOADED_MEGABYTE = "uploaded_megabyte"
+    """Of what is announced: counted beside the request, as often as the file has megabytes."""
     SEND = "send"
     TEST_MESSAGE = "test_message"
 
@@ -32,7 +34,7 @@ class Act(StrEnum):
 class Rate:
     """How many at once, and how long each takes to come back."""
 
-    burst: int
+    burst: float
     seconds_each: float
 
     @property
@@ -45,6 +47,10 @@ class Rate:
         """How far ahead of now a bucket may be for one more request to be let through."""
         return self.each * (self.burst - 1)
 
+    def of(self, number: int) -> "Rate":
+        """Return the same bucket as it is for what takes the room of `number` at once."""
+        return Rate(self.burst / number, self.seconds_each * number)
+
 
 RATES: Mapping[Act, tuple[Rate, Rate]] = {
     # each: of a user, of a tenant
@@ -53,6 +59,7 @@ RATES: Mapping[Act, tuple[Rate, Rate]] = {
     Act.PREVIEW: (Rate(20, 6.0), Rate(100, 1.0)),
     Act.SYNC: (Rate(60, 2.0), Rate(300, 0.2)),
     Act.UPLOAD: (Rate(100, 1.0), Rate(600, 0.1)),
+    Act.UPLOADED_MEGABYTE: (Rate(1_000, 5.0), Rate(10_000, 0.5)),
     Act.SEND: (Rate(60, 1.0), Rate(600, 0.1)),
     Act.TEST_MESSAGE: (Rate(5, 12.0), Rate(50, 2.0)),
 }

@@ -4,6 +4,7 @@ import base64
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil
 
 from shared.domain.ids import UploadId, new_ulid
 
@@ -21,6 +22,11 @@ class Upload:
     content_type: str
     size: int
     sha256: bytes
+
+    @property
+    def megabytes(self) -> int:
+        """How many megabytes it begins: what it is counted as."""
+        return ceil(self.size / 1_000_000)
 
 
 def new_upload_id(upload: Upload, now: datetime) -> UploadId:

@@ -37,6 +37,15 @@ def test_what_was_not_asked_for_comes_back_up_to_a_burst_and_no_further(stores):
     assert take(stores, 9999) == pytest.approx(10.0)
 
 
+def test_what_takes_the_room_of_several_waits_until_there_is_that_much(stores):
+    assert take(stores, rate=RATE.of(2)) is None
+    assert take(stores, rate=RATE.of(2)) == pytest.approx(10.0)
+    assert take(stores) is None
+    assert take(stores, 20, rate=RATE.of(3)) == pytest.approx(10.0)
+    assert take(stores, 30, rate=RATE.of(3)) is None
+    assert take(stores, 30) == pytest.approx(10.0)
+
+
 def test_everybody_and_everything_has_a_bucket_of_its_own(stores):
     for _ in range(3):
         take(stores)

@@ -112,3 +112,21 @@ def test_who_is_nobody_or_asks_for_nothing_is_not_counted(app):
     assert app.ask("POST", f"/v1/mailboxes/{BOX}/sync", tenant="").status == 401
     assert app.ask("POST", "/v1/mailboxes/test", body={}).status == 400
     assert app.rate_limits.full_at == {}
+
+
+def test_uploads_are_counted_by_the_megabyte_as_well(app):
+    def is_let_in(size, **who):
+        body = BODIES["/v1/uploads"] | {"size": size}
+        answer = app.ask("POST", "/v1/uploads", body=body, **who)
+        assert answer.status in {201, 429}
+        return answer.status == 201
+
+    largest = 18 * 1024 * 1024
+    # Of 1,000 megabytes at once each of these begins 19.
+    assert [is_let_in(largest) for _ in range(53)] == [True] * 52 + [False]
+    assert is_let_in(12_000_000)
+    assert not is_let_in(1)
+    assert is_let_in(largest, user="bob")
+    app.clock.advance(5)
+    assert not is_let_in(1_000_001)
+    assert is_let_in(1_000_000)
