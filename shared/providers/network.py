@@ -158,6 +158,11 @@ class Connection:
         """Close without waiting for the host."""
         self._socket.close()
 
+    @property
+    def seconds_left(self) -> float:
+        """How long the stream may still last; none, or less, when it may not."""
+        return self._ends_at - self._monotonic()
+
     def _wait_seconds(self) -> float:
         left = min(self._exchange_ends_at, self._ends_at) - self._monotonic()
         if left <= 0:

@@ -71,6 +71,7 @@ def run(way_out, at: int, how: str):
     """Send one mail, the process ending at one side effect; return how that went."""
     world, provider, folders = way_out
     machine = SendingMachine()
+    machine.seconds_left = 300.0
     box = replace(machine.mailbox(), provider=provider, address=world.address)
     machine.box = machine.world.mailboxes[TENANT, box.id] = box
     machine.world.folders[TENANT, box.id] = {one.id: FolderState(one) for one in folders}

@@ -1,5 +1,6 @@
 """What each reply of a submission server makes of a mail, and what is written to it at all."""
 
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -22,6 +23,8 @@ from shared.providers.imap import smtp_errors, submission
 from shared.providers.imap.adapter import Patience
 from shared.providers.imap.sending import ImapSender
 from shared.providers.imap.smtp_errors import SENDING, Place
+from shared.providers.network import Network
+from tests.contract.conftest import loopback_policy
 
 A, B, C = "ann@customer.example", "bob@customer.example", "cyd@customer.example"
 MAIL = Outgoing(
@@ -340,6 +343,71 @@ def test_time_is_up_for_the_whole_session(certificates, network, grant_for):
     ):
         session.prepare(MAIL, None)
     assert caught.value.code is ErrorCode.CONNECTION_TIMED_OUT
+
+
+@pytest.fixture
+def clock():
+    """Our time, which a test may let pass."""
+
+    class Clock:
+        passed = 0.0
+
+        def __call__(self):
+            return time.monotonic() + self.passed
+
+    return Clock()
+
+
+@pytest.fixture
+def for_230_seconds(certificates, grant_for, clock):
+    @contextmanager
+    def session(server):
+        network = Network(loopback_policy(certificates.authority), monotonic=clock)
+        with ImapSender(network).open(grant_for(server), seconds=230) as opened:
+            yield opened
+
+    return session
+
+
+def test_who_cannot_be_asked_for_in_time_waits_and_the_others_get_it(
+    certificates, for_230_seconds, clock, monkeypatch
+):
+    with ScriptedSmtp(certificates=certificates) as server:
+        answer = server._address
+
+        def slowly(wire, name, *more):
+            clock.passed += 55 if name == "RCPT" else 0
+            answer(wire, name, *more)
+
+        monkeypatch.setattr(server, "_address", slowly)
+        with for_230_seconds(server) as session:
+            session.prepare(TO_THREE, None)
+            accepted = session.send(TO_THREE, None)
+    codes = {one: why.code for one, why in accepted.refused.items()}
+    assert codes == dict.fromkeys((B, C), ErrorCode.CONNECTION_TIMED_OUT)
+    assert [len(server.got(one)) for one in (A, B, C)] == [1, 0, 0]
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_without_the_time_to_hear_what_became_of_a_mail_nobody_gets_it(
+    is_begun, certificates, for_230_seconds, clock, monkeypatch
+):
+    def slowly(content):
+        clock.passed += 115
+        return stuffed(content)
+
+    stuffed = submission.stuffed
+    with ScriptedSmtp(certificates=certificates) as server:
+        with for_230_seconds(server) as session, pytest.raises(RetryLaterError) as caught:
+            session.prepare(MAIL, None)
+            if is_begun:
+                monkeypatch.setattr(submission, "stuffed", slowly)
+            else:
+                clock.passed += 115
+            session.send(MAIL, None)
+        assert (b"DATA" in server.commands) == is_begun
+    assert caught.value.code is ErrorCode.CONNECTION_TIMED_OUT
+    assert not server.messages
 
 
 # ---- what is never written ----

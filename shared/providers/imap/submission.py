@@ -31,6 +31,10 @@ CONTENT_SECONDS = 300.0
 """For writing the content."""
 VERDICT_SECONDS = 600.0
 """For the reply to it: giving up early doubles mail (RFC 5321, 4.5.3.2.6)."""
+LEAST_VERDICT_SECONDS = 120.0
+"""Of these, before the content is begun and before it is ended: with less, nobody gets it yet."""
+LEAST_STEP_SECONDS = LEAST_VERDICT_SECONDS + STEP_SECONDS
+"""Before another recipient is asked for: with less, that one gets the mail in the next try."""
 _CHUNK = 64 << 10
 _GO_ON, _CLOSING = 354, 421
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
@@ -64,6 +68,9 @@ class Submission:
             for recipient, address in recipients.items():
                 if recipient in self._refused:
                     continue
+                if self._left() < LEAST_STEP_SECONDS:
+                    self._refused[recipient] = _too_late(Place.RCPT)
+                    continue
                 try:
                     self._command(Place.RCPT, f"RCPT TO:<{address}>")
                 except _OfOneError as refusal:
@@ -75,6 +82,7 @@ class Submission:
         """Hand over the content of what `begin` asked for; raises what `SendSession.send` does."""
         self._has_begun = False
         with self._telling_of_each():
+            self._require_time(Place.DATA)
             with library_errors():
                 self._within(STEP_SECONDS)
                 code, text = self._client.command("DATA")
@@ -84,6 +92,8 @@ class Submission:
             content = stuffed(mail.content)
             for start in range(0, len(content), _CHUNK):
                 self._client.connection.sendall(content[start : start + _CHUNK])
+            self._require_time(Place.DOT)
+            self._within(VERDICT_SECONDS)
             code, text = self._end_content()
             if 400 <= code < 600:  # noqa: PLR2004  # a refusal, by RFC 5321, 4.2.1
                 raise smtp_errors.from_reply(Place.DOT, code, text)
@@ -93,7 +103,6 @@ class Submission:
 
     def _end_content(self) -> tuple[int, str]:
         try:
-            self._within(VERDICT_SECONDS)
             self._client.connection.sendall(b".\r\n")
             return self._client.reply()
         except (MailroomError, smtplib.SMTPException, ValueError) as error:
@@ -149,6 +158,13 @@ class Submission:
             raise _OfOneError(error)
         raise error
 
+    def _require_time(self, place: Place) -> None:
+        if self._left() < LEAST_VERDICT_SECONDS:
+            raise _too_late(place)
+
+    def _left(self) -> float:
+        return self._client.connection.seconds_left
+
     def _within(self, seconds: float) -> None:
         self._client.connection.begin_exchange(seconds)
 
@@ -185,6 +201,10 @@ def _in_envelope(address: str) -> str:
         return f"{local}@{idna.encode(domain, uts46=True).decode('ascii')}"
     except (idna.IDNAError, UnicodeError) as error:
         raise RequestError(ErrorCode.INVALID_REQUEST, cause="not a domain") from error
+
+
+def _too_late(place: Place) -> RetryLaterError:
+    return RetryLaterError(ErrorCode.CONNECTION_TIMED_OUT, cause=f"no time left for {place}")
 
 
 def _no_smtputf8() -> SendRefusedError:
