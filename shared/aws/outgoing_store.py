@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from botocore.exceptions import ClientError
 
 from shared.aws.clients import Clients, clients_of_process
-from shared.aws.errors import is_hidden, is_missing, our_errors
+from shared.aws.errors import code_of, is_hidden, is_missing, our_errors
 from shared.aws.stored_objects import StoredObjects
 from shared.aws.tables_of_sends import content_object_key
+from shared.domain.errors import StoreRefusedError
 from shared.ports.sending import SendRef
 
 
@@ -27,12 +28,18 @@ class S3OutgoingStore:
             )
 
     def get(self, ref: SendRef, digest: str) -> bytes | None:
-        """Read the object and compare what it is with what it has to be."""
+        """Read the object and compare what it is with what it has to be.
+
+        Access denied is also the answer for one that is not there; so whether it is, is asked for.
+        """
+        key = content_object_key(ref)
         try:
             with our_errors(but=is_hidden):
-                answer = self.clients.s3.get_object(Bucket=self.bucket, Key=content_object_key(ref))
+                answer = self.clients.s3.get_object(Bucket=self.bucket, Key=key)
                 content = answer["Body"].read()
         except ClientError as error:
+            if is_hidden(error) and key in StoredObjects(self.bucket, self.clients).keys(key):
+                raise StoreRefusedError(cause=code_of(error)) from error
             if is_missing(error) or is_hidden(error):
                 return None
             raise
