@@ -61,7 +61,7 @@ def context() -> Any:
         memory_limit_in_mb=512,
         invoked_function_arn="arn:aws:lambda:eu-central-1:000000000000:function:mailroom-test",
         aws_request_id="request-of-lambda",
-        get_remaining_time_in_millis=lambda: 60_000,
+        get_remaining_time_in_millis=lambda: 300_000,
     )
 
 
