@@ -151,6 +151,25 @@ def test_of_a_refusal_the_numbers_are_kept_and_no_address(reply, numbers):
     assert "@" not in str(error)
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('5.1.1 <"john smith"@customer.example> unknown', "RCPT: 550 5.1.1 <…> unknown"),
+        (
+            "5.1.1 " + "x" * 275 + " john.smith@customer.example",
+            "RCPT: 550 5.1.1 " + "x" * 275 + " …",
+        ),
+        ("5.1.1 x\njohn@customer.example\nx", "RCPT: 550 5.1.1 x·…·x"),
+        ("5.1.1 User John.Smith unknown", "RCPT: 550 5.1.1 User … unknown"),
+        ('5.1.1 "unknown" is x@y.example', 'RCPT: 550 5.1.1 "unknown" is …'),
+    ],
+    ids=["quoted", "where it is cut", "a line of its own", "without its domain", "beside quotes"],
+)
+def test_of_an_address_nothing_is_left_in_the_log(text, shown):
+    error = smtp_errors.from_reply(Place.RCPT, 550, text, about="john.smith@customer.example")
+    assert error.cause == shown
+
+
 # ---- over the wire ----
 
 SCENARIOS = {

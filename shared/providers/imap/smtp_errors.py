@@ -124,24 +124,34 @@ SENDING: tuple[Row, ...] = (
 """What a refusal between the login and the end of the content means."""
 
 _ENHANCED = re.compile(r"[\s#]*([245]\.\d{1,3}\.\d{1,3})\b")
-_ADDRESS = re.compile(r"[^\s<>]+@[^\s<>]+")
+_WORD = re.compile(r'(?:"[^"]*"|[^\s<>])+')
 _CAUSE_CHARACTERS = 300
 
 
-def from_reply(place: Place, reply: int, text: str) -> MailroomError:
-    """Return what a refusal means; what is neither 4xx nor 5xx is no refusal but a muddle."""
+def from_reply(place: Place, reply: int, text: str, *, about: str = "") -> MailroomError:
+    """Return what a refusal means; what is neither 4xx nor 5xx is no refusal but a muddle.
+
+    `about`: the address that was asked for, of which servers name the part before the @ alone.
+    """
     if reply in _OF_THE_LOGIN:
-        return errors.from_smtp_reply(reply, without_addresses(text))
+        return errors.from_smtp_reply(reply, without_addresses(text, about))
     match = _ENHANCED.match(text)
     enhanced = match[1] if match else ""
-    cause = without_addresses(f"{place}: {reply} {text}")
+    cause = without_addresses(f"{place}: {reply} {text}", about)
     for row in SENDING:
         if row.applies(place, reply, enhanced, text):
             return row.means(cause, f"{reply} {enhanced}".rstrip())
     return RetryLaterError(ErrorCode.PROTOCOL_VIOLATION, cause=cause)
 
 
-def without_addresses(text: str) -> str:
+def without_addresses(text: str, about: str = "") -> str:
     """Return a server's words for the log: short, printable, naming nobody (threat T25)."""
-    shown = "".join(c if c.isprintable() else "·" for c in text[:_CAUSE_CHARACTERS])
-    return _ADDRESS.sub("…", shown)
+    local = about.rpartition("@")[0].casefold()
+
+    def shown(word: re.Match[str]) -> str:
+        named = "@" in word[0] or (local and word[0].strip("'\".,:;()").casefold() == local)
+        return "…" if named else word[0]
+
+    # Whole words first: of an address that is cut, what is left would not look like one.
+    told = _WORD.sub(shown, text)[:_CAUSE_CHARACTERS]
+    return "".join(c if c.isprintable() else "·" for c in told)

@@ -63,7 +63,7 @@ class Submission:
         if self._has_begun:
             self._command(Place.MAIL, "RSET")
         self._has_begun = True
-        self._command(Place.MAIL, " ".join([f"MAIL FROM:<{sender}>", *options]))
+        self._command(Place.MAIL, " ".join([f"MAIL FROM:<{sender}>", *options]), about=mail.sender)
         with self._telling_of_each():
             for recipient, address in recipients.items():
                 if recipient in self._refused:
@@ -72,7 +72,7 @@ class Submission:
                     self._refused[recipient] = _too_late(Place.RCPT)
                     continue
                 try:
-                    self._command(Place.RCPT, f"RCPT TO:<{address}>")
+                    self._command(Place.RCPT, f"RCPT TO:<{address}>", about=recipient)
                 except _OfOneError as refusal:
                     self._refused[recipient] = refusal.error
             if all(one in self._refused for one in mail.recipients):
@@ -146,13 +146,13 @@ class Submission:
             options.append("SMTPUTF8")
         return options
 
-    def _command(self, place: Place, line: str) -> None:
+    def _command(self, place: Place, line: str, *, about: str = "") -> None:
         with library_errors():
             self._within(STEP_SECONDS)
             code, text = self._client.command(line)
         if 200 <= code < 300:  # noqa: PLR2004  # done, by RFC 5321, 4.2.1
             return
-        error = smtp_errors.from_reply(place, code, text)
+        error = smtp_errors.from_reply(place, code, text, about=about)
         is_of_one = isinstance(error, SendRefusedError | RetryLaterError)
         if place is Place.RCPT and is_of_one and code != _CLOSING:
             raise _OfOneError(error)
