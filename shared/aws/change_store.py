@@ -6,7 +6,7 @@ together, on condition that neither somebody wished more nor the provider said m
 was read, and that the worker's turn stands. So dying anywhere leaves a wish whole, or settled.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -16,16 +16,14 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from shared.aws.copies import CopyItems
-from shared.aws.copy_updates import copy_update
+from shared.aws.copy_updates import copy_update, renaming
 from shared.aws.fences import stale
-from shared.aws.message_items import MOST_COPIES, MOST_COPY_BYTES, copy_item
 from shared.aws.table import MOST_IN_TRANSACTION, Table, raw_key
 from shared.aws.tables import (
     DUE_INDEX,
     StateItem,
     copy_key,
     mailbox_pk,
-    message_key,
     state_key,
     unescape,
 )
@@ -42,8 +40,8 @@ from shared.domain.change import Wanted
 from shared.domain.errors import ConflictError, ErrorCode, StoreThrottledError
 from shared.domain.ids import MailboxId, ProviderMessageId, TenantId
 from shared.domain.mailbox import Mailbox, MailboxStatus
-from shared.domain.message import Copy, copy_ref
-from shared.domain.pending import wished
+from shared.domain.message import Copy
+from shared.domain.pending import carried, moment, wished
 from shared.ports.changing import ChangesTurn, Settled
 from shared.ports.queues import ChangesRequest
 
@@ -99,7 +97,7 @@ class DynamoChangeStore:
             for name in changed:
                 operations += [
                     copy_update(self.table.name, place[0], before[name], after[name]),
-                    self._pointer(mailbox, name),
+                    self._pointer(*place, name),
                 ]
             failed = self.table.transact(operations)
             if 0 in failed:
@@ -123,8 +121,10 @@ class DynamoChangeStore:
             ],
         )
 
-    def _pointer(self, mailbox: Mailbox, name: ProviderMessageId) -> "TransactWriteItemTypeDef":
-        key = wish_key(mailbox.tenant_id, mailbox.id, name)
+    def _pointer(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, name: ProviderMessageId
+    ) -> "TransactWriteItemTypeDef":
+        key = wish_key(tenant_id, mailbox_id, name)
         return {"Put": {"TableName": self.table.name, "Item": raw_key(key)}}
 
     # ---- turns ----
@@ -139,7 +139,7 @@ class DynamoChangeStore:
         taken = self.table.update(
             changes_key(tenant_id, mailbox_id),
             [
-                ChangesItem.fence.add(1),
+                ChangesItem.fence.set((ChangesItem.fence | moment(now)) + 1),
                 ChangesItem.held_until.set(held_until),
                 ChangesItem.due_key.set(changes_due_key(held_until, mailbox_id)),
             ],
@@ -251,27 +251,19 @@ class DynamoChangeStore:
     def settle(self, turn: ChangesTurn, settled: Sequence[Settled]) -> frozenset[ProviderMessageId]:
         """Write in transactions that check the turn; each copy is written, or left, on its own."""
         done: set[ProviderMessageId] = set()
-        for start in range(0, len(settled), _MOST_SETTLED):
-            done |= self._settle(turn, settled[start : start + _MOST_SETTLED])
+        for part in _apart(settled):
+            done |= self._settle(turn, part)
         return frozenset(done)
 
     def _settle(self, turn: ChangesTurn, settled: Sequence[Settled]) -> set[ProviderMessageId]:
-        place = turn.tenant_id, turn.mailbox_id
-        beside = [
-            self.table.check_operation(changes_key(*place), self._holds(turn)),
-            # Of a mailbox that was erased meanwhile nothing is written any more.
-            self.table.check_operation(state_key(*place), StateItem.generation.exists()),
-        ]
         left = list(settled)
         while left:
             parts = [self._parts(turn, one) for one in left]
-            failed = self.table.transact([*beside, *(part for one in parts for part in one)])
-            if failed & {0, 1}:
-                raise stale("fence")
+            failed = self._transact(turn, [part for one in parts for part in one])
             if not failed:
                 return {one.before.provider_message_id for one in left}
             kept: list[Settled] = []
-            at = _BESIDE
+            at = 0
             for one, of_one in zip(left, parts, strict=True):
                 mine = {number - at for number in failed if at <= number < at + len(of_one)}
                 at += len(of_one)
@@ -279,8 +271,65 @@ class DynamoChangeStore:
                     kept.append(one)
                 elif one.renamed is not None and 0 not in mine:
                     kept.append(replace(one, renamed=None))
+                elif one.renamed is not None:
+                    self._carry(turn, one, one.renamed)
             left = kept
         return set()
+
+    def _transact(
+        self, turn: ChangesTurn, operations: Sequence["TransactWriteItemTypeDef"]
+    ) -> frozenset[int]:
+        """Write all or nothing while the turn stands; return what was refused."""
+        place = turn.tenant_id, turn.mailbox_id
+        beside = [
+            self.table.check_operation(changes_key(*place), self._holds(turn)),
+            # Of a mailbox that was erased meanwhile nothing is written any more.
+            self.table.check_operation(state_key(*place), StateItem.generation.exists()),
+        ]
+        failed = self.table.transact([*beside, *operations])
+        if failed & {0, 1}:
+            raise stale("fence")
+        return frozenset(at - _BESIDE for at in failed)
+
+    def _carry(self, turn: ChangesTurn, one: Settled, moved: Copy) -> None:
+        """Have what is pending by now of a copy that was moved go on under its new id.
+
+        Under the old one the provider has nothing any more that it could be asked to change.
+        """
+        place = turn.tenant_id, turn.mailbox_id
+        old, new = one.before.provider_message_id, moved.provider_message_id
+        for _ in range(_TRIES):
+            stored = CopyItems(self.table).read(*place, [old, new])
+            copy, there = stored.get(old), stored.get(new)
+            if copy is None or copy.pending is None:
+                return
+            writes = [
+                copy_update(self.table.name, place[0], copy, one.after),
+                self.table.delete_operation(wish_key(*place, old)),
+            ]
+            if there is None:
+                after = carried(copy, read=one.before, moved=moved)
+                writes += [
+                    self._pointer(*place, new),
+                    *renaming(self.table.name, place[0], copy, after),
+                ]
+            elif there.removed_at is None:
+                # Sync was there first.
+                after = wished(
+                    there,
+                    copy.pending.wanted,
+                    now=copy.pending.asked_at,
+                    generation=copy.pending.generation,
+                )
+                if after != there:
+                    writes += [
+                        self._pointer(*place, new),
+                        copy_update(self.table.name, place[0], there, after),
+                    ]
+            else:
+                return
+            if not self._transact(turn, writes):
+                return
 
     def _parts(self, turn: ChangesTurn, one: Settled) -> list["TransactWriteItemTypeDef"]:
         """Return what is written of one copy; its own change first."""
@@ -290,45 +339,26 @@ class DynamoChangeStore:
             copy_update(self.table.name, tenant_id, one.before, one.after),
             self.table.delete_operation(pointer),
         ]
-        if one.renamed is not None:
-            parts += self._renaming(tenant_id, one.before, one.renamed)
+        if one.renamed is not None and one.renamed.removed_at is None:
+            parts += renaming(self.table.name, tenant_id, one.before, one.renamed)
         return parts
 
-    def _renaming(
-        self, tenant_id: TenantId, before: Copy, renamed: Copy
-    ) -> list["TransactWriteItemTypeDef"]:
-        """Have the message know its copy's new name, in one step with the copy under it.
 
-        Not where the message is being erased: who erases it looks for the copies it knows of.
-        """
-        key = message_key(tenant_id, renamed.message_id)
-        if key is None:
-            raise ValueError(f"{renamed.message_id!r} is no message id")
-        ref = copy_ref(renamed.mailbox_id, renamed.provider_message_id)
-        old = copy_ref(before.mailbox_id, before.provider_message_id)
-        most = min(MOST_COPIES, MOST_COPY_BYTES // max(len(ref.encode()), len(old.encode())))
-        return [
-            {
-                "Update": {
-                    "TableName": self.table.name,
-                    "Key": raw_key(key),
-                    "UpdateExpression": "ADD c :c",
-                    "ConditionExpression": (
-                        "attribute_exists(d) AND contains(c, :old) AND size(c) < :most"
-                        " AND attribute_not_exists(z)"
-                    ),
-                    "ExpressionAttributeValues": {
-                        ":c": {"SS": [ref]},
-                        ":old": {"S": old},
-                        ":most": {"N": str(most)},
-                    },
-                }
-            },
-            {
-                "Put": {
-                    "TableName": self.table.name,
-                    "Item": copy_item(tenant_id, renamed),
-                    "ConditionExpression": "attribute_not_exists(pk)",
-                }
-            },
-        ]
+def _apart(settled: Sequence[Settled]) -> Iterator[list[Settled]]:
+    """Yield what fits a transaction, in none of which two write the same item.
+
+    Two copies of one message may be moved at once, and one may be moved to where another is.
+    """
+    part: list[Settled] = []
+    touched: set[str] = set()
+    for one in settled:
+        names: set[str] = {one.before.provider_message_id}
+        if one.renamed is not None:
+            names |= {one.renamed.provider_message_id, one.renamed.message_id}
+        if len(part) == _MOST_SETTLED or touched & names:
+            yield part
+            part, touched = [], set()
+        part.append(one)
+        touched |= names
+    if part:
+        yield part

@@ -1,18 +1,24 @@
 """How a copy's item is changed from what was read to what it is to be.
 
-Only what differs is written. On condition that it lives, or does not, as it did, and that what is
-pending of it is what was read: whoever is refused reads it again.
+Only what differs is written. On condition that it lives, or does not, as it did, and that its
+flags, its folders, and what is pending of it are what was read: whoever is refused reads it again.
 """
 
 from typing import TYPE_CHECKING, Any, cast
 
 from shared.aws.instants import microseconds
-from shared.aws.message_items import copy_date_sk, folders_value
+from shared.aws.message_items import (
+    MOST_COPIES,
+    MOST_COPY_BYTES,
+    copy_date_sk,
+    copy_item,
+    folders_value,
+)
 from shared.aws.pending_items import flag_bits, pending_value
 from shared.aws.table import Raw, raw_key
-from shared.aws.tables import copy_key, mailbox_pk
+from shared.aws.tables import copy_key, mailbox_pk, message_key
 from shared.domain.ids import TenantId
-from shared.domain.message import Copy
+from shared.domain.message import Copy, copy_ref
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -45,8 +51,6 @@ def copy_update(
             sets["w"] = pending_value(after.pending)
     conditions, values = as_read(before)
     values |= {f":{name}": value for name, value in sets.items()}
-    if "n" in sets:
-        conditions += " AND n <= :n"
     update = "SET " + ", ".join(f"{name} = :{name}" for name in sets) if sets else ""
     if removes:
         update += " REMOVE " + ", ".join(removes)
@@ -65,9 +69,58 @@ def copy_update(
 
 
 def as_read(copy: Copy) -> tuple[str, Raw]:
-    """Return the condition that nobody has given it another life or wish since, and its values."""
+    """Return the condition that nobody changed it or wished of it since, and its values.
+
+    Flags and folders too: a wish keeps those it found as what the provider has.
+    """
     lives = "attribute_not_exists(x)" if copy.removed_at is None else "attribute_exists(x)"
+    values: Raw = {
+        ":was_g": {"N": str(flag_bits(copy.flags))},
+        ":was_n": {"N": str(copy.flags.version)},
+        ":was_f": folders_value(copy.folder_ids),
+    }
+    conditions = f"g = :was_g AND n = :was_n AND f = :was_f AND {lives}"
     if copy.pending is None:
-        return f"attribute_exists(pk) AND {lives} AND attribute_not_exists(w)", {}
-    version: Raw = {":read": {"N": str(copy.pending.version)}}
-    return f"attribute_exists(pk) AND {lives} AND w.v = :read", version
+        return f"{conditions} AND attribute_not_exists(w)", values
+    values[":was_v"] = {"N": str(copy.pending.version)}
+    return f"{conditions} AND w.v = :was_v", values
+
+
+def renaming(
+    table: str, tenant_id: TenantId, before: Copy, renamed: Copy
+) -> list["TransactWriteItemTypeDef"]:
+    """Have the message know its copy's new name, in one step with the copy under it.
+
+    Not where the message is being erased: who erases it looks for the copies it knows of.
+    """
+    key = message_key(tenant_id, renamed.message_id)
+    if key is None:
+        raise ValueError(f"{renamed.message_id!r} is no message id")
+    ref = copy_ref(renamed.mailbox_id, renamed.provider_message_id)
+    old = copy_ref(before.mailbox_id, before.provider_message_id)
+    most = min(MOST_COPIES, MOST_COPY_BYTES // max(len(ref.encode()), len(old.encode())))
+    return [
+        {
+            "Update": {
+                "TableName": table,
+                "Key": raw_key(key),
+                "UpdateExpression": "ADD c :c",
+                "ConditionExpression": (
+                    "attribute_exists(d) AND contains(c, :old) AND size(c) < :most"
+                    " AND attribute_not_exists(z)"
+                ),
+                "ExpressionAttributeValues": {
+                    ":c": {"SS": [ref]},
+                    ":old": {"S": old},
+                    ":most": {"N": str(most)},
+                },
+            }
+        },
+        {
+            "Put": {
+                "TableName": table,
+                "Item": copy_item(tenant_id, renamed),
+                "ConditionExpression": "attribute_not_exists(pk)",
+            }
+        },
+    ]

@@ -236,9 +236,10 @@ class Pending:
 
     wanted: Wanted
     version: int
-    """Raised with each further wish, and with each word of the provider's."""
+    """Begins with the first wish's instant; raised with each further, and with each word of the
+    provider's. So a copy never has one again that it had before."""
     asked_at: datetime
-    """When the first of these wishes came."""
+    """When the last of these wishes came."""
     generation: int
     """The mailbox's then."""
     flags: Flags

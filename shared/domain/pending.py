@@ -5,11 +5,13 @@ says meanwhile is kept beside it. Whoever gives a wish up has it there, and asks
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from shared.domain.change import Wanted
 from shared.domain.ids import FolderId
 from shared.domain.message import Copy, Flags, Pending
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def wished(copy: Copy, wanted: Wanted, *, now: datetime, generation: int) -> Copy:
@@ -22,8 +24,8 @@ def wished(copy: Copy, wanted: Wanted, *, now: datetime, generation: int) -> Cop
         return copy
     pending = Pending(
         joined,
-        version=before.version + 1 if before else 1,
-        asked_at=before.asked_at if before else now,
+        version=max(before.version + 1 if before else 0, moment(now)),
+        asked_at=now,
         generation=generation,
         flags=before.flags if before else copy.flags,
         folder_ids=before.folder_ids if before else copy.folder_ids,
@@ -87,6 +89,33 @@ def given_up(copy: Copy, *, now: datetime, is_there: bool = True) -> Copy:
         removed_at=None if places and is_there else now,
         pending=None,
     )
+
+
+def carried(copy: Copy, *, read: Copy, moved: Copy) -> Copy:
+    """Return how a moved copy goes on under its new id with what is pending of it by now.
+
+    `copy`: as it stands under its old id; `read`: as it was when the move was begun; `moved`: under
+    the new id, as the provider has it by then. For where more was wished, or said, in between.
+    """
+    if copy.pending is None or read.pending is None:
+        raise AssertionError("only what is pending is carried")
+    wanted = copy.pending.wanted
+    theirs = _as_wanted(copy.pending.flags, read.pending.wanted)
+    # Each folder counts its changes for itself.
+    theirs = replace(theirs, version=moved.flags.version)
+    pending = replace(copy.pending, flags=theirs, folder_ids=moved.folder_ids)
+    places = frozenset({wanted.move_to}) if wanted.move_to else moved.folder_ids
+    flags = _as_wanted(theirs, wanted)
+    return replace(moved, flags=flags, folder_ids=places, removed_at=None, pending=pending)
+
+
+def moment(now: datetime) -> int:
+    """Return an instant, in microseconds, as the first of numbers that only grow.
+
+    What is counted is forgotten when nothing is pending any more: a count that began at one each
+    time would come to a number that somebody who slept meanwhile still holds.
+    """
+    return (now - _EPOCH) // timedelta(microseconds=1)
 
 
 def _as_wanted(flags: Flags, wanted: Wanted) -> Flags:

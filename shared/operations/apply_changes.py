@@ -247,7 +247,6 @@ class _Turn:
         ended = given_up(copy, now=now, is_there=False)
         if name is None:
             self.needs_look = True
-        if name is None or not is_active:
             return Settled(copy, ended)
         # Each folder counts its changes for itself: the first word from the new one is news.
         flags = replace(after.flags, version=0)

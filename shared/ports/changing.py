@@ -68,7 +68,9 @@ class ChangesTurn:
 class Settled:
     """What becomes of a copy of which something was pending.
 
-    `before`: as it was read. `renamed`: as it goes on under another id; then `after` is removed.
+    `before`: as it was read. `renamed`: as it is under another id by now; then `after` is removed.
+    Where `renamed` is, too, it was moved to where nothing is synced: it is kept only if more is
+    wished of it by then.
     """
 
     before: Copy
@@ -117,8 +119,9 @@ class ChangeStore(Protocol):
 
         Return those of them, by the id they had, of which nothing is pending any more. Where one
         cannot go on under its new id, because its message is full of copies or being erased, or
-        sync was there first, the old one ends as removed all the same. Raises
-        `ConflictError(STALE_WRITE)` where another worker has taken over.
+        sync was there first, the old one ends as removed all the same. One of which more was
+        wished, or said, since it was read goes on under its new id with what is pending of it by
+        now. Raises `ConflictError(STALE_WRITE)` where another worker has taken over.
         """
         ...
 

@@ -9,7 +9,7 @@ from shared.domain.errors import ConflictError, ErrorCode
 from shared.domain.ids import MailboxId, ProviderMessageId, TenantId
 from shared.domain.mailbox import Mailbox, MailboxStatus
 from shared.domain.message import Copy, copy_ref
-from shared.domain.pending import wished
+from shared.domain.pending import carried, moment, wished
 from shared.ports.changing import ChangesTurn, Settled
 from shared.ports.queues import ChangesRequest
 from tests.fakes.stores import World, stale
@@ -69,7 +69,7 @@ class InMemoryChangeStore:
                 or (head.not_before is not None and head.not_before > now)
             ):
                 raise ConflictError(ErrorCode.LEASE_HELD)
-            head.fence += 1
+            head.fence = (head.fence or moment(now)) + 1
             head.held_until = head.due_at = now + timedelta(seconds=seconds)
             first = self.world.first_generations.get((tenant_id, mailbox_id), 0)
             return ChangesTurn(tenant_id, mailbox_id, head.fence, head.wishes, first, head.failures)
@@ -104,24 +104,46 @@ class InMemoryChangeStore:
             for one in settled:
                 name = one.before.provider_message_id
                 stands = copies.get(name)
-                if stands is None or stands.pending != one.before.pending:
+                if stands is None:
+                    continue
+                if as_read(stands) != as_read(one.before):
+                    self._carry(turn.tenant_id, copies, one)
                     continue
                 copies[name] = one.after
                 done.add(name)
-                if one.renamed is not None:
+                if one.renamed is not None and one.renamed.removed_at is None:
                     self._rename(turn.tenant_id, copies, one.renamed)
             return frozenset(done)
 
     def _rename(
         self, tenant_id: TenantId, copies: dict[ProviderMessageId, Copy], renamed: Copy
-    ) -> None:
+    ) -> bool:
         message = self.world.messages.get((tenant_id, renamed.message_id))
         name = renamed.provider_message_id
         if message is None or name in copies or len(message.copies) >= MOST_COPIES:
-            return
+            return False
         copies[name] = renamed
         refs = message.copies | {copy_ref(renamed.mailbox_id, name)}
         self.world.messages[tenant_id, message.id] = replace(message, copies=refs)
+        return True
+
+    def _carry(
+        self, tenant_id: TenantId, copies: dict[ProviderMessageId, Copy], one: Settled
+    ) -> None:
+        old = one.before.provider_message_id
+        stands, moved = copies[old], one.renamed
+        if moved is None or stands.pending is None:
+            return
+        pending, there = stands.pending, copies.get(moved.provider_message_id)
+        if there is None:
+            after = carried(stands, read=one.before, moved=moved)
+            if self._rename(tenant_id, copies, after):
+                copies[old] = one.after
+        elif there.removed_at is None:
+            copies[old] = one.after
+            copies[moved.provider_message_id] = wished(
+                there, pending.wanted, now=pending.asked_at, generation=pending.generation
+            )
 
     def rest(self, turn: ChangesTurn, *, until: datetime, failures: int) -> None:
         with self.world.lock:
@@ -146,6 +168,12 @@ class InMemoryChangeStore:
             )
         mine = [(tenant_id, box) for _, tenant_id, box in found if shard_of(box) == shard]
         return [ChangesRequest(*place) for place in mine[:limit]]
+
+
+def as_read(copy: Copy) -> tuple[object, ...]:
+    # What the table's condition compares, and no more.
+    version = None if copy.pending is None else copy.pending.version
+    return copy.flags, copy.folder_ids, copy.removed_at is None, version
 
 
 def shard_of(mailbox_id: MailboxId) -> int:

@@ -91,7 +91,8 @@ def test_later_wishes_join_the_earlier_and_the_last_one_wins(stores, box):
     wish(stores, box, Wanted(seen=False, move_to=SENT), at=later(9))
     pending = copy_of(stores).pending
     assert pending.wanted == Wanted(seen=False, flagged=True, move_to=SENT)
-    assert (pending.asked_at, pending.version) == (NOW, 2)
+    # A day is theirs from the last of them on.
+    assert pending.asked_at == later(9)
     turn = take(stores)
     assert [one.provider_message_id for one in waiting(stores, turn)] == [ONE]
 
@@ -152,6 +153,24 @@ def test_one_worker_at_a_time_has_them_and_one_that_died_is_replaced(stores, box
     assert copy_of(stores).pending is not None
     assert acknowledge(stores, second, copy) == {ONE}
     assert stores.changes.finish(second) is None
+
+
+def test_one_that_slept_while_all_was_done_has_no_part_in_what_is_wished_for_then(stores, box):
+    wish(stores, box, SEEN)
+    frozen = take(stores, seconds=60)
+    (read,) = waiting(stores, frozen)
+    second = take(stores, at=later(61))
+    acknowledge(stores, second, *waiting(stores, second))
+    assert stores.changes.finish(second) is None
+    wish(stores, box, Wanted(seen=False), at=later(70))
+    third = take(stores, at=later(71))
+    for late in (lambda: acknowledge(stores, frozen, read), lambda: stores.changes.finish(frozen)):
+        with pytest.raises(ConflictError) as caught:
+            late()
+        assert caught.value.code is ErrorCode.STALE_WRITE
+    # Nor is what was read of the wish before taken for this one.
+    assert acknowledge(stores, third, read) == frozenset()
+    assert copy_of(stores).pending.wanted == Wanted(seen=False)
 
 
 def test_what_is_pending_is_due_until_it_is_done(stores, box):
@@ -278,6 +297,87 @@ def test_where_sync_was_first_the_old_copy_ends_and_one_is_left(stores, box):
     assert copy_of(stores, name("77", SENT)).flags.seen
 
 
+def test_two_copies_of_one_message_are_moved_at_once(stores, box):
+    beside = a_new_copy("1", folder_id=SENT, flags=Flags(version=5))
+    stores.messages.save(stores.fence, [beside])
+    other = name("1", SENT)
+    wish(stores, box, MOVED, ONE, other, TWO)
+    turn = take(stores)
+    copies = waiting(stores, turn)
+    assert len({one.message_id for one in copies}) == 2
+    new = {one.provider_message_id: name(f"9{at}", ARCHIVE) for at, one in enumerate(copies)}
+    moved = [renamed(one, new[one.provider_message_id], ARCHIVE) for one in copies]
+    assert stores.changes.settle(turn, moved) == {ONE, TWO, other}
+    stored = stores.messages.copies_by_id(TENANT, BOX, list(new.values()))
+    assert {one.folder_ids for one in stored.values()} == {frozenset({ARCHIVE})}
+    (message,) = stores.get_messages(TENANT, [copy_of(stores).message_id]).values()
+    assert {copy_ref(BOX, new[one]) for one in (ONE, other)} <= message.copies
+    assert stores.changes.finish(turn) is None
+
+
+def test_one_is_moved_to_where_one_that_is_settled_beside_it_is(stores, box):
+    wish(stores, box, Wanted(move_to=SENT))
+    stores.messages.save(stores.fence, [a_new_copy("77", folder_id=SENT, mail="mail-1")])
+    there = name("77", SENT)
+    wish(stores, box, Wanted(seen=False), there)
+    turn = take(stores)
+    old, new = sorted(waiting(stores, turn), key=lambda one: one.provider_message_id != ONE)
+    done = Settled(new, acknowledged(new, None, is_active=True, now=NOW))
+    assert stores.changes.settle(turn, [renamed(old, there), done]) == {ONE, there}
+    assert not copy_of(stores, there).flags.seen
+    assert stores.changes.finish(turn) is None
+
+
+@pytest.mark.parametrize("is_active", [True, False])
+def test_what_is_wished_for_while_a_copy_is_moved_goes_on_under_its_new_id(stores, box, is_active):
+    wish(stores, box, Wanted(seen=True, move_to=SENT))
+    turn = take(stores)
+    (read,) = waiting(stores, turn)
+    wish(stores, box, Wanted(seen=False, move_to=INBOX), at=later(1))
+    stores.messages.set_flags(stores.fence, {ONE: Flags(answered=True, version=9)})
+    stores.messages.remove_copies(stores.fence, INBOX, [ONE], now=NOW)
+    new, moved = name("77", SENT), renamed(read, name("77", SENT))
+    if not is_active:
+        moved = replace(moved, renamed=replace(moved.renamed, removed_at=NOW))
+    assert stores.changes.settle(turn, [moved]) == frozenset()
+    assert copy_of(stores).removed_at is not None
+    (copy,) = waiting(stores, turn)
+    assert copy == copy_of(stores, new)
+    assert (copy.folder_ids, copy.flags.seen, copy.removed_at) == ({INBOX}, False, None)
+    theirs = copy.as_provider_has_it
+    assert (theirs.folder_ids, theirs.flags) == ({SENT}, Flags(seen=True, answered=True))
+    (message,) = stores.get_messages(TENANT, [copy.message_id]).values()
+    assert copy_ref(BOX, new) in message.copies
+    again = stores.changes.finish(turn)
+    assert acknowledge(stores, again, copy) == {new}
+    assert stores.changes.finish(again) is None
+
+
+def test_it_goes_on_there_too_where_sync_was_first(stores, box):
+    wish(stores, box, Wanted(move_to=SENT))
+    turn = take(stores)
+    (read,) = waiting(stores, turn)
+    wish(stores, box, Wanted(flagged=True), at=later(1))
+    new = name("77", SENT)
+    stores.messages.save(stores.fence, [a_new_copy("77", folder_id=SENT, mail="mail-1")])
+    assert stores.changes.settle(turn, [renamed(read, new)]) == frozenset()
+    assert copy_of(stores).removed_at is not None
+    (copy,) = waiting(stores, turn)
+    assert (copy.provider_message_id, copy.flags.flagged) == (new, True)
+
+
+def test_what_was_moved_where_nothing_is_synced_ends(stores, box):
+    wish(stores, box, Wanted(move_to=SENT))
+    turn = take(stores)
+    (copy,) = waiting(stores, turn)
+    moved = renamed(copy, name("77", SENT))
+    moved = replace(moved, renamed=replace(moved.renamed, removed_at=NOW))
+    assert stores.changes.settle(turn, [moved]) == {ONE}
+    assert copy_of(stores).removed_at is not None
+    assert stores.messages.copies_by_id(TENANT, BOX, [name("77", SENT)]) == {}
+    assert stores.changes.finish(turn) is None
+
+
 def test_a_pointer_to_what_is_gone_or_no_longer_pending_goes(stores, box):
     wish(stores, box, SEEN, ONE, TWO)
     # Gone from its last folder, with nothing but flags wanted of it.
@@ -363,23 +463,82 @@ def test_a_message_only_marked_is_moved_as_the_provider_says(stores, box):
     assert copy.as_provider_has_it.folder_ids == {SENT}
 
 
-def test_a_wish_between_reading_and_writing_is_not_written_over(aws, monkeypatch):
-    stores = aws
-    record = connected(stores.mailboxes)
-    fence = lease_of(stores.mailboxes, record).fence
-    stores.messages.save(fence, [a_new_copy("1", flags=Flags(version=5))])
-    from shared.aws.copies import CopyItems
+def before_writing(monkeypatch, where, method, first):
+    """Have `first` happen between what a store reads and what it writes, once."""
+    write, meanwhile = getattr(where, method), [first]
 
-    write = CopyItems._write
-    meanwhile = [lambda: wish(stores, record.mailbox, SEEN)]
-
-    def after_a_wish(self, *arguments, **more):
+    def written(self, *arguments, **more):
         while meanwhile:
             meanwhile.pop()()
         return write(self, *arguments, **more)
 
-    monkeypatch.setattr(CopyItems, "_write", after_a_wish)
-    assert stores.messages.set_flags(fence, {ONE: Flags(flagged=True, version=6)}) == 1
+    monkeypatch.setattr(where, method, written)
+
+
+@pytest.fixture
+def in_aws(aws):
+    record = connected(aws.mailboxes)
+    aws.fence = lease_of(aws.mailboxes, record).fence
+    aws.messages.save(aws.fence, [a_new_copy("1", flags=Flags(version=5))])
+    return aws, record.mailbox
+
+
+SAID = Flags(flagged=True, version=5)
+
+
+@pytest.mark.parametrize(
+    ("say", "flags", "folder_id"),
+    [
+        (lambda one: one.messages.set_flags(one.fence, {ONE: SAID}), SAID, INBOX),
+        (
+            lambda one: one.messages.set_flags(one.fence, {ONE: replace(SAID, version=6)}),
+            replace(SAID, version=6),
+            INBOX,
+        ),
+        (
+            lambda one: one.messages.place_copies(one.fence, {ONE: frozenset({SENT})}, now=NOW),
+            Flags(version=5),
+            SENT,
+        ),
+    ],
+)
+@pytest.mark.parametrize("wanted", [SEEN, MOVED])
+def test_a_wish_keeps_what_the_provider_says_right_before_it_is_written(
+    in_aws, monkeypatch, wanted, say, flags, folder_id
+):
+    from shared.aws.table import Table
+
+    stores, box = in_aws
+    before_writing(monkeypatch, Table, "transact", lambda: say(stores))
+    wish(stores, box, wanted)
+    turn = take(stores)
+    (copy,) = waiting(stores, turn)
+    stores.changes.settle(turn, [Settled(copy, given_up(copy, now=NOW))])
+    assert (copy_of(stores).flags, copy_of(stores).folder_ids) == (flags, {folder_id})
+
+
+def test_sync_does_not_put_an_old_wish_back_over_a_newer_one(in_aws, monkeypatch):
+    from shared.aws.copies import CopyItems
+
+    def newer():
+        turn = take(stores)
+        acknowledge(stores, turn, *waiting(stores, turn))
+        assert stores.changes.finish(turn) is None
+        wish(stores, box, Wanted(seen=False), at=later(5))
+
+    stores, box = in_aws
+    wish(stores, box, SEEN)
+    before_writing(monkeypatch, CopyItems, "_write", newer)
+    stores.messages.set_flags(stores.fence, {ONE: Flags(seen=True, version=7)})
+    assert copy_of(stores).pending.wanted == Wanted(seen=False)
+
+
+def test_a_wish_between_reading_and_writing_is_not_written_over(in_aws, monkeypatch):
+    from shared.aws.copies import CopyItems
+
+    stores, box = in_aws
+    before_writing(monkeypatch, CopyItems, "_write", lambda: wish(stores, box, SEEN))
+    assert stores.messages.set_flags(stores.fence, {ONE: Flags(flagged=True, version=6)}) == 1
     copy = copy_of(stores)
     assert (copy.flags.seen, copy.flags.flagged) == (True, True)
     assert copy.pending.flags == Flags(flagged=True, version=6)

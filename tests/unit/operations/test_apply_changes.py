@@ -116,6 +116,33 @@ def test_a_wish_while_its_forerunner_is_made_is_made_too(machine):
     assert machine.world.changes == {}
 
 
+@pytest.mark.parametrize(
+    ("more", "folder", "flags"),
+    [
+        ({"seen": True}, "Deals", (True, False)),
+        ({"folder": "INBOX"}, "INBOX", (False, False)),
+        ({"folder": "Other", "flagged": True}, "Other", (False, True)),
+        ({"trashed": True}, "Trash", (False, False)),
+    ],
+)
+@pytest.mark.parametrize("first", [{"folder": "Deals"}, {"trashed": True}])
+def test_a_wish_while_it_is_moved_is_made_under_its_new_id(first, more, folder, flags):
+    machine = connected(folders=("INBOX", "Deals", "Trash", "Other"))
+    machine.meanwhile.append(lambda: machine.ask("Message 1", **more))
+    machine.ask("Message 1", **first)
+    machine.drain()
+    if first == {"trashed": True} and "folder" not in more:
+        folder = "Trash"
+    assert machine.there(folder)["Message 1"] == flags
+    machine.tick(20)
+    assert sum("Message 1" in machine.there(name) for name in machine.server.folders) == 1
+    # What is in the trash is not synced.
+    live = [] if folder == "Trash" else [(folder, *flags)]
+    assert [shown(machine, "Message 1") for _ in machine.copies("Message 1")] == live
+    assert machine.world.changes == {}
+    assert machine.box.outbound_error is None
+
+
 # ---- beside sync ----
 
 
@@ -341,6 +368,18 @@ def test_a_worker_without_time_leaves_the_rest_to_the_next(machine, monkeypatch)
     machine.seconds_left = 100.0
     machine.drain()
     assert all(seen for seen, _ in machine.there("INBOX").values())
+
+
+def test_what_is_wished_for_after_a_day_in_vain_has_a_day_of_its_own(machine):
+    machine.ask("Message 1", seen=True)
+    machine.server.failure = RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE)
+    machine.work()
+    machine.clock.advance(days=1, seconds=-30)
+    machine.ask("Message 1", flagged=True)
+    machine.clock.advance(seconds=3_600)
+    machine.apply_again()
+    assert machine.copy("Message 1").pending is not None
+    assert machine.box.outbound_error is None
 
 
 # ---- the life of a mailbox ----
