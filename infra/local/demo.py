@@ -154,7 +154,7 @@ def say_how_to_sign_in(providers: MailProviders, page_url: str, say: Say) -> Non
 Gmail and Outlook, simulated: sign in as {", ".join(accounts)}; allow, decline, or take another
 account than the one connected. Each simulator has switches for what can go wrong at a provider.
 
-Open    {page_url}   connect them, reconnect, see their mail with a contact
+Open    {page_url}   connect them, reconnect, see and answer their mail
 """
     )
     for name, one in providers.as_json().items():

@@ -2,10 +2,14 @@
 const here = location.origin + location.pathname;
 const find = (id) => document.getElementById(id);
 
-async function call(method, path, body) {
+async function call(method, path, body, more) {
   const answer = await fetch(settings.api + path, {
     method,
-    headers: { Authorization: `Bearer ${settings.token}`, "Content-Type": "application/json" },
+    headers: {
+      Authorization: `Bearer ${settings.token}`,
+      "Content-Type": "application/json",
+      ...more,
+    },
     body: body && JSON.stringify(body),
   });
   const content = answer.status === 204 ? null : await answer.json();
@@ -70,6 +74,37 @@ function row(mailbox) {
   return line;
 }
 
+async function beginAnswer(message) {
+  const answers = { message_id: message.id, kind: "reply" };
+  const begun = await call("GET", `/v1/messages/${message.id}/answer?kind=reply`);
+  find("heading").textContent = `To ${begun.to.map((one) => one.address).join(", ")}: ${begun.subject}`;
+  // One for each mail, so that pressing twice, or again after a broken line, sends it once.
+  const key = { "Idempotency-Key": crypto.randomUUID() };
+  find("answer").hidden = false;
+  find("answer").onreset = () => (find("answer").hidden = true);
+  find("answer").onsubmit = (event) => {
+    event.preventDefault();
+    attempt(async () => {
+      const mail = { answers, text: find("text").value };
+      const send = await call("POST", "/v1/sends", mail, key);
+      find("answer").reset();
+      await follow(send);
+    });
+  };
+}
+
+async function follow(send) {
+  while (["queued", "sending"].includes(send.status) && !send.cause) {
+    say("Sending it.");
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    send = await call("GET", `/v1/mailboxes/${send.mailbox_id}/sends/${send.id}`);
+  }
+  const causes = [send.cause, ...send.recipients.map((one) => one.cause)].filter(Boolean);
+  const trouble = causes.map((one) => ` ${one.message} ${one.fix}`).join("");
+  say(`Your answer is ${send.status}.${trouble}`, causes.length > 0);
+  await show();
+}
+
 async function show() {
   const mailboxes = (await call("GET", "/v1/mailboxes")).items;
   const addresses = new Map(mailboxes.map((one) => [one.id, one.address]));
@@ -90,7 +125,11 @@ async function show() {
       const holders = new Set(message.mailboxes.map((one) => addresses.get(one.mailbox_id)));
       const where = document.createElement("small");
       where.textContent = ` in ${[...holders].join(", ")}`;
-      line.append(at, way, message.subject || "(no subject)", where);
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = "Reply";
+      button.onclick = () => attempt(() => beginAnswer(message));
+      line.append(at, way, message.subject || "(no subject)", where, " ", button);
       return line;
     }),
   );
