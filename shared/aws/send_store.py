@@ -177,15 +177,9 @@ class DynamoSendStore:
         if item is None or send is None or due_at is None or due_at > now:
             raise ConflictError(ErrorCode.LEASE_HELD)
         after = taken(send, now=now, seconds=seconds)
-        never_disconnected = StateItem.pk.exists() & (
-            StateItem.first_generation.does_not_exist()
-            | (StateItem.first_generation <= send.generation)
-        )
         failed = self.table.transact(
             [
-                self.table.check_operation(
-                    state_key(ref.tenant_id, ref.mailbox_id), never_disconnected
-                ),
+                self._never_disconnected(send),
                 self.table.update_operation(send_key(ref), _written(after, now), _unchanged(item)),
             ]
         )
@@ -202,6 +196,20 @@ class DynamoSendStore:
         """Replace it where the number of the try is still the latest."""
         is_latest = SendItem.attempt == send.attempt
         if self.table.update(send_key(ref_of(send)), _written(send, now), is_latest) is None:
+            raise stale("send")
+
+    def write_handing_over(self, send: Send, *, now: datetime) -> None:
+        """Replace it as `write`, beside the check of `take`."""
+        is_latest = SendItem.attempt == send.attempt
+        failed = self.table.transact(
+            [
+                self._never_disconnected(send),
+                self.table.update_operation(send_key(ref_of(send)), _written(send, now), is_latest),
+            ]
+        )
+        if 0 in failed:
+            raise ConflictError(ErrorCode.WRONG_STATE, cause="mailbox was disconnected since")
+        if failed:
             raise stale("send")
 
     def note_arrival(self, ref: SendRef, arrival: Arrival) -> None:
@@ -230,6 +238,17 @@ class DynamoSendStore:
         """Read them in one query."""
         for raw in self.table.query(mailbox_pk(tenant_id, mailbox_id), prefix=SEND_PREFIX):
             yield send_of(SendItem.from_raw_data(raw))
+
+    def _never_disconnected(self, send: Send) -> "TransactWriteItemTypeDef":
+        """Check that nobody disconnected its mailbox since it was asked for."""
+        return self.table.check_operation(
+            state_key(send.tenant_id, send.mailbox_id),
+            StateItem.pk.exists()
+            & (
+                StateItem.first_generation.does_not_exist()
+                | (StateItem.first_generation <= send.generation)
+            ),
+        )
 
     def _counting(self, count: _Count) -> "TransactWriteItemTypeDef":
         has_room: Condition = SentItem.number <= count.most - count.more

@@ -32,7 +32,7 @@ from shared.domain.errors import (
     UnreadableMessageError,
 )
 from shared.domain.lease import Fence
-from shared.domain.mailbox import LatestError, Mailbox, MailboxStatus, Provider
+from shared.domain.mailbox import LatestError, Mailbox, Provider
 from shared.domain.round_trip import LOOKED_FOR_AFTER_SECONDS
 from shared.domain.run import RunReason
 from shared.domain.send_outcomes import (
@@ -236,8 +236,9 @@ class _Try:
         if mail is None:
             raise SendRefusedError(ErrorCode.CONTENT_MISSING, cause="not there, or not its digest")
         draft = session.prepare(mail, self.send.draft)
-        self._require_connected()
-        self._write(handing_over(replace(self.send, draft=draft), now=self._now()))
+        leaving = handing_over(replace(self.send, draft=draft), now=self._now())
+        self.ports.sends.write_handing_over(leaving, now=self._now())
+        self.send = leaving
         try:
             if self.ports.filing.remaining_seconds() <= 0:
                 # Frozen past it: another worker may be looking for it.
@@ -252,12 +253,6 @@ class _Try:
             raise
         self._note_sent(accepted)
         self._write(after_sending(self.send, accepted.refused, now=self._now(), rng=self.ports.rng))
-
-    def _require_connected(self) -> None:
-        """Leave a mailbox alone that was disconnected since: whoever comes next writes that."""
-        record = self.ports.filing.mailboxes.get(self.ref.tenant_id, self.ref.mailbox_id)
-        if record is None or record.mailbox.status is MailboxStatus.DISCONNECTED:
-            raise ConflictError(ErrorCode.WRONG_STATE, cause="disconnected meanwhile")
 
     def _note_sent(self, accepted: Accepted) -> None:
         """Keep what its provider says of a sent mail, to be written with that it is sent."""
@@ -322,7 +317,9 @@ class _Try:
         self._note_outbound(earlier.again(code, now=now, run_id=None, next_retry_at=next_retry_at))
 
     def _clear_error(self) -> None:
-        if self.mailbox.outbound_error is not None:
+        """Clear what was noted before this mail left; what came later it did not mend."""
+        error, sent_at = self.mailbox.outbound_error, self.send.sent_at
+        if error is not None and sent_at is not None and error.last_seen_at <= sent_at:
             self._note_outbound(None)
 
     def _note_outbound(self, error: LatestError | None) -> None:

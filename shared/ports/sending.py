@@ -228,6 +228,14 @@ class SendStore(Protocol):
         """
         ...
 
+    def write_handing_over(self, send: Send, *, now: datetime) -> None:
+        """Write that it is about to be handed over, as `write`, while its mailbox is connected.
+
+        Raises `ConflictError(WRONG_STATE)` where that was disconnected since it was asked for, be
+        it connected again: then nothing is written, and whoever takes it next leaves it behind.
+        """
+        ...
+
     def cancel(self, ref: SendRef, *, now: datetime, code: ErrorCode | None = None) -> Send:
         """Cancel one that waits and of which nobody has got anything; repeating is harmless.
 

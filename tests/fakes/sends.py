@@ -112,9 +112,7 @@ class InMemorySendStore:
             due_at = send.comes_up_at if send else None
             if send is None or due_at is None or due_at > now:
                 raise ConflictError(ErrorCode.LEASE_HELD)
-            box = (ref.tenant_id, ref.mailbox_id)
-            first = self.world.first_generations.get(box, 0)
-            if box not in self.world.run_states or send.generation < first:
+            if self._was_disconnected_since(send):
                 self._put(left_behind(send, now=now))
                 raise ConflictError(ErrorCode.WRONG_STATE)
             after = taken(send, now=now, seconds=seconds)
@@ -140,6 +138,17 @@ class InMemorySendStore:
             after = cancelled(send, now=now, code=code)
             self._put(after)
             return after
+
+    def write_handing_over(self, send: Send, *, now: datetime) -> None:
+        with self.world.lock:
+            if self._was_disconnected_since(send):
+                raise ConflictError(ErrorCode.WRONG_STATE)
+            self.write(send, now=now)
+
+    def _was_disconnected_since(self, send: Send) -> bool:
+        box = (send.tenant_id, send.mailbox_id)
+        first = self.world.first_generations.get(box, 0)
+        return box not in self.world.run_states or send.generation < first
 
     def note_arrival(self, ref: SendRef, arrival: Arrival) -> None:
         with self.world.lock:

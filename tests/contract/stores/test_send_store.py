@@ -40,6 +40,7 @@ CAPS = SendCaps(mailbox_a_day=100, tenant_a_day=1000, mailbox_a_minute=50)
 SEND = a_send()
 DUE = SEND.due_at
 ACCEPTED, REFUSED = RecipientStatus.ACCEPTED, RecipientStatus.REFUSED
+UNKNOWN = RecipientStatus.UNKNOWN
 
 
 def key(text="1", body="b"):
@@ -387,6 +388,12 @@ def test_one_of_a_mailbox_that_was_disconnected_since_is_left_behind(stores, box
             "status": SendStatus.QUEUED,
             "attempt_ends_at": None,
             "recipients": (replace(SEND.recipients[0], status=ACCEPTED), SEND.recipients[1]),
+            "sent_at": later(12),
+        },
+        "unknown to one": {
+            "status": SendStatus.QUEUED,
+            "attempt_ends_at": None,
+            "recipients": (replace(SEND.recipients[0], status=UNKNOWN), SEND.recipients[1]),
         },
     }
     refs = {}
@@ -409,18 +416,49 @@ def test_one_of_a_mailbox_that_was_disconnected_since_is_left_behind(stores, box
         "in_doubt": (SendStatus.UNKNOWN, ErrorCode.OUTCOME_UNKNOWN),
         "sent": (SendStatus.SENT, None),
         "partly": (SendStatus.SENT, None),
+        "unknown to one": (SendStatus.UNKNOWN, ErrorCode.OUTCOME_UNKNOWN),
     }
     assert [one.status for one in after["partly"].recipients] == [ACCEPTED, REFUSED]
     assert due(stores, later(10**8)) == []
 
 
+def reconnected(stores, box):
+    stores.mailboxes.reconnect(
+        stands(stores.mailboxes, box).mailbox, identity_of(box), "every-5#3#1"
+    )
+
+
 def test_one_is_sent_through_a_mailbox_that_was_only_reconnected(stores, box):
     create(stores)
     for _ in range(2):
-        stores.mailboxes.reconnect(
-            stands(stores.mailboxes, box).mailbox, identity_of(box), "every-5#3#1"
-        )
-    assert take(stores).attempt == 1
+        reconnected(stores, box)
+    leaving = replace(take(stores), handed_over_at=later(12))
+    assert leaving.attempt == 1
+    reconnected(stores, box)
+    stores.sends.write_handing_over(leaving, now=later(12))
+    assert stores.sends.get(REF) == leaving
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_nobody_hands_over_what_a_disconnect_came_before(stores, box, again):
+    create(stores)
+    taken = take(stores)
+    stores.mailboxes.disconnect(TENANT, BOX, identity_of(box))
+    if again:
+        reconnected(stores, box)
+    leaving = replace(taken, handed_over_at=later(12))
+    refused = refusal(stores.sends.write_handing_over, leaving, now=later(12))
+    assert refused is ErrorCode.WRONG_STATE
+    assert stores.sends.get(REF) == taken
+
+
+def test_nobody_hands_over_what_another_has_taken_since(stores, box):
+    create(stores)
+    leaving = replace(take(stores), handed_over_at=later(12))
+    taken = take(stores, later(10**6))
+    refused = refusal(stores.sends.write_handing_over, leaving, now=later(10**6))
+    assert refused is ErrorCode.STALE_WRITE
+    assert stores.sends.get(REF) == taken
 
 
 # ---- how much may leave ----

@@ -592,6 +592,25 @@ def test_cancelled_or_disconnected_amid_a_try_it_is_not_sent_or_reported_sent(
     assert machine.world.outgoing == {}, "nobody can send it any more"
 
 
+def test_disconnected_and_connected_again_amid_a_try_nothing_of_before_is_sent():
+    machine = SendingMachine()
+    send = machine.ask()
+    before = machine.post.before
+
+    def again(step):
+        before(step)
+        if step == "prepare":
+            machine.disconnect(machine.box.id)
+            machine.reconnect(machine.box.id)
+
+    machine.post.before = again
+    machine.rest()
+    assert machine.mailbox().status is MailboxStatus.ACTIVE
+    assert machine.stands(send).status is SendStatus.CANCELLED
+    assert counts(machine) == {}
+    assert machine.world.outgoing == {}
+
+
 def test_cancelled_before_it_is_taken_it_is_never_sent():
     machine = SendingMachine(Provider.OUTLOOK)
     machine.post.failures["send"] = RetryLaterError(ErrorCode.CONNECTION_FAILED)
@@ -774,6 +793,20 @@ def test_an_error_noted_by_an_older_life_is_not_written_into_a_newer_one():
     race(machine, "prepare", lambda: machine.reconnect(machine.box.id))
     machine.drain()
     assert machine.mailbox().outbound_error is None
+
+
+def test_an_older_mail_that_is_filed_does_not_clear_a_newer_one_s_trouble():
+    machine = SendingMachine()
+    machine.post.failures["file"] = RetryLaterError(ErrorCode.CONNECTION_FAILED)
+    older = machine.ask(number=1)
+    machine.drain()
+    machine.clock.advance(seconds=1)
+    machine.post.failures = {"prepare": ConfigurationError(ErrorCode.SENDER_NOT_ALLOWED)}
+    machine.ask(number=2)
+    machine.drain()
+    machine.rest()
+    assert machine.stands(older).filed_at is not None
+    assert machine.mailbox().outbound_error.code is ErrorCode.SENDER_NOT_ALLOWED
 
 
 def test_a_latest_error_counts_on():
