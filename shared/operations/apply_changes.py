@@ -40,10 +40,10 @@ from shared.operations.time_left import END_SECONDS, MARGIN_SECONDS, our_time_is
 from shared.ports.changing import ChangeSession, ChangeStore, ChangesTurn, MailChanger, Settled
 from shared.ports.clock import Clock
 from shared.ports.queues import ChangesRequest, SyncRequest, WorkQueues
-from shared.ports.stores import MailboxStore
+from shared.ports.stores import MailboxRecord, MailboxStore
 
-BATCH = 200
-"""Copies asked for and settled together."""
+BATCH = 50
+"""Copies asked for and settled together; before, it is seen whether anybody wants them still."""
 LEASE_MARGIN_SECONDS = 30
 """A turn outlives its function by this much: past then nobody is at it any more."""
 GIVEN_UP_AFTER = timedelta(days=1)
@@ -129,7 +129,11 @@ class _Turn:
     """Whether sync has something to find."""
     has_told: bool = False
     """Whether something was given up, and told."""
+    is_over: bool = False
+    """Whether the mailbox was disconnected, or connected anew, since this turn began."""
     _folders: dict[FolderId, Folder] | None = None
+    """As they are when a batch is settled; so are those that were chosen."""
+    _chosen: tuple[FolderId, ...] | None = None
 
     def make(self) -> None:
         """Go as far as it gets."""
@@ -178,7 +182,7 @@ class _Turn:
                 copies, after = self.ports.changes.waiting(self.turn, after=after, limit=BATCH)
                 if copies:
                     take(copies)
-                if not self._has_time():
+                if self.is_over or not self._has_time():
                     self._go_on_later()
                     return
                 if after is None:
@@ -196,6 +200,11 @@ class _Turn:
     # ---- one batch ----
 
     def _make_batch(self, session: ChangeSession, copies: list[Copy]) -> None:
+        record = self._record()
+        self.is_over = record is None or record.mailbox.generation != self.mailbox.generation
+        if self.is_over:
+            return
+        self._folders = None
         void = [one for one in copies if self._pending(one).generation < self._first_generation]
         self._settle(map(self._void, void))
         wanted = {one.provider_message_id: one for one in copies if one not in void}
@@ -236,7 +245,9 @@ class _Turn:
 
     def _given_up(self, copy: Copy) -> Settled:
         self.needs_look = True
-        return Settled(copy, given_up(copy, now=self.ports.clock.now()))
+        # One that was on its way out of the trash may be where nothing is synced.
+        is_there = self._is_wanted(self._pending(copy).folder_ids)
+        return Settled(copy, given_up(copy, now=self.ports.clock.now(), is_there=is_there))
 
     def _done(self, copy: Copy, outcome: ChangeOutcome) -> Settled:
         now, name = self.ports.clock.now(), outcome.provider_message_id
@@ -256,9 +267,13 @@ class _Turn:
         if folder_ids is None:
             return True
         if self._folders is None:
+            # Not as they were when the turn began: of a folder that was taken out of the sync since
+            # nobody would remove the copy any more.
+            record = self._record()
+            self._chosen = (record.mailbox if record else self.mailbox).active_folders
             states = self.ports.mailboxes.folders(self.mailbox.tenant_id, self.mailbox.id)
             self._folders = {state.folder.id: state.folder for state in states}
-        return is_wanted(folder_ids, self._folders, self.mailbox.active_folders)
+        return is_wanted(folder_ids, self._folders, self._chosen)
 
     def _settle(self, steps: Iterable[_Step | None]) -> None:
         by_name = {one.settled.before.provider_message_id: one for one in steps if one}
@@ -330,8 +345,11 @@ class _Turn:
 
     def _outbound_error(self) -> LatestError | None:
         """Return it as it is by now: others send meanwhile."""
-        record = self.ports.mailboxes.get(self.mailbox.tenant_id, self.mailbox.id)
+        record = self._record()
         return record.mailbox.outbound_error if record else None
+
+    def _record(self) -> MailboxRecord | None:
+        return self.ports.mailboxes.get(self.mailbox.tenant_id, self.mailbox.id)
 
     def _note(self, error: LatestError | None) -> None:
         fence = Fence(self.mailbox.tenant_id, self.mailbox.id, self.mailbox.generation)

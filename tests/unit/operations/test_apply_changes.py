@@ -1,5 +1,6 @@
 """What people do with mail here is done at the provider, once all is quiet, whatever came between."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -424,6 +425,49 @@ def test_it_stays_void_where_the_mailbox_is_connected_again_first(machine):
     ]
     assert not shown(machine, "Message 1")[1]
     assert machine.there("INBOX")["Message 1"] == (False, False)
+
+
+def test_of_what_is_left_when_the_mailbox_is_disconnected_nothing_is_made(machine, monkeypatch):
+    from shared.operations import apply_changes as module
+
+    monkeypatch.setattr(module, "BATCH", 1)
+    machine.ask(*SUBJECTS, seen=True, folder="Deals")
+    machine.meanwhile.append(lambda: machine.disconnect(machine.box.id))
+    machine.drain()
+    assert machine.there("Deals") == {"Message 1": (True, False)}
+    # What was made before is noted, the rest taken back.
+    assert [shown(machine, one)[:2] for one in SUBJECTS] == [
+        ("Deals", True),
+        ("INBOX", False),
+        ("INBOX", False),
+    ]
+    assert machine.world.changes == {}
+
+
+def test_what_is_moved_to_a_folder_taken_out_of_the_sync_meanwhile_does_not_stay(machine):
+    def take_out():
+        chosen = (machine.folder_id("INBOX"),)
+        machine.mailboxes.save_settings(replace(machine.box, active_folders=chosen))
+        run_sync(machine)
+
+    machine.ask("Message 1", folder="Deals")
+    machine.meanwhile.append(take_out)
+    machine.drain()
+    machine.tick(10)
+    assert machine.copies("Message 1") == []
+
+
+def test_one_that_cannot_be_had_back_from_the_trash_is_not_shown_there(machine):
+    def have_it_back():
+        machine.ask("Message 1", folder="INBOX")
+        machine.server.read_only = {"Trash"}
+
+    machine.ask("Message 1", trashed=True)
+    machine.meanwhile.append(have_it_back)
+    machine.drain()
+    assert "Message 1" in machine.there("Trash")
+    assert machine.box.outbound_error.code is ErrorCode.CHANGE_REFUSED
+    assert machine.copies("Message 1") == []
 
 
 # ---- asking ----
