@@ -312,7 +312,9 @@ def _as_full(world: GmailWorld, names: Sequence[ProviderMessageId]) -> dict[str,
 def _get_together(session: GmailSession, paths: Sequence[str]) -> list[bytes]:
     api = session._api
     api.units += units.MESSAGES_GET * len(paths)
-    content_type, body = batch.request([f"/gmail/v1/users/me/{path}" for path in paths])
+    content_type, body = batch.request(
+        [batch.Call("GET", f"/gmail/v1/users/me/{path}") for path in paths]
+    )
     url = f"{api._base}/batch/gmail/v1"
     limit = PART_LIMIT_BYTES * batch.MOST_PARTS
     with api._stream("POST", url, {"content-type": content_type}, body, limit=limit) as streamed:
