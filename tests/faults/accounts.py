@@ -72,10 +72,15 @@ class Place(ABC):
         if random:
             self.simulator.world.random.setstate(random)
         self._service.log.clear()
+        self.forget_quota()
 
     def follow(self, clock: FixedClock) -> None:
         """Take a world's time for one's own."""
         self._service.clock.epoch = lambda: clock.at.timestamp()
+
+    @abstractmethod
+    def forget_quota(self) -> None:
+        """Have nothing count against us that was asked in a time that is yet to come."""
 
     @abstractmethod
     def come_back(self, url: str) -> dict[str, str]:
@@ -88,11 +93,16 @@ class Google(Place):
     def __init__(self, certificates: Any) -> None:
         good = certificates.good
         self.simulator = GoogleSimulator(certificate=good.certificate, key=good.key).start()
-        endpoints = GoogleEndpoints.at(self.simulator.url, self.simulator.browser_url)
-        http = Http(endpoints.origins, extra_ca_file=str(certificates.authority))
+        self.endpoints = endpoints = GoogleEndpoints.at(
+            self.simulator.url, self.simulator.browser_url
+        )
+        self.http = http = Http(endpoints.origins, extra_ca_file=str(certificates.authority))
         self.mail = GmailProvider(http, endpoints)
         self.sign_in = GoogleSignIn(http, endpoints)
         super().__init__(gmail_world.CLIENT)
+
+    def forget_quota(self) -> None:
+        self.simulator.quota._used.clear()
 
     def come_back(self, url: str) -> dict[str, str]:
         return gmail_world.come_back(self.simulator, url, account=OWNER)
@@ -104,11 +114,18 @@ class Microsoft(Place):
     def __init__(self, certificates: Any) -> None:
         good = certificates.good
         self.simulator = MicrosoftSimulator(certificate=good.certificate, key=good.key).start()
-        endpoints = MicrosoftEndpoints(login=self.simulator.url, graph=self.simulator.url)
-        http = Http([self.simulator.url], extra_ca_file=str(certificates.authority))
+        self.endpoints = endpoints = MicrosoftEndpoints(
+            login=self.simulator.url, graph=self.simulator.url
+        )
+        self.http = http = Http([self.simulator.url], extra_ca_file=str(certificates.authority))
         self.mail = OutlookProvider(http, endpoints)
         self.sign_in = MicrosoftSignIn(http, endpoints)
         super().__init__(outlook_world.CLIENT)
+
+    def forget_quota(self) -> None:
+        throttle = self.simulator._world.throttle
+        throttle._asked.clear()
+        throttle._sent.clear()
 
     def come_back(self, url: str) -> dict[str, str]:
         return outlook_world.come_back(url, account=OWNER)

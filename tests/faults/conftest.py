@@ -1,5 +1,7 @@
 """What the tests of interruptions share: the accounts' providers, and the sum of what was tried."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from tests.faults.accounts import places_of_run
@@ -23,7 +25,9 @@ def at(request):
 def tried(record_property):
     """Take note of how often something was interrupted, and fail for any difference."""
 
-    def note(times: int, differences: list[str]) -> None:
+    def note(times: int, differences: list[str], tally: Mapping[str, int]) -> None:
+        for name, number in tally.items():
+            record_property(name, number)
         record_property(TRIED, times)
         record_property(DIFFERENCES, len(differences))
         assert not differences, "\n".join(differences)

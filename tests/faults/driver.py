@@ -1,7 +1,7 @@
 """How a flow is tried: undisturbed, then with one interruption at each of its calls, and compared."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.faults.fingerprint import Fingerprint, differences, fingerprint
@@ -10,6 +10,8 @@ from tests.faults.world import Picture, World
 
 LONGEST_MINUTES = 75
 """So long a world may take until it is as it should be: what failed hard is tried again hourly."""
+MINUTES_OF_DOUBT = 10
+"""So often a world of doubt goes on to where it has something to do."""
 REPEATABLE = frozenset({"UpdateItem mailbox state", "PutItem slot", "UpdateItem slot"})
 """What a repetition may write: a poll that found nothing, a lease or a turn taken and given back."""
 
@@ -26,6 +28,8 @@ class Flow:
     """Queues whose workers come only after the part that is interrupted."""
     repeatable: frozenset[str] = REPEATABLE
     kind: type[World] = World
+    doubtful: frozenset[str] = frozenset()
+    """Calls whose answer nobody can ask for again: where one is not heard a flow may end otherwise."""
 
     def __str__(self) -> str:
         return self.name
@@ -46,6 +50,8 @@ class Undisturbed:
     steps: tuple[Step, ...]
     end: Fingerprint
     calls: tuple[Call, ...]
+    doubts: tuple[Fingerprint, ...] = ()
+    """How it goes when such an answer is lost, or whoever waited for it dies, and nothing else."""
 
     @property
     def start(self) -> Picture:
@@ -83,8 +89,34 @@ def undisturbed(flow: Flow, world: World) -> Undisturbed:
         made = tuple(calls)
         world.drain()
         assert not world.failures, f"{flow} fails by itself"
-        _undisturbed[flow.name] = Undisturbed(tuple(steps), fingerprint(world), made)
+        before = Undisturbed(tuple(steps), fingerprint(world), made)
+        told = world.wrongs()
+        assert not told, told
+        doubts = tuple(_ends_in_doubt(flow, world, before))
+        _undisturbed[flow.name] = replace(before, doubts=doubts)
     return _undisturbed[flow.name]
+
+
+def _ends_in_doubt(flow: Flow, world: World, before: Undisturbed) -> Iterator[Fingerprint]:
+    for at, call in enumerate(before.calls):
+        if call.name in flow.doubtful:
+            for kind in (Kind.LOST, Kind.AFTER):
+                _begin(flow, world, before, Interruption(kind, at))
+                world.drain()
+                for _ in range(MINUTES_OF_DOUBT):
+                    world.minute()
+                yield fingerprint(world)
+
+
+def _begin(flow: Flow, world: World, before: Undisturbed, interruption: Interruption) -> None:
+    """Run a flow from the invocation that makes the call which is interrupted."""
+    step = before.step_of(interruption.at)
+    world.restore(step.picture)
+    world.interrupter.arm(replace(interruption, at=interruption.at - step.calls_before))
+    if step is before.steps[0]:
+        flow.act(world)
+    world.drain_but(*flow.rests)
+    assert world.interrupter.fired, f"{flow} made no call number {interruption.at}"
 
 
 def points(kind: Kind, before: Undisturbed) -> list[int]:
@@ -122,27 +154,20 @@ def interrupted(
     told = []
     tried = [at for at in points(kind, before) if only in {None, at}]
     for at in tried:
-        step = before.step_of(at)
-        world.restore(step.picture)
-        world.interrupter.arm(Interruption(kind, at - step.calls_before))
-        if step is before.steps[0]:
-            flow.act(world)
-        world.drain_but(*flow.rests)
-        assert world.interrupter.fired, f"{flow} made no call number {at}"
-        found = settled(world, before.end)
+        _begin(flow, world, before, Interruption(kind, at))
+        found = settled(world, before)
         told += [f"{flow} {kind} {at} ({before.calls[at].name}): {one}" for one in found]
     return len(tried), told
 
 
-def settled(world: World, expected: Fingerprint) -> list[str]:
+def settled(world: World, before: Undisturbed) -> list[str]:
     """Let time pass until the world is as expected; return what still differs when it is over."""
     world.drain()
     for _ in range(LONGEST_MINUTES):
-        found = fingerprint(world)
-        if found == expected:
-            return []
+        if fingerprint(world) in (before.end, *before.doubts):
+            return world.wrongs()
         world.minute()
-    return differences(expected, fingerprint(world))
+    return differences(before.end, fingerprint(world)) + world.wrongs()
 
 
 def repeated(flow: Flow, world: World) -> tuple[int, list[str]]:
@@ -156,6 +181,7 @@ def repeated(flow: Flow, world: World) -> tuple[int, list[str]]:
         world.interrupter.arm()
         world.redeliver(newest_first=newest_first)
         told += [f"{flow} again: {one}" for one in differences(before.end, fingerprint(world))]
+        told += world.wrongs()
         wrote = set(world.interrupter.landed) - flow.repeatable
         told += [f"{flow} again: wrote {one}" for one in sorted(wrote)]
     return 2, told
@@ -169,6 +195,6 @@ def shuffled(flow: Flow, world: World) -> tuple[int, list[str]]:
         world.restore(before.start)
         world.times_delivered, world.newest_first = times, newest_first
         flow.act(world)
-        found = settled(world, before.end)
+        found = settled(world, before)
         told += [f"{flow} {times} times, newest first {newest_first}: {one}" for one in found]
     return 3, told

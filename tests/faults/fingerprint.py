@@ -20,6 +20,7 @@ What is taken out, and why; whatever is not named here is compared as it stands.
 - how many erasures a person was asked for: who dies before the answer asks again. What all of them
   deleted must agree; the hashes they keep are made with a key of each life's own
 - until when nobody may write an erased message again
+- what of a mail that left depends on when it left: see `fingerprint_of_sends.py`
 - the position of a Gmail cursor in time and the text of a Graph delta link: both hold the minute
 """
 
@@ -32,6 +33,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.aws.packing import unpack
+from shared.aws.stored_objects import OUTGOING
 from shared.aws.tables import ContactItem, FolderItem, RunItem, SettingsItem, StateItem
 from shared.aws.tables_of_added_addresses import AddedItem
 from shared.aws.tables_of_audits import AuditItem, SettledItem
@@ -40,6 +42,13 @@ from shared.aws.tables_of_erasures import ErasureItem, KeptOutItem
 from shared.aws.tables_of_openings import OpeningItem
 from shared.aws.tables_of_sign_ins import HoldersItem
 from shared.aws.tables_of_slots import SlotItem
+from tests.faults.fingerprint_of_sends import (
+    names_of_mails,
+    read_send,
+    read_send_key,
+    read_sent,
+    timeless,
+)
 from tests.faults.killpoints import kind_of
 from tests.faults.world import World, objects
 from tests.functions.everything import places_of
@@ -57,11 +66,13 @@ Fingerprint = dict[str, Any]
 def fingerprint(world: World) -> Fingerprint:
     """Return everything durable of a world."""
     items = world.items()
-    names = _names(items)
+    mails = names_of_mails(items)
+    names = _names(items) | mails
     found: dict[str, list[Any]] = {}
     ledger: dict[str, set[str]] = {}
     unbalanced = 0
-    for raw in items:
+    for stored in items:
+        raw = stored
         partition = raw["pk"]["S"].rpartition("#")[2]
         kind = PARTITIONS.get(partition) or kind_of(raw["sk"]["S"])
         if raw["pk"]["S"].endswith("#erasures") and kind.startswith("mailbox "):
@@ -75,6 +86,7 @@ def fingerprint(world: World) -> Fingerprint:
             for one in unpack(SettledItem.from_raw_data(raw).ids):
                 ledger.setdefault(one, set()).add(kind)
             continue
+        raw = timeless(kind, raw, mails)
         value = _state(raw, world.clock.at) if kind == "mailbox state" else _read(kind, raw)
         place = [] if kind in NAMELESS else [raw["pk"]["S"], raw["sk"]["S"]]
         found.setdefault(kind, []).append(_renamed([*place, value], names))
@@ -87,7 +99,7 @@ def fingerprint(world: World) -> Fingerprint:
         "objects": {
             _renamed(name, names): hashlib.sha256(value).hexdigest()
             for name, value in objects().items()
-            if "/.uploads/" not in name
+            if "/.uploads/" not in name and not name.startswith(f"{OUTGOING}/")
         },
         "secrets": {
             _renamed(name, names): world.read_secret(text)
@@ -134,7 +146,10 @@ def _names(items: list[dict[str, Any]]) -> dict[str, str]:
 
 def _renamed(value: Any, names: dict[str, str]) -> Any:
     if isinstance(value, str):
-        return _ULID.sub(lambda found: names.get(found[0], "a ulid"), value)
+        for one, name in names.items():
+            if one in value:
+                value = value.replace(one, name)
+        return _ULID.sub("a ulid", value)
     if isinstance(value, dict):
         return {_renamed(name, names): _renamed(one, names) for name, one in value.items()}
     if isinstance(value, list | tuple):
@@ -327,8 +342,11 @@ READERS = {
     "erasure": _erasure,
     "kept-out": _kept_out,
     "opening": _opening,
+    "send": read_send,
+    "key": read_send_key,
+    "sent": read_sent,
 }
-NAMELESS = {"added addresses", "at", "erasure", "holders", "slot"}
+NAMELESS = {"added addresses", "at", "erasure", "holders", "sent", "slot"}
 """Items whose keys hold digests of ulids, times, or are drawn by lot."""
-PARTITIONS = {"contacts": "contact record", "added-addresses": "added addresses"}
+PARTITIONS = {"contacts": "contact record", "added-addresses": "added addresses", "sent": "sent"}
 """Where all items are of one kind, whatever their sort keys begin with."""

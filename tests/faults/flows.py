@@ -24,13 +24,14 @@ def flow(
     rests: tuple[str, ...] = (),
     repeatable: frozenset[str] = frozenset(),
     kinds: tuple[type[World], ...] = (World,),
+    doubtful: frozenset[str] = frozenset(),
 ) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
     """Add a flow that begins where `prepare` ends."""
 
     def add(act: Callable[[Any], None]) -> Callable[[Any], None]:
         for kind in kinds:
             name = act.__name__ if kind is World else f"{act.__name__}_{kind.__name__}"
-            FLOWS.append(Flow(name, prepare, act, rests, REPEATABLE | repeatable, kind))
+            FLOWS.append(Flow(name, prepare, act, rests, REPEATABLE | repeatable, kind, doubtful))
         return act
 
     return add

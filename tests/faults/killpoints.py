@@ -149,11 +149,14 @@ class Interrupter:
     # ---- providers ----
 
     @contextmanager
-    def provider_call(self, name: str, *, is_effect: bool = False) -> Iterator[None]:
-        """Be around one call to a provider."""
+    def provider_call(
+        self, name: str, *, is_effect: bool = False, slow_down: Exception | None = None
+    ) -> Iterator[None]:
+        """Be around one call to a provider; `slow_down` is raised where it asks for that."""
         number = self._begin(Call(name, is_effect, is_ours=False))
         if self._is_now(Kind.THROTTLED, number):
-            raise RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE, cause="asked to slow down")
+            cause = "asked to slow down"
+            raise slow_down or RetryLaterError(ErrorCode.PROVIDER_UNAVAILABLE, cause=cause)
         try:
             yield
         except Exception:  # boundary: a refusal is an answer too, and may be lost as well
@@ -283,7 +286,8 @@ def _what(model: Any, params: dict[str, Any]) -> str:
             return str(json.loads(body).get("QueueUrl", "")).rsplit("-", 1)[-1]
         case "s3":
             path = str(params.get("url_path", ""))
-            return next((one for one in ("attachments", "bodies") if one in path), "")
+            kinds = ("attachments", "bodies", "outgoing")
+            return next((one for one in kinds if one in path), "")
         case _:
             return ""
 

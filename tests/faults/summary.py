@@ -2,6 +2,8 @@
 
 TRIED, DIFFERENCES = "interruptions", "differences"
 SENDS_TRIED, RECEIVED_TWICE = "interruptions of sends", "mails received twice"
+ENDED_UNKNOWN = "sends ended unknown"
+_COUNTED = (TRIED, DIFFERENCES, SENDS_TRIED, RECEIVED_TWICE, ENDED_UNKNOWN)
 
 
 def pytest_addoption(parser) -> None:
@@ -9,7 +11,7 @@ def pytest_addoption(parser) -> None:
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    totals = dict.fromkeys((TRIED, DIFFERENCES, SENDS_TRIED, RECEIVED_TWICE), 0)
+    totals = dict.fromkeys(_COUNTED, 0)
     for reports in terminalreporter.stats.values():
         for report in reports:
             if getattr(report, "when", "") == "call":
@@ -23,5 +25,6 @@ def pytest_terminal_summary(terminalreporter) -> None:
     if totals[SENDS_TRIED]:
         terminalreporter.write_line(
             f"sends: {totals[SENDS_TRIED]} interruptions tried,"
-            f" {totals[RECEIVED_TWICE]} mails received twice"
+            f" {totals[RECEIVED_TWICE]} mails received twice,"
+            f" {totals[ENDED_UNKNOWN]} ended unknown"
         )

@@ -27,6 +27,7 @@ from tests.faults import (  # noqa: F401 - each adds its flows
     flows_of_letters,
     flows_of_new_contacts,
     flows_of_rights,
+    flows_of_sends,
     flows_of_threads,
 )
 from tests.faults.driver import interrupted, repeated, shuffled
@@ -49,12 +50,12 @@ def world(flow, places):
 
 @pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.name.lower())
 def test_interrupted_at_any_call_it_ends_the_same(flow, kind, world, tried, at):
-    tried(*interrupted(flow, world, kind, only=at))
+    tried(*interrupted(flow, world, kind, only=at), world.take_tally())
 
 
 def test_what_comes_twice_or_in_another_order_ends_the_same(flow, world, tried):
-    tried(*shuffled(flow, world))
+    tried(*shuffled(flow, world), world.take_tally())
 
 
 def test_what_comes_again_changes_nothing(flow, world, tried):
-    tried(*repeated(flow, world))
+    tried(*repeated(flow, world), world.take_tally())

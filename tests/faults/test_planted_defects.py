@@ -7,14 +7,17 @@ import pytest
 
 from shared.aws.dead_letter_store import DynamoDeadLetterStore
 from shared.aws.message_store import DynamoMessageStore
+from shared.domain import send_outcomes
 from shared.domain.errors import StoreThrottledError
 from shared.domain.mailbox import identity_of
 from shared.domain.schedule import slot_of
-from shared.operations import access, begin_mailbox, sync_mailbox
-from tests.faults import driver, flows_of_letters  # noqa: F401 - adds its flows
-from tests.faults.driver import interrupted, repeated
+from shared.operations import access, begin_mailbox, deliver_send, sync_mailbox
+from shared.providers.gmail import drafts
+from tests.faults import driver, flows_of_letters, flows_of_sends  # noqa: F401 - add their flows
+from tests.faults.driver import interrupted, repeated, undisturbed
 from tests.faults.flows import FLOWS
 from tests.faults.killpoints import Kind
+from tests.faults.wires import END_OF_CONTENT
 from tests.faults.world import a_world
 
 
@@ -91,3 +94,41 @@ def test_a_run_that_writes_without_news_is_found_where_a_request_comes_again(wor
     )
     _, found = repeated(the_flow("incremental_sync"), world)
     assert any("wrote TransactWriteItems" in one for one in found)
+
+
+# ---- sending ----
+
+
+def interrupted_at(name, flow, kind, monkeypatch, plant=None):
+    """Interrupt a flow at its one call of a name, once it ran undisturbed; return what was found."""
+    with a_world(monkeypatch, flow.kind) as world:
+        calls = undisturbed(flow, world).calls
+        (at,) = (number for number, call in enumerate(calls) if call.name == name)
+        if plant is not None:
+            monkeypatch.setattr(deliver_send, *plant)
+        times, found = interrupted(flow, world, kind, only=at)
+    assert times == 1
+    return found
+
+
+def test_a_mail_handed_over_without_a_note_is_seen_to_come_twice(unremembered, monkeypatch):
+    plant = ("handing_over", lambda send, *, now: send)
+    flow = the_flow("reply_BySubmission")
+    found = interrupted_at(END_OF_CONTENT, flow, Kind.AFTER, monkeypatch, plant)
+    assert any("cleo@client.example got Re: Mail 1 2 times" in one for one in found)
+
+
+def test_a_mail_in_doubt_that_is_sent_again_is_seen_to_come_twice(unremembered, monkeypatch):
+    plant = ("unseen", lambda send, *, now: send_outcomes.not_handed_over(send))
+    flow = the_flow("reply_BySubmission")
+    found = interrupted_at(END_OF_CONTENT, flow, Kind.LOST, monkeypatch, plant)
+    assert any("cleo@client.example got Re: Mail 1 2 times" in one for one in found)
+
+
+def test_a_draft_that_is_made_anew_is_found_where_its_first_maker_died(
+    unremembered, places, monkeypatch
+):
+    monkeypatch.setattr(drafts, "left_behind", lambda _api, _mail: None)
+    flow = the_flow("reply_of_an_account_ByGmail")
+    found = interrupted_at("POST drafts", flow, Kind.AFTER, monkeypatch)
+    assert any("theirs: " in one and "DRAFT" in one for one in found)

@@ -309,6 +309,16 @@ class World(Stack):
     def restore_more(self, kept: Any) -> None:
         """Bring back what `keep_more` returned."""
 
+    # ---- what must be so in every end ----
+
+    def wrongs(self) -> list[str]:
+        """Return what nothing excuses, whatever an undisturbed world is like."""
+        return []
+
+    def take_tally(self) -> dict[str, int]:
+        """Return what was counted since the last time, for the lines a run ends with."""
+        return {}
+
     def lose_copy(self, name: str) -> None:
         """Remove one of our copies behind our back."""
         for partition in _table().items.values():
