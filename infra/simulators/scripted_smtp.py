@@ -29,6 +29,7 @@ _DISABLED = (
 REPLIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "greeting_busy": ("GREETING", ("421 4.7.0 Try again later, closing connection.",)),
     "greeting_refused": ("GREETING", ("554 5.7.1 No SMTP service for your address here",)),
+    "ehlo_busy": ("EHLO", ("451 4.3.2 Too busy, try again later",)),
     "auth_failed": (
         "AUTH",
         (
@@ -186,6 +187,9 @@ class ScriptedSmtp(ScriptedServer):
             line = wire.read_line()
             name = line.split(b" ")[0].decode("ascii", "replace").upper()
             if name in ("EHLO", "HELO"):
+                if name == "EHLO" and "EHLO" in self._replies:
+                    self._reply(wire, "EHLO")
+                    continue
                 self._fault_at("EHLO", wire)
                 wire.send(self._features(wire))
             elif name == "STARTTLS":

@@ -28,6 +28,7 @@ REFUSALS = {
     "auth_temporary": ErrorCode.PROVIDER_UNAVAILABLE,
     "auth_rate_limited": ErrorCode.RATE_LIMITED,
     "auth_too_many_sessions": ErrorCode.TOO_MANY_CONNECTIONS,
+    "ehlo_busy": ErrorCode.RATE_LIMITED,
 }
 FAULT_CODES = {
     "drop": {ErrorCode.CONNECTION_DROPPED},
@@ -41,7 +42,9 @@ FAULT_CODES = {
 
 
 def test_every_refusal_on_the_way_to_a_login_has_an_expected_code():
-    before_mail = {name for name, (place, _) in REPLIES.items() if place in {"GREETING", "AUTH"}}
+    before_mail = {
+        name for name, (place, _) in REPLIES.items() if place in {"GREETING", "EHLO", "AUTH"}
+    }
     assert set(REFUSALS) == before_mail
 
 

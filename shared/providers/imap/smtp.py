@@ -66,15 +66,30 @@ def _dialogue(client: "GuardedSmtp", login: ServerLogin, network: Network) -> No
     code, text = client.reply()
     if code != _READY:
         raise errors.from_smtp_reply(code, text)
-    client.ehlo_or_helo_if_needed()
+    _introduce(client)
     if login.server.security is Security.STARTTLS:
         if not client.has_extn("starttls"):
             raise RetryLaterError(ErrorCode.TLS_NOT_OFFERED, cause="no STARTTLS")
         _start_tls(client, login, network)
-        client.ehlo_or_helo_if_needed()
+        _introduce(client)
     if not client.has_extn("auth"):
         raise _without_auth(login)
     _authenticate(client, login)
+
+
+def _introduce(client: "GuardedSmtp") -> None:
+    """Say EHLO, or HELO to a server that does not know it.
+
+    One that is too busy for EHLO would tell after HELO of nothing that it can do, as one that can
+    do nothing.
+    """
+    code, text = client.ehlo()
+    if 400 <= code < 500:  # noqa: PLR2004  # transient by RFC 5321, 4.2.1
+        raise errors.from_smtp_reply(code, text.decode("utf-8", "replace"))
+    if not 200 <= code < 300:  # noqa: PLR2004  # done, by the same
+        code, text = client.helo()
+        if not 200 <= code < 300:  # noqa: PLR2004  # as above
+            raise smtplib.SMTPHeloError(code, text)
 
 
 def _start_tls(client: "GuardedSmtp", login: ServerLogin, network: Network) -> None:
