@@ -36,15 +36,15 @@ def large(gmail, monkeypatch):
 def requests_left(monkeypatch):
     """How many requests a session may send before its time is up."""
     left = [10**9]
-    send = Requests.send
+    stream = Requests.stream
 
-    def sent(self, *args, **named):
+    def streamed(self, *args, **named):
         if left[0] <= 0:
             raise RetryLaterError(ErrorCode.CONNECTION_TIMED_OUT, cause="deadline")
         left[0] -= 1
-        return send(self, *args, **named)
+        return stream(self, *args, **named)
 
-    monkeypatch.setattr(Requests, "send", sent)
+    monkeypatch.setattr(Requests, "stream", streamed)
     return left
 
 

@@ -106,7 +106,7 @@ CASES: dict[Key, Case] = {
     ("GET", "/v1/messages"): Case(query={"mailbox_id": "{mailbox_id}"}),
     ("GET", "/v1/messages/{message_id}"): Case(),
     ("GET", "/v1/messages/{message_id}/attachments/{n}"): Case(),
-    ("GET", "/v1/messages/{message_id}/answer"): Case(),
+    ("GET", "/v1/messages/{message_id}/answer"): Case(query={"mailbox_id": "{mailbox_id}"}),
     ("GET", SENDS): Case(),
     ("GET", f"{SENDS}/{{send_id}}"): Case(),
     ("POST", f"{SENDS}/{{send_id}}/cancel"): Case(),
@@ -153,6 +153,7 @@ HIDDEN = OF_MAIL | {
 """No colleague's of Ann: her mailbox is granted to nobody. Contacts are the whole tenant's."""
 PLAIN_QUERIES = {
     "limit", "next", "folder", "from", "to", "subject", "since", "until", "remote_images", "address", "kind",
+    "status",
 }  # fmt: skip
 """Parameters that are no id of ours: `next` has a test of its own, a folder is looked for inside a mailbox."""
 PLAIN_FIELDS = {"owner_user_id", "state", "content_id"}
