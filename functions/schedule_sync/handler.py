@@ -13,8 +13,7 @@ from shared import wiring
 from shared.domain.errors import RetryLaterError
 from shared.observability import Metric, count, log_event, log_trouble
 from shared.operations.schedule_sync import schedule_sync
-from shared.operations.sweep_changes import sweep_changes
-from shared.operations.sweep_sends import sweep_sends
+from shared.operations.sweep_outbound import sweep_changes, sweep_sends
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:

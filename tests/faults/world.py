@@ -129,9 +129,9 @@ class World(Stack):
         # A tick asks every shard; one mailbox is in one of them.
         monkeypatch.setattr("shared.domain.schedule.SHARDS", 1)
         monkeypatch.setattr("shared.aws.tables_of_backfills.BACKFILL_SHARDS", 1)
-        for place in ("aws.tables_of_changes", "operations.sweep_changes"):
+        for place in ("aws.tables_of_changes", "operations.sweep_outbound"):
             monkeypatch.setattr(f"shared.{place}.SHARDS_OF_CHANGES", 1)
-        for place in ("aws.tables_of_sends", "operations.sweep_sends"):
+        for place in ("aws.tables_of_sends", "operations.sweep_outbound"):
             monkeypatch.setattr(f"shared.{place}.SHARDS_OF_SENDS", 1)
         # A day's minute is drawn with the id. A flow that wants audits has one an hour, which is
         # once in twelve of its polls; the others have none.

@@ -10,7 +10,7 @@ from shared.domain.errors import MailroomError
 from shared.domain.ids import MessageId
 from shared.operations.apply_changes import ChangePorts, apply_changes
 from shared.operations.request_changes import AskedChange, RequestPorts, request_changes
-from shared.operations.sweep_changes import sweep_changes
+from shared.operations.sweep_outbound import sweep_changes
 from shared.ports.queues import ChangesRequest
 from tests.fakes.changes import InMemoryChangeStore
 from tests.fakes.reading import InMemoryMailReader

@@ -25,7 +25,7 @@ from shared.mime.compose import MimeComposer
 from shared.mime.parse import MimeParser
 from shared.operations.deliver_send import DeliverPorts, SendReport, deliver_send
 from shared.operations.file_send import FilePorts, store_own
-from shared.operations.sweep_sends import sweep_sends
+from shared.operations.sweep_outbound import sweep_sends
 from shared.ports.queues import SendRequest
 from shared.ports.sending import IdempotencyKey, SendCaps, SendRef
 from tests.fakes.lasting_provider import LastingMailServer

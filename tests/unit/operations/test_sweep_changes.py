@@ -6,7 +6,7 @@ from shared.domain.change import Wanted
 from shared.domain.errors import RetryLaterError, StoreThrottledError
 from shared.domain.ids import MailboxId
 from shared.domain.lease import Fence
-from shared.operations.sweep_changes import sweep_changes
+from shared.operations.sweep_outbound import sweep_changes
 from shared.ports.queues import ChangesRequest
 from tests.fakes.changes import InMemoryChangeStore, shard_of
 from tests.fakes.queues import RecordingWorkQueues

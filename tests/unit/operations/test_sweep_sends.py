@@ -5,7 +5,7 @@ import pytest
 from shared.domain.errors import ConflictError, ErrorCode, RetryLaterError, StoreThrottledError
 from shared.domain.ids import MailboxId, SendId
 from shared.domain.sending import SHARDS_OF_SENDS
-from shared.operations.sweep_sends import sweep_sends
+from shared.operations.sweep_outbound import sweep_sends
 from shared.ports.queues import SendRequest
 from shared.ports.sending import IdempotencyKey, SendCaps, SendRef
 from tests.fakes.queues import RecordingWorkQueues
