@@ -27,6 +27,9 @@ PUBLIC_ROUTES: Final = frozenset(
         "GET /docs",  # a page over the contract
         # A browser coming from a provider carries no token; nothing is redeemed for it alone.
         "GET /v1/oauth/{provider}/callback",
+        # Providers prove themselves otherwise; who does not is told nothing, and nothing is done.
+        "POST /v1/push/gmail",
+        "POST /v1/push/outlook",
     }
 )
 
@@ -43,6 +46,8 @@ PREFIXES: Final = frozenset(
         f"{_OF_SECRETS}mailbox/*",
         # Names hold provider and tenant.
         f"{_OF_SECRETS}oauth/*",
+        # Which streams a table has is asked of all of them.
+        "${Table.Arn}/stream/*",
         "${Bucket.Arn}/attachments/*",
         "${Bucket.Arn}/bodies/*",
         "${Bucket.Arn}/letters/*",
@@ -54,6 +59,7 @@ PREFIXES: Final = frozenset(
 
 _STORE: Final = frozenset({"CreateSecret", "PutSecretValue", "DeleteSecret"})
 _RENEW: Final = frozenset({"GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"})
+_MOVE: Final = _RENEW | _STORE
 LOGINS: Final[dict[str, frozenset[str]]] = {
     "connect_mailbox": _STORE,
     "complete_connection": _STORE,
@@ -63,12 +69,30 @@ LOGINS: Final[dict[str, frozenset[str]]] = {
     "preview_backfill": _RENEW,
     # Deletes one that is left over, and reads none.
     "erase_mail": frozenset({"DeleteSecret"}),
-    "sync_mailbox": _RENEW,
+    # It alone moves logins from one store to the other.
+    "sync_mailbox": _MOVE,
     "plan_backfill": _RENEW,
     "run_backfill_chunk": _RENEW,
     "deliver_outbound": _RENEW,
 }
 """Who may do what to stored logins."""
+LOGIN_KEY: Final[dict[str, frozenset[str]]] = {
+    # Sealing asks for a tenant's public key, which is no secret; this is for making the first pair.
+    "connect_mailbox": frozenset({"Encrypt"}),
+    "complete_connection": frozenset({"Encrypt"}),
+    "sync_mailbox": frozenset({"Encrypt", "Decrypt"}),
+    "disconnect_mailbox": frozenset({"Decrypt"}),
+    "preview_backfill": frozenset({"Decrypt"}),
+    "plan_backfill": frozenset({"Decrypt"}),
+    "run_backfill_chunk": frozenset({"Decrypt"}),
+    "deliver_outbound": frozenset({"Decrypt"}),
+}
+"""Who may do what with the key that opens sealed logins: who may read one, and who seals one."""
+_KEY_ARN: Final = "arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/${LoginKeyId}"
+_KEY_CONDITION: Final = {
+    "StringEquals": {"kms:EncryptionContext:purpose": "mailroom-logins"},
+    "Null": {"kms:EncryptionContext:tenant": "false"},
+}
 CLIENTS: Final[dict[str, frozenset[str]]] = {
     name: frozenset({"GetSecretValue"}) for name in LOGINS if name != "erase_mail"
 }
@@ -210,21 +234,58 @@ def schedules_cannot_be_borrowed(template: Template) -> list[str]:
 def secrets_are_kept_apart(template: Template) -> list[str]:
     """Stored logins are the most valuable thing here: each function's part is on a list."""
     found = []
-    for name, properties in of_type(template, "AWS::Lambda::Function"):
-        function = folder_of(name)
-        role = target(properties.get("Role"))
+    for role, statements in _by_role(template, "secretsmanager:"):
         actions = {
-            (action.removeprefix("secretsmanager:"), _kind_of_secret(resource))
-            for holder, statement in allowed(template)
-            for action in statement_list(statement.get("Action", []))
+            (action, _kind_of_secret(resource))
+            for statement, names in statements
+            for action in names
             for resource in statement_list(statement.get("Resource", []))
-            if holder == role and action.startswith("secretsmanager:")
         }
+        function = folder_of(role.removesuffix("Role"))
         expected = {(action, "mailbox") for action in LOGINS.get(function, ())}
         expected |= {(action, "oauth") for action in CLIENTS.get(function, ())}
         if actions != expected:
-            found.append(f"{name}: secretsmanager {sorted(actions)} is not what its list says")
+            found.append(f"{role}: secretsmanager {sorted(actions)} is not what its list says")
     return found
+
+
+def login_keys_are_kept_apart(template: Template) -> list[str]:
+    """The key to all sealed logins: each function's part is on a list, for no other use."""
+    found = []
+    for role, statements in _by_role(template, "kms:"):
+        actions: set[str] = set()
+        for statement, names in statements:
+            actions |= names
+            if statement.get("Resource") != {"Fn::Sub": _KEY_ARN}:
+                found.append(f"{role}: kms on {json.dumps(statement.get('Resource'))}")
+            if statement.get("Condition") != _KEY_CONDITION:
+                found.append(f"{role}: kms without its condition")
+        if actions != LOGIN_KEY.get(folder_of(role.removesuffix("Role")), frozenset()):
+            found.append(f"{role}: kms {sorted(actions)} is not what its list says")
+    return found
+
+
+def _by_role(
+    template: Template, service: str
+) -> Iterator[tuple[str, list[tuple[Template, set[str]]]]]:
+    """Every role, of a function or not, with what it allows of a service and the actions' names.
+
+    IAM does not mind how an action is capitalised.
+    """
+    for role, _ in of_type(template, "AWS::IAM::Role"):
+        named = [
+            (
+                statement,
+                {
+                    action[len(service) :]
+                    for action in statement_list(statement.get("Action", []))
+                    if action.lower().startswith(service)
+                },
+            )
+            for holder, statement in allowed(template)
+            if holder == role
+        ]
+        yield role, [one for one in named if one[1]]
 
 
 def _kind_of_secret(resource: Any) -> str:

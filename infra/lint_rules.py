@@ -23,6 +23,9 @@ VISIBILITY_FACTOR: Final = 6
 """AWS asks for six times the function's timeout, so that throttled batches are tried again before
 their messages show up anew."""
 
+STREAM_SECONDS: Final = 86_400
+"""So long a table's stream keeps a record."""
+
 _RATE: Final = re.compile(r"rate\((\d+) (minute|minutes|hour|hours|day|days)\)")
 _AT: Final = re.compile(r"at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)")
 _CRON: Final = re.compile(r"cron\(([^()]*)\)")
@@ -141,6 +144,8 @@ def visibility_covers_timeout(template: Template) -> list[str]:
     functions, queues = _functions(template), _queues(template)
     for name, properties in of_type(template, "AWS::Lambda::EventSourceMapping"):
         queue = str(target(properties["EventSourceArn"]))
+        if queue not in queues:
+            continue
         timeout = _at_most(template, functions[str(target(properties["FunctionName"]))]["Timeout"])
         window = properties.get("MaximumBatchingWindowInSeconds", 0)
         needed = VISIBILITY_FACTOR * timeout + window
@@ -150,13 +155,34 @@ def visibility_covers_timeout(template: Template) -> list[str]:
     return found
 
 
+def streams_lose_nothing(template: Template) -> list[str]:
+    """What a stream's reader cannot take in a day is gone; given up before, it is in a queue."""
+    found = []
+    queues = _queues(template)
+    for name, properties in of_type(template, "AWS::Lambda::EventSourceMapping"):
+        if target(properties["EventSourceArn"]) in queues:
+            continue
+        failed = properties.get("DestinationConfig", {}).get("OnFailure", {})
+        if target(failed.get("Destination")) not in queues:
+            found.append(f"{name}: no queue for records that are given up")
+        if not 0 < properties.get("MaximumRecordAgeInSeconds", -1) < STREAM_SECONDS:
+            found.append(f"{name}: gives up no record before the stream has forgotten it")
+        if properties.get("MaximumRetryAttempts", -1) != -1:
+            found.append(f"{name}: an outage longer than its tries loses records")
+        if not properties.get("BisectBatchOnFunctionError"):
+            found.append(f"{name}: one record that kills its reader holds up its whole batch")
+        if not properties.get("FilterCriteria", {}).get("Filters"):
+            found.append(f"{name}: is called for every write")
+    return found
+
+
 def consumers_are_bounded(template: Template) -> list[str]:
     """Unbounded, one tenant's backfill takes every Lambda of the account and every session."""
-    dead = _dead_letter_queues(template)
+    work = _queues(template).keys() - _dead_letter_queues(template)
     return [
         f"{name}: no ScalingConfig.MaximumConcurrency"
         for name, properties in of_type(template, "AWS::Lambda::EventSourceMapping")
-        if target(properties["EventSourceArn"]) not in dead
+        if target(properties["EventSourceArn"]) in work
         and not properties.get("ScalingConfig", {}).get("MaximumConcurrency")
     ]
 
@@ -287,7 +313,7 @@ def _queues(template: Template) -> dict[str, Template]:
 
 
 def _dead_letter_queues(template: Template) -> set[str | None]:
-    """Where queues and schedules put what they give up on."""
+    """Where queues, schedules and streams put what they give up on."""
     queues = {
         target(properties.get("RedrivePolicy", {}).get("deadLetterTargetArn"))
         for properties in _queues(template).values()
@@ -296,4 +322,8 @@ def _dead_letter_queues(template: Template) -> set[str | None]:
         target(properties["Target"].get("DeadLetterConfig", {}).get("Arn"))
         for _, properties in of_type(template, "AWS::Scheduler::Schedule")
     }
-    return queues | schedules
+    sources = {
+        target(properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination"))
+        for _, properties in of_type(template, "AWS::Lambda::EventSourceMapping")
+    }
+    return queues | schedules | sources

@@ -12,6 +12,9 @@ import os
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from shared.domain.loops import RUNS_OF_A_MAILBOX
+from shared.domain.quotas import USUAL, Quotas
+
 _TRUE = {"true": True, "false": False}
 _LARGEST_PORT = 65_535
 
@@ -46,6 +49,20 @@ class Settings:
         return self._required("MAILROOM_SECRET_PREFIX").rstrip("/")
 
     @property
+    def credential_store(self) -> str:
+        """Where logins are kept, `secrets` or `sealed`; empty: each is left where it is."""
+        name = "MAILROOM_CREDENTIAL_STORE"
+        store = self._text(name)
+        if store not in {"", "secrets", "sealed"}:
+            raise SettingError(name, "must be secrets or sealed")
+        return store
+
+    @property
+    def login_key(self) -> str:
+        """ARN of the key of KMS that wraps what logins are sealed with; asked only where one is."""
+        return self._text("MAILROOM_LOGIN_KEY")
+
+    @property
     def sync_queue_url(self) -> str:
         """Where sync requests go."""
         return self._required("MAILROOM_SYNC_QUEUE_URL")
@@ -66,6 +83,16 @@ class Settings:
         kinds = ("sync", "plan", "chunk", "erase", "outbound")
         names = {kind: f"MAILROOM_{kind.upper()}_QUEUE_URL" for kind in kinds}
         return {kind: self._environ[name] for kind, name in names.items() if self._text(name)}
+
+    @property
+    def event_bus(self) -> str:
+        """Name of the bus that others hear of changes on."""
+        return self._required("MAILROOM_EVENT_BUS")
+
+    @property
+    def events_dead_letter_queue_url(self) -> str:
+        """Where it is kept which changes could not be told."""
+        return self._required("MAILROOM_EVENTS_DEAD_LETTER_QUEUE_URL")
 
     @property
     def allow_private_hosts(self) -> bool:
@@ -155,14 +182,61 @@ class Settings:
         return self._text("MAILROOM_GRAPH_URL").rstrip("/")
 
     @property
+    def gmail_push_audience(self) -> str:
+        """The audience of the tokens that Pub/Sub pushes with; empty: Gmail does not push."""
+        return self._text("MAILROOM_GMAIL_PUSH_AUDIENCE")
+
+    @property
+    def gmail_push_senders(self) -> frozenset[str]:
+        """The service accounts in whose name Pub/Sub pushes."""
+        parts = self._text("MAILROOM_GMAIL_PUSH_SENDERS").split(",")
+        return frozenset(part.strip() for part in parts if part.strip())
+
+    @property
+    def outlook_push_url(self) -> str:
+        """Where Graph is to tell of changes; empty: Outlook does not push.
+
+        `{api_id}` in the address stands for the id of the API, as in `redirect_url`.
+        """
+        if not self._flag("MAILROOM_OUTLOOK_PUSH"):
+            return ""
+        public = self._required("MAILROOM_PUBLIC_URL").rstrip("/")
+        return public.replace("{api_id}", self._text("MAILROOM_API_ID")) + "/v1/push/outlook"
+
+    @property
+    def minimum_sync_minutes(self) -> int:
+        """How often a mailbox is polled at most, whatever its settings say, in minutes."""
+        return self._count("MAILROOM_MINIMUM_SYNC_MINUTES", "minutes", 1)
+
+    @property
+    def pushed_sync_minutes(self) -> int:
+        """How often a mailbox is polled whose provider tells of changes, in minutes."""
+        return self._count("MAILROOM_PUSHED_SYNC_MINUTES", "minutes", 30)
+
+    @property
     def gmail_units_per_minute(self) -> int:
         """What Gmail's quota grants one user of this project a minute, in units."""
         return self._count("MAILROOM_GMAIL_UNITS_PER_MINUTE", "units", 6_000)
 
     @property
+    def runs_of_mailbox_an_hour(self) -> int:
+        """How many sync runs a mailbox may have in an hour before they count as a loop."""
+        return self._count("MAILROOM_RUNS_OF_MAILBOX_AN_HOUR", "runs", RUNS_OF_A_MAILBOX)
+
+    @property
     def chunks_of_a_tenant(self) -> int:
         """How many chunks of backfills one tenant may have at work at once."""
         return self._count("MAILROOM_CHUNKS_OF_A_TENANT", "chunks", 10)
+
+    @property
+    def quotas(self) -> Quotas:
+        """What one tenant may have at most."""
+        return Quotas(
+            mailboxes=self._count("MAILROOM_MAILBOXES_OF_TENANT", "mailboxes", USUAL.mailboxes),
+            imports_a_day=self._count(
+                "MAILROOM_IMPORTS_OF_TENANT_A_DAY", "imports", USUAL.imports_a_day
+            ),
+        )
 
     @property
     def recipients_of_a_mail(self) -> int:

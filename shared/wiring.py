@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from shared.config import settings
 from shared.domain.mailbox import Provider
 from shared.domain.schedule import SlotRange
+from shared.observability import Metric, count, log_trouble
 from shared.ports.audits import AuditStore
 from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.changing import ChangeStore
@@ -27,10 +28,11 @@ from shared.ports.policies import PolicyStore
 from shared.ports.provider import MailProvider, ServerTester
 from shared.ports.queues import EraseRequest, TickRelay, WorkQueues, WorkRequest
 from shared.ports.reading import MailReader
+from shared.ports.runs import RunStore
 from shared.ports.secrets import SecretStore
 from shared.ports.sending import OutgoingStore, SendStore
 from shared.ports.signatures import SignatureStore
-from shared.ports.stores import AttachmentStore, MailboxStore, MessageStore, RunStore
+from shared.ports.stores import AttachmentStore, MailboxStore, MessageStore
 from shared.ports.threads import ThreadStore
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ def mailboxes() -> MailboxStore:
     """Return the store of mailboxes."""
     from shared.aws.mailbox_store import DynamoMailboxStore
 
-    return DynamoMailboxStore(table())
+    return DynamoMailboxStore(table(), settings().quotas)
 
 
 @functools.cache
@@ -96,7 +98,7 @@ def backfills() -> BackfillStore:
     """Return the store of backfills."""
     from shared.aws.backfill_store import DynamoBackfillStore
 
-    return DynamoBackfillStore(table())
+    return DynamoBackfillStore(table(), settings().quotas)
 
 
 @functools.cache
@@ -243,9 +245,19 @@ def mail_eraser() -> MailEraser:
 @functools.cache
 def secrets() -> SecretStore:
     """Return the store of secrets."""
-    from shared.aws.secret_store import SecretsManagerStore
+    from shared.aws.moving_secrets import login_store
 
-    return SecretsManagerStore(settings().secret_prefix)
+    return login_store(
+        table(),
+        prefix=settings().secret_prefix,
+        key_id=settings().login_key,
+        home=settings().credential_store,
+        now=lambda: clock().now().timestamp(),
+        moved=lambda place: count({Metric.LOGIN_MOVED: 1}, kind=place),
+        failed=lambda tenant_id, mailbox_id, error: log_trouble(
+            "login_not_moved", error, tenant_id=tenant_id, mailbox_id=mailbox_id
+        ),
+    )
 
 
 @functools.cache

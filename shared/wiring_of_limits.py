@@ -31,6 +31,11 @@ def send_caps() -> SendCaps:
     )
 
 
+def runs_of_mailbox_an_hour() -> int:
+    """Return how many sync runs in an hour are a loop."""
+    return settings().runs_of_mailbox_an_hour
+
+
 def recipients_of_a_mail() -> int:
     """Return for how many recipients one mail may be."""
     return settings().recipients_of_a_mail

@@ -68,5 +68,8 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.hookimpl(optionalhook=True, wrapper=True)
 def pytest_xdist_auto_num_workers():
-    """One more than there are cores: one of them waits for the stack, others for mail servers."""
-    return (yield) + 1
+    """Two more than there are cores: two wait for a stack of their own most of the time.
+
+    `KILLED` takes five minutes and computes for half of one.
+    """
+    return (yield) + 2

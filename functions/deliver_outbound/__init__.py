@@ -1,1 +1,1 @@
-"""The function `run_backfill_chunk`."""
+"""The function `deliver_outbound`."""

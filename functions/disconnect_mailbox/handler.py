@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import wiring, wiring_of_sign_ins
+from shared import wiring, wiring_of_push, wiring_of_sign_ins
 from shared.api.app import make_app, respond, viewer
 from shared.api.schemas.connecting import Disconnection
 from shared.api.schemas.erasures import ErasureShown, RequestErasure
@@ -67,6 +67,8 @@ def disconnect_known_mailbox(mailbox_id: Annotated[MailboxIdText, Path()]) -> Re
         outgoing=wiring.outgoing(),
         grants=wiring_of_sign_ins.grants(),
         holders=wiring_of_sign_ins.grant_holders(),
+        push=wiring_of_push.push_store(),
+        provider_of=wiring.provider_of,
         clock=wiring.clock(),
     )
     _tell(who, mailbox_id, ended)
@@ -114,8 +116,10 @@ def let_person_in_again(erasure_id: Annotated[ErasureIdText, Path()]) -> Erasure
 
 def _tell(who: Viewer, mailbox_id: str, ended: Disconnected) -> None:
     count({Metric.MAILBOX_DISCONNECTED: 1}, provider=ended.provider)
+    ids = {"tenant_id": who.tenant_id, "mailbox_id": mailbox_id}
+    if ended.watch_error is not None:
+        log_trouble("watch_not_ended", ended.watch_error, provider=ended.provider, **ids)
     if ended.error is not None:
-        ids = {"tenant_id": who.tenant_id, "mailbox_id": mailbox_id}
         log_trouble("grant_not_revoked", ended.error, provider=ended.provider, **ids)
         count({Metric.GRANT_NOT_REVOKED: 1}, provider=ended.provider)
 
@@ -129,6 +133,8 @@ def _erasure_ports() -> ErasurePorts:
         outgoing=wiring.outgoing(),
         grants=wiring_of_sign_ins.grants(),
         holders=wiring_of_sign_ins.grant_holders(),
+        push=wiring_of_push.push_store(),
+        provider_of=wiring.provider_of,
         queues=wiring.queues(),
         clock=wiring.clock(),
     )

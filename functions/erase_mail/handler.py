@@ -1,5 +1,7 @@
 """SQS, one request: carry an erasure on, to its end or as far as the time reaches."""
 
+from dataclasses import asdict
+from time import perf_counter
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import (
@@ -12,7 +14,8 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import wiring
-from shared.observability import Metric, count, log_erasure, log_trouble
+from shared.observability import Metric, count
+from shared.observability_of_runs import Work, log_raised, log_work
 from shared.operations.erase_mail import ErasePorts, erase_mail
 
 
@@ -27,19 +30,32 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
 
 
 def _carry_on(record: SQSRecord, context: LambdaContext) -> None:
+    began = perf_counter()
     try:
         request = wiring.read_erase_request(record.body)
         report = erase_mail(request, ports=_ports(context))
     except Exception as error:  # boundary: logged here, then delivered again by itself
-        log_trouble("erase_failed", error, message_id=record.message_id)
-        count({Metric.RECORD_FAILED: 1}, kind="erase")
+        log_raised(Work.ERASURE, error, ids={}, message_id=record.message_id)
         raise
-    if report.erasure is None:
+    erasure = report.erasure
+    if erasure is None:
         return
-    log_erasure(f"erasure_{report.kind}", report.erasure)
+    ids = {
+        "tenant_id": erasure.tenant_id,
+        "mailbox_id": erasure.mailbox_id,
+        "erasure_id": erasure.id,
+    }
+    log_work(
+        Work.ERASURE,
+        outcome=report.kind,
+        ids=ids,
+        seconds=perf_counter() - began,
+        counts=asdict(erasure.erased),
+        kind=erasure.kind,
+    )
     if report.kind == "done":
-        erased = report.erasure.erased.messages
-        count({Metric.ERASURE_DONE: 1, Metric.MESSAGE_ERASED: erased}, kind=report.erasure.kind)
+        erased = erasure.erased.messages
+        count({Metric.ERASURE_DONE: 1, Metric.MESSAGE_ERASED: erased}, kind=erasure.kind)
 
 
 def _ports(context: LambdaContext) -> ErasePorts:

@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import wiring, wiring_of_limits
+from shared import wiring, wiring_of_limits, wiring_of_push
 from shared.api.alias_routes import add_alias_routes
 from shared.api.app import make_app, respond, viewer
 from shared.api.opening_routes import add_opening_routes
@@ -92,6 +92,7 @@ def change_mailbox(mailbox_id: MailboxPath, body: ChangeMailbox) -> MailboxShown
         openings=wiring.openings(),
         queues=wiring.queues(),
         clock=wiring.clock(),
+        cadence=wiring_of_push.cadence(),
     )
     return _shown(mailbox_id)
 

@@ -1,6 +1,7 @@
 """SQS, one request: divide a backfill's window into chunks and release the first, or audit."""
 
 from dataclasses import asdict
+from time import perf_counter
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import (
@@ -13,7 +14,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import wiring, wiring_of_sign_ins
-from shared.observability import Metric, count, log_audit, log_backfill, log_trouble
+from shared.observability_of_runs import Work, log_audit, log_plan, log_raised
 from shared.operations.audit_mailbox import AuditPorts, audit_mailbox
 from shared.operations.plan_backfill import plan_backfill
 from shared.ports.queues import AuditRequest, PlanRequest
@@ -26,20 +27,22 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
 
 
 def _take(record: SQSRecord) -> None:
+    work = Work.PLAN
     try:
         request = wiring.read_any_request(record.body)
         if isinstance(request, AuditRequest):
+            work = Work.AUDIT
             _audit(request)
         else:
             _plan(wiring.read_request(record.body, PlanRequest))
     except Exception as error:  # boundary: logged here, then delivered again by itself
         ids = wiring.ids_in(record.body)
-        log_trouble("plan_failed", error, message_id=record.message_id, **ids)
-        count({Metric.RECORD_FAILED: 1}, kind="plan_backfill")
+        log_raised(work, error, ids=ids, message_id=record.message_id)
         raise
 
 
 def _audit(request: AuditRequest) -> None:
+    began = perf_counter()
     report = audit_mailbox(
         request,
         ports=AuditPorts(
@@ -54,14 +57,18 @@ def _audit(request: AuditRequest) -> None:
             rng=wiring.rng(),
         ),
     )
-    if report.error is not None:
-        log_trouble("audit_put_off", report.error, **asdict(request))
-        count({Metric.AUDIT_PUT_OFF: 1}, provider=report.provider or "", code=report.error.code)
-    if report.audit is not None and report.provider is not None:
-        log_audit(report.audit, provider=report.provider)
+    log_audit(
+        report.kind,
+        report.audit,
+        provider=report.provider,
+        error=report.error,
+        ids=asdict(request),
+        seconds=perf_counter() - began,
+    )
 
 
 def _plan(request: PlanRequest) -> None:
+    began = perf_counter()
     report = plan_backfill(
         request,
         mailboxes=wiring.mailboxes(),
@@ -75,8 +82,6 @@ def _plan(request: PlanRequest) -> None:
         clock=wiring.clock(),
         rng=wiring.rng(),
     )
-    if report.error is not None:
-        log_trouble("plan_put_off", report.error, **asdict(request))
-    elif report.backfill is not None:
-        log_backfill("planned", report.backfill)
-        count({Metric.BACKFILL_PLANNED: 1})
+    log_plan(
+        report.backfill, error=report.error, ids=asdict(request), seconds=perf_counter() - began
+    )

@@ -1,1 +1,1 @@
-"""The function `plan_backfill`."""
+"""The function `preview_backfill`."""

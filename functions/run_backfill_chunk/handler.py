@@ -1,5 +1,6 @@
 """SQS, one request: import one chunk of a backfill."""
 
+from time import perf_counter
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import (
@@ -12,7 +13,8 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import wiring, wiring_of_sign_ins
-from shared.observability import Metric, count, log_event, log_run, log_trouble
+from shared.observability import Metric, count
+from shared.observability_of_runs import Work, log_raised, log_run, log_work
 from shared.operations.run_backfill_chunk import ChunkPorts, run_backfill_chunk
 from shared.ports.queues import ChunkRequest
 
@@ -28,20 +30,25 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
 
 
 def _run(record: SQSRecord, context: LambdaContext) -> None:
-    ids = wiring.ids_in(record.body)
+    ids, began = wiring.ids_in(record.body), perf_counter()
     try:
         request = wiring.read_request(record.body, ChunkRequest)
         report = run_backfill_chunk(request, ports=_ports(context))
     except Exception as error:  # boundary: logged here, then delivered again by itself
-        log_trouble("chunk_failed", error, message_id=record.message_id, **ids)
-        count({Metric.RECORD_FAILED: 1}, kind="backfill_chunk")
+        log_raised(Work.CHUNK, error, ids=ids, message_id=record.message_id)
         raise
-    if report.error is not None:
-        log_trouble("chunk_put_off", report.error, **ids)
-    log_event("chunk", outcome=report.kind, code=report.code, **ids)
     if report.run is not None and report.provider is not None:
-        log_run(report.run, provider=report.provider)
+        log_run(report.run, provider=report.provider, chunk=request.chunk, error=report.error)
         count({Metric.CHUNK_FINISHED: 1}, provider=report.provider)
+    else:
+        log_work(
+            Work.CHUNK,
+            outcome=report.kind,
+            ids=ids,
+            seconds=perf_counter() - began,
+            code=report.code,
+            error=report.error,
+        )
 
 
 def _ports(context: LambdaContext) -> ChunkPorts:

@@ -7,8 +7,10 @@ which the emulator accepts and ignores (every route is a 404, every preflight re
 become `Authorizer`, `Integration` and `Route` resources and `CorsConfiguration`. It also hands on
 parameters as text where it then compares numbers, so those are put in.
 
-Left out is what is untrue on one machine: nested stacks (alarms, which the emulator does not raise)
-and the policies that refuse requests without TLS (the emulator has none, and does obey them).
+Nested stacks are merged in (nested.py), as far as the emulator knows what they are made of.
+
+Left out is what is untrue on one machine: the policies that refuse requests without TLS (the
+emulator has none, and does obey them).
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from typing import TYPE_CHECKING, Any, Final
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
+
+from infra.local import nested
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +43,12 @@ _FUNCTION: Final = re.compile(r"\$\{(\w+)(?:\.Arn|\.Alias)?\}/invocations")
 
 
 _NOT_LOCAL: Final = frozenset(
-    {"AWS::CloudFormation::Stack", "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"}
+    {
+        "AWS::ApiGatewayV2::ApiMapping",
+        "AWS::ApiGatewayV2::DomainName",
+        "AWS::S3::BucketPolicy",
+        "AWS::SQS::QueuePolicy",
+    }
 )
 
 
@@ -103,6 +112,7 @@ def expand(
     value. `code` is the bucket and key of the zip with `functions/`, `shared/` and what they need.
     """
     template = translate(load(template_path), parameters, code)
+    nested.merge(template, lambda file: load(template_path.parent / file))
     numbers = {
         name: int(parameters.get(name, spec.get("Default", 0)))
         for name, spec in template.get("Parameters", {}).items()

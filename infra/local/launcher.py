@@ -35,7 +35,7 @@ import ministack.app as emulator  # type: ignore[import-not-found]
 from hypercorn.asyncio import serve  # type: ignore[import-not-found]
 from hypercorn.config import Config  # type: ignore[import-not-found]
 
-from infra.local import corrections
+from infra.local import corrections, permissions
 from infra.local.generations import Generations
 
 Scope = MutableMapping[str, Any]
@@ -245,8 +245,16 @@ def main() -> None:
     generations.prepare()
     corrections.run_functions_with(given.functions_python)
     corrections.log_functions_to(given.root / "logs" / "functions.log")
+    permissions.watch(given.root / "logs" / "permissions.jsonl")
+    corrections.log_messages_to(given.root / "logs" / "messages.log")
     corrections.authorise_batches_as_single_calls()
     corrections.answer_without_a_body()
+    corrections.know_encryption_contexts()
+    # Not before the state's folder is prepared: services make it as they are loaded.
+    from infra.local import metrics, table_streams  # noqa: PLC0415
+
+    metrics.collect()
+    table_streams.follow()
     emulator.save_all = lambda _services: save_last(generations)
     asyncio.run(_serve(int(os.environ["GATEWAY_PORT"]), generations))
 

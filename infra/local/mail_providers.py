@@ -1,11 +1,12 @@
 """Gmail and Outlook of the local stack: the simulators, their accounts' mail, our clients there.
 
 A person signs in to them in a browser, over plain http on loopback, because no browser knows the
-stack's own authority; the functions speak to them over https and check the certificate.
+stack's own authority; the functions speak to them over https and check the certificate. Both push:
+Gmail's topic is set up as an operator does it (infra/push.md), Graph finds the API by itself.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 from zlib import crc32
@@ -26,11 +27,16 @@ from shared.domain.secret import Secret
 from shared.ports.sign_in import OAuthClient
 
 CLIENT_ID: Final = "mailroom-local"
-CLIENT_SECRET: Final = "client secret of the local stack"
+CLIENT_SECRET: Final = "GOCSPX-obviously-false-7Qx2fW9k"
 GMAIL_ADDRESSES: Final = ("ada@gmail.example", "grace@gmail.example")
 OUTLOOK_ADDRESSES: Final = ("ada@outlook.example", "grace@outlook.example")
 GMAIL_UNITS_PER_MINUTE: Final = 60_000
 """Ten times Google's, so that nobody waits for the demo's import; faults show the real limit."""
+
+PROJECT: Final = "mailroom-local"
+PUSH_TOPIC: Final = f"projects/{PROJECT}/topics/gmail"
+PUSH_AUDIENCE: Final = "mailroom-local"
+PUSH_SENDER: Final = f"push@{PROJECT}.iam.gserviceaccount.com"
 
 _GMAIL_LABELS: Final = {"INBOX": "INBOX", "Sent": "SENT", "Junk": "SPAM", "Trash": "TRASH"}
 _OUTLOOK_FOLDERS: Final = {
@@ -50,6 +56,9 @@ class SimulatedProvider:
     addresses: tuple[str, ...]
     folders: Mapping[str, str]
     """The provider's own folders by the name they have in the demo mailbox."""
+    registration: Mapping[str, str] = field(default_factory=dict)
+    """What is registered with our client besides its address."""
+    push_topic: str = ""
 
 
 class MailProviders:
@@ -85,16 +94,25 @@ class MailProviders:
             "MicrosoftLoginUrl": microsoft.url,
             "GraphUrl": microsoft.url,
             "GmailUnitsPerMinute": str(GMAIL_UNITS_PER_MINUTE),
+            "GmailPushAudience": PUSH_AUDIENCE,
+            "GmailPushSenders": PUSH_SENDER,
         }
 
     def register(self, stack: LocalStack) -> None:
         """Register Mailroom at both, as an operator does once at the real ones."""
+        google, _ = self._started()
+        google.add_topic(
+            PUSH_TOPIC,
+            endpoint=f"{stack.api_url}/v1/push/gmail",
+            service_account=PUSH_SENDER,
+            audience=PUSH_AUDIENCE,
+        )
         for one in self._both():
             redirect_uri = f"{stack.api_url}/v1/oauth/{one.provider}/callback"
-            one.simulator.add_client(CLIENT_ID, CLIENT_SECRET, [redirect_uri])
+            one.simulator.add_client(CLIENT_ID, CLIENT_SECRET, [redirect_uri], **one.registration)
             name = client_secret_name("mailroom-local", Provider(one.provider))
-            client = written_client(OAuthClient(CLIENT_ID, Secret(CLIENT_SECRET)))
-            store_secret(stack.client("secretsmanager"), name, client)
+            client = OAuthClient(CLIENT_ID, Secret(CLIENT_SECRET), push_topic=one.push_topic)
+            store_secret(stack.client("secretsmanager"), name, written_client(client))
 
     def fill(self) -> int:
         """Make the demo's accounts with their mail where there are none; return how many made."""
@@ -137,7 +155,14 @@ class MailProviders:
     def _both(self) -> tuple[SimulatedProvider, SimulatedProvider]:
         google, microsoft = self._started()
         return (
-            SimulatedProvider("gmail", google, GMAIL_ADDRESSES, _GMAIL_LABELS),
+            SimulatedProvider(
+                "gmail",
+                google,
+                GMAIL_ADDRESSES,
+                _GMAIL_LABELS,
+                {"project_id": PROJECT},
+                PUSH_TOPIC,
+            ),
             SimulatedProvider("outlook", microsoft, OUTLOOK_ADDRESSES, _OUTLOOK_FOLDERS),
         )
 

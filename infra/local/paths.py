@@ -51,6 +51,11 @@ class Paths:
         return self.root / "logs"
 
     @property
+    def permissions(self) -> Path:
+        """What the stack's roles were asked for (see permissions.py)."""
+        return self.logs / "permissions.jsonl"
+
+    @property
     def keys(self) -> Path:
         """The token issuer's private key."""
         return self.root / "keys"

@@ -6,6 +6,7 @@ secret is asked for, or read from standard input. See infra/oauth-clients.md.
 
 import argparse
 import getpass
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
 
 PROVIDERS = ("gmail", "outlook")
+TOPIC = re.compile(r"projects/[a-z][a-z0-9:.-]*/topics/[A-Za-z][A-Za-z0-9._~+%-]*")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,13 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--client-id", required=True, help="as the provider's console shows it")
     parser.add_argument("--tenant", help="a tenant's own client; without it the operator's")
     parser.add_argument("--directory", default="", help="outlook: only this directory's accounts")
+    parser.add_argument("--push-topic", default="", help="gmail: projects/…/topics/… to publish to")
     parser.add_argument("--endpoint-url", help="another Secrets Manager: that of the local stack")
     given = parser.parse_args(arguments)
     secret = _secret()
     provider = Provider(given.provider)
     tenant_id = TenantId(given.tenant) if given.tenant else None
     name = client_secret_name(f"mailroom-{given.stage}", provider, tenant_id)
-    text = written_client(OAuthClient(given.client_id.strip(), secret, given.directory.strip()))
+    directory, topic = given.directory.strip(), given.push_topic.strip()
+    text = written_client(OAuthClient(given.client_id.strip(), secret, directory, topic))
     try:
         read_client(text.reveal())
     except ConfigurationError as error:
@@ -54,6 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if given.directory and provider is not Provider.OUTLOOK:
         print("Nothing was stored: only outlook has directories.", file=sys.stderr)
+        return 1
+    if topic and (provider is not Provider.GMAIL or not TOPIC.fullmatch(topic)):
+        print(
+            "Nothing was stored: a topic is Gmail's, as projects/my-project/topics/mailroom.",
+            file=sys.stderr,
+        )
         return 1
     endpoint = given.endpoint_url
     if given.stage == "local" and not endpoint:

@@ -111,6 +111,9 @@ STATUS_BY_CODE: Mapping[ErrorCode, HTTPStatus] = {
     ErrorCode.SENDER_NOT_VERIFIED: HTTPStatus.FORBIDDEN,
     ErrorCode.NO_MAILBOX_TO_SEND_FROM: HTTPStatus.CONFLICT,
     ErrorCode.SEND_LIMIT_REACHED: HTTPStatus.TOO_MANY_REQUESTS,
+    # Not 429: no waiting frees a place.
+    ErrorCode.MAILBOX_LIMIT_REACHED: HTTPStatus.CONFLICT,
+    ErrorCode.IMPORT_LIMIT_REACHED: HTTPStatus.TOO_MANY_REQUESTS,
     ErrorCode.TOO_MANY_REQUESTS: HTTPStatus.TOO_MANY_REQUESTS,
 }
 """For `RequestError`, whose class alone does not say."""

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.aws.mailbox_items import readers_of, readers_value
+from shared.aws.stored_codes import stored_code
 from shared.aws.table import Table
 from shared.aws.tables_of_sign_ins import AttemptItem, attempt_key
 from shared.domain.connecting import Attempt, Outcome, Wishes
-from shared.domain.errors import ErrorCode
 from shared.domain.ids import FolderId, MailboxId, TenantId, UserId
 from shared.domain.mailbox import MailboxKind, Provider, Purpose, StoredMail, Visibility
 from shared.domain.secret import Secret
@@ -127,7 +127,7 @@ def _outcome(document: Mapping[str, Any]) -> Outcome:
     code = document["code"]
     return Outcome(
         mailbox_id=_mailbox_id(document["mailbox_id"]),
-        code=None if code is None else ErrorCode(code),
+        code=None if code is None else stored_code(code),
         failure=document["failure"],
         admin_consent_url=document["admin_consent_url"],
     )

@@ -2,6 +2,7 @@
 
 from shared.aws.packing import pack, unpack
 from shared.aws.run_items import counts_document, counts_of
+from shared.aws.stored_codes import stored_code
 from shared.aws.tables import escape
 from shared.aws.tables_of_backfills import (
     BackfillItem,
@@ -11,8 +12,8 @@ from shared.aws.tables_of_backfills import (
     chunk_key,
 )
 from shared.domain.backfill import OPEN, Backfill, BackfillKind, BackfillState, Chunk, ChunkState
-from shared.domain.errors import ErrorCode
 from shared.domain.ids import BackfillId, FolderId, MailboxId, ProviderMessageId, TenantId
+from shared.domain.loops import Worked
 
 
 def backfill_item(backfill: Backfill) -> BackfillItem:
@@ -71,7 +72,7 @@ def backfill_of(item: BackfillItem) -> Backfill:
         ended_at=item.ended_at,
         waiting_until=item.waiting_until,
         paced_until=item.paced_until,
-        code=ErrorCode(item.code) if item.code else None,
+        code=stored_code(item.code) if item.code else None,
         progressed_at=item.progressed_at,
         seconds_a_message=item.seconds_a_message,
         kind=BackfillKind(item.kind) if item.kind else BackfillKind.IMPORT,
@@ -98,6 +99,8 @@ def chunk_item(backfill: Backfill, chunk: Chunk) -> ChunkItem:
         suspect=chunk.suspect,
         strikes=dict(chunk.strikes) or None,
         not_handed_over=chunk.not_handed_over or None,
+        work_hour=chunk.worked.hour or None,
+        work_times=chunk.worked.times or None,
     )
 
 
@@ -117,4 +120,5 @@ def chunk_of(backfill_id: BackfillId, item: ChunkItem) -> Chunk:
         suspect=item.suspect,
         strikes=dict(item.strikes or {}),
         not_handed_over=int(item.not_handed_over or 0),
+        worked=Worked(int(item.work_hour or 0), int(item.work_times or 0)),
     )

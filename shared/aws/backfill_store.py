@@ -14,7 +14,14 @@ from shared.aws import chunk_changes
 from shared.aws.backfill_items import backfill_item, backfill_of, chunk_item, chunk_of
 from shared.aws.chunk_changes import still_leased
 from shared.aws.fences import stale, still_holds
-from shared.aws.open_backfill import closed, closes, forgotten_at, opens
+from shared.aws.open_backfill import (
+    closed,
+    closes,
+    counts_today,
+    forgotten_at,
+    no_more_today,
+    opens,
+)
 from shared.aws.run_items import counts_document, items_of_run
 from shared.aws.state_changes import set_or_remove
 from shared.aws.table import MOST_IN_TRANSACTION, Table
@@ -32,6 +39,7 @@ from shared.domain.backfill import OPEN, RELEASING, Backfill, BackfillState, Chu
 from shared.domain.errors import ConflictError, ErrorCode, StoreThrottledError
 from shared.domain.ids import BackfillId, MailboxId, ProviderMessageId, TenantId
 from shared.domain.lease import Fence
+from shared.domain.quotas import USUAL, Quotas
 from shared.domain.run import Run
 
 if TYPE_CHECKING:
@@ -48,21 +56,22 @@ class DynamoBackfillStore:
     """The port `BackfillStore`."""
 
     table: Table
+    quotas: Quotas = USUAL
 
     # ---- backfills ----
 
     def create_backfill(self, backfill: Backfill) -> None:
-        """Write it and the item that says it is the open one, together."""
-        failed = self.table.transact(
-            [
-                self.table.put_operation(
-                    backfill_item(backfill), BackfillItem.backfill_id.does_not_exist()
-                ),
-                *opens(self.table, backfill),
-            ]
-        )
-        if failed and self._read(backfill) is None:
-            raise _wrong_state("another backfill is open")
+        """Write it, the item that says it is the open one, and the day's count, together."""
+        is_new = BackfillItem.backfill_id.does_not_exist()
+        parts = [self.table.put_operation(backfill_item(backfill), is_new)]
+        parts += opens(self.table, backfill)
+        counted = counts_today(self.table, backfill, self.quotas.imports_a_day)
+        failed = self.table.transact([*parts, *counted])
+        if not failed or self._read(backfill) is not None:
+            return
+        if failed == {len(parts)}:
+            raise no_more_today(backfill)
+        raise _wrong_state("another backfill is open")
 
     def create_running(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
         """Write it with its chunks in one transaction."""

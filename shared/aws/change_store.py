@@ -41,7 +41,7 @@ from shared.domain.errors import ConflictError, ErrorCode, StoreThrottledError
 from shared.domain.ids import MailboxId, ProviderMessageId, TenantId
 from shared.domain.mailbox import Mailbox, MailboxStatus
 from shared.domain.message import Copy
-from shared.domain.pending import carried, moment, wished
+from shared.domain.pending import carried, moment, wished, without_void
 from shared.ports.changing import ChangesTurn, Settled
 from shared.ports.queues import ChangesRequest
 
@@ -80,11 +80,12 @@ class DynamoChangeStore:
         for _ in range(_TRIES):
             stored = CopyItems(self.table).read(*place, list(wanted))
             before = {name: one for name, one in stored.items() if one.removed_at is None}
+            fresh = self._without_void(mailbox, before, now)
             after = {
                 name: wished(one, wanted[name], now=now, generation=mailbox.generation)
-                for name, one in before.items()
+                for name, one in fresh.items()
             }
-            changed = [name for name in before if after[name] != before[name]]
+            changed = [name for name in after if after[name] != before[name]]
             if not changed:
                 return after
             is_active = (StateItem.generation == mailbox.generation) & (
@@ -105,6 +106,17 @@ class DynamoChangeStore:
             if not failed:
                 return after
         raise StoreThrottledError(cause="copies change too fast")
+
+    def _without_void(
+        self, mailbox: Mailbox, copies: Mapping[ProviderMessageId, Copy], now: datetime
+    ) -> dict[ProviderMessageId, Copy]:
+        pending = [one.pending.generation for one in copies.values() if one.pending]
+        if min(pending, default=mailbox.generation) >= mailbox.generation:
+            return dict(copies)
+        state = self.table.get(StateItem, state_key(mailbox.tenant_id, mailbox.id))
+        first = int(state.first_generation or 0) if state else 0
+        fresh = {name: without_void(one, first, now=now) for name, one in copies.items()}
+        return {name: one for name, one in fresh.items() if one.removed_at is None}
 
     def _one_more(self, mailbox: Mailbox, now: datetime) -> "TransactWriteItemTypeDef":
         place = mailbox.tenant_id, mailbox.id

@@ -64,6 +64,8 @@ def given_back(chunk: Chunk, not_before: datetime | None) -> list[Action]:
         *_free(),
         set_or_remove(ChunkItem.not_before, not_before),
         set_or_remove(ChunkItem.not_handed_over, chunk.not_handed_over or None),
+        set_or_remove(ChunkItem.work_hour, chunk.worked.hour or None),
+        set_or_remove(ChunkItem.work_times, chunk.worked.times or None),
     ]
 
 

@@ -59,6 +59,11 @@ class Clients:
         return cast("SQSClient", self.create("sqs", self._config))
 
     @cached_property
+    def events(self) -> Any:
+        """For what others are told."""
+        return self.create("events", self._config)
+
+    @cached_property
     def functions(self) -> "LambdaClient":
         """For the scheduler, that asks further invocations of itself."""
         return cast("LambdaClient", self.create("lambda", self._config))
@@ -67,6 +72,11 @@ class Clients:
     def secrets_manager(self) -> "SecretsManagerClient":
         """For grants."""
         return cast("SecretsManagerClient", self.create("secretsmanager", self._config))
+
+    @cached_property
+    def kms(self) -> Any:
+        """For the keys grants are sealed with."""
+        return self.create("kms", self._config)
 
 
 @functools.cache

@@ -5,7 +5,7 @@ should be is left out, so that repeating a page writes nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from shared.aws.tables_of_erasures import OTHERS_NOTE, Note
 from shared.domain.errors import StoreThrottledError
 from shared.domain.ids import FolderId, MailboxId, ProviderMessageId, TenantId
 from shared.domain.lease import Fence
-from shared.domain.message import Copy, Flags
+from shared.domain.message import Copy, Flags, News
 from shared.domain.pending import told_flags, told_places
 
 if TYPE_CHECKING:
@@ -72,7 +72,13 @@ class CopyItems:
         return self._tell(fence, flags, lambda name, copy: told_flags(copy, flags[name]))
 
     def remove(
-        self, fence: Fence, folder_id: FolderId, ids: Sequence[ProviderMessageId], now: datetime
+        self,
+        fence: Fence,
+        folder_id: FolderId,
+        ids: Sequence[ProviderMessageId],
+        now: datetime,
+        *,
+        silently: bool,
     ) -> int:
         """Take live copies out of a folder; return how many were in it."""
 
@@ -80,7 +86,9 @@ class CopyItems:
             theirs = copy.as_provider_has_it
             if theirs.removed_at is not None or folder_id not in theirs.folder_ids:
                 return copy
-            return told_places(copy, theirs.folder_ids - {folder_id}, now=now)
+            told = told_places(copy, theirs.folder_ids - {folder_id}, now=now)
+            is_silent = silently and told.removed_at is not None
+            return replace(told, news=News.SILENT) if is_silent else told
 
         return self._tell(fence, ids, without)
 
@@ -108,7 +116,7 @@ class CopyItems:
         changed, left = 0, list(ids)
         for _ in range(_TRIES):
             stored = self.read(fence.tenant_id, fence.mailbox_id, left)
-            after = {name: told(name, copy) for name, copy in stored.items()}
+            after = {name: _audible(told(name, copy)) for name, copy in stored.items()}
             changes = {
                 name: copy_update(self.table.name, fence.tenant_id, copy, after[name])
                 for name, copy in stored.items()
@@ -213,6 +221,12 @@ class CopyItems:
                 "ConditionExpression": "attribute_exists(x)",
             }
         }
+
+
+def _audible(copy: Copy) -> Copy:
+    """Return a copy that lives, so that its going is told of."""
+    lives = copy.removed_at is None and copy.news is News.SILENT
+    return replace(copy, news=None) if lives else copy
 
 
 def name_of_copy(sk: str) -> ProviderMessageId:

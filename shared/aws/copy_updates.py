@@ -4,6 +4,7 @@ Only what differs is written. On condition that it lives, or does not, as it did
 flags, its folders, and what is pending of it are what was read: whoever is refused reads it again.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from shared.aws.instants import microseconds
@@ -18,7 +19,7 @@ from shared.aws.pending_items import flag_bits, pending_value
 from shared.aws.table import Raw, raw_key
 from shared.aws.tables import copy_key, mailbox_pk, message_key
 from shared.domain.ids import TenantId
-from shared.domain.message import Copy, copy_ref
+from shared.domain.message import Copy, News, copy_ref
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -49,6 +50,11 @@ def copy_update(
             removes.append("w")
         else:
             sets["w"] = pending_value(after.pending)
+    if after.news != before.news:
+        if after.news is None:
+            removes.append("h")
+        else:
+            sets["h"] = {"S": after.news}
     conditions, values = as_read(before)
     values |= {f":{name}": value for name, value in sets.items()}
     update = "SET " + ", ".join(f"{name} = :{name}" for name in sets) if sets else ""
@@ -119,7 +125,8 @@ def renaming(
         {
             "Put": {
                 "TableName": table,
-                "Item": copy_item(tenant_id, renamed),
+                # It came here once; under this name it has only been moved.
+                "Item": copy_item(tenant_id, replace(renamed, news=News.AGAIN)),
                 "ConditionExpression": "attribute_not_exists(pk)",
             }
         },

@@ -21,6 +21,7 @@ from shared.aws.clients import Clients, clients_of_process
 from shared.aws.errors import is_hidden, is_missing, our_errors
 from shared.aws.fences import require, stale, still_holds
 from shared.aws.state_changes import set_or_remove
+from shared.aws.stored_codes import stored_code
 from shared.aws.stored_objects import StoredObjects
 from shared.aws.table import MOST_IN_TRANSACTION, Table
 from shared.aws.tables import MAILBOX_DATE_INDEX, Key, mailbox_pk, state_key
@@ -269,7 +270,7 @@ def _letter_of(tenant_id: TenantId, mailbox_id: MailboxId, item: DeadLetterItem)
         mailbox_id=mailbox_id,
         id=LetterId(item.letter_id),
         kind=LetterKind(item.kind),
-        code=ErrorCode(item.code),
+        code=stored_code(item.code),
         generation=int(item.generation),
         first_seen_at=item.first_seen_at,
         last_seen_at=item.last_seen_at,
@@ -282,7 +283,7 @@ def _letter_of(tenant_id: TenantId, mailbox_id: MailboxId, item: DeadLetterItem)
         received_at=item.received_at,
         size=_whole(item.size),
         raw_size=_whole(item.raw_size),
-        raw_missing=ErrorCode(item.raw_missing) if item.raw_missing else None,
+        raw_missing=stored_code(item.raw_missing) if item.raw_missing else None,
         backfill_id=BackfillId(item.backfill_id) if item.backfill_id else None,
         chunk=_whole(item.chunk),
         replay_id=BackfillId(item.replay_id) if item.replay_id else None,

@@ -15,6 +15,14 @@ from botocore.exceptions import ConnectionError as NotConnectedError
 
 from shared.domain.errors import StoreRefusedError, StoreThrottledError
 
+
+class UnknownFormError(Exception):
+    """What was read was written by a newer version; the queue keeps the work until that one runs.
+
+    The message is the form's number.
+    """
+
+
 _BUSY = frozenset(
     {
         "InternalError",
@@ -66,11 +74,17 @@ _REFUSED = frozenset(
         # Secrets Manager's words for a key of KMS
         "DecryptionFailure",
         "EncryptionFailure",
+        # KMS's own
+        "DisabledException",
+        "IncorrectKeyException",
+        "InvalidCiphertextException",
+        "InvalidKeyUsageException",
+        "NotFoundException",
     }
 )
 """Whatever is asked; see "Common Errors" of each service's API reference, S3's "Error codes"."""
 _ABOUT_A_KEY = ("KMS", "Kms")
-"""`KMS.DisabledException` (S3), `KmsAccessDenied` (SQS) and their like."""
+"""`KMS.DisabledException` (S3), `KmsAccessDenied` (SQS), KMS's own `KMSInvalidStateException`."""
 _CONFLICTS = frozenset({"TransactionConflictException", "TransactionInProgressException"})
 _CONDITION_FAILED = "ConditionalCheckFailed"
 _REASONS_THAT_PASS = frozenset(

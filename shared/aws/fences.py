@@ -6,6 +6,7 @@ from shared.aws.table import Table
 from shared.aws.tables import StateItem, state_key
 from shared.domain.errors import ConflictError, ErrorCode
 from shared.domain.lease import Fence
+from shared.domain.mailbox import MailboxStatus
 
 
 def still_holds(fence: Fence) -> Condition:
@@ -13,6 +14,15 @@ def still_holds(fence: Fence) -> Condition:
     condition = StateItem.generation == fence.generation
     if fence.fence is not None:
         condition &= StateItem.fence == fence.fence
+    return condition
+
+
+def goes_on(fence: Fence) -> Condition:
+    """Return the condition that, besides, nobody has stopped the mailbox.
+
+    Of two runs at the same time one may have met a grant that is dead: what it says is to stand.
+    """
+    condition: Condition = still_holds(fence) & (StateItem.status == MailboxStatus.ACTIVE)
     return condition
 
 

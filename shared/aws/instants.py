@@ -18,3 +18,13 @@ def microseconds(at: datetime) -> int:
 def from_microseconds(number: int) -> datetime:
     """Return the instant `microseconds` gave `number` for."""
     return _EPOCH + timedelta(microseconds=number)
+
+
+def seconds(at: datetime) -> int:
+    """Return `at` in whole seconds since 1970: where that is fine enough, and small matters."""
+    return (at - _EPOCH) // timedelta(seconds=1)
+
+
+def from_seconds(number: int) -> datetime:
+    """Return the instant `seconds` gave `number` for."""
+    return _EPOCH + timedelta(seconds=number)

@@ -5,14 +5,13 @@ Each looks at the other before it writes, so each checks in its transaction that
 written meanwhile: an erasure raises the list's `version`, and a mailbox `begun`.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shared.aws.instants import from_microseconds, microseconds
 from shared.aws.table import Table
 from shared.aws.tables_of_erasures import KeptOutItem, kept_out_key
 from shared.domain.erasure import KeptOut
-from shared.domain.errors import ErrorCode, RequestError, StoreThrottledError
+from shared.domain.errors import ErrorCode, RequestError
 from shared.domain.ids import Address, TenantId
 from shared.domain.mailbox import Mailbox
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 _FOR_EVER = 0
-_TRIES = 5
 
 
 def read_kept_out(table: Table, tenant_id: TenantId) -> KeptOut:
@@ -44,21 +42,11 @@ def until_value(kept_out: KeptOut) -> dict[str, int]:
     }
 
 
-def begin_unless_kept_out(
-    table: Table, mailbox: Mailbox, operations: Sequence["TransactWriteItemTypeDef"]
-) -> frozenset[int]:
-    """Write all or nothing of what begins a mailbox's life; return the positions that failed.
+def minding(table: Table, mailbox: Mailbox) -> "TransactWriteItemTypeDef":
+    """Return the part of a transaction that fails where the list was changed meanwhile.
 
     Raises `RequestError(ADDRESS_KEPT_OUT)`.
     """
-    for _ in range(_TRIES):
-        failed = table.transact([*operations, _minding(table, mailbox)])
-        if failed != {len(operations)}:
-            return failed - {len(operations)}
-    raise StoreThrottledError(cause="the list changes too fast to be minded")
-
-
-def _minding(table: Table, mailbox: Mailbox) -> "TransactWriteItemTypeDef":
     key = kept_out_key(mailbox.tenant_id)
     item = table.get(KeptOutItem, key)
     if item is None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from shared.aws.instants import from_seconds, seconds
+from shared.aws.stored_codes import stored_code
 from shared.aws.table import Raw
 from shared.aws.tables import (
     SETTINGS_SUFFIX,
@@ -15,7 +17,6 @@ from shared.aws.tables import (
     settings_key,
     state_key,
 )
-from shared.domain.errors import ErrorCode
 from shared.domain.folders import Folder, FolderRole
 from shared.domain.ids import (
     BackfillId,
@@ -26,6 +27,7 @@ from shared.domain.ids import (
     TenantId,
     UserId,
 )
+from shared.domain.loops import Worked
 from shared.domain.mail_server import Security, ServerSettings
 from shared.domain.mailbox import (
     EVERYONE,
@@ -37,10 +39,12 @@ from shared.domain.mailbox import (
     MailboxStatus,
     Provider,
     Purpose,
+    PushState,
     Readers,
     RunState,
     StoredMail,
     Visibility,
+    Watch,
 )
 from shared.domain.opening import Opening
 from shared.ports.stores import MailboxRecord
@@ -130,8 +134,14 @@ def state_item(mailbox: Mailbox, state: RunState) -> StateItem:
         contacts_to=state.contacts_to,
         history_id=state.history_id,
         history_again=state.history_again or None,
+        work_hour=state.worked.hour or None,
+        work_times=state.worked.times or None,
+        watch=watch_document(state.push.watch),
+        watch_at=None if state.push.renew_at is None else seconds(state.push.renew_at),
+        heard_at=None if state.push.heard_at is None else seconds(state.push.heard_at),
         inbound_error=error_document(mailbox.inbound_error),
         outbound_error=error_document(mailbox.outbound_error),
+        of_note=True,
     )
 
 
@@ -215,6 +225,12 @@ def run_state(state: StateItem) -> RunState:
         contacts_to=state.contacts_to,
         history_id=BackfillId(state.history_id) if state.history_id else None,
         history_again=bool(state.history_again),
+        worked=Worked(int(state.work_hour or 0), int(state.work_times or 0)),
+        push=PushState(
+            None if state.watch is None else Watch(state.watch[0], from_seconds(state.watch[1])),
+            _from_seconds(state.watch_at),
+            _from_seconds(state.heard_at),
+        ),
     )
 
 
@@ -253,6 +269,7 @@ def folder_item(tenant_id: TenantId, mailbox_id: MailboxId, state: FolderState) 
         scope=state.scope or None,
         resets=state.resets or None,
         reset_at=state.reset_at,
+        news_from=state.news_from,
     )
 
 
@@ -260,7 +277,8 @@ def folder_state(item: FolderItem) -> FolderState:
     """Return the folder state an item holds."""
     folder = Folder(FolderId(item.folder_id), item.name, FolderRole(item.role), item.selectable)
     scope, resets = item.scope or "", int(item.resets or 0)
-    return FolderState(folder, item.cursor, item.gone_at, scope, resets, item.reset_at)
+    times = item.reset_at, item.news_from
+    return FolderState(folder, item.cursor, item.gone_at, scope, resets, *times)
 
 
 def error_document(error: LatestError | None) -> dict[str, Any] | None:
@@ -282,13 +300,18 @@ def latest_error(document: Mapping[str, Any] | None) -> LatestError | None:
     if document is None:
         return None
     return LatestError(
-        ErrorCode(document["c"]),
+        stored_code(document["c"]),
         datetime.fromisoformat(document["f"]),
         datetime.fromisoformat(document["l"]),
         document["n"],
         RunId(document["r"]) if document["r"] else None,
         _from_time(document["x"]),
     )
+
+
+def watch_document(watch: Watch | None) -> list[Any] | None:
+    """Return a watch as it is written: its name, and when it ends."""
+    return None if watch is None else [watch.name, seconds(watch.expires_at)]
 
 
 def _server(server: ServerSettings | None) -> dict[str, Any] | None:
@@ -316,6 +339,10 @@ def _time(at: datetime | None) -> str | None:
 
 def _from_time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
+
+
+def _from_seconds(number: float | None) -> datetime | None:
+    return None if number is None else from_seconds(int(number))
 
 
 def _opening(opening: Opening) -> list[str | None]:

@@ -13,10 +13,8 @@ from pynamodb.expressions.condition import Condition
 
 from shared.aws import first_folders, state_changes
 from shared.aws.backfill_items import backfill_item
-from shared.aws.fences import stale, still_holds
-from shared.aws.kept_out import begin_unless_kept_out
+from shared.aws.fences import goes_on, stale, still_holds
 from shared.aws.mailbox_items import (
-    error_document,
     folder_item,
     folder_state,
     is_settings,
@@ -26,6 +24,7 @@ from shared.aws.mailbox_items import (
     settings_item,
     state_item,
 )
+from shared.aws.places import begin_in_a_place
 from shared.aws.run_items import items_of_run
 from shared.aws.table import MOST_IN_TRANSACTION, Table
 from shared.aws.tables import (
@@ -52,6 +51,7 @@ from shared.domain.errors import ConflictError, ErrorCode, StoreThrottledError
 from shared.domain.ids import MailboxId, ProviderMessageId, RunId, TenantId, UserId
 from shared.domain.lease import Fence, Lease
 from shared.domain.mailbox import FolderState, LatestError, Mailbox, MailboxStatus, RunState
+from shared.domain.quotas import USUAL, Quotas
 from shared.ports.stores import DueMailbox, MailboxRecord, SyncOutcome
 
 _TRIES = 5
@@ -64,20 +64,23 @@ class DynamoMailboxStore:
     """The port `MailboxStore`."""
 
     table: Table
+    quotas: Quotas = USUAL
 
     # ---- life ----
 
     def create(self, mailbox: Mailbox, run_state: RunState, identity: str) -> None:
         """Write settings, state and identity together."""
         new = SettingsItem.pk.does_not_exist()
-        failed = begin_unless_kept_out(
+        failed = begin_in_a_place(
             self.table,
             mailbox,
+            identity,
             [
                 self.table.put_operation(settings_item(mailbox, identity), new),
                 self.table.put_operation(state_item(mailbox, run_state), new),
                 self.table.put_operation(_pointer(mailbox, identity), new),
             ],
+            most=self.quotas.mailboxes,
         )
         if failed and self.find(mailbox.tenant_id, identity) != mailbox.id:
             raise ConflictError(ErrorCode.ALREADY_CONNECTED)
@@ -178,7 +181,8 @@ class DynamoMailboxStore:
             operations.append(
                 self.table.delete_operation(identity_key(tenant_id, read[0].identity), free)
             )
-        failed = begin_unless_kept_out(self.table, mailbox, operations)
+        most = self.quotas.mailboxes
+        failed = begin_in_a_place(self.table, mailbox, identity, operations, most=most)
         if failed & {0, 1}:
             raise stale("generation or version")
         if failed:
@@ -281,11 +285,16 @@ class DynamoMailboxStore:
         now: datetime,
         not_before: datetime | None = None,
         contacts_to: datetime | None = None,
+        due_slot: str | None = None,
+        told: bool = False,
     ) -> None:
         """Write the time, and drop what a success ends; the item is under a kilobyte: one unit."""
-        actions = state_changes.found_nothing(now, not_before, contacts_to)
-        if self.table.update(_key_of(record), actions, still_holds(_generation(record))) is None:
-            raise stale("generation")
+        worked = record.run_state.worked.again(now)
+        actions = state_changes.found_nothing(
+            now, not_before, contacts_to, worked, due_slot=due_slot, told=told
+        )
+        if self.table.update(_key_of(record), actions, goes_on(_generation(record))) is None:
+            raise stale("generation or status")
 
     def finish_run(self, fence: Fence, outcome: SyncOutcome) -> None:
         """Write cursors, run and state together; the state last where that takes several."""
@@ -302,7 +311,7 @@ class DynamoMailboxStore:
         begun = [backfill_item(outcome.history)] if outcome.history else []
         ran = [self.table.put_operation(item) for item in (*items_of_run(outcome.run), *begun)]
         update = self.table.update_operation(
-            key, state_changes.ended(fence.mailbox_id, outcome), still_holds(fence)
+            key, state_changes.ended(fence.mailbox_id, outcome), goes_on(fence)
         )
         if self.table.transact([update, *ran, *folders]):
             raise stale("fence")
@@ -312,7 +321,7 @@ class DynamoMailboxStore:
         update = self.table.update_operation(
             _key_of(record),
             state_changes.failed(record.mailbox.id, outcome),
-            still_holds(_generation(record)),
+            goes_on(_generation(record)),
         )
         ran = [self.table.put_operation(item) for item in items_of_run(outcome.run)]
         if self.table.transact([update, *ran]):
@@ -320,9 +329,8 @@ class DynamoMailboxStore:
 
     def note_outbound(self, fence: Fence, error: LatestError | None) -> None:
         """Write it alone: whoever syncs and whoever sends write each their own."""
-        actions = [state_changes.set_or_remove(StateItem.outbound_error, error_document(error))]
         key = state_key(fence.tenant_id, fence.mailbox_id)
-        if self.table.update(key, actions, still_holds(fence)) is None:
+        if self.table.update(key, state_changes.outbound(error), still_holds(fence)) is None:
             raise stale("generation")
 
     # ---- folders and primary ----

@@ -31,8 +31,8 @@ from shared.aws.tables import Key, entry_keys, message_key
 from shared.aws.tables_of_erasures import OTHERS_NOTE, packed_ids
 from shared.domain.errors import StoreThrottledError
 from shared.domain.identity import further_id
-from shared.domain.ids import Address, MessageId, TenantId
-from shared.domain.message import Copy, copy_ref
+from shared.domain.ids import Address, MailboxId, MessageId, TenantId
+from shared.domain.message import Copy, News, copy_ref, place_of
 from shared.ports.stores import NewCopy
 
 if TYPE_CHECKING:
@@ -164,7 +164,10 @@ class MessageContents:
             # Who claimed it and died may have taken index entries already, whoever's they were.
             indexed |= named
         named_in_index = participants_named(message)
-        return Written(new.copy, from_microseconds(received), sorted(indexed), named_in_index)
+        copy = new.copy
+        if copy.news is News.NEW and _has_had_it(copy.mailbox_id, before, but=ref):
+            copy = replace(copy, news=News.AGAIN)
+        return Written(copy, from_microseconds(received), sorted(indexed), named_in_index)
 
     def _name(self, key: Key, stands: Raw, unnamed: Sequence[Address]) -> list[Address]:
         """Have the item say under which addresses its content does not name it is found.
@@ -211,6 +214,12 @@ class MessageContents:
             requests[start : start + _IN_BATCH] for start in range(0, len(requests), _IN_BATCH)
         ]
         side_by_side(self.writers, self.table.write_many, batches)
+
+
+def _has_had_it(mailbox_id: MailboxId, stands: Raw, *, but: str) -> bool:
+    """Whether a mailbox has, or had, another copy of the message an item holds."""
+    refs = stands.get("c", {}).get("SS", ())
+    return any(ref != but and place_of(ref)[0] == mailbox_id for ref in refs)
 
 
 def _of_further_message(item: NewCopy) -> NewCopy:

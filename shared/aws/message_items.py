@@ -31,6 +31,7 @@ from shared.domain.message import (
     Body,
     Copy,
     Message,
+    News,
     Participant,
     ParticipantRole,
     StoredAttachment,
@@ -179,6 +180,8 @@ def copy_item(tenant_id: TenantId, copy: Copy) -> Raw:
         raw["o"] = {"BOOL": copy.direction is Direction.OUTBOUND}
     if copy.pending is not None:
         raw["w"] = pending_value(copy.pending)
+    if copy.news is not None:
+        raw["h"] = {"S": copy.news}
     if copy.removed_at is not None:
         raw["x"] = {"N": str(microseconds(copy.removed_at))}
     else:
@@ -219,6 +222,7 @@ def copy_of(mailbox_id: MailboxId, name: ProviderMessageId, raw: Raw) -> Copy:
         direction=_direction_of(raw),
         removed_at=from_microseconds(int(removed["N"])) if removed else None,
         pending=pending_of(raw),
+        news=News(raw["h"]["S"]) if "h" in raw else None,
     )
 
 

@@ -144,10 +144,16 @@ class DynamoMessageStore:
         return self._copies.place(fence, placed, now)
 
     def remove_copies(
-        self, fence: Fence, folder_id: FolderId, ids: Iterable[ProviderMessageId], *, now: datetime
+        self,
+        fence: Fence,
+        folder_id: FolderId,
+        ids: Iterable[ProviderMessageId],
+        *,
+        now: datetime,
+        silently: bool = False,
     ) -> int:
         """Place them in the folders they are in without this one."""
-        return self._copies.remove(fence, folder_id, list(ids), now)
+        return self._copies.remove(fence, folder_id, list(ids), now, silently=silently)
 
     # ---- reading ----
 

@@ -1,8 +1,9 @@
 """How this product's registrations at providers are kept: in Secrets Manager, read for minutes.
 
 `{prefix}/oauth/{provider}` is the operator's, `{prefix}/oauth/{provider}/{tenant}` a tenant's own,
-its last part a digest as in `secret_store`. Each holds JSON: `client_id`, `client_secret` and, for
-Microsoft, `directory` where only one organisation's accounts may sign in.
+its last part a digest as in `secret_store`. Each holds JSON: `client_id`, `client_secret`; for
+Microsoft `directory`, where only one organisation's accounts may sign in; for Google `push_topic`,
+where Gmail is to publish changes.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ from shared.ports.sign_in import OAuthClient
 
 REMEMBERED_SECONDS = 300.0
 """So long at most an old client is used after a new one was stored."""
+_NEEDED = ("client_id", "client_secret")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ def written_client(client: OAuthClient) -> Secret:
     document = {"client_id": client.client_id, "client_secret": client.client_secret.reveal()}
     if client.directory:
         document["directory"] = client.directory
+    if client.push_topic:
+        document["push_topic"] = client.push_topic
     return Secret(json.dumps(document))
 
 
@@ -93,16 +97,17 @@ def read_client(text: str) -> OAuthClient:
         document = None
     if not isinstance(document, dict):
         raise _malformed("is not a JSON object")
-    texts = {name: document.get(name, "") for name in ("client_id", "client_secret", "directory")}
+    texts = {name: document.get(name, "") for name in (*_NEEDED, "directory", "push_topic")}
     for name, value in texts.items():
         if not isinstance(value, str):
             raise _malformed(f"has a {name} that is no text")
-        if not value.strip() and name != "directory":
+        if not value.strip() and name in _NEEDED:
             raise _malformed(f"has no {name}")
     return OAuthClient(
         texts["client_id"].strip(),
         Secret(texts["client_secret"].strip()),
         texts["directory"].strip(),
+        texts["push_topic"].strip(),
     )
 
 

@@ -1,13 +1,19 @@
-"""What opening and closing a backfill writes: one item says which import of a mailbox is open."""
+"""What opening and closing a backfill writes: one item says which import of a mailbox is open.
+
+And what counts the imports that a tenant begins in a day.
+"""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pynamodb.expressions.condition import Condition
 
+from shared.aws.counts import Count, counting, day_of
 from shared.aws.state_changes import set_or_remove
 from shared.aws.tables_of_backfills import BackfillItem, OpenBackfillItem, open_backfill_key
+from shared.aws.tables_of_counts import imports_key
 from shared.domain.backfill import Backfill, BackfillKind, BackfillState
+from shared.domain.errors import ErrorCode, LimitReachedError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -60,6 +66,25 @@ def closes(table: "Table", backfill: Backfill) -> "list[TransactWriteItemTypeDef
         return []
     key = open_backfill_key(backfill.tenant_id, backfill.mailbox_id)
     return [table.delete_operation(key, _none_but(backfill))]
+
+
+def counts_today(table: "Table", backfill: Backfill, most: int) -> "list[TransactWriteItemTypeDef]":
+    """Return the part of a transaction that counts an import among the `most` of its tenant's day.
+
+    One that was stopped and goes on is not counted again.
+    """
+    if backfill.kind is not BackfillKind.IMPORT:
+        return []
+    today = day_of(backfill.created_at)
+    key = imports_key(backfill.tenant_id, today.name)
+    return [counting(table, Count(key, 1, most, today))]
+
+
+def no_more_today(backfill: Backfill) -> LimitReachedError:
+    """Return the refusal of an import that there is no room for until the UTC day ends."""
+    left = day_of(backfill.created_at).ends_at - backfill.created_at
+    code = ErrorCode.IMPORT_LIMIT_REACHED
+    return LimitReachedError(code, retry_after_seconds=left.total_seconds())
 
 
 def _none_but(backfill: Backfill) -> Condition:

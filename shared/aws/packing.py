@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import zstandard
 
+from shared.aws.errors import UnknownFormError
 from shared.aws.packing_dictionary import DICTIONARY
 
 _PLAIN, _FORM = b"\x01", b"\x02"
@@ -21,10 +22,6 @@ _LARGEST_UNPACKED = 64 * 1024 * 1024
 
 _DICTIONARY = zstandard.ZstdCompressionDict(DICTIONARY, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
 _DICTIONARY.precompute_compress(level=_LEVEL)
-
-
-class UnknownFormError(Exception):
-    """What was read was packed by a newer version; the queue keeps the work until that one runs."""
 
 
 class _Codecs(threading.local):

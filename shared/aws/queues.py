@@ -137,6 +137,7 @@ def encode_sync(request: SyncRequest) -> str:
         mailbox_id=request.mailbox_id,
         reason=request.reason,
         run_id=request.run_id,
+        **({"watch_ends": True} if request.watch_ends else {}),
     )
 
 
@@ -206,6 +207,7 @@ def decode_sync(body: str) -> SyncRequest:
         MailboxId(_text(fields, "mailbox_id")),
         reason,
         RunId(run_id) if run_id else None,
+        watch_ends=fields.get("watch_ends") is True,
     )
 
 

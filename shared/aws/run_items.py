@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.aws.packing import pack, unpack
+from shared.aws.stored_codes import stored_code
 from shared.aws.tables import Item, RunItem, run_key
 from shared.aws.tables_of_audits import SettledItem, settled_key
-from shared.domain.errors import ErrorCode
 from shared.domain.ids import BackfillId, MailboxId, RunId, TenantId
 from shared.domain.ledger import Counts, Fate
 from shared.domain.run import Run, RunReason
@@ -70,7 +70,7 @@ def run_of(tenant_id: TenantId, mailbox_id: MailboxId, item: RunItem) -> Run:
         started_at=item.started_at,
         ended_at=item.ended_at,
         counts=counts_of(item.counts),
-        code=ErrorCode(item.code) if item.code else None,
+        code=stored_code(item.code) if item.code else None,
         backfill_id=BackfillId(item.backfill_id) if item.backfill_id else None,
         ledger={fate: tuple(ids) for fate, ids in unpack(item.ledger).items()}
         if item.ledger

@@ -19,6 +19,8 @@ _TRIES = 3
 _CURRENT = "AWSCURRENT"
 _RENEWED = "MAILROOMRENEWED"
 """On a version that was written and is not, or not yet, the current one."""
+_MOVED_AWAY = "moved"
+"""In the place of a login that was moved to the table: no login reads so, each is a JSON object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,32 @@ class SecretsManagerStore:
 
     def get(self, tenant_id: TenantId, mailbox_id: MailboxId) -> KeptSecret | None:
         """Read the current version."""
+        kept = self._current(tenant_id, mailbox_id)
+        return None if kept is None or kept.secret.reveal() == _MOVED_AWAY else kept
+
+    def standing(self, tenant_id: TenantId, mailbox_id: MailboxId) -> str | None:
+        """Return the current version, even of a login that was moved away; None: no secret."""
+        kept = self._current(tenant_id, mailbox_id)
+        return kept.version if kept else None
+
+    def put_over(
+        self, tenant_id: TenantId, mailbox_id: MailboxId, secret: Secret, *, standing: str | None
+    ) -> None:
+        """As `put`, if what stood is still what stands; else nothing."""
+        if standing is not None:
+            self.replace(tenant_id, mailbox_id, secret, version=standing)
+            return
+        try:
+            with our_errors(but=is_missing):
+                self.clients.secrets_manager.create_secret(
+                    Name=self._name(tenant_id, mailbox_id), SecretString=secret.reveal()
+                )
+        except ClientError as error:
+            # Created meanwhile, or an older one of that name is still being deleted.
+            if not (is_taken(error) or is_missing(error)):
+                raise
+
+    def _current(self, tenant_id: TenantId, mailbox_id: MailboxId) -> KeptSecret | None:
         try:
             with our_errors(but=is_missing):
                 answer = self.clients.secrets_manager.get_secret_value(
@@ -91,6 +119,18 @@ class SecretsManagerStore:
                 return False
             raise
         return True
+
+    def retire(self, tenant_id: TenantId, mailbox_id: MailboxId, version: str) -> bool:
+        """Let it count no longer where that version stands; return whether none counts by now.
+
+        Secrets Manager deletes under no condition, so this comes before a deletion that is to take
+        nothing but what was read.
+        """
+        moved = Secret(_MOVED_AWAY)
+        if self.replace(tenant_id, mailbox_id, moved, version=version):
+            return True
+        # Refused also where the request came twice: the first time moved the label.
+        return self.get(tenant_id, mailbox_id) is None
 
     def delete(self, tenant_id: TenantId, mailbox_id: MailboxId) -> None:
         """Delete without the days of grace: a password nobody gave us leave to keep."""

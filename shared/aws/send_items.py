@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from shared.aws.stored_codes import stored_code
 from shared.aws.tables_of_sends import SendItem, send_due_key, send_key, slot_of_sends
-from shared.domain.errors import ErrorCode
 from shared.domain.folders import FolderRole
 from shared.domain.ids import MailboxId, MessageId, ProviderMessageId, SendId, TenantId, UserId
 from shared.domain.message import ParticipantRole
@@ -115,7 +115,7 @@ def send_of(item: SendItem) -> Send:
             Recipient(
                 address,
                 RecipientStatus(status),
-                ErrorCode(code) if code else None,
+                stored_code(code) if code else None,
                 name,
                 ParticipantRole(role),
             )
@@ -141,7 +141,7 @@ def send_of(item: SendItem) -> Send:
         next_try_at=_from_time(found.get("next_try")),
         failures=found["failures"],
         looks=found["looks"],
-        code=ErrorCode(found["code"]) if "code" in found else None,
+        code=stored_code(found["code"]) if "code" in found else None,
         reply=found.get("reply"),
         sent_at=_from_time(found.get("sent")),
         accepted_at=_from_time(found.get("accepted")),

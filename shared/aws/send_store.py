@@ -9,13 +9,14 @@ a worker's write undoes it.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
+from shared.aws.counts import Count, counting, day_of, minute_of
 from shared.aws.fences import stale
 from shared.aws.send_items import (
     arrival_text,
@@ -28,12 +29,11 @@ from shared.aws.send_items import (
 )
 from shared.aws.state_changes import set_or_remove
 from shared.aws.table import Table
-from shared.aws.tables import DUE_INDEX, Key, StateItem, mailbox_pk, state_key
+from shared.aws.tables import DUE_INDEX, StateItem, mailbox_pk, state_key
 from shared.aws.tables_of_sends import (
     SEND_PREFIX,
     SendItem,
     SendKeyItem,
-    SentItem,
     key_key,
     mailbox_count_key,
     send_due_key,
@@ -59,19 +59,6 @@ if TYPE_CHECKING:
 
 _TRIES = 5
 _FIRST, _LAST = " ", "\U0010ffff"
-_DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)
-_COUNTED_FOR = timedelta(days=1)
-"""How long a count is kept once its window is over."""
-
-
-class _Count(NamedTuple):
-    """One of the counts that a send is a part of."""
-
-    limit: SendLimit
-    key: Key
-    more: int
-    most: int
-    window_ends_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +85,7 @@ class DynamoSendStore:
                 (StateItem.status == MailboxStatus.ACTIVE)
                 & (StateItem.generation == send.generation),
             ),
-            *(self._counting(one) for one in counts),
+            *(counting(self.table, one) for _, one in counts),
         ]
         for _ in range(_TRIES):
             failed = self.table.transact(operations)
@@ -112,11 +99,11 @@ class DynamoSendStore:
             if 2 in failed:  # noqa: PLR2004 - its place in the transaction
                 raise ConflictError(ErrorCode.WRONG_STATE, cause="mailbox is not active")
             full = [one for place, one in enumerate(counts, 3) if place in failed]
-            last = max(full, key=lambda one: one.window_ends_at)
+            limit, last = max(full, key=lambda one: one[1].window.ends_at)
             raise LimitReachedError(
                 ErrorCode.SEND_LIMIT_REACHED,
-                retry_after_seconds=(last.window_ends_at - now).total_seconds(),
-                limit=last.limit,
+                retry_after_seconds=(last.window.ends_at - now).total_seconds(),
+                limit=limit,
             )
         raise StoreThrottledError(cause="a key whose send is not there")
 
@@ -250,14 +237,6 @@ class DynamoSendStore:
             ),
         )
 
-    def _counting(self, count: _Count) -> "TransactWriteItemTypeDef":
-        has_room: Condition = SentItem.number <= count.most - count.more
-        if count.more <= count.most:
-            has_room |= SentItem.number.does_not_exist()
-        expires_at = int((count.window_ends_at + _COUNTED_FOR).timestamp())
-        counted = [SentItem.number.add(count.more), SentItem.expires_at.set(expires_at)]
-        return self.table.update_operation(count.key, counted, has_room)
-
 
 def _key_item(send: Send, key: IdempotencyKey, *, now: datetime) -> SendKeyItem:
     where = key_key(send.tenant_id, key.digest)
@@ -272,19 +251,16 @@ def _key_item(send: Send, key: IdempotencyKey, *, now: datetime) -> SendKeyItem:
     )
 
 
-def _counts(send: Send, caps: SendCaps, now: datetime) -> list[_Count]:
-    at = now.astimezone(UTC)
-    minute = at.replace(second=0, microsecond=0)
-    day = minute.replace(hour=0, minute=0)
-    today, this_minute = f"{day:%Y-%m-%d}", f"{minute:%Y-%m-%dT%H:%M}"
+def _counts(send: Send, caps: SendCaps, now: datetime) -> list[tuple[SendLimit, Count]]:
+    today, this_minute = day_of(now), minute_of(now)
     tenant_id, mailbox_id, people = send.tenant_id, send.mailbox_id, len(send.recipients)
-    of_day = mailbox_count_key(tenant_id, mailbox_id, today)
-    of_minute = mailbox_count_key(tenant_id, mailbox_id, this_minute)
-    of_tenant = tenant_count_key(tenant_id, today)
+    of_day = mailbox_count_key(tenant_id, mailbox_id, today.name)
+    of_minute = mailbox_count_key(tenant_id, mailbox_id, this_minute.name)
+    of_tenant = tenant_count_key(tenant_id, today.name)
     return [
-        _Count(SendLimit.MAILBOX_A_DAY, of_day, people, caps.mailbox_a_day, day + _DAY),
-        _Count(SendLimit.TENANT_A_DAY, of_tenant, people, caps.tenant_a_day, day + _DAY),
-        _Count(SendLimit.MAILBOX_A_MINUTE, of_minute, 1, caps.mailbox_a_minute, minute + _MINUTE),
+        (SendLimit.MAILBOX_A_DAY, Count(of_day, people, caps.mailbox_a_day, today)),
+        (SendLimit.TENANT_A_DAY, Count(of_tenant, people, caps.tenant_a_day, today)),
+        (SendLimit.MAILBOX_A_MINUTE, Count(of_minute, 1, caps.mailbox_a_minute, this_minute)),
     ]
 
 

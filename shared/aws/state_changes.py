@@ -7,10 +7,12 @@ from typing import Any
 from pynamodb.attributes import Attribute
 from pynamodb.expressions.update import Action
 
-from shared.aws.mailbox_items import error_document
+from shared.aws.instants import seconds
+from shared.aws.mailbox_items import error_document, watch_document
 from shared.aws.tables import StateItem, escape
 from shared.domain.ids import MailboxId
-from shared.domain.mailbox import MailboxStatus
+from shared.domain.loops import Worked
+from shared.domain.mailbox import LatestError, MailboxStatus, Watch
 from shared.ports.stores import SyncOutcome
 
 MOST_STRIKES = 250
@@ -32,6 +34,7 @@ _NEXT_LIFE: list[Action] = [
     *(attribute.remove() for attribute in _LEASE),
     StateItem.strikes.remove(),
     StateItem.not_before.remove(),
+    StateItem.of_note.set(value=True),
 ]
 
 
@@ -58,6 +61,9 @@ def reconnected(mailbox_id: MailboxId, due_slot: str) -> list[Action]:
         StateItem.inbound_error.remove(),
         StateItem.outbound_error.remove(),
         StateItem.history_again.set(True),
+        # Its watch was another sign-in's: what nothing is heard of is made anew.
+        StateItem.watch_at.remove(),
+        StateItem.heard_at.remove(),
         *_scheduled(mailbox_id, due_slot),
     ]
 
@@ -81,15 +87,25 @@ def suspected(fence: int | None, suspect: str | None, strikes: dict[str, int]) -
 
 
 def found_nothing(
-    now: datetime, not_before: datetime | None, contacts_to: datetime | None
+    now: datetime,
+    not_before: datetime | None,
+    contacts_to: datetime | None,
+    worked: Worked,
+    *,
+    due_slot: str | None,
+    told: bool,
 ) -> list[Action]:
-    """The time, a rest, and no trouble any more."""
+    """The time, a rest, and no trouble any more; another slot, where it is another."""
     return [
+        *_worked(worked),
         *_looked_after(contacts_to),
+        *([StateItem.due_slot.set(due_slot)] if due_slot else []),
+        *(_told(now) if told else []),
         StateItem.last_synced_at.set(now),
         StateItem.failures.set(0),
         set_or_remove(StateItem.not_before, not_before),
         StateItem.inbound_error.remove(),
+        StateItem.of_note.remove(),
     ]
 
 
@@ -110,16 +126,57 @@ def failed(mailbox_id: MailboxId, outcome: SyncOutcome) -> list[Action]:
         StateItem.failures.set(outcome.failures),
         set_or_remove(StateItem.not_before, outcome.not_before),
         set_or_remove(StateItem.inbound_error, error_document(outcome.inbound_error)),
+        StateItem.of_note.remove(),
         *_scheduled(mailbox_id, outcome.due_slot),
     ]
+    if outcome.worked is not None:
+        actions += _worked(outcome.worked)
     if outcome.has_news:
         actions.append(StateItem.last_news_at.set(outcome.now))
+    if outcome.told is not None:
+        actions += _told(outcome.now) if outcome.told else _silent(outcome.now)
     if outcome.status is not None:
         actions.append(StateItem.status.set(outcome.status))
     if outcome.run is not None:
         # Takes out this run's id and no other: one asked for meanwhile still waits.
         actions.append(StateItem.waited_for.delete({outcome.run.id}))
     return actions
+
+
+def watch_claimed(again_at: datetime) -> list[Action]:
+    """Whoever writes this may ask the provider; who dies of it leaves it to a later run."""
+    return [StateItem.watch_at.set(seconds(again_at))]
+
+
+def watched(watch: Watch, renew_at: datetime, *, is_new: bool) -> list[Action]:
+    """The watch that stands; of a new one nothing was heard yet."""
+    return [
+        StateItem.watch.set(watch_document(watch)),
+        StateItem.watch_at.set(seconds(renew_at)),
+        *([StateItem.heard_at.remove()] if is_new else []),
+    ]
+
+
+def unwatched() -> list[Action]:
+    """Nothing is told any more."""
+    return [
+        StateItem.watch.remove(),
+        StateItem.watch_at.remove(),
+        StateItem.heard_at.remove(),
+    ]
+
+
+def watch_ended(now: datetime) -> list[Action]:
+    """It is to be renewed at once."""
+    return [StateItem.watch_at.set(seconds(now))]
+
+
+def outbound(error: LatestError | None) -> list[Action]:
+    """The trouble with what goes out, or none: a poll goes by it and must not look like it."""
+    return [
+        set_or_remove(StateItem.outbound_error, error_document(error)),
+        StateItem.of_note.set(value=True),
+    ]
 
 
 def set_or_remove(attribute: Attribute[Any], value: object) -> Action:
@@ -147,10 +204,22 @@ def strike(
     return before, dict(list(kept.items())[-MOST_STRIKES:])
 
 
+def _worked(worked: Worked) -> list[Action]:
+    return [StateItem.work_hour.set(worked.hour), StateItem.work_times.set(worked.times)]
+
+
 def _looked_after(contacts_to: datetime | None) -> list[Action]:
     if contacts_to is None:
         return []
     return [StateItem.contacts_to.set(contacts_to), StateItem.history_again.remove()]
+
+
+def _told(now: datetime) -> list[Action]:
+    return [StateItem.heard_at.set(seconds(now))]
+
+
+def _silent(now: datetime) -> list[Action]:
+    return [StateItem.heard_at.remove(), StateItem.watch_at.set(seconds(now))]
 
 
 def _scheduled(mailbox_id: MailboxId, due_slot: str | None) -> list[Action]:

@@ -19,6 +19,7 @@ from pynamodb.expressions.update import Action
 
 from shared.aws.clients import Clients
 from shared.aws.errors import (
+    UnknownFormError,
     failed_conditions,
     is_condition_failure,
     is_conflict,
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 
 Raw = dict[str, Any]
 """An item as the service writes it: `{"pk": {"S": "…"}, …}`."""
+
+FORM = "form"
+"""The attribute of an item that code from before must not read: it would misread it, or write it
+back without what it does not know. Items without it, which all are today, are of form 1."""
 
 MOST_IN_TRANSACTION = 100
 _MOST_IN_BATCH_READ = 100
@@ -111,7 +116,8 @@ class Table:
             answer = self.client.get_item(
                 TableName=self.name, Key=raw_key(key), ConsistentRead=consistent
             )
-        return cast("Raw | None", answer.get("Item"))
+        found = cast("Raw | None", answer.get("Item"))
+        return found and _known(found)
 
     def get_many(
         self, keys: Sequence[Key], *, consistent: bool = True, attributes: str = ""
@@ -124,7 +130,7 @@ class Table:
                 "ConsistentRead": consistent,
             }
             if attributes:
-                asked["ProjectionExpression"] = attributes
+                asked["ProjectionExpression"] = f"{attributes}, {FORM}"
             yield from self._get_batch(asked)
 
     def _get_batch(self, asked: "KeysAndAttributesTypeDef") -> Iterator[Raw]:
@@ -132,7 +138,7 @@ class Table:
         for tried in range(_TRIES):
             with our_errors():
                 answer = self.client.batch_get_item(RequestItems=left)
-            yield from cast("list[Raw]", answer["Responses"].get(self.name, []))
+            yield from map(_known, cast("list[Raw]", answer["Responses"].get(self.name, [])))
             left = cast("Mapping[str, KeysAndAttributesTypeDef]", answer.get("UnprocessedKeys", {}))
             if not left:
                 return
@@ -187,11 +193,13 @@ class Table:
         if page is not None:
             asked["Limit"] = page
         if attributes:
-            asked["ProjectionExpression"] = attributes
+            # An index has keys alone: who goes on from there reads the item itself.
+            more = "" if index else f", {FORM}"
+            asked["ProjectionExpression"] = attributes + more
         while True:
             with our_errors():
                 answer = self.client.query(**asked)
-            yield from cast("list[Raw]", answer["Items"])
+            yield from map(_known, cast("list[Raw]", answer["Items"]))
             if not answer.get("LastEvaluatedKey"):
                 return
             asked["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
@@ -220,7 +228,7 @@ class Table:
             if is_condition_failure(error):
                 return None
             raise
-        return cast("Raw", answer.get("Attributes", {}))
+        return _known(cast("Raw", answer.get("Attributes", {})))
 
     def put(self, item: Item, condition: Condition | None = None) -> bool:
         """Write one item whole; return whether the condition held."""
@@ -315,6 +323,16 @@ class Table:
     def _wait(self, tried: int) -> None:
         # Full jitter: workers that met each other once must not meet again.
         self._sleep(random.uniform(0.0, _FIRST_DELAY_SECONDS * 2**tried))  # noqa: S311 - jitter
+
+
+def _known(raw: Raw) -> Raw:
+    """Return an item as it is; raises `UnknownFormError` for one of a newer version's.
+
+    Whoever asked ends with it, and its queue keeps the request until that version runs again.
+    """
+    if FORM in raw:
+        raise UnknownFormError(str(raw[FORM]))
+    return raw
 
 
 def raw_key(key: Key) -> Raw:

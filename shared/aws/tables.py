@@ -35,7 +35,8 @@ item:
 | --- | --- |
 | message | `d` content, `r` received (µs), `c` copies, `o` digest of a body in S3, `a` addresses, |
 | … | `e` that the index has entries of it that are of no copy |
-| copy | `m` message id, `f` folders, `r` received, `g` flag bits, `n` flags version, `x` removed |
+| copy | `m` message id, `f` folders, `r` received, `g` flag bits, `n` flags version, `x` removed, |
+| … | `h` what is to be told of its coming or going |
 | thread | `j` root, `k` members, `a` and `b` what replies say: `thread_joins`; `l` levels |
 | provider's thread | `t` a thread of ours with messages of it |
 | at | `c` the copy it is of, `p` who takes part (see `index_entries`) |
@@ -81,9 +82,12 @@ DUE_INDEX = "due"
 MAILBOX_DATE_INDEX = "mailbox_date"
 
 MAILBOX_PREFIX = "mailbox#"
+IDENTITY_PREFIX = "identity#"
 SETTINGS_SUFFIX = "#settings"
+STATE_SUFFIX = "#state"
 PRIMARY_PREFIX = "primary#"
 FOLDER_PREFIX = "folder#"
+COPY_PREFIX = "copy#"
 RUN_PREFIX = "run#"
 PROVIDER_THREAD_PREFIX = "thread#"
 MESSAGE_PREFIX = "message#"
@@ -130,6 +134,12 @@ def mailbox_pk(tenant_id: TenantId, mailbox_id: MailboxId) -> str:
     return f"{escape(tenant_id)}#mailbox#{escape(mailbox_id)}"
 
 
+def place_in(pk: str) -> tuple[TenantId, MailboxId]:
+    """Return what `mailbox_pk` made `pk` of."""
+    tenant, _, mailbox = pk.split("#")
+    return TenantId(unescape(tenant)), MailboxId(unescape(mailbox))
+
+
 def mailbox_sk(mailbox_id: MailboxId) -> str:
     """What the sort keys of a mailbox's two items start with."""
     return f"{MAILBOX_PREFIX}{escape(mailbox_id)}#"
@@ -142,13 +152,13 @@ def settings_key(tenant_id: TenantId, mailbox_id: MailboxId) -> Key:
 
 def state_key(tenant_id: TenantId, mailbox_id: MailboxId) -> Key:
     """Key of what runs change."""
-    return Key(mailboxes_pk(tenant_id), f"{MAILBOX_PREFIX}{escape(mailbox_id)}#state")
+    return Key(mailboxes_pk(tenant_id), f"{MAILBOX_PREFIX}{escape(mailbox_id)}{STATE_SUFFIX}")
 
 
 def identity_key(tenant_id: TenantId, identity: str) -> Key:
     """Key that makes an account's identity unique; a hash, so that no address is readable."""
     digest = hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return Key(mailboxes_pk(tenant_id), f"identity#{digest}")
+    return Key(mailboxes_pk(tenant_id), IDENTITY_PREFIX + digest)
 
 
 def primary_key(tenant_id: TenantId, user_id: UserId) -> Key:
@@ -168,7 +178,7 @@ def copy_key(tenant_id: TenantId, mailbox_id: MailboxId, name: ProviderMessageId
 
 def copy_sk(start: str) -> str:
     """Sort key of a copy, or of all whose ids start with `start`."""
-    return f"copy#{escape(start)}"
+    return COPY_PREFIX + escape(start)
 
 
 def run_key(tenant_id: TenantId, mailbox_id: MailboxId, run_id: RunId) -> Key:
@@ -301,8 +311,17 @@ class StateItem(Item):
     history_again = BooleanAttribute(null=True)
     first_generation = NumberAttribute(null=True)
     """That of the latest disconnect: what was asked for in an earlier one is over."""
+    work_hour = NumberAttribute(null=True)
+    work_times = NumberAttribute(null=True)
+    watch = JsonAttribute(null=True)
+    watch_at = NumberAttribute(null=True)
+    """When it is to be renewed; this and `heard_at` in seconds since 1970."""
+    heard_at = NumberAttribute(null=True)
     inbound_error = JsonAttribute(null=True)
     outbound_error = JsonAttribute(null=True)
+    of_note = BooleanAttribute(null=True)
+    """Written with what is rare and told to others, and dropped by the next poll: the stream's
+    filters see one state at a time, and let no poll through that found nothing."""
 
 
 class PointerItem(Item):
@@ -323,6 +342,7 @@ class FolderItem(Item):
     gone_at = UTCDateTimeAttribute(null=True)
     resets = NumberAttribute(null=True)
     reset_at = UTCDateTimeAttribute(null=True)
+    news_from = UTCDateTimeAttribute(null=True)
 
 
 class RunItem(Item):

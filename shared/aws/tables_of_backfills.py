@@ -112,4 +112,6 @@ class ChunkItem(Item):
     position = UnicodeAttribute(null=True)
     strikes = JsonAttribute(null=True)
     not_handed_over = NumberAttribute(null=True)
+    work_hour = NumberAttribute(null=True)
+    work_times = NumberAttribute(null=True)
     expires_at = NumberAttribute(null=True)

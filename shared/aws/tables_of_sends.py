@@ -105,10 +105,3 @@ class SendKeyItem(Item):
     send_id = UnicodeAttribute()
     body_digest = UnicodeAttribute()
     expires_at = NumberAttribute()
-
-
-class SentItem(Item):
-    """How much was asked for in a window of time."""
-
-    number = NumberAttribute()
-    expires_at = NumberAttribute()

@@ -9,6 +9,7 @@ from itertools import zip_longest
 from shared.domain.errors import ErrorCode
 from shared.domain.ids import BackfillId, FolderId, MailboxId, ProviderMessageId, TenantId
 from shared.domain.ledger import Counts
+from shared.domain.loops import NOT_YET, Worked
 
 CHUNK_SIZE = 250
 """Messages in a chunk.
@@ -180,6 +181,8 @@ class Chunk:
     strikes: Mapping[str, int] = field(default_factory=dict)
     not_handed_over: int = 0
     """How many of its runs ended because the provider did not hand a message over."""
+    worked: Worked = NOT_YET
+    """How often in a row a run left something of it to do at once."""
 
 
 def plan_chunks(

@@ -28,6 +28,8 @@ class Capabilities:
     """How large a mail may be that is sent, in bytes, all encoded; a server may take less."""
     first_look_seconds: int = 30
     """So soon after a mail was handed over its provider shows whether it took it, as a rule."""
+    watch_renewed_hours: int = 0
+    """How often it is asked anew to tell of changes; 0: it tells nobody."""
     refuses_singly: bool = False
     """Whether it may take a mail for some of its recipients and refuse it for others."""
 
@@ -50,6 +52,8 @@ CAPABILITIES: Mapping[Provider, Capabilities] = {
         import_seconds_a_message=0.1,
         threads_by_subject=True,
         units_a_message=20,
+        # developers.google.com/workspace/gmail/api/guides/push: once a day, though it lasts a week.
+        watch_renewed_hours=24,
     ),
     # Graph runs four requests of a mailbox at once, and a batch of a chunk asks for that many.
     Provider.OUTLOOK: Capabilities(
@@ -58,6 +62,7 @@ CAPABILITIES: Mapping[Provider, Capabilities] = {
         chunks_in_flight=1,
         import_seconds_a_message=0.1,
         requests_a_message=1,
+        watch_renewed_hours=72,
         # What was sent shows up in a search, and among the sent mail, a while after it was taken.
         first_look_seconds=60,
     ),

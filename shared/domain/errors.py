@@ -57,6 +57,7 @@ class ErrorCode(StrEnum):
     CONTACT_ADMIN = "contact_admin"
     ENCRYPTION_REQUIRED = "encryption_required"
     SENDER_NOT_ALLOWED = "sender_not_allowed"
+    PUSH_REFUSED = "push_refused"
     STORE_REFUSED = "store_refused"
     # RetryLater
     RATE_LIMITED = "rate_limited"
@@ -80,6 +81,7 @@ class ErrorCode(StrEnum):
     MESSAGE_UNAVAILABLE = "message_unavailable"
     TAKING_STOCK = "taking_stock"
     WAITING_FOR_TURN = "waiting_for_turn"
+    LOOP_STOPPED = "loop_stopped"
     STORE_THROTTLED = "store_throttled"
     # CursorExpired
     CURSOR_EXPIRED = "cursor_expired"
@@ -147,6 +149,8 @@ class ErrorCode(StrEnum):
     SENDER_NOT_VERIFIED = "sender_not_verified"
     NO_MAILBOX_TO_SEND_FROM = "no_mailbox_to_send_from"
     SEND_LIMIT_REACHED = "send_limit_reached"
+    MAILBOX_LIMIT_REACHED = "mailbox_limit_reached"
+    IMPORT_LIMIT_REACHED = "import_limit_reached"
     TOO_MANY_REQUESTS = "too_many_requests"
     WRONG_MAILBOX = "wrong_mailbox"
     ADDRESS_KEPT_OUT = "address_kept_out"
@@ -303,7 +307,7 @@ class SendLimit(StrEnum):
 
 
 class LimitReachedError(RequestError):
-    """A cap of sends or requests is reached; in `retry_after_seconds` there is room again.
+    """A cap of a while is reached; in `retry_after_seconds` there is room again.
 
     `limit`: of sends, which; of several the one that has room last.
     """

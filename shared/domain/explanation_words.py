@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.domain.errors import Acts, ErrorCode
+from shared.domain.limit_words import LIMITS
 from shared.domain.sending_words import SENDING
 
 
@@ -23,7 +24,7 @@ _PAIRS = "`tls` belongs to port 993 (IMAP) or 465 (SMTP), `starttls` to 143 or 5
 _CHECK_ID = "Check the id; it may belong to something that was removed."
 
 EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
-    **{code: Explanation(*words) for code, words in SENDING.items()},
+    **{code: Explanation(*words) for code, words in {**SENDING, **LIMITS}.items()},
     ErrorCode.GRANT_REVOKED: Explanation(
         "Access to this mailbox was withdrawn, or its password was changed.",
         _U,
@@ -69,6 +70,11 @@ EXPLANATIONS: Mapping[ErrorCode, Explanation] = {
         "The provider's mail API is not switched on for this product.",
         _O,
         "Switch it on in the project the OAuth client belongs to; mailboxes then go on.",
+    ),
+    ErrorCode.PUSH_REFUSED: Explanation(
+        "The provider does not agree to tell of changes; the mailbox is polled.",
+        _O,
+        "Check what push was set up with: the topic and its rights, or the public URL.",
     ),
     ErrorCode.ADMIN_CONSENT_REQUIRED: Explanation(
         "The organisation requires an administrator's approval.",

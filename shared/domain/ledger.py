@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.ids import ProviderMessageId
@@ -115,6 +116,8 @@ class Ledger:
     removed: int = 0
     contacts_made: int = 0
     contacts_put_off: int = 0
+    oldest_stored: datetime | None = None
+    """When the provider received the oldest of what this run stored."""
     asked: int = 0
     """How often the provider was asked for a message, whole or for its header alone."""
 
@@ -123,10 +126,19 @@ class Ledger:
         for provider_message_id in ids:
             self._listed.setdefault(provider_message_id, None)
 
-    def settle(self, provider_message_id: ProviderMessageId, fate: Fate, reason: str = "") -> None:
+    def settle(
+        self,
+        provider_message_id: ProviderMessageId,
+        fate: Fate,
+        reason: str = "",
+        *,
+        received_at: datetime | None = None,
+    ) -> None:
         """Note what became of a listed id; raises KeyError for one never listed."""
         if self._listed[provider_message_id] is None:
             self._listed[provider_message_id] = (fate, reason)
+        if fate is Fate.STORED and received_at is not None:
+            self.oldest_stored = min(self.oldest_stored or received_at, received_at)
 
     def forget(self, provider_message_id: ProviderMessageId) -> None:
         """Take an unsettled id back: the run stopped before it and a later one lists it again."""

@@ -17,6 +17,7 @@ from shared.domain.ids import (
     TenantId,
     UserId,
 )
+from shared.domain.loops import NOT_YET, Worked
 from shared.domain.mail_server import ServerSettings
 from shared.domain.opening import Opening
 
@@ -218,6 +219,26 @@ def identity_of(mailbox: Mailbox) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """A provider's promise to tell of one mailbox's changes until `expires_at`."""
+
+    name: str
+    """The provider's own: a subscription's id at Microsoft, the topic at Google."""
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PushState:
+    """What is known of a provider's telling of changes; `domain/push` says what follows from it."""
+
+    watch: Watch | None = None
+    renew_at: datetime | None = None
+    """When a watch is to be asked for, or renewed; None: as soon as may be."""
+    heard_at: datetime | None = None
+    """When a word of it last brought a run; None: not yet, or not since it kept news to itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunState:
     """The part of a mailbox that runs change: small, so that an idle poll writes one unit."""
 
@@ -241,6 +262,8 @@ class RunState:
     """The latest backfill that brings such history in."""
     history_again: bool = False
     """The mailbox was reconnected since: whoever was at that backfill may have been cut off."""
+    worked: Worked = NOT_YET
+    push: PushState = PushState()
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,3 +279,5 @@ class FolderState:
     """How often in a row, less than a day apart, its cursor was found expired."""
     reset_at: datetime | None = None
     """When it last was."""
+    news_from: datetime | None = None
+    """Set while what it holds is compared: of that, what was received later is news."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from shared.domain.change import Wanted
@@ -248,6 +248,21 @@ class Pending:
     """Where the provider last had it; empty where it was found gone from its last folder."""
 
 
+class News(StrEnum):
+    """What is to be told of a copy that came, or went; nothing of one that history brought."""
+
+    NEW = "n"
+    """It was among the changes, or sent here, or came after the last sync: received, or sent."""
+    AGAIN = "a"
+    """So did one of a message that its mailbox has had before: it was moved, or copied."""
+    SILENT = "s"
+    """A comparison missed it: what it is a copy of may be there under another name."""
+
+
+ALL_IS_NEWS = datetime.min.replace(tzinfo=UTC)
+"""What a change or a send brings is told however old its date; see `Ingest.news_from`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Copy:
     """A message's presence in one mailbox under one id of its provider.
@@ -271,6 +286,7 @@ class Copy:
     """As its own mailbox sees it; None of copies stored before that was kept of each."""
     pending: Pending | None = None
     """Set while flags and folders are as somebody here wants them. Such a copy is live."""
+    news: News | None = None
 
     @property
     def as_provider_has_it(self) -> "Copy":

@@ -33,6 +33,16 @@ def wished(copy: Copy, wanted: Wanted, *, now: datetime, generation: int) -> Cop
     return replace(copy, flags=flags, folder_ids=places, pending=pending)
 
 
+def without_void(copy: Copy, first_generation: int, *, now: datetime) -> Copy:
+    """Return the copy without what was wished of it before its mailbox was last disconnected.
+
+    `first_generation`: the mailbox's, since then. A wish that joined such a one would revive it.
+    """
+    if copy.pending is None or copy.pending.generation >= first_generation:
+        return copy
+    return given_up(copy, now=now)
+
+
 def told_flags(copy: Copy, flags: Flags) -> Copy:
     """Return the copy after its provider said its flags; the same where that is no news."""
     if copy.removed_at is not None or flags.version < copy.flags.version:

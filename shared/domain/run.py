@@ -1,12 +1,13 @@
 """What one run on a mailbox reports of itself."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.errors import ErrorCode
 from shared.domain.ids import BackfillId, MailboxId, ProviderMessageId, RunId, TenantId
 from shared.domain.ledger import BEFORE_HISTORY, FOLDER_NOT_ACTIVE, NO_CONTACT, Counts, Fate
+from shared.domain.mailbox import Provider
 
 
 class RunReason(StrEnum):
@@ -16,10 +17,29 @@ class RunReason(StrEnum):
     REQUESTED = "requested"
     CONNECTED = "connected"
     CONTINUED = "continued"
+    PUSH = "push"
     BACKFILL = "backfill"
     REPLAY = "replay"
     REPAIR = "repair"
     CONTACT_HISTORY = "contact_history"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """One look at a mailbox, whatever came of it, as far as the health of all of them shows it."""
+
+    provider: Provider
+    age: timedelta
+    """How long ago, at its end, the mailbox was last in sync."""
+    late: timedelta
+    """How much of that is more than its cadence, and its rest where it is quiet, allow."""
+    failed: bool
+    parked: bool
+    """Stopped until somebody signs in again."""
+    watch_failed: bool | None = None
+    """Whether the provider, asked to tell of changes, does not; None where it was not asked."""
+    untold: bool | None = None
+    """Whether it should have told of the news found; None where there were none to be told of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from shared.domain.ids import MailboxId
 
 CADENCES_MINUTES = (1, 2, 5, 10, 15, 30, 60)
 SHARDS = 4
+_SLOT = "every-"
 QUIET_AFTER = ((150, 3), (100, 2))
 """After so many cycles without news, a mailbox is polled only every second or third cycle."""
 
@@ -28,6 +29,22 @@ class SlotRange:
     end: MailboxId | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """How the operator bounds what mailboxes wish, in minutes."""
+
+    least: int = 1
+    pushed: int = 30
+    """While the provider tells of changes, polls are for what it may forget to tell."""
+
+    def minutes(self, wanted: int, *, is_pushed: bool = False) -> int:
+        """Return how often a mailbox is polled whose settings say `wanted`."""
+        return max(wanted, self.least, self.pushed if is_pushed else 0)
+
+
+AS_WISHED = Cadence()
+
+
 def slot_of(mailbox_id: MailboxId, every_minutes: int) -> str:
     """Return the slot of a mailbox polled every `every_minutes`, one of `CADENCES_MINUTES`."""
     if every_minutes not in CADENCES_MINUTES:
@@ -35,6 +52,16 @@ def slot_of(mailbox_id: MailboxId, every_minutes: int) -> str:
         raise ValueError(message)
     spread = _spread(mailbox_id)
     return _slot(every_minutes, spread % every_minutes, (spread >> 16) % SHARDS)
+
+
+def cadence_of(slot: str) -> int:
+    """Return how often the mailboxes of a slot are polled, in minutes; the inverse of `slot_of`."""
+    return int(slot.removeprefix(_SLOT).partition("#")[0])
+
+
+def polled_every(due_slot: str | None, wanted: int) -> int:
+    """Return how often a mailbox is polled: its slot's cadence, or what it wishes while in none."""
+    return cadence_of(due_slot) if due_slot else wanted
 
 
 def slots_at(now: datetime) -> Iterator[str]:
@@ -82,6 +109,22 @@ def rest_until(
     return None
 
 
+def how_late(
+    mailbox_id: MailboxId,
+    every_minutes: int,
+    *,
+    now: datetime,
+    last_synced_at: datetime,
+    rests_until: datetime | None,
+) -> timedelta:
+    """Return how much longer ago than was meant a mailbox was in sync; zero where it is in time.
+
+    `rests_until`: until when it was left alone on purpose, being quiet.
+    """
+    due = next_run_at(mailbox_id, every_minutes, now=last_synced_at, not_before=rests_until)
+    return max(now - due, timedelta())
+
+
 def is_answered(asked_at: datetime, last_synced_at: datetime | None) -> bool:
     """Whether a poll the schedule asked for was done by another one meanwhile.
 
@@ -100,7 +143,7 @@ def is_audit_minute(mailbox_id: MailboxId, now: datetime) -> bool:
 
 
 def _slot(every: int, phase: int, shard: int) -> str:
-    return f"every-{every}#{phase}#{shard}"
+    return f"{_SLOT}{every}#{phase}#{shard}"
 
 
 def _spread(mailbox_id: MailboxId) -> int:

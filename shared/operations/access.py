@@ -67,7 +67,8 @@ class Grants:
         grant = _read(secret.secret)
         if isinstance(grant, ImapGrant):
             return grant
-        return OAuthGrant(_MailboxTokens(self, mailbox, secret.version, grant))
+        tokens = _MailboxTokens(self, mailbox, secret.version, grant)
+        return OAuthGrant(tokens, grant.client_id)
 
     def client_of(self, mailbox: Mailbox, client_id: str, *, anew: bool = False) -> OAuthClient:
         """Return the client a grant was given to; raises `ConfigurationError(CLIENT_MISSING)`."""
@@ -83,6 +84,14 @@ class Grants:
         stored = self.secrets.get(mailbox.tenant_id, mailbox.id)
         grant = _read(stored.secret) if stored else None
         return grant if isinstance(grant, KeptTokens) else None
+
+    def for_last_words(self, mailbox: Mailbox) -> OAuthGrant | None:
+        """Return what opens an account whose secret is about to go, or None where there is none.
+
+        Nothing that is renewed is stored: whoever asks may not write secrets.
+        """
+        held = self.kept(mailbox)
+        return OAuthGrant(_LastTokens(self, mailbox, held), held.client_id) if held else None
 
     def revoke(self, mailbox: Mailbox, kept: KeptTokens) -> None:
         """Withdraw a grant at its provider; raises what `SignIn.revoke` raises.
@@ -169,6 +178,29 @@ class _MailboxTokens:
         return True
 
 
+class _LastTokens:
+    """The port `AccessTokens` over tokens that are stored nowhere."""
+
+    def __init__(self, grants: Grants, mailbox: Mailbox, held: KeptTokens) -> None:
+        self._grants = grants
+        self._mailbox = mailbox
+        self._client_id = held.client_id
+        self._sign_in = grants.sign_in_of(mailbox.provider)
+        self._tokens = self._sign_in.tokens(held.kept)
+
+    def current(self) -> Secret:
+        if self._tokens.expires_at - self._grants.clock.now() < RENEW_BEFORE:
+            return self.renewed(self._tokens.access_token)
+        return self._tokens.access_token
+
+    def renewed(self, refused: Secret) -> Secret:
+        if self._tokens.access_token == refused:
+            client = self._grants.client_of(self._mailbox, self._client_id)
+            now = self._grants.clock.now()
+            self._tokens = self._sign_in.renew(client, self._tokens.kept, now=now)
+        return self._tokens.access_token
+
+
 def _secret_of(mailbox: Mailbox, secrets: SecretStore) -> KeptSecret:
     kept = secrets.get(mailbox.tenant_id, mailbox.id)
     if kept is None:
@@ -186,6 +218,9 @@ def _written(grant: ImapGrant | KeptTokens) -> Secret:
 
 def _read(secret: Secret) -> ImapGrant | KeptTokens:
     document = json.loads(secret.reveal())
+    if document["v"] != _FORMAT:
+        # Nobody's login is at fault: the request waits for the version that wrote it.
+        raise ValueError("a login that a newer version wrote")
     if "oauth" in document:
         oauth = document["oauth"]
         return KeptTokens(oauth["client_id"], Secret(oauth["kept"]))

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from shared.domain.backfill import MAX_DAYS, Backfill, BackfillState, window_start
 from shared.domain.composing import refusals
 from shared.domain.connecting import Wishes
-from shared.domain.errors import ConflictError, ErrorCode, RequestError
+from shared.domain.errors import ConflictError, ErrorCode, MailroomError, RequestError
 from shared.domain.ids import BackfillId, MailboxId, UserId, new_ulid
 from shared.domain.mail_server import ImapGrant, ServerSettings
 from shared.domain.mailbox import (
@@ -165,7 +165,7 @@ def begin_life(
     slot = slot_of(mailbox.id, mailbox.sync_minutes)
     try:
         mailboxes.reconnect(mailbox, identity_of(mailbox), slot)
-    except (ConflictError, RequestError):
+    except MailroomError:
         if is_over(mailbox, mailboxes=mailboxes):
             # The disconnecting has deleted its secret already, and nobody else would delete ours.
             secrets.delete(mailbox.tenant_id, mailbox.id)

@@ -4,8 +4,9 @@ First no worker may write, then the grant is withdrawn, then the secret goes: wh
 is in the secret. A provider that does not answer never keeps a secret alive.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.domain.backfill import OPEN, BackfillState
 from shared.domain.errors import ConflictError, ErrorCode, RetryLaterError, StoreThrottledError
@@ -14,9 +15,12 @@ from shared.domain.mailbox import Mailbox, MailboxStatus, Provider, identity_of
 from shared.domain.permissions import require_change
 from shared.domain.visibility import Viewer
 from shared.operations.access import Grants
+from shared.operations.end_watch import end_watch
 from shared.ports.attempts import AccountGrant, GrantHolders
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
+from shared.ports.provider import MailProvider
+from shared.ports.push import PushStore
 from shared.ports.sending import OutgoingStore, SendRef, SendStore
 from shared.ports.stores import MailboxStore
 
@@ -56,6 +60,8 @@ class Disconnected:
     """False also where there was none, or where others still live on it."""
     error: Exception | None = None
     """Why withdrawing it failed; it then ends at the provider by its owner's hand alone."""
+    watch_error: Exception | None = None
+    """Why the provider could not be told to tell no longer; it does so by itself within a week."""
 
 
 def disconnect_mailbox(
@@ -68,6 +74,8 @@ def disconnect_mailbox(
     outgoing: OutgoingStore,
     grants: Grants,
     holders: GrantHolders,
+    push: PushStore,
+    provider_of: Callable[[Provider], MailProvider],
     clock: Clock,
 ) -> Disconnected:
     """End sync and sending, withdraw the grant, delete the secret, keep the history.
@@ -75,16 +83,22 @@ def disconnect_mailbox(
     Repeating it completes an interrupted one.
 
     1. generation and fence raised, off the schedule: a worker at work now changes nothing any more
-    2. grant withdrawn at its provider, unless another mailbox lives on it: best effort
-    3. secret deleted
-    4. open backfills cancelled
-    5. mails that wait cancelled, and let go of: no worker takes one since 1, and what became of one
+    2. provider told to tell no longer, and whoever its words found forgotten: best effort
+    3. grant withdrawn at its provider, unless another mailbox lives on it: best effort
+    4. secret deleted
+    5. open backfills cancelled
+    6. mails that wait cancelled, and let go of: no worker takes one since 1, and what became of one
        that was being sent is found out
     """
     record = mailboxes.get(viewer.tenant_id, mailbox_id)
     mailbox = require_change(viewer, record.mailbox if record else None)
     mailboxes.disconnect(mailbox.tenant_id, mailbox.id, identity_of(mailbox))
-    ended = _withdraw(mailbox, grants, holders)
+    # Read again: a run may have made a watch since.
+    stands = mailboxes.get(mailbox.tenant_id, mailbox.id)
+    watch_error = (
+        end_watch(stands, push=push, grants=grants, provider_of=provider_of) if stands else None
+    )
+    ended = replace(_withdraw(mailbox, grants, holders), watch_error=watch_error)
     grants.secrets.delete(mailbox.tenant_id, mailbox.id)
     for backfill in backfills.list_backfills(mailbox.tenant_id, mailbox.id):
         if backfill.state in OPEN:

@@ -15,7 +15,7 @@ from shared.domain.ids import FolderId, MessageId, ProviderMessageId, RunId, new
 from shared.domain.lease import Fence
 from shared.domain.ledger import Ledger
 from shared.domain.mailbox import Mailbox
-from shared.domain.message import FetchedMessage
+from shared.domain.message import ALL_IS_NEWS, FetchedMessage
 from shared.operations.gate import Gate
 from shared.operations.ingest import Ingest
 from shared.operations.meet_senders import senders_of
@@ -126,6 +126,7 @@ def store_own(
         senders=senders_of(
             mailbox, contacts=ports.contacts, mailboxes=ports.mailboxes, now=ports.clock.now
         ),
+        news_from=ALL_IS_NEWS,
     )
     ingest.take_in(folder, [found.provider_message_id])
 

@@ -9,10 +9,12 @@ from shared.domain.folders import Folder, scope_of
 from shared.domain.ids import FolderId
 from shared.domain.mailbox import FolderState, Mailbox
 from shared.ports.provider import Look
+from shared.ports.stores import MailboxRecord
 
 MOST_RESETS = 3
 """So often in a row an expired position is replaced by a comparison at once."""
 RESET_AGAIN_AFTER = timedelta(hours=6)
+NEWS_MARGIN = timedelta(minutes=5)
 RESETS_FORGOTTEN_AFTER = timedelta(days=1)
 """A position that lasted so long had no part in a loop."""
 
@@ -66,8 +68,22 @@ def reset(state: FolderState, now: datetime) -> FolderState | None:
     return replace(state, resets=state.resets + 1, reset_at=now)
 
 
+def news_since(record: MailboxRecord) -> datetime:
+    """Return from when on mail is news that a comparison finds, and not a change that was told.
+
+    A provider's clock is not ours, and mail may have come while the last run was ending.
+    """
+    connected_at, synced_at = record.mailbox.connected_at, record.run_state.last_synced_at
+    return max(connected_at, synced_at - NEWS_MARGIN) if synced_at else connected_at
+
+
 def reached(
-    mailbox: Mailbox, folder: Folder, cursor: Cursor, before: FolderState | None = None
+    mailbox: Mailbox,
+    folder: Folder,
+    cursor: Cursor,
+    before: FolderState | None = None,
+    *,
+    news_from: datetime | None = None,
 ) -> FolderState:
     """Return the state of a folder that is taken in up to `cursor`, and was as `before`."""
     return replace(
@@ -76,6 +92,7 @@ def reached(
         cursor=cursor.encode(),
         gone_at=None,
         scope=scope_of(mailbox.active_folders),
+        news_from=news_from,
     )
 
 

@@ -32,6 +32,7 @@ from shared.domain.message import (
     FetchedMessage,
     Message,
     MissingMessage,
+    News,
     ParsedAttachment,
     ParsedMessage,
     StoredAttachment,
@@ -68,7 +69,6 @@ FAILING_ALONE = frozenset(
 FEW = 3
 """More that fail alike are the provider's trouble."""
 
-
 MarkSuspect = Callable[[ProviderMessageId | None], int]
 
 
@@ -101,6 +101,8 @@ class Ingest:
     """Set where what was in an active folder once is stored: as removed, if it no longer is."""
     gives_up: bool = False
     """What fails alone has been tried often enough: it is settled as unreadable."""
+    news_from: datetime | None = None
+    """Of what is stored, that which was received after it is told as new; None: nothing is."""
     mark_suspect: MarkSuspect | None = None
     """Set after a run that died: note every id before it is parsed."""
     _pending: list[NewCopy] = field(default_factory=list)
@@ -167,8 +169,7 @@ class Ingest:
         except RetryLaterError as error:
             # What came before it is not asked for again.
             self._flush()
-            left = [name for name in ids if name in self.ledger.unsettled]
-            left = [name for name in left if name not in self._failing]
+            left = [one for one in ids if one in self.ledger.unsettled and one not in self._failing]
             if len(left) > FEW or error.code not in FAILING_ALONE:
                 raise
             # Their folder was just listed: the provider is well, and fails on these.
@@ -303,7 +304,8 @@ class Ingest:
         new = self.messages.save(self.fence, self._pending)
         for saved in self._pending:
             name = saved.copy.provider_message_id
-            self.ledger.settle(name, Fate.STORED if name in new else Fate.ALREADY_STORED)
+            fate = Fate.STORED if name in new else Fate.ALREADY_STORED
+            self.ledger.settle(name, fate, received_at=saved.copy.received_at)
         self._pending.clear()
 
     def _meet(self, new: Sequence[Incoming]) -> None:
@@ -353,7 +355,6 @@ class Ingest:
     ) -> NewCopy:
         mailbox = self.mailbox
         thread_id, message_id = thread_and_message_id(mailbox.tenant_id, parsed, attachments)
-        ref = copy_ref(mailbox.id, fetched.provider_message_id)
         message = Message(
             id=message_id,
             thread_id=thread_id,
@@ -370,7 +371,7 @@ class Ingest:
             headers=parsed.headers,
             defects=parsed.defects,
             truncated=parsed.truncated,
-            copies=frozenset({ref}),
+            copies=frozenset({copy_ref(mailbox.id, fetched.provider_message_id)}),
         )
         copy = Copy(
             mailbox_id=mailbox.id,
@@ -382,6 +383,7 @@ class Ingest:
             blind=parsed.blind(),
             direction=direction,
             removed_at=None if self._is_in_active_folder(fetched) else self.removed_at,
+            news=News.NEW if self.news_from and fetched.received_at > self.news_from else None,
         )
         index_addresses = others_in(parsed.participants, mailbox)
         theirs = provider_thread_of(mailbox.provider, fetched, parsed)
@@ -390,9 +392,7 @@ class Ingest:
     def _direction(
         self, folder: Folder, fetched: FetchedMessage, parsed: ParsedMessage
     ) -> Direction:
-        roles = {
-            self.folders[name].role for name in _places(folder, fetched) if name in self.folders
-        }
+        roles = {self.folders[one].role for one in _places(folder, fetched) if one in self.folders}
         return direction_of(parsed.participants, own_addresses(self.mailbox), roles)
 
 

@@ -118,11 +118,17 @@ def take_changes(
     messages: MessageStore,
     ledger: Ledger,
     now: datetime,
+    compared: bool = False,
 ) -> None:
-    """Write what became of copies we hold: first where they are, as a removed one has no flags."""
+    """Write what became of copies we hold: first where they are, as a removed one has no flags.
+
+    `compared`: a comparison of the whole folder found it.
+    """
     moved = {name: places for name, places in page.placed.items() if places}
     gone = {name: places for name, places in page.placed.items() if not places}
     ledger.moved += messages.place_copies(fence, moved, now=now)
     ledger.flags_changed += messages.set_flags(fence, page.flags)
     ledger.removed += messages.place_copies(fence, gone, now=now)
-    ledger.removed += messages.remove_copies(fence, folder.id, page.removed, now=now)
+    ledger.removed += messages.remove_copies(
+        fence, folder.id, page.removed, now=now, silently=compared
+    )

@@ -26,7 +26,7 @@ from shared.domain.mailbox import (
 from shared.domain.opening import Opening
 from shared.domain.permissions import require_change, require_sight
 from shared.domain.run import RunReason
-from shared.domain.schedule import CADENCES_MINUTES
+from shared.domain.schedule import AS_WISHED, CADENCES_MINUTES, Cadence
 from shared.domain.visibility import Place, Viewer, access_to_mailbox, without_openings
 from shared.ports.clock import Clock
 from shared.ports.openings import OpeningStore
@@ -84,6 +84,7 @@ def change_settings(
     openings: OpeningStore,
     queues: WorkQueues,
     clock: Clock,
+    cadence: Cadence = AS_WISHED,
 ) -> Mailbox:
     """Change settings and return the mailbox.
 
@@ -101,7 +102,7 @@ def change_settings(
     for attempt in range(1, _ATTEMPTS + 1):
         record = mailboxes.get(viewer.tenant_id, mailbox_id)
         mailbox = require_change(viewer, record.mailbox if record else None)
-        given = _checked(viewer, mailbox, change, mailboxes=mailboxes)
+        given = _checked(viewer, mailbox, change, mailboxes=mailboxes, cadence=cadence)
         if all(getattr(mailbox, name) == value for name, value in given.items()):
             return mailbox
         if given.get("store") is StoredMail.CONTACTS_ONLY:
@@ -165,7 +166,12 @@ def make_primary(viewer: Viewer, mailbox_id: MailboxId, *, mailboxes: MailboxSto
 
 
 def _checked(
-    viewer: Viewer, mailbox: Mailbox, change: SettingsChange, *, mailboxes: MailboxStore
+    viewer: Viewer,
+    mailbox: Mailbox,
+    change: SettingsChange,
+    *,
+    mailboxes: MailboxStore,
+    cadence: Cadence,
 ) -> dict[str, Any]:
     given = dict(change.given())
     refused: list[tuple[str, str]] = []
@@ -180,8 +186,9 @@ def _checked(
     if change.reply_to not in (None, UNSET):
         # Every mail would be refused for it, and name a field that nobody gave.
         refused += refusals(str(change.reply_to), "reply_to")
-    if change.sync_minutes is not UNSET and change.sync_minutes not in CADENCES_MINUTES:
-        choices = ", ".join(str(minutes) for minutes in CADENCES_MINUTES)
+    permitted = [minutes for minutes in CADENCES_MINUTES if minutes >= cadence.least]
+    if change.sync_minutes is not UNSET and change.sync_minutes not in permitted:
+        choices = ", ".join(map(str, permitted))
         refused.append(("sync_minutes", f"One of {choices}."))
     if change.active_folders is not UNSET and change.active_folders is not None:
         given["active_folders"] = tuple(dict.fromkeys(change.active_folders))

@@ -4,25 +4,37 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from shared.domain.errors import ConflictError, ErrorCode, MailroomError, RetryLaterError
 from shared.domain.failure import Drop, RetryAt, Stop, decide
 from shared.domain.ids import FolderId, RunId, new_ulid
 from shared.domain.lease import Lease
 from shared.domain.ledger import Counts, Ledger
-from shared.domain.mailbox import FolderState, LatestError, Mailbox, MailboxStatus, Provider
+from shared.domain.mailbox import (
+    FolderState,
+    LatestError,
+    Mailbox,
+    MailboxStatus,
+    Provider,
+    PushState,
+)
 from shared.domain.pace import LONGEST_REST, SYNC_SHARE, rest_after
-from shared.domain.run import Run, RunReason
-from shared.domain.schedule import slot_of
+from shared.domain.push import after_run, is_healthy, was_silent
+from shared.domain.run import Poll, Run, RunReason
+from shared.domain.schedule import Cadence, how_late, polled_every, slot_of
 from shared.operations.gate import Gate
+from shared.operations.keep_watch import Watching, WatchReport, keep_watch
 from shared.operations.meet_senders import Senders
 from shared.operations.own_tests import OwnTests
+from shared.operations.run_or_rest import ask_again
 from shared.operations.search_history import HeardOfContacts, history_to_search
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.contacts import ContactStore
 from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.parser import MessageParser
+from shared.ports.provider import Grant, MailSession
 from shared.ports.queues import PlanRequest, SyncRequest, WorkQueues
 from shared.ports.stores import (
     AttachmentStore,
@@ -42,13 +54,48 @@ class SyncReport:
     run: Run | None = None
     error: MailroomError | None = None
     """What stood in the way: of the run, or of one folder where the run is done."""
-    provider: Provider | None = None
-    """Whose mailbox it was; None where there was none."""
+    record: MailboxRecord | None = None
+    """The mailbox as it was found; None where it was not looked at."""
+    parked: bool = False
+    """Whether it was stopped until somebody signs in again."""
+    watch: WatchReport | None = None
+    """What came of asking the provider to tell of changes; None where it was not asked."""
+    told: bool | None = None
+    """Whether the provider had told of the news that this run found, as in an outcome."""
+
+    @property
+    def provider(self) -> Provider | None:
+        """Whose mailbox it was; None where there was none."""
+        return self.record.mailbox.provider if self.record else None
 
     @property
     def code(self) -> ErrorCode | None:
         """The code of `error`."""
         return self.error.code if self.error else None
+
+    def poll(self, ended_at: datetime) -> Poll | None:
+        """Return what this look tells of the fleet; None where the provider was not asked."""
+        if self.record is None or self.kind == "dropped":
+            return None
+        mailbox, state = self.record.mailbox, self.record.run_state
+        since = state.last_synced_at or mailbox.connected_at
+        return Poll(
+            provider=mailbox.provider,
+            # Clocks differ, and of negative values CloudWatch has no percentiles.
+            age=max(ended_at - since, timedelta()),
+            late=how_late(
+                mailbox.id,
+                polled_every(state.due_slot, mailbox.sync_minutes),
+                now=ended_at,
+                last_synced_at=since,
+                # What a failure has it wait is no rest: its people see old mail.
+                rests_until=None if state.failures else state.not_before,
+            ),
+            failed=self.kind == "failed",
+            parked=self.parked,
+            watch_failed=self.watch.error is not None if self.watch else None,
+            untold=None if self.told is None else not self.told,
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,6 +126,9 @@ class SyncRun:
     lease: Lease | None = None
     folder_error: RetryLaterError | None = None
     heard: HeardOfContacts = field(default_factory=HeardOfContacts)
+    cadence: Cadence = field(default_factory=Cadence)
+    watching: Watching | None = None
+    watch: WatchReport | None = None
 
     @property
     def held_lease(self) -> Lease:
@@ -92,6 +142,40 @@ class SyncRun:
         """The mailbox as it was when the run began."""
         return self.record.mailbox
 
+    @property
+    def push(self) -> PushState:
+        """What is known of the provider's telling, after this run has asked it."""
+        return self.watch.push if self.watch else self.record.run_state.push
+
+    @property
+    def was_told(self) -> bool | None:
+        """True: a word of change of the watch that stands brought the run; None: it did not.
+
+        What a provider says of its watch's end does not show that it tells of changes.
+        """
+        if self.request.reason is not RunReason.PUSH or self.request.watch_ends:
+            return None
+        is_new = self.watch is not None and self.watch.is_new
+        return None if is_new else True
+
+    def keep_watch(self, grant: Grant, session: MailSession) -> None:
+        """Have the provider tell of changes, where that is due."""
+        if self.watching is not None:
+            self.watch = keep_watch(
+                self.record, grant, session, watching=self.watching, now=self.started_at
+            )
+
+    def slot_after(self, now: datetime, *, told: bool | None = None) -> str:
+        """Return the slot in which the mailbox is polled from now on; `told` as in an outcome."""
+        mailbox, push = self.mailbox, after_run(self.push, now, told=told)
+        is_pushed = self.watching is not None and self.watching.is_for(mailbox.provider)
+        is_pushed = is_pushed and is_healthy(push, now)
+        return slot_of(mailbox.id, self.cadence.minutes(mailbox.sync_minutes, is_pushed=is_pushed))
+
+    def report(self, kind: str, **what: Any) -> SyncReport:
+        """Return what the run did."""
+        return SyncReport(kind, record=self.record, watch=self.watch, **what)
+
 
 def succeed(run: SyncRun, queues: WorkQueues) -> SyncReport:
     """Write the outcome.
@@ -102,6 +186,7 @@ def succeed(run: SyncRun, queues: WorkQueues) -> SyncReport:
     code = run.folder_error.code if run.folder_error else None
     ended = _run_record(run, code)
     rest = _rest(run, ended)
+    told = _told(run)
     outcome = SyncOutcome(
         cursors=run.cursors,
         now=ended.ended_at,
@@ -109,15 +194,17 @@ def succeed(run: SyncRun, queues: WorkQueues) -> SyncReport:
         not_before=ended.ended_at + rest if rest else None,
         # One folder's trouble is told, and slows nothing: the others are in sync.
         inbound_error=_seen_again(run, code, ended) if code else None,
-        due_slot=slot_of(mailbox.id, mailbox.sync_minutes),
+        due_slot=run.slot_after(ended.ended_at, told=told),
+        told=told,
         has_news=_has_news(ended.counts),
         contacts_to=run.heard.upto,
         history=history_to_search(mailbox, run.heard, ended.ended_at),
+        worked=run.record.run_state.worked.again(ended.ended_at),
     )
     try:
         run.mailboxes.finish_run(lease.fence, outcome)
     except ConflictError:
-        return SyncReport("dropped", provider=mailbox.provider)
+        return run.report("dropped")
     if outcome.history is not None:
         # Where this is lost, the sweeper finds the backfill.
         queues.send_plan(PlanRequest(mailbox.tenant_id, mailbox.id, outcome.history.id))
@@ -139,10 +226,10 @@ def succeed(run: SyncRun, queues: WorkQueues) -> SyncReport:
                 )
             ]
         )
-    return SyncReport("done", ended, run.folder_error, mailbox.provider)
+    return run.report("done", run=ended, error=run.folder_error, told=told)
 
 
-def fail(run: SyncRun, error: MailroomError, rng: random.Random) -> SyncReport:
+def fail(run: SyncRun, error: MailroomError, queues: WorkQueues, rng: random.Random) -> SyncReport:
     """Turn a failure into the mailbox's latest error.
 
     Cursors of what was completed before it are kept.
@@ -159,10 +246,13 @@ def fail(run: SyncRun, error: MailroomError, rng: random.Random) -> SyncReport:
     )
     status: MailboxStatus | None = None
     not_before: datetime | None = None
-    due_slot: str | None = slot_of(mailbox.id, mailbox.sync_minutes)
+    # Its own cadence, whatever was told: nobody says again what this run was to find.
+    due_slot: str | None = slot_of(mailbox.id, run.cadence.minutes(mailbox.sync_minutes))
     match decision:
         case Drop():
-            return SyncReport("dropped", error=error, provider=mailbox.provider)
+            if error.code is ErrorCode.LEASE_HELD and run.request.reason is RunReason.PUSH:
+                ask_again(run.request, queues)
+            return run.report("dropped", error=error)
         case Stop():
             status, due_slot = MailboxStatus.RECONNECT_REQUIRED, None
         case RetryAt(at=at):
@@ -177,6 +267,7 @@ def fail(run: SyncRun, error: MailroomError, rng: random.Random) -> SyncReport:
         failures=failures + 1,
         not_before=not_before,
         due_slot=due_slot,
+        worked=run.record.run_state.worked.again(now),
     )
     try:
         if run.lease is None:
@@ -184,8 +275,8 @@ def fail(run: SyncRun, error: MailroomError, rng: random.Random) -> SyncReport:
         else:
             run.mailboxes.finish_run(run.lease.fence, outcome)
     except ConflictError:
-        return SyncReport("dropped", error=error, provider=mailbox.provider)
-    return SyncReport("failed", ended, error, mailbox.provider)
+        return run.report("dropped", error=error)
+    return run.report("failed", run=ended, error=error, parked=status is not None)
 
 
 def same_before(mailbox: Mailbox, code: ErrorCode) -> int:
@@ -210,6 +301,26 @@ def _rest(run: SyncRun, ended: Run) -> timedelta:
 
 def _has_news(counts: Counts) -> bool:
     return bool(counts.listed or counts.flags_changed or counts.moved or counts.removed)
+
+
+def _told(run: SyncRun) -> bool | None:
+    """Return whether the provider's word brought the run, or should have brought it sooner.
+
+    What a run that failed left to the next one may well have been told of; so may what has only
+    just come, and of flags, moves and deletions nobody knows since when they were.
+    """
+    if run.request.reason is RunReason.PUSH:
+        return run.was_told
+    news_at = run.ledger.oldest_stored
+    if (
+        run.request.reason in {RunReason.SCHEDULE, RunReason.REQUESTED}
+        and news_at is not None
+        and not run.record.run_state.failures
+        and is_healthy(run.push, run.started_at)
+        and was_silent(run.push, news_at, run.started_at)
+    ):
+        return False
+    return None
 
 
 def _seen_again(

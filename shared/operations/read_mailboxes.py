@@ -17,15 +17,15 @@ from shared.domain.mailbox import Mailbox, MailboxStatus, RunState
 from shared.domain.opening import Opening
 from shared.domain.permissions import may_change, may_know_openings, may_see, require_sight
 from shared.domain.run import Run
-from shared.domain.schedule import next_run_at
+from shared.domain.schedule import next_run_at, polled_every
 from shared.domain.visibility import Viewer
 from shared.ports.audits import AuditStore, Completeness
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
+from shared.ports.runs import RunStore
 from shared.ports.stores import (
     MailboxRecord,
     MailboxStore,
-    RunStore,
 )
 
 _LISTED = {BackfillKind.IMPORT, BackfillKind.CONTACT_HISTORY}
@@ -189,5 +189,6 @@ def _view(
 def _next_run_at(mailbox: Mailbox, run_state: RunState, now: datetime) -> datetime | None:
     if mailbox.status is not MailboxStatus.ACTIVE:
         return None
-    not_before = run_state.not_before
-    return next_run_at(mailbox.id, mailbox.sync_minutes, now=now, not_before=not_before)
+    # As it is scheduled, which may be more seldom than its settings wish.
+    every = polled_every(run_state.due_slot, mailbox.sync_minutes)
+    return next_run_at(mailbox.id, every, now=now, not_before=run_state.not_before)

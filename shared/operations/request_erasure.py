@@ -5,7 +5,7 @@ the tenant in the same transaction that keeps the erasure. A person is kept out 
 deleted waits until nobody can write it any more, and is another function's work.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,7 +20,7 @@ from shared.domain.erasure import (
 )
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
 from shared.domain.ids import Address, ErasureId, MailboxId, new_ulid
-from shared.domain.mailbox import MailboxStatus, own_addresses
+from shared.domain.mailbox import MailboxStatus, Provider, own_addresses
 from shared.domain.permissions import require_change
 from shared.domain.visibility import Viewer
 from shared.operations.access import Grants
@@ -29,6 +29,8 @@ from shared.ports.attempts import GrantHolders
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
 from shared.ports.erasures import ErasureStore
+from shared.ports.provider import MailProvider
+from shared.ports.push import PushStore
 from shared.ports.queues import EraseRequest, WorkQueues
 from shared.ports.sending import OutgoingStore, SendStore
 from shared.ports.stores import MailboxRecord, MailboxStore
@@ -48,6 +50,8 @@ class ErasurePorts:
     outgoing: OutgoingStore
     grants: Grants
     holders: GrantHolders
+    push: PushStore
+    provider_of: Callable[[Provider], MailProvider]
     queues: WorkQueues
     clock: Clock
 
@@ -81,6 +85,8 @@ def erase_mailbox(
         outgoing=ports.outgoing,
         grants=ports.grants,
         holders=ports.holders,
+        push=ports.push,
+        provider_of=ports.provider_of,
         clock=ports.clock,
     )
     closed = _disconnected(viewer, mailbox_id, ports)

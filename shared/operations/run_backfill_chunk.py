@@ -20,6 +20,7 @@ from shared.domain.failure import GIVEN_UP_AFTER, RetryAt, decide
 from shared.domain.ids import FolderId, RunId, new_ulid
 from shared.domain.lease import CLOCKS_DIFFER, Fence
 from shared.domain.ledger import Ledger
+from shared.domain.loops import TRIES_OF_A_CHUNK
 from shared.domain.mailbox import FolderState, Mailbox, MailboxStatus, Provider
 from shared.domain.pace import BACKFILL_SHARE, rest_after
 from shared.domain.run import Run, RunReason
@@ -174,8 +175,7 @@ def _run(
             return ChunkReport("dropped", code=error.code)
         # A reconnect began another generation: what comes next works under that one. Where the
         # chunk is another worker's by now, or the mailbox disconnected, that one finds nothing.
-        _go_on_later(backfill, chunk, ports)
-        return ChunkReport("continued", code=error.code)
+        return _go_on_later(backfill, chunk, ports, error.code)
     except MailroomError as error:
         if our_time_is_up(error, ports.remaining_seconds()):
             raise
@@ -299,8 +299,7 @@ def _work(
     # Before another one is sent, which would find no room.
     begun.turn.end()
     if not finished:
-        _go_on_later(backfill, chunk, ports)
-        return ChunkReport("continued")
+        return _go_on_later(backfill, chunk, ports)
     if replayed is not None:
         replayed.settle(fence, ledger, begun.run_id)
     run = Run(
@@ -330,9 +329,19 @@ def _work(
     return ChunkReport("done", run, mailbox.provider)
 
 
-def _go_on_later(backfill: Backfill, chunk: Chunk, ports: ChunkPorts) -> None:
-    ports.backfills.give_back_chunk(backfill, chunk, not_before=None)
+def _go_on_later(
+    backfill: Backfill, chunk: Chunk, ports: ChunkPorts, code: ErrorCode | None = None
+) -> ChunkReport:
+    """Have the chunk taken up again at once, or once the hour ends where that was too often."""
+    now = ports.clock.now()
+    chunk = replace(chunk, worked=chunk.worked.in_a_row(now))
+    until = chunk.worked.rests_until(now, TRIES_OF_A_CHUNK)
+    ports.backfills.give_back_chunk(backfill, chunk, not_before=until)
+    if until is not None:
+        ports.backfills.set_waiting(backfill, until, ErrorCode.LOOP_STOPPED)
+        return ChunkReport("waiting", code=ErrorCode.LOOP_STOPPED)
     ports.queues.send_chunks([chunk_request(backfill, chunk.number)])
+    return ChunkReport("continued", code=code)
 
 
 def _wait(backfill: Backfill, chunk: Chunk, error: MailroomError, ports: ChunkPorts) -> ChunkReport:

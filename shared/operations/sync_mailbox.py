@@ -1,6 +1,6 @@
 """In which order one sync run works, so that a cursor never passes a message that is not stored.
 
-1. read the mailbox; not active, or told to wait: nothing to do
+1. read the mailbox; not active, told to wait, or worked for too often: nothing to do
 2. log in and look: folders and their positions, one round trip
 3. nothing changed: one small write, no lease, done
 4. take the lease; read the date floor and the folder states again under it; in the mailbox's first
@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
-from shared.domain.capabilities import CAPABILITIES
 from shared.domain.errors import (
     CursorExpiredError,
     ErrorCode,
@@ -28,30 +28,35 @@ from shared.domain.errors import (
 )
 from shared.domain.failure import GIVEN_UP_AFTER
 from shared.domain.folders import Folder, is_active
-from shared.domain.ids import FolderId, ProviderMessageId, RunId, new_ulid
+from shared.domain.ids import FolderId, RunId, new_ulid
 from shared.domain.lease import LEASE_SECONDS, Lease
 from shared.domain.ledger import BEFORE_HISTORY, Fate
-from shared.domain.mailbox import FolderState, MailboxStatus, Provider, StoredMail
+from shared.domain.loops import RUNS_OF_A_MAILBOX
+from shared.domain.mailbox import FolderState, Provider, StoredMail
+from shared.domain.message import ALL_IS_NEWS
 from shared.domain.pace import SYNC_SHARE, most_at_once
-from shared.domain.run import RunReason
-from shared.domain.schedule import is_answered, rest_until
+from shared.domain.schedule import AS_WISHED, Cadence, cadence_of, rest_until
 from shared.operations.access import Grants
 from shared.operations.folder_positions import (
     cursor_of,
     cursors,
     left_alone,
     listing_changed,
+    news_since,
     reached,
     reset,
 )
 from shared.operations.gate import Gate
+from shared.operations.gone_folders import forget_gone_folders
 from shared.operations.held_copies import HeldCopies
 from shared.operations.ingest import Ingest
+from shared.operations.keep_watch import Watching
 from shared.operations.look_again import take_changes
 from shared.operations.meet_senders import senders_of
 from shared.operations.note_dead_letters import DeadLetters
 from shared.operations.outcomes import SyncReport, SyncRun, fail, same_before, succeed
 from shared.operations.own_tests import OwnTests
+from shared.operations.run_or_rest import is_dropped, loop_of
 from shared.operations.search_history import HeardOfContacts, hear_of_contacts
 from shared.operations.time_left import END_SECONDS, MARGIN_SECONDS, our_time_is_up
 from shared.ports.backfills import BackfillStore
@@ -96,18 +101,24 @@ def sync_mailbox(
     rng: random.Random,
     remaining_seconds: Callable[[], float],
     gmail_units_per_minute: int = 6_000,
+    runs_an_hour: int = RUNS_OF_A_MAILBOX,
     asked_at: datetime | None = None,
+    cadence: Cadence = AS_WISHED,
+    watching: Watching | None = None,
 ) -> SyncReport:
     """Bring one mailbox up to date. `asked_at`: when the request was sent, where that is known.
+
+    `watching` None: no provider is to tell of changes.
 
     Every failure with a code ends here as the mailbox's latest error. What is raised is a bug, our
     own store, or our own time being up amid a message; the queue delivers the request again.
     """
     record = mailboxes.get(request.tenant_id, request.mailbox_id)
-    if record is None or record.mailbox.status is not MailboxStatus.ACTIVE:
-        return SyncReport("dropped")
     now = clock.now()
-    if _must_wait(record, request, now) or _is_needless(record, request, asked_at, now):
+    if record is not None and request.watch_ends and watching is not None:
+        # Noted whatever becomes of this run: nobody says it again.
+        record = watching.let_end(record, now)
+    if record is None or is_dropped(record, request, asked_at, now, queues):
         return SyncReport("dropped")
     # What the request names may be answered already; the state knows whom somebody waits for.
     waiting_id = record.run_state.requested_run_id
@@ -129,53 +140,29 @@ def sync_mailbox(
         gmail_units_per_minute=gmail_units_per_minute,
         started_at=now,
         run_id=waiting_id or RunId(new_ulid(now)),
+        cadence=cadence,
+        watching=watching,
     )
+    if (loop := loop_of(record, runs_an_hour, now)) is not None:
+        return fail(run, loop, queues, rng)
     try:
         grant = grants.of(record.mailbox)
         provider = provider_of(record.mailbox.provider)
         with provider.open(grant, seconds=remaining_seconds() - END_SECONDS) as session:
+            run.keep_watch(grant, session)
             if not _look_and_sync(run, session, somebody_waits=waiting_id is not None):
-                return SyncReport("idle", provider=record.mailbox.provider)
+                return run.report("idle")
     except StoreThrottledError:
         # Our own trouble is not the mailbox's: no latest error, the queue delivers again.
         raise
     except MailroomError as error:
         if run.lease is None or not our_time_is_up(error, remaining_seconds()):
-            return fail(run, error, rng)
+            return fail(run, error, queues, rng)
         if not run.cursors:
             raise
         # What was completed stands, and the rest follows in another run.
         run.more = True
     return succeed(run, queues)
-
-
-def _must_wait(record: MailboxRecord, request: SyncRequest, now: datetime) -> bool:
-    """Whether the mailbox is not to be touched yet.
-
-    A person's wish overrides our own backoff, not the provider's.
-    """
-    not_before = record.run_state.not_before
-    if not_before is None or not_before <= now:
-        return False
-    if request.reason is not RunReason.REQUESTED:
-        return True
-    error = record.mailbox.inbound_error
-    return error is not None and error.code is ErrorCode.RATE_LIMITED
-
-
-def _is_needless(
-    record: MailboxRecord, request: SyncRequest, asked_at: datetime | None, now: datetime
-) -> bool:
-    """Whether the schedule's wish is answered already, or being answered by a run under way.
-
-    So requests that pile up, behind a long queue or a long run, cost a read each and no login.
-    """
-    if request.reason is not RunReason.SCHEDULE:
-        return False
-    state = record.run_state
-    if asked_at is not None and is_answered(asked_at, state.last_synced_at):
-        return True
-    return state.lease_expires_at is not None and state.lease_expires_at > now
 
 
 def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) -> bool:
@@ -199,8 +186,17 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
     if is_idle and not left_alone(look, states) and not somebody_waits:
         now = run.clock.now()
         news_at = run.record.run_state.last_news_at or mailbox.connected_at
-        rest = rest_until(mailbox.id, mailbox.sync_minutes, now=now, last_news_at=news_at)
-        run.mailboxes.finish_idle(run.record, now=now, not_before=rest, contacts_to=run.heard.upto)
+        told = run.was_told
+        slot = run.slot_after(now, told=told)
+        rest = rest_until(mailbox.id, cadence_of(slot), now=now, last_news_at=news_at)
+        run.mailboxes.finish_idle(
+            run.record,
+            now=now,
+            not_before=rest,
+            contacts_to=run.heard.upto,
+            due_slot=None if slot == run.record.run_state.due_slot else slot,
+            told=bool(told),
+        )
         return False
     run.lease = run.mailboxes.take_lease(
         mailbox.tenant_id,
@@ -227,7 +223,7 @@ def _look_and_sync(run: SyncRun, session: MailSession, *, somebody_waits: bool) 
                 state or FolderState(folder), folder=folder, gone_at=None
             )
     run.cursors |= {folder.id: FolderState(folder) for folder in left_alone(look, states)}
-    _forget_gone_folders(run, run.lease, look, states)
+    forget_gone_folders(run, run.lease, look, states)
     return True
 
 
@@ -296,6 +292,7 @@ def _sync_folder(
         run.cursors[folder.id] = FolderState(folder)
         run.more = True
         return
+    mark_suspect = partial(run.mailboxes.mark_suspect, lease)
     ingest = Ingest(
         mailbox=mailbox,
         fence=lease.fence,
@@ -321,13 +318,13 @@ def _sync_folder(
         senders=run.senders,
         tests=run.tests,
         gives_up=same_before(mailbox, ErrorCode.MESSAGE_UNAVAILABLE) >= GIVEN_UP_AFTER,
-        mark_suspect=_careful_marker(run, lease),
+        mark_suspect=mark_suspect if lease.previous_run_died else None,
     )
     pace = most_at_once(mailbox.provider, run.gmail_units_per_minute, SYNC_SHARE, mailbox.store)
     # A careful run ends before it has met more killers than it can remember.
     most = int(min(PAGE_SIZE if lease.previous_run_died else MESSAGES_PER_RUN, pace))
-    compared = False
-    more = True
+    compared, more = False, True
+    news_from = state.news_from if state else None
     while more:
         left = most - run.ledger.counts().listed
         if left <= 0 or run.remaining_seconds() < 2 * MARGIN_SECONDS:
@@ -351,7 +348,9 @@ def _sync_folder(
             # One the provider no longer knows is replaced by a comparison of the folder.
             cursor, compared = None, True
             continue
-        if not ingest.take_in(folder, page.added):
+        is_delta = news_from is None and cursor is not None and session.is_settled(cursor)
+        news_from = None if is_delta else news_from or news_since(run.record)
+        if not replace(ingest, news_from=news_from or ALL_IS_NEWS).take_in(folder, page.added):
             run.more = True
             return
         run.ledger.add(page.too_old)
@@ -364,37 +363,10 @@ def _sync_folder(
             messages=run.messages,
             ledger=run.ledger,
             now=run.clock.now(),
+            compared=not is_delta,
         )
         cursor = page.next_cursor
-        run.cursors[folder.id] = reached(mailbox, folder, cursor, state)
         more = page.more
-
-
-def _forget_gone_folders(
-    run: SyncRun, lease: Lease, look: Look, states: dict[FolderId, FolderState]
-) -> None:
-    """Mark what was in a deleted or renamed folder as removed from it; the messages stay.
-
-    A folder that is listed but can no longer be selected (a deleted parent) holds nothing either.
-    """
-    listed = {folder.id: folder for folder in look.folders}
-    for folder_id, state in states.items():
-        folder = listed.get(folder_id)
-        is_gone = folder is None and not state.gone_at
-        is_closed = folder is not None and state.folder.selectable and not folder.selectable
-        if not (is_gone or is_closed):
-            continue
-        now = run.clock.now()
-        if not CAPABILITIES[run.mailbox.provider].follows_whole_mailbox:
-            # Else what it holds is told by the changes of the one that stands for all.
-            held = HeldCopies(run.mailbox, state.folder, run.messages).in_folder()
-            run.ledger.removed += run.messages.remove_copies(lease.fence, folder_id, held, now=now)
-        run.cursors[folder_id] = (
-            FolderState(folder) if folder else FolderState(state.folder, gone_at=now)
-        )
-
-
-def _careful_marker(run: SyncRun, lease: Lease) -> Callable[[ProviderMessageId | None], int] | None:
-    if not lease.previous_run_died:
-        return None
-    return lambda name: run.mailboxes.mark_suspect(lease, name)
+        if not more and session.is_settled(cursor):
+            news_from = None
+        run.cursors[folder.id] = reached(mailbox, folder, cursor, state, news_from=news_from)

@@ -44,6 +44,8 @@ class OAuthGrant:
     """What a user permitted at a provider's own sign-in, as long as it lasts."""
 
     tokens: AccessTokens
+    client_id: str = ""
+    """Of the client it was given to; empty where nobody needs to know."""
 
 
 Grant = ImapGrant | OAuthGrant

@@ -18,6 +18,8 @@ class SyncRequest:
     mailbox_id: MailboxId
     reason: RunReason
     run_id: RunId | None = None
+    watch_ends: bool = False
+    """The provider says that its watch has ended, will, or did not tell: it is renewed now."""
 
 
 @dataclass(frozen=True, slots=True)

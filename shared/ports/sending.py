@@ -123,29 +123,6 @@ class MailSender(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class SenderAddress:
-    """An address a mailbox may send from, as its provider says: its own, or a verified alias."""
-
-    address: str
-    name: str = ""
-    """What the provider shows beside it; empty where it has none."""
-    is_default: bool = False
-    """The one the provider's own programs send from unless told otherwise."""
-
-
-class SenderAddresses(Protocol):
-    """Tells from which addresses a mailbox may send, where a provider keeps such a list."""
-
-    def sender_addresses(self, grant: Grant) -> tuple[SenderAddress, ...]:
-        """Return the mailbox's own address first, then its aliases; none that is not verified.
-
-        For a person who waits: within 8 seconds. Raises `ReconnectRequiredError`,
-        `ConfigurationError` and `RetryLaterError`.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
 class IdempotencyKey:
     """What makes a repeated request one: the caller's key, and what they asked for with it."""
 

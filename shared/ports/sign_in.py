@@ -23,6 +23,8 @@ class OAuthClient:
     client_secret: Secret
     directory: str = ""
     """Microsoft: the tenant whose accounts may sign in; empty for `common`."""
+    push_topic: str = ""
+    """Google: the topic of the client's own project that Gmail publishes to; empty: no push."""
 
 
 @dataclass(frozen=True, slots=True)

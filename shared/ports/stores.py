@@ -24,6 +24,7 @@ from shared.domain.ids import (
     UserId,
 )
 from shared.domain.lease import Fence, Lease
+from shared.domain.loops import Worked
 from shared.domain.mailbox import FolderState, LatestError, Mailbox, MailboxStatus, RunState
 from shared.domain.message import Body, Copy, Flags, Message
 from shared.domain.run import Run
@@ -68,6 +69,10 @@ class SyncOutcome:
     """Up to where added addresses have been looked after by now, or None to leave it."""
     history: Backfill | None = None
     """The backfill of their history that begins with this, if there are any."""
+    worked: Worked | None = None
+    """How often was worked this hour, with this; None to leave it."""
+    told: bool | None = None
+    """Whether the provider's word brought the run, or False: it was silent about news."""
 
 
 class MailboxStore(Protocol):
@@ -103,10 +108,9 @@ class MailboxStore(Protocol):
         ...
 
     def disconnect(self, tenant_id: TenantId, mailbox_id: MailboxId, identity: str) -> None:
-        """In one transaction.
+        """End it in one transaction; repeating it changes nothing.
 
-        Status disconnected, generation and fence raised, lease, due slot and errors dropped,
-        identity freed. Repeating it changes nothing.
+        Generation and fence raised, lease, due slot and errors dropped, identity freed.
         """
         ...
 
@@ -129,10 +133,7 @@ class MailboxStore(Protocol):
         ...
 
     def request_run(self, tenant_id: TenantId, mailbox_id: MailboxId, run_id: RunId) -> RunId:
-        """Note that a person waits for a run and return its id.
-
-        `run_id`, or the one already waiting.
-        """
+        """Note that somebody waits for a run; return `run_id`, or the one already waiting."""
         ...
 
     def take_lease(
@@ -153,10 +154,7 @@ class MailboxStore(Protocol):
         ...
 
     def mark_suspect(self, lease: Lease, provider_message_id: ProviderMessageId | None) -> int:
-        """Note what is about to be parsed (None: nothing) and return how often it was noted before.
-
-        Fenced.
-        """
+        """Note what is about to be parsed (None: nothing); return how often before. Fenced."""
         ...
 
     def finish_idle(
@@ -166,11 +164,13 @@ class MailboxStore(Protocol):
         now: datetime,
         not_before: datetime | None = None,
         contacts_to: datetime | None = None,
+        due_slot: str | None = None,
+        told: bool = False,
     ) -> None:
         """End a poll that found nothing, without a lease; rest until `not_before`.
 
-        `contacts_to` as in an outcome. One write of one unit (three at most with a rest), fenced
-        by generation. Also clears the inbound error, failures and backoff if there were any.
+        As in an outcome, but that a `due_slot` of None leaves it. One write unit (three at most
+        with a rest or a slot), fenced by generation. Clears inbound error and failures too.
         """
         ...
 
@@ -211,20 +211,6 @@ class MailboxStore(Protocol):
 
     def set_primary(self, tenant_id: TenantId, user_id: UserId, mailbox_id: MailboxId) -> None:
         """Make it the user's primary."""
-        ...
-
-
-class RunStore(Protocol):
-    """Ended runs with their ledgers; written by `finish_run` and `finish_chunk`."""
-
-    def list_runs(
-        self, tenant_id: TenantId, mailbox_id: MailboxId, *, limit: int, before: RunId | None
-    ) -> list[Run]:
-        """Return runs newest first, without their ledgers."""
-        ...
-
-    def get_run(self, tenant_id: TenantId, mailbox_id: MailboxId, run_id: RunId) -> Run | None:
-        """Return one run with its ledger."""
         ...
 
 
@@ -319,11 +305,18 @@ class MessageStore(Protocol):
         ...
 
     def remove_copies(
-        self, fence: Fence, folder_id: FolderId, ids: Iterable[ProviderMessageId], *, now: datetime
+        self,
+        fence: Fence,
+        folder_id: FolderId,
+        ids: Iterable[ProviderMessageId],
+        *,
+        now: datetime,
+        silently: bool = False,
     ) -> int:
         """Take copies out of one folder; return how many of them were in it. Fenced.
 
-        One that is in no other folder is marked as removed; the message stays.
+        One that is in no other folder is marked as removed; the message stays. `silently`: so that
+        nobody is told of it.
         """
         ...
 

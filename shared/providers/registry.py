@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from shared.config import Settings
     from shared.ports.changing import MailChanger
     from shared.ports.provider import MailProvider, ServerTester
+    from shared.ports.push import PushReader
     from shared.ports.sending import MailSender
     from shared.ports.sign_in import AccountReader, SignIn
     from shared.providers.gmail.adapter import GmailProvider
@@ -69,6 +70,28 @@ def outlook_sender(settings: "Settings") -> "OutlookSender":
     from shared.providers.outlook.sender import OutlookSender
 
     return OutlookSender(*_microsoft(settings))
+
+
+def push_reader(provider: Provider, settings: "Settings") -> "PushReader":
+    """Return what reads a provider's pushes; raises ValueError for IMAP, which has none.
+
+    To be kept: Gmail's holds Google's keys.
+    """
+    match provider:
+        case Provider.IMAP:
+            raise ValueError("IMAP pushes nothing")
+        case Provider.GMAIL:
+            from shared.providers.gmail.push import GmailPush
+
+            return GmailPush(
+                *_google(settings),
+                audience=settings.gmail_push_audience,
+                senders=settings.gmail_push_senders,
+            )
+        case Provider.OUTLOOK:
+            from shared.providers.outlook.push import OutlookPush
+
+            return OutlookPush()
 
 
 def server_tester(network: "Network") -> "ServerTester":

@@ -1,4 +1,4 @@
-"""Mail that tries to run or to load something, shown in a real browser as the README says to.
+"""Mail that tries to run or to load something, shown in a real browser as infra/api.md says to.
 
 Each vector is shown in four ways: as documented; sanitised but in a frame that permits all; raw in
 the documented frame; and raw in a frame that permits all, which shows that the vectors bite and
@@ -18,7 +18,7 @@ from tests.browser.chromium import Browser
 from tests.unit.mime.xss import FOLDED, VECTORS
 
 ALL = [*VECTORS, *FOLDED]
-README = Path(__file__).parents[2] / "README.md"
+PAGE_OF_THE_API = Path(__file__).parents[2] / "infra" / "api.md"
 WAYS = ("documented", "sanitised", "framed", "raw", "pictured")
 LOGO = "http://objects.test/logo.png?signed=1&for=5"
 SECONDS = 120
@@ -97,8 +97,8 @@ def together(cases):
 
 
 def documented_function() -> str:
-    """The function of the README by which a front end shows a message."""
-    (found,) = re.findall(r"```js\n(function show\(.*?)```", README.read_text(), re.DOTALL)
+    """The function by which a front end shows a message."""
+    (found,) = re.findall(r"```js\n(function show\(.*?)```", PAGE_OF_THE_API.read_text(), re.DOTALL)
     return found
 
 

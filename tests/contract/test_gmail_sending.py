@@ -18,7 +18,7 @@ from shared.domain.identity import thread_and_message_id
 from shared.domain.ids import TenantId
 from shared.domain.message import FetchedMessage
 from shared.mime.parse import MimeParser
-from shared.ports.sending import Accepted, Outgoing, SenderAddress, Sighting
+from shared.ports.sending import Accepted, Outgoing, Sighting
 from shared.providers.gmail.drafts import MOST_BYTES
 from tests.contract.gmail_send_world import SENDS, GmailSendWorld, replacing
 from tests.contract.provider_worlds import NOW
@@ -151,14 +151,6 @@ def test_what_is_larger_than_gmail_takes_is_refused_before_it_is_sent(world):
 
 
 # ---- whose name it has ----
-
-
-def test_the_addresses_to_send_from_are_its_own_and_the_verified(world):
-    world.simulator.add_user(world.address, name="Ada", send_as=ALIASES)
-    assert world.sender.sender_addresses(world.grant) == (
-        SenderAddress(world.address, "Ada", is_default=True),
-        SenderAddress("sales@crm.example", "Sales"),
-    )
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,18 @@ def test_a_directory_is_kept_for_outlook_and_refused_for_gmail(stored, monkeypat
     assert ids(stored) == []
 
 
+TOPIC = "projects/mail-room-1/topics/mailroom"
+
+
+def test_a_topic_is_kept_for_gmail_and_nothing_else_is_one(stored, monkeypatch, capsys):
+    assert put(monkeypatch, "--push-topic", TOPIC) == 0
+    assert stored.usable(TENANT, GMAIL)[0].push_topic == TOPIC
+    assert put(monkeypatch, "--push-topic", TOPIC, provider="outlook") == 1
+    assert put(monkeypatch, "--push-topic", "mailroom") == 1
+    assert capsys.readouterr().err.count("a topic is Gmail's") == 2
+    assert ids(stored, TENANT, OUTLOOK) == []
+
+
 @pytest.mark.parametrize("given", [{"secret": ""}, {"client": " "}])
 def test_what_is_no_client_is_not_stored(stored, monkeypatch, given, capsys):
     assert put(monkeypatch, **given) == 1
@@ -126,6 +138,7 @@ def test_a_client_is_remembered_for_minutes_and_asked_for_anew_on_demand(
         json.dumps({"client_id": "a", "client_secret": " "}),
         json.dumps({"client_id": 5, "client_secret": "not-a-real-one"}),
         json.dumps({"client_id": "a", "client_secret": "not-a-real-one", "directory": None}),
+        json.dumps({"client_id": "a", "client_secret": "not-a-real-one", "push_topic": 5}),
     ],
 )
 def test_a_malformed_secret_says_what_it_lacks_and_nothing_of_what_it_holds(stored, text):

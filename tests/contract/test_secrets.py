@@ -1,4 +1,4 @@
-"""The contract of `SecretStore`, and how Secrets Manager's moods are met."""
+"""The contract of `SecretStore`, which every place a login may be keeps, and how Secrets Manager's moods are met."""
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
@@ -9,6 +9,7 @@ from shared.aws.clients import Clients
 from shared.aws.secret_store import SecretsManagerStore, secret_name
 from shared.domain.errors import ErrorCode, RetryLaterError, StoreRefusedError
 from shared.domain.secret import Secret
+from tests.contract.logins import PLACES, Logins
 from tests.fakes.secrets import InMemorySecretStore
 from tests.fakes.values import BOX, OTHER_BOX, OTHER_TENANT, TENANT
 
@@ -18,13 +19,13 @@ def clients() -> Clients:
     return Clients(attempts=1)
 
 
-@pytest.fixture(params=["memory", "aws"])
-def store(request, clients):
+@pytest.fixture(params=["memory", *PLACES])
+def store(request):
     if request.param == "memory":
         yield InMemorySecretStore()
     else:
         with mock_aws():
-            yield SecretsManagerStore("mailroom-test", clients)
+            yield PLACES[request.param](Logins())
 
 
 def test_a_secret_is_read_back_replaced_and_deleted_for_good(store):
@@ -37,6 +38,13 @@ def test_a_secret_is_read_back_replaced_and_deleted_for_good(store):
     store.delete(TENANT, BOX)
     store.put(TENANT, BOX, Secret("again"))
     assert store.get(TENANT, BOX).secret == Secret("again")
+
+
+def test_a_text_that_is_put_again_is_another_version(store):
+    store.put(TENANT, BOX, Secret("the same"))
+    read = store.get(TENANT, BOX)
+    store.put(TENANT, BOX, Secret("the same"))
+    assert store.get(TENANT, BOX).version != read.version
 
 
 def test_a_secret_belongs_to_one_mailbox_of_one_tenant(store):

@@ -26,6 +26,7 @@ from shared.aws.message_store import DynamoMessageStore
 from shared.aws.opening_store import DynamoOpeningStore
 from shared.aws.outgoing_store import S3OutgoingStore
 from shared.aws.policy_store import DynamoPolicyStore
+from shared.aws.push_store import DynamoPushStore
 from shared.aws.rate_limits import DynamoRateLimits
 from shared.aws.run_store import DynamoRunStore
 from shared.aws.send_store import DynamoSendStore
@@ -42,15 +43,16 @@ from shared.ports.dead_letters import DeadLetterStore
 from shared.ports.erasures import ErasureStore, MailEraser
 from shared.ports.openings import OpeningStore
 from shared.ports.policies import PolicyStore
+from shared.ports.push import PushStore
 from shared.ports.rate_limits import RateLimits
 from shared.ports.reading import MailReader, Wanted
+from shared.ports.runs import RunStore
 from shared.ports.sending import OutgoingStore, SendStore
 from shared.ports.signatures import SignatureStore
 from shared.ports.stores import (
     AttachmentStore,
     MailboxStore,
     MessageStore,
-    RunStore,
     TimelineEntry,
 )
 from shared.ports.threads import ThreadStore
@@ -59,8 +61,10 @@ from tests.fakes.changes import InMemoryChangeStore
 from tests.fakes.erasures import InMemoryErasureStore, InMemoryMailEraser
 from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.moto_dynamodb import make_atomic
+from tests.fakes.moto_secrets import keep_one_current
 from tests.fakes.openings import InMemoryOpeningStore
 from tests.fakes.policies import InMemoryPolicyStore
+from tests.fakes.push import InMemoryPushStore
 from tests.fakes.quick_moto import make_quick
 from tests.fakes.rate_limits import InMemoryRateLimits
 from tests.fakes.reading import InMemoryMailReader
@@ -80,6 +84,7 @@ from tests.fakes.threads import InMemoryThreadStore
 
 make_atomic()
 make_quick()
+keep_one_current()
 
 TABLE, BUCKET = "mailroom-test", "mailroom-test-bucket"
 REGION = "eu-central-1"
@@ -109,6 +114,7 @@ class Stores:
     outgoing: OutgoingStore
     rates: RateLimits
     changes: ChangeStore
+    push: PushStore
     table: Table | None = None
     clients: Clients | None = None
 
@@ -177,6 +183,7 @@ def in_memory() -> Stores:
         InMemoryOutgoingStore(world),
         InMemoryRateLimits(),
         InMemoryChangeStore(world),
+        InMemoryPushStore(world),
     )
 
 
@@ -209,6 +216,7 @@ def on_aws() -> Iterator[Stores]:
             S3OutgoingStore(BUCKET, clients),
             DynamoRateLimits(table),
             DynamoChangeStore(table),
+            DynamoPushStore(table),
             table,
             clients,
         )

@@ -9,7 +9,7 @@ from shared.domain.errors import ConflictError, ErrorCode
 from shared.domain.ids import MailboxId, ProviderMessageId, TenantId
 from shared.domain.mailbox import Mailbox, MailboxStatus
 from shared.domain.message import Copy, copy_ref
-from shared.domain.pending import carried, moment, wished
+from shared.domain.pending import carried, moment, wished, without_void
 from shared.ports.changing import ChangesTurn, Settled
 from shared.ports.queues import ChangesRequest
 from tests.fakes.stores import World, stale
@@ -40,9 +40,12 @@ class InMemoryChangeStore:
         with self.world.lock:
             copies = self.world.copies.get(box, {})
             live = {n: copies[n] for n in wanted if n in copies and copies[n].removed_at is None}
+            first = self.world.first_generations.get(box, 0)
+            fresh = {name: without_void(copy, first, now=now) for name, copy in live.items()}
             after = {
                 name: wished(copy, wanted[name], now=now, generation=mailbox.generation)
-                for name, copy in live.items()
+                for name, copy in fresh.items()
+                if copy.removed_at is None
             }
             if after == live:
                 return after

@@ -9,7 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from shared import wiring, wiring_of_limits, wiring_of_sending, wiring_of_sign_ins
+from shared import (
+    wiring,
+    wiring_of_limits,
+    wiring_of_push,
+    wiring_of_sending,
+    wiring_of_sign_ins,
+)
 from shared.domain.mailbox import Provider
 from shared.operations.access import Grants
 from shared.operations.authorize_connection import SignInPolicy
@@ -25,6 +31,7 @@ from tests.fakes.erasures import InMemoryErasureStore
 from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.openings import InMemoryOpeningStore
 from tests.fakes.policies import InMemoryPolicyStore
+from tests.fakes.push import InMemoryPushStore
 from tests.fakes.queues import RecordingWorkQueues
 from tests.fakes.rate_limits import InMemoryRateLimits
 from tests.fakes.reading import InMemoryMailReader
@@ -144,6 +151,7 @@ class Deployment:
         # Tests ask more often than people do, in time that stands still.
         self.rate_limits = InMemoryRateLimits(is_open=True)
         self.sends = InMemorySendStore(self.world)
+        self.push_store = InMemoryPushStore(self.world)
         self.outgoing = InMemoryOutgoingStore(self.world)
         self.changes = InMemoryChangeStore(self.world)
         self.uploads = InMemoryUploadStore()
@@ -168,6 +176,7 @@ class Deployment:
             ),
             wiring_of_limits: ("rate_limits",),
             wiring_of_sending: ("uploads", "attachment_reader"),
+            wiring_of_push: ("push_store",),
             wiring_of_sign_ins: ("attempts", "grant_holders", "oauth_clients"),
         }  # fmt: skip
         for module, names in ours.items():

@@ -8,7 +8,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -31,6 +31,7 @@ from shared.domain.errors import (
     ConflictError,
     ContactMergedError,
     ErrorCode,
+    LimitReachedError,
     RequestError,
     UnreadableMessageError,
 )
@@ -54,8 +55,16 @@ from shared.domain.ids import (
 )
 from shared.domain.lease import Fence, Lease
 from shared.domain.ledger import Counts
-from shared.domain.mailbox import FolderState, LatestError, Mailbox, MailboxStatus, RunState
-from shared.domain.message import Body, Copy, Flags, Message, copy_ref
+from shared.domain.mailbox import (
+    FolderState,
+    LatestError,
+    Mailbox,
+    MailboxStatus,
+    Provider,
+    PushState,
+    RunState,
+)
+from shared.domain.message import Body, Copy, Flags, Message, News, copy_ref, place_of
 from shared.domain.new_contacts import (
     MOST_MAIL_ADDS_TO,
     has_room_for_sender,
@@ -65,10 +74,13 @@ from shared.domain.new_contacts import (
 from shared.domain.opening import Opening
 from shared.domain.pending import told_flags, told_places
 from shared.domain.policy import KEEPING, TenantPolicy
+from shared.domain.push import after_run
+from shared.domain.quotas import USUAL, Quotas
 from shared.domain.run import Run
 from shared.domain.sending import Send
 from shared.domain.signature import Signature
 from shared.domain.threads import MOST_THREADS_IN_ONE, ThreadRecord, least_of_all, without_record
+from shared.ports.push import Listener
 from shared.ports.sending import SendRef
 from shared.ports.stores import (
     DueMailbox,
@@ -84,6 +96,11 @@ MOST_NAMED_IN_ENTRY = 3
 """Few, so that who reads often has to ask for the rest."""
 
 Box = tuple[TenantId, MailboxId]
+
+
+def _audible(copy: Copy) -> Copy:
+    lives = copy.removed_at is None and copy.news is News.SILENT
+    return replace(copy, news=None) if lives else copy
 
 
 def stale(cause: str = "") -> ConflictError:
@@ -136,6 +153,8 @@ class World:
     settled: dict[Box, set[ProviderMessageId]] = field(default_factory=dict)
     """What erasures of persons settled."""
     backfills: dict[Box, dict[BackfillId, Backfill]] = field(default_factory=dict)
+    imports: dict[tuple[TenantId, date], int] = field(default_factory=dict)
+    """How many a tenant began in a day."""
     chunks: dict[tuple[TenantId, MailboxId, BackfillId], dict[int, Chunk]] = field(
         default_factory=dict
     )
@@ -176,6 +195,8 @@ class World:
     """That of the latest disconnect."""
     changes: dict[Box, Any] = field(default_factory=dict)
     """Which mailboxes have changes pending; see `tests.fakes.changes`."""
+    listeners: dict[tuple[Provider, str], dict[Box, Listener]] = field(default_factory=dict)
+    """By a provider's key: whom a word with it is about."""
     suspect_fences: dict[Box, int] = field(default_factory=dict)
     plan_leases: dict[BackfillId, datetime] = field(default_factory=dict)
     suspect_attempts: dict[tuple[TenantId, MailboxId, BackfillId, int], int] = field(
@@ -205,6 +226,7 @@ class InMemoryMailboxStore:
     """The port `MailboxStore`."""
 
     world: World = field(default_factory=World)
+    quotas: Quotas = USUAL
 
     def create(self, mailbox: Mailbox, run_state: RunState, identity: str) -> None:
         box = (mailbox.tenant_id, mailbox.id)
@@ -215,9 +237,18 @@ class InMemoryMailboxStore:
                 return
             if holder is not None or box in self.world.mailboxes:
                 raise ConflictError(ErrorCode.ALREADY_CONNECTED)
+            self._require_place(mailbox)
             self.world.mailboxes[box] = mailbox
             self.world.run_states[box] = replace(run_state, generation=mailbox.generation)
             self.world.identities[mailbox.tenant_id, identity] = mailbox.id
+
+    def _require_place(self, mailbox: Mailbox) -> None:
+        held = {held for tenant, held in self._held() if tenant == mailbox.tenant_id}
+        if mailbox.id not in held and len(held) >= self.quotas.mailboxes:
+            raise RequestError(ErrorCode.MAILBOX_LIMIT_REACHED)
+
+    def _held(self) -> Iterator[Box]:
+        return ((tenant_id, held) for (tenant_id, _), held in self.world.identities.items())
 
     def _require_not_kept_out(self, mailbox: Mailbox) -> None:
         kept_out = self.world.kept_out.get(mailbox.tenant_id, KeptOut())
@@ -293,6 +324,7 @@ class InMemoryMailboxStore:
                 raise stale("version")
             if self.world.identities.get((mailbox.tenant_id, identity), mailbox.id) != mailbox.id:
                 raise ConflictError(ErrorCode.ALREADY_CONNECTED)
+            self._require_place(mailbox)
             self._free_identities(box)
             self.world.identities[mailbox.tenant_id, identity] = mailbox.id
             self.world.mailboxes[box] = replace(
@@ -315,6 +347,7 @@ class InMemoryMailboxStore:
                 not_before=None,
                 failures=0,
                 history_again=True,
+                push=PushState(state.push.watch),
             )
 
     def _free_identities(self, box: Box) -> None:
@@ -398,17 +431,23 @@ class InMemoryMailboxStore:
         now: datetime,
         not_before: datetime | None = None,
         contacts_to: datetime | None = None,
+        due_slot: str | None = None,
+        told: bool = False,
     ) -> None:
         box = (record.mailbox.tenant_id, record.mailbox.id)
         with self.world.lock:
             state = self.world.check(Fence(*box, record.run_state.generation))
+            self._require_active(box)
             self.world.run_states[box] = replace(
                 state,
+                push=after_run(state.push, now.replace(microsecond=0), told=told or None),
+                due_slot=due_slot or state.due_slot,
                 last_synced_at=now,
                 not_before=not_before,
                 failures=0,
                 contacts_to=contacts_to or state.contacts_to,
                 history_again=state.history_again and not contacts_to,
+                worked=record.run_state.worked.again(now),
             )
             self.world.mailboxes[box] = replace(self.world.mailboxes[box], inbound_error=None)
 
@@ -416,6 +455,7 @@ class InMemoryMailboxStore:
         box = (fence.tenant_id, fence.mailbox_id)
         with self.world.lock:
             self.world.check(fence)
+            self._require_active(box)
             folders = self.world.folders.setdefault(box, {})
             folders.update(outcome.cursors)
             self._write_outcome(box, outcome)
@@ -439,6 +479,7 @@ class InMemoryMailboxStore:
         box = (record.mailbox.tenant_id, record.mailbox.id)
         with self.world.lock:
             self.world.check(Fence(*box, record.run_state.generation))
+            self._require_active(box)
             self._write_outcome(box, outcome)
 
     def note_outbound(self, fence: Fence, error: LatestError | None) -> None:
@@ -446,6 +487,10 @@ class InMemoryMailboxStore:
             self.world.check(fence)
             box = (fence.tenant_id, fence.mailbox_id)
             self.world.mailboxes[box] = replace(self.world.mailboxes[box], outbound_error=error)
+
+    def _require_active(self, box: Box) -> None:
+        if self.world.mailboxes[box].status is not MailboxStatus.ACTIVE:
+            raise stale("status")
 
     def _write_outcome(self, box: Box, outcome: SyncOutcome) -> None:
         stored, state = self.world.mailboxes[box], self.world.run_states[box]
@@ -461,8 +506,10 @@ class InMemoryMailboxStore:
             failures=outcome.failures,
             not_before=outcome.not_before,
             due_slot=outcome.due_slot,
+            worked=outcome.worked or state.worked,
             last_news_at=outcome.now if outcome.has_news else state.last_news_at,
             requested_run_id=None if waited_for else state.requested_run_id,
+            push=after_run(state.push, outcome.now.replace(microsecond=0), told=outcome.told),
         )
 
     def folders(self, tenant_id: TenantId, mailbox_id: MailboxId) -> list[FolderState]:
@@ -525,6 +572,7 @@ class InMemoryBackfillStore:
     """The port `BackfillStore`."""
 
     world: World = field(default_factory=World)
+    quotas: Quotas = USUAL
 
     def create_backfill(self, backfill: Backfill) -> None:
         with self.world.lock:
@@ -533,7 +581,19 @@ class InMemoryBackfillStore:
                 return
             if self._another_is_open(backfill):
                 raise wrong_state("another backfill is open")
+            if backfill.kind is BackfillKind.IMPORT:
+                self._count_today(backfill)
             stored[backfill.id] = backfill
+
+    def _count_today(self, backfill: Backfill) -> None:
+        day = backfill.created_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        begun = self.world.imports.get((backfill.tenant_id, day.date()), 0)
+        if begun >= self.quotas.imports_a_day:
+            left = day + timedelta(days=1) - backfill.created_at
+            raise LimitReachedError(
+                ErrorCode.IMPORT_LIMIT_REACHED, retry_after_seconds=left.total_seconds()
+            )
+        self.world.imports[backfill.tenant_id, day.date()] = begun + 1
 
     def create_running(self, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
         with self.world.lock:
@@ -730,6 +790,7 @@ class InMemoryBackfillStore:
                     suspect=None,
                     not_before=not_before,
                     not_handed_over=chunk.not_handed_over,
+                    worked=chunk.worked,
                 ),
             )
 
@@ -824,7 +885,8 @@ class InMemoryMessageStore:
             box = (fence.tenant_id, fence.mailbox_id)
             copies = self.world.copies.setdefault(box, {})
             added = set()
-            for item in new:
+            for one in new:
+                item = replace(one, copy=self._with_news(fence.tenant_id, one))
                 self._save_message(fence.tenant_id, item)
                 self._join_threads(fence.tenant_id, item)
                 name = item.copy.provider_message_id
@@ -839,6 +901,14 @@ class InMemoryMessageStore:
                 elif item.copy.flags.version > copies[name].flags.version:
                     self.set_flags(fence, {name: item.copy.flags})
             return frozenset(added)
+
+    def _with_news(self, tenant_id: TenantId, new: NewCopy) -> Copy:
+        stored = self.world.messages.get((tenant_id, new.message.id))
+        own = copy_ref(new.copy.mailbox_id, new.copy.provider_message_id)
+        mailboxes = {place_of(ref)[0] for ref in (stored.copies if stored else ()) if ref != own}
+        if new.copy.news is News.NEW and new.copy.mailbox_id in mailboxes:
+            return replace(new.copy, news=News.AGAIN)
+        return new.copy
 
     def _save_message(self, tenant_id: TenantId, item: NewCopy) -> None:
         key = (tenant_id, item.message.id)
@@ -926,7 +996,13 @@ class InMemoryMessageStore:
             )
 
     def remove_copies(
-        self, fence: Fence, folder_id: FolderId, ids: Iterable[ProviderMessageId], *, now: datetime
+        self,
+        fence: Fence,
+        folder_id: FolderId,
+        ids: Iterable[ProviderMessageId],
+        *,
+        now: datetime,
+        silently: bool = False,
     ) -> int:
         with self.world.lock:
             self.world.check(fence)
@@ -938,7 +1014,11 @@ class InMemoryMessageStore:
                 and (theirs := copies[name].as_provider_has_it).removed_at is None
                 and folder_id in theirs.folder_ids
             }
-            return self.place_copies(fence, left, now=now)
+            removed = self.place_copies(fence, left, now=now)
+            for name in left if silently else ():
+                if copies[name].removed_at is not None:
+                    copies[name] = replace(copies[name], news=News.SILENT)
+            return removed
 
     @staticmethod
     def _tell(
@@ -946,7 +1026,7 @@ class InMemoryMessageStore:
         names: Iterable[ProviderMessageId],
         told: Callable[[ProviderMessageId], Copy],
     ) -> int:
-        after = {name: told(name) for name in names if name in copies}
+        after = {name: _audible(told(name)) for name in names if name in copies}
         changed = [name for name, copy in after.items() if copy != copies[name]]
         copies.update(after)
         return len(changed)

@@ -11,6 +11,7 @@ What is taken out, and why; whatever is not named here is compared as it stands.
 - how many flags, moves and removals a backfill's second look met: it depends on when it looked
 - a slot of the tenant's that nobody holds, and which of them one held: they are drawn by lot
 - a lease whose time is over: it is nobody's, and the next run with something to do takes it
+- who is moving a login until when: what has become of it is compared
 - sign-ins that were broken off: they end by themselves, and a person begins a new one
 - notes of what is about to be written: a worker that died leaves its own, and erasing reads them
 - how many contacts were to be made in a day: it is counted before they are, and again by the next
@@ -19,6 +20,7 @@ What is taken out, and why; whatever is not named here is compared as it stands.
   opens the account must agree, and whether any is left alive where it can be withdrawn
 - how many erasures a person was asked for: who dies before the answer asks again. What all of them
   deleted must agree; the hashes they keep are made with a key of each life's own
+- when a provider's words last asked for runs
 - until when nobody may write an erased message again
 - what of a mail that left depends on when it left: see `fingerprint_of_sends.py`
 - the position of a Gmail cursor in time and the text of a Graph delta link: both hold the minute
@@ -39,7 +41,9 @@ from shared.aws.tables_of_added_addresses import AddedItem
 from shared.aws.tables_of_audits import AuditItem, SettledItem
 from shared.aws.tables_of_backfills import BackfillItem, ChunkItem
 from shared.aws.tables_of_erasures import ErasureItem, KeptOutItem
+from shared.aws.tables_of_logins import LoginItem
 from shared.aws.tables_of_openings import OpeningItem
+from shared.aws.tables_of_push import ListenerItem
 from shared.aws.tables_of_sign_ins import HoldersItem
 from shared.aws.tables_of_slots import SlotItem
 from tests.faults.fingerprint_of_sends import (
@@ -75,6 +79,8 @@ def fingerprint(world: World) -> Fingerprint:
         raw = stored
         partition = raw["pk"]["S"].rpartition("#")[2]
         kind = PARTITIONS.get(partition) or kind_of(raw["sk"]["S"])
+        if raw["pk"]["S"].startswith("#push#"):
+            kind = "listener"
         if raw["pk"]["S"].endswith("#erasures") and kind.startswith("mailbox "):
             kind = "erasure of a mailbox"
         if kind in FLEETING or (kind == "slot" and not _is_held(raw, world.clock.at)):
@@ -321,6 +327,22 @@ def _read(kind: str, raw: Any) -> Any:
     return reader(raw) if reader else raw
 
 
+def _login(raw: Any) -> Any:
+    # What it says is among the secrets.
+    item = LoginItem.from_raw_data(raw)
+    return {"is a copy": bool(item.is_copy), "has another": bool(item.has_other)}
+
+
+def _pair(_raw: Any) -> Any:
+    return "a pair"
+
+
+def _listener(raw: Any) -> Any:
+    # When runs were asked for is a life's own.
+    item = ListenerItem.from_raw_data(raw)
+    return [item.tenant_id, item.mailbox_id, item.proof, item.watch]
+
+
 def _opening(raw: Any) -> Any:
     item = OpeningItem.from_raw_data(raw)
     return [item.opened_by, item.reason, item.ends_at is not None]
@@ -337,6 +359,9 @@ READERS = {
     "holders": _holders,
     "slot": _slot,
     "audit": _audit,
+    "listener": _listener,
+    "login": _login,
+    "pair": _pair,
     "message": _message,
     "at": _entry,
     "erasure": _erasure,

@@ -14,7 +14,8 @@ from typing import Any
 from shared.aws.packing import unpack
 from shared.aws.send_items import send_of
 from shared.aws.stored_objects import ATTACHMENTS, of_copy
-from shared.aws.tables_of_sends import SEND_PREFIX, SendItem, SentItem
+from shared.aws.tables_of_counts import CountItem
+from shared.aws.tables_of_sends import SEND_PREFIX, SendItem
 from shared.domain.identity import thread_named
 from shared.domain.mailbox import MailboxStatus
 from shared.domain.sending import Send
@@ -112,4 +113,4 @@ def read_send_key(raw: Any) -> Any:
 
 def read_sent(raw: Any) -> Any:
     """Return how much was counted."""
-    return int(SentItem.from_raw_data(raw).number)
+    return int(CountItem.from_raw_data(raw).number)

@@ -38,6 +38,8 @@ class Kind(StrEnum):
 READS = frozenset(
     {
         "BatchGetItem",
+        "Decrypt",
+        "Encrypt",
         "GetItem",
         "GetObject",
         "GetSecretValue",
@@ -54,6 +56,7 @@ ANSWERED_ALIKE = frozenset({"CreateSecret", "PutSecretValue", "TransactWriteItem
 """Sent twice, these are carried out once: the SDK adds a token, and the service knows it again."""
 THROTTLE_CODES = {
     "dynamodb": "ProvisionedThroughputExceededException",
+    "kms": "ThrottlingException",
     "s3": "SlowDown",
     "secretsmanager": "ThrottlingException",
     "sqs": "RequestThrottled",

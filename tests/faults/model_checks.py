@@ -8,7 +8,7 @@ from shared.domain.backfill import BackfillState, ChunkState
 from shared.domain.cursor import Cursor
 from shared.domain.errors import ErrorCode
 from shared.domain.ledger import Counts, Fate
-from shared.domain.mailbox import MailboxStatus, Provider, may_become
+from shared.domain.mailbox import MailboxStatus, Provider, PushState, may_become
 from shared.domain.message import copy_ref
 from shared.operations.begin_mailbox import SERVER_CLOCK_MAY_LAG
 from tests.faults.model_world import ModelWorld
@@ -34,6 +34,7 @@ class Always:
                 assert not _went_back(was, stands), f"{folder_id}: {was} became {stands}"
             if self.before["status"] is now["status"] is MailboxStatus.DISCONNECTED:
                 assert now["written"] == self.before["written"], "written after its end"
+                assert now["found"] <= self.before["found"], "found by a word after its end"
         self.before = now
 
     def _moment(self) -> dict:
@@ -46,14 +47,16 @@ class Always:
             "generation": world.run_states[place].generation,
             "fence": world.run_states[place].fence,
             "status": box.status,
+            "found": {(key, one) for key, found in world.listeners.items() for one in found},
             "cursors": {one.folder.id: one.cursor for one in folders.values()},
             "written": (
                 dict(folders),
                 dict(world.copies.get(place, {})),
                 dict(world.runs.get(place, {})),
                 dict(world.messages),
-                # A person may have asked for a run before the end, and be late.
-                replace(world.run_states[place], requested_run_id=None),
+                # A person may have asked for a run before the end, and be late; and the end is not
+                # over while its watch is known.
+                replace(world.run_states[place], requested_run_id=None, push=PushState()),
             ),
         }
 

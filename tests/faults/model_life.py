@@ -226,6 +226,17 @@ class Life(RuleBasedStateMachine):
     def a_tick_comes(self, what, fate):
         self.world.schedule(fate) if what == "schedule" else self.world.sweep(fate)
 
+    @happens(3, picks=st.lists(PICK, min_size=1, max_size=3), again=st.booleans(), fate=FATE)
+    def the_provider_tells(self, picks, again, fate):
+        for pick in picks:
+            self.world.hear(pick, again=again, fate=fate)
+            fate = WELL
+
+    @happens(pick=PICK)
+    def words_are_lost(self, pick):
+        if self.world.words:
+            self.world.words.pop(pick % len(self.world.words))
+
     @happens(pick=PICK)
     def work_comes_twice(self, pick):
         if letter := self.letter(pick):
@@ -257,6 +268,7 @@ class Life(RuleBasedStateMachine):
     @rule(happening=st.one_of(HAPPENINGS))
     def step(self, happening):
         getattr(self, happening.name)(**happening.given)
+        self.world.listen()
 
     def _is_checked(self, check):
         self.is_broken = True

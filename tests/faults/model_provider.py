@@ -77,6 +77,17 @@ class TroubledSession:
     def search_window(self, *given, **named):
         return self._ask("search_window", lambda: self.inner.search_window(*given, **named))
 
+    # Written out: whether a provider tells of changes is seen by these.
+
+    def watch(self, target):
+        return self._ask("watch", lambda: self.inner.watch(target))
+
+    def extend(self, name, *, until):
+        return self._ask("extend", lambda: self.inner.extend(name, until=until))
+
+    def unwatch(self, name):
+        return self._ask("unwatch", lambda: self.inner.unwatch(name))
+
     def fetch(self, folder, ids):
         return self._each("fetch", self.inner.fetch(folder, ids))
 

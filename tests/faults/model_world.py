@@ -17,22 +17,26 @@ from shared.domain.ids import FolderId, ProviderMessageId
 from shared.domain.mail_server import ImapGrant, Security, ServerLogin, ServerSettings
 from shared.domain.mailbox import Mailbox, MailboxStatus, Provider, RunState
 from shared.domain.run import RunReason
+from shared.domain.schedule import Cadence
 from shared.domain.secret import Secret
 from shared.operations import ingest, look_again, plan_backfill, sync_mailbox
-from shared.operations.access import Grants
 from shared.operations.begin_mailbox import Account, BeginPorts, begin_life, begin_mailbox
+from shared.operations.keep_watch import Watching
 from shared.operations.mailbox_settings import SettingsChange, change_settings
 from shared.operations.maintain_mailboxes import release_lost_chunks
+from shared.operations.receive_push import receive_push
 from shared.operations.record_dead_letter import record_dead_letter
 from shared.operations.request_sync import request_sync
 from shared.operations.schedule_sync import schedule_sync
 from shared.operations.start_backfill import BackfillAction, change_backfill, start_backfill
+from shared.ports.push import Notice
 from shared.ports.queues import ChunkRequest, PlanRequest, SyncRequest
 from tests.fakes.attempts import InMemoryGrantHolders
 from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.openings import InMemoryOpeningStore
 from tests.fakes.parser import PlainParser
 from tests.fakes.policies import InMemoryPolicyStore
+from tests.fakes.push import InMemoryPushStore, PasswordsAsGrants, Telling
 from tests.fakes.queues import RecordingTickRelay
 from tests.fakes.sends import InMemorySendStore
 from tests.fakes.stores import (
@@ -60,6 +64,7 @@ SMALL = (
 SECONDS = {SyncRequest: 120, PlanRequest: 300, ChunkRequest: 300}
 """How long each function may run."""
 A_REQUEST_SECONDS = 29
+TOPIC = "projects/p/topics/mailroom"
 LONGEST_REST_MINUTES = 3_000
 
 
@@ -98,7 +103,9 @@ class ModelWorld(Machine):
         super().__init__(owner.server)
         self.owner = owner
         self.owner.server.password = "password 1"
-        self.provider = TroubledProvider(owner.server, self.clock)
+        self.teller = Telling(owner.server, owner.provider, OWN_ADDRESS, self.clock)
+        tells = owner.provider is not Provider.IMAP
+        self.provider = TroubledProvider(self.teller if tells else owner.server, self.clock)
         self.server = self.provider
         self.post = UnorderedQueues(self.clock)
         self.queues = self.guarded_queues = Ported(self.post)
@@ -112,7 +119,12 @@ class ModelWorld(Machine):
         self.contacts = Ported(InMemoryContactStore(self.world))
         self.secrets = Ported(self.secret_store)
         self.holders = Ported(InMemoryGrantHolders())
-        self.grants = Grants(self.secrets, no_sign_in, None, self.clock)
+        self.grants = PasswordsAsGrants(self.secrets, no_sign_in, None, self.clock)
+        self.push = Ported(InMemoryPushStore(self.world))
+        self.watching = Watching(self.push, lambda _box, _client: TOPIC, frozenset(Provider))
+        self.cadence = Cadence(pushed=10)
+        self.words: list[Notice] = []
+        """What the provider has said and nobody has heard yet."""
         self.parser = KillingParser()
         self.frozen: list[Work] = []
         self.deaths = 0
@@ -195,6 +207,27 @@ class ModelWorld(Machine):
             letters=self.letters,
             sends=InMemorySendStore(self.world),
             clock=self.clock,
+        )
+
+    def listen(self) -> None:
+        """Take what the provider has to say by now; it is on its way."""
+        if self.owner.provider is not Provider.IMAP:
+            self.words += self.teller.words()
+
+    def hear(self, number: int, *, again: bool = False, fate: Fate = WELL) -> None:
+        """Have one of the words come in, perhaps of long ago; `again`: it comes once more later."""
+        if not self.words:
+            return
+        place = number % len(self.words)
+        word = self.words[place] if again else self.words.pop(place)
+        provider = self.owner.provider
+        self._in_time(
+            "push",
+            10,
+            lambda: receive_push(
+                provider, [word], store=self.push, queues=self.queues, clock=self.clock
+            ),
+            fate,
         )
 
     def schedule(self, fate: Fate = WELL) -> None:
@@ -330,6 +363,9 @@ class ModelWorld(Machine):
         """Stop every fault, let who is at work finish or die, and wait until all is quiet."""
         self.provider.troubles.clear()
         self.owner.server.failing.clear()
+        # Whatever was said and is not heard yet never will be: polls alone bring it all.
+        self.listen()
+        self.words.clear()
         while self.frozen:
             if finish:
                 self.resume(0)

@@ -1,11 +1,16 @@
 """Whatever happens, in whatever order: once it stops, every message is there or accounted for."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from shared.domain.cursor import Cursor
+from shared.domain.schedule import cadence_of, slot_of
 from shared.operations import sync_mailbox
 from shared.operations.ingest import Ingest
+from shared.operations.outcomes import SyncRun
+from tests.fakes.push import InMemoryPushStore
 from tests.fakes.stores import InMemoryBackfillStore, World
 from tests.faults.model import a_seed, live
 
@@ -58,9 +63,42 @@ def _a_chunk_counted_twice(monkeypatch):
     monkeypatch.setattr(InMemoryBackfillStore, "finish_chunk", twice)
 
 
+def _a_pushed_mailbox_not_polled(monkeypatch):
+    slot_after = SyncRun.slot_after
+
+    def trusting(self, now, *, told=None):
+        slot = slot_after(self, now, told=told)
+        return slot_of(self.mailbox.id, 60) + "#never" if cadence_of(slot) == 10 else slot
+
+    monkeypatch.setattr(SyncRun, "slot_after", trusting)
+
+
+def _a_word_taken_for_the_run_it_asks_for(monkeypatch):
+    ask = InMemoryPushStore.ask
+
+    def hasty(self, listener, *, renews, run_at):
+        box = (listener.tenant_id, listener.mailbox_id)
+        for name, state in self.world.folders.get(box, {}).items():
+            # As far as the provider has come by now, so it says.
+            self.world.folders[box][name] = replace(state, cursor=_newest(state.cursor))
+        return ask(self, listener, renews=renews, run_at=run_at)
+
+    monkeypatch.setattr(InMemoryPushStore, "ask", hasty)
+
+
+def _newest(cursor):
+    if cursor is None:
+        return None
+    there = Cursor.decode(cursor)
+    generation, number, *more = json.loads(there.position)
+    return replace(there, position=json.dumps([generation, number + 1, *more])).encode()
+
+
 @pytest.mark.parametrize(
     "defect",
     [
+        _a_pushed_mailbox_not_polled,
+        _a_word_taken_for_the_run_it_asks_for,
         _a_message_left_out,
         _a_label_forgotten,
         _deletions_not_followed,

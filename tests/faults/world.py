@@ -61,7 +61,8 @@ class KeptClients(Clients):
         return self.made[service]
 
     def all(self) -> list[Any]:
-        return [self.create("dynamodb", Config()), self.s3, self.sqs, self.secrets_manager]
+        dynamodb = self.create("dynamodb", Config())
+        return [dynamodb, self.s3, self.sqs, self.secrets_manager, self.kms]
 
 
 @cache

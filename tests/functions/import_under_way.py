@@ -25,6 +25,7 @@ def fill(stack: Stack) -> Stack:
 def kept(stack) -> list:
     """What the table says, without the runs and what each run notes of itself."""
     passing = {"last_synced_at", "last_news_at", "not_before", "fence", "suspect_fence"}
+    passing |= {"work_hour", "work_times"}
     pages = client("dynamodb").get_paginator("scan").paginate(TableName="mailroom-test")
     items = [
         {

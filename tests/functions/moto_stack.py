@@ -25,23 +25,28 @@ from shared import (
     wiring,
     wiring_of_changes,
     wiring_of_delivery,
+    wiring_of_events,
     wiring_of_limits,
+    wiring_of_push,
     wiring_of_sending,
     wiring_of_sign_ins,
 )
 from shared.aws import clients
 from shared.domain.erasure import SETTLE_SECONDS
 from shared.domain.mail_server import Verdict
-from tests.fakes.deployment import Deployment, context
+from tests.fakes.deployment import Answer, Deployment, context, function_of
 from tests.fakes.mail import FOLDERS
 from tests.fakes.moto_dynamodb import make_atomic
+from tests.fakes.moto_secrets import keep_one_current
 from tests.fakes.provider import FakeMailServer
 from tests.fakes.quick_moto import make_quick
 from tests.fakes.sender import FakePost
+from tests.functions import roles
 from tests.infra.template_text import translated
 
 make_atomic()
 make_quick()
+keep_one_current()
 
 WORKERS = {
     "sync": sync_mailbox,
@@ -70,8 +75,13 @@ kept_clients: dict[str, Any] = {}
 
 def _kept(made_by: clients.Clients, service: str, config: Config) -> Any:
     if service not in kept_clients:
-        kept_clients[service] = _create(made_by, service, config)
+        kept_clients[service] = roles.watch(_create(made_by, service, config))
     return kept_clients[service]
+
+
+def runs_of(caplog: Any, work: str) -> list[Any]:
+    """Return the lines of the runs that did this work, in their order."""
+    return [one for one in caplog.records if one.message == "run" and one.work == work]
 
 
 def sqs_event(*bodies: str, sent_at: datetime | None = None) -> dict[str, Any]:
@@ -95,6 +105,12 @@ def sqs_event(*bodies: str, sent_at: datetime | None = None) -> dict[str, Any]:
             for number, body in enumerate(bodies)
         ]
     }
+
+
+def act(handler: Any, event: dict[str, Any]) -> Any:
+    """Return what a handler answers that may do what its function's role lets it do."""
+    with roles.acting_as(roles.function_of(handler)):
+        return handler(event, context())
 
 
 @dataclass
@@ -130,6 +146,7 @@ class Stack(Deployment):
         settings = {
             "MAILROOM_TABLE": "mailroom-test",
             "MAILROOM_BUCKET": "mailroom-test",
+            "MAILROOM_CREDENTIAL_STORE": "secrets",
             "MAILROOM_SECRET_PREFIX": "mailroom-test",
             "MAILROOM_ALLOW_ADMIN_OPENINGS": "true",
         } | {f"MAILROOM_{name.upper()}_QUEUE_URL": url for name, url in self.queue_urls.items()}
@@ -147,6 +164,12 @@ class Stack(Deployment):
         self.post = FakePost(self.server, now=self.clock.now())
         monkeypatch.setattr(wiring_of_delivery, "sender_of", lambda _provider: self.post)
         return self
+
+    def handle(self, event: dict[str, Any]) -> Answer:
+        """Answer as the function does that has the route, with its role."""
+        place = event["requestContext"]["http"]["method"], event["rawPath"]
+        with roles.acting_as(function_of(*place)):
+            return super().handle(event)
 
     def bodies(self, queue: str) -> list[str]:
         """Take what waits in a queue."""
@@ -169,7 +192,7 @@ class Stack(Deployment):
         while any(waiting := {name: self.bodies(name) for name in ALL_WORKERS}.values()):
             for name, bodies in zip(ALL_WORKERS, waiting, strict=True):
                 if bodies:
-                    answer = ALL_WORKERS[name](sqs_event(*bodies), context())
+                    answer = act(ALL_WORKERS[name], sqs_event(*bodies))
                     assert answer == {"batchItemFailures": []}, name
                     done += len(bodies)
         return done
@@ -187,19 +210,19 @@ class Stack(Deployment):
         bodies = [message.body for message in queue._messages]
         queue._messages.clear()
         for body in bodies:
-            assert erase_mail(sqs_event(body), context()) == {"batchItemFailures": []}
+            assert act(erase_mail, sqs_event(body)) == {"batchItemFailures": []}
         return len(bodies)
 
     def tick(self) -> Any:
         """Let a minute pass."""
         self.clock.advance(minutes=1)
-        return schedule_sync({"time": self.clock.at.isoformat()}, context())
+        return act(schedule_sync, {"time": self.clock.at.isoformat()})
 
     def sweep(self) -> Any:
-        return maintain_mailboxes({}, context())
+        return act(maintain_mailboxes, {})
 
     def bury(self, *bodies: str) -> Any:
-        return record_dead_letter(sqs_event(*bodies, sent_at=self.clock.at), context())
+        return act(record_dead_letter, sqs_event(*bodies, sent_at=self.clock.at))
 
     def deliver(self, number: int, *, folder: str = "INBOX", **headers: str) -> Any:
         """Have a mail arrive at the provider."""
@@ -230,7 +253,14 @@ class Stack(Deployment):
 
 def forget_adapters() -> None:
     """Have every adapter built again on next use: each test is a deployment of its own."""
-    for module in (wiring, wiring_of_delivery, wiring_of_sending, wiring_of_sign_ins):
+    for module in (
+        wiring,
+        wiring_of_delivery,
+        wiring_of_events,
+        wiring_of_push,
+        wiring_of_sending,
+        wiring_of_sign_ins,
+    ):
         for value in vars(module).values():
             if clear := getattr(value, "cache_clear", None):
                 clear()

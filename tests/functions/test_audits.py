@@ -13,7 +13,7 @@ from shared.domain.ids import MailboxId, TenantId
 from shared.domain.schedule import is_audit_minute
 from shared.ports.queues import AuditRequest
 from tests.fakes.deployment import context
-from tests.functions.moto_stack import sqs_event
+from tests.functions.moto_stack import runs_of, sqs_event
 
 
 @pytest.fixture
@@ -75,8 +75,9 @@ def test_a_message_removed_behind_our_back_is_there_again_and_it_is_said(
     assert [shown[name] for name in figures] == [3, 2, 0, 1, 1, 0, 0]
     repair = stack.ask("GET", f"/v1/mailboxes/{imported}/backfills/{shown['repair_id']}").json
     assert (repair["id"], repair["kind"], repair["state"]) == (shown["repair_id"], "repair", "done")
-    (line,) = [line for line in caplog.records if line.message == "audited"]
-    assert (line.mailbox_id, line.missing, line.backfill_id) == (imported, 1, repair["id"])
+    (line,) = runs_of(caplog, "audit")
+    assert (line.mailbox_id, line.counts["missing"]) == (imported, 1)
+    assert line.backfill_id == repair["id"]
     out = capsys.readouterr().out
     assert metrics(out, "MessageSuspected") == metrics(out, "MessageMissed") == [[1.0]]
 
@@ -107,7 +108,7 @@ def test_an_audit_that_is_put_off_says_why(stack, imported, caplog, capsys):
     capsys.readouterr()
     answer = planner.lambda_handler(sqs_event(body_of(stack, imported)), context())
     assert answer == {"batchItemFailures": []}
-    (line,) = [line for line in caplog.records if line.message == "audit_put_off"]
+    (line,) = runs_of(caplog, "audit")
     assert (line.mailbox_id, line.code, line.cause) == (
         imported,
         "provider_unavailable",
@@ -124,8 +125,8 @@ def test_an_audit_that_raised_is_delivered_again(stack, imported, caplog, monkey
     monkeypatch.setattr(planner, "audit_mailbox", broken)
     answer = planner.lambda_handler(sqs_event(body_of(stack, imported)), context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
-    (line,) = [line for line in caplog.records if line.message == "plan_failed"]
-    assert line.mailbox_id == imported
+    (line,) = runs_of(caplog, "audit")
+    assert (line.mailbox_id, line.outcome) == (imported, "raised")
 
 
 def test_an_audit_that_was_given_up_blames_no_mailbox(stack, imported):

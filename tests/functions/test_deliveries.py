@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from functions.record_dead_letter.handler import lambda_handler as record_dead_letter
+from tests.fakes.deployment import context
 from tests.fakes.provider import FakeSession
 from tests.functions.import_under_way import (
     ALL_WELL,
@@ -20,7 +22,7 @@ from tests.functions.import_under_way import (
     subjects,
     work_off,
 )
-from tests.functions.moto_stack import WORKERS
+from tests.functions.moto_stack import WORKERS, client, sqs_event
 
 LONG_AFTER = [("minutes", 1), ("minutes", 60), ("days", 6)]
 
@@ -263,3 +265,37 @@ def test_a_request_of_a_newer_version_waits_for_it_and_loses_nothing(filled, que
         filled.sweep()
         work_off(filled, one_by_one(filled))
     assert_whole(filled)
+
+
+@pytest.mark.parametrize("queue", ["sync", "plan", "chunk"])
+def test_a_mailbox_that_a_newer_version_wrote_waits_for_it_and_loses_nothing(filled, queue):
+    """A deployment is taken back after it wrote items in a form of its own."""
+    bodies = chunk_requests(filled) if queue == "chunk" else filled.bodies(queue)
+    as_it_was = in_a_newer_form(filled)
+    before = kept(filled)
+    for _ in range(2):
+        assert len(deliver(filled, queue, *bodies)["batchItemFailures"]) == len(bodies)
+    # Given up, they are no dead letter of the mailbox's either: they stay in their queue.
+    answer = record_dead_letter(sqs_event(*bodies, sent_at=filled.clock.at), context())
+    assert len(answer["batchItemFailures"]) == len(bodies)
+    assert kept(filled) == before
+    for item in as_it_was:
+        client("dynamodb").put_item(TableName="mailroom-test", Item=item)
+    assert deliver(filled, queue, *bodies) == ALL_WELL
+    for _ in range(12):
+        filled.tick()
+        filled.sweep()
+        work_off(filled, one_by_one(filled))
+    assert_whole(filled)
+
+
+def in_a_newer_form(stack):
+    """Have the mailbox's own items be of a form that today's code does not know; return them as they were."""
+    table = client("dynamodb")
+    pages = table.get_paginator("scan").paginate(TableName="mailroom-test")
+    items = [item for page in pages for item in page["Items"]]
+    own = [item for item in items if item["sk"]["S"].startswith(f"mailbox#{stack.mailbox_id}#")]
+    assert len(own) == 2
+    for item in own:
+        table.put_item(TableName="mailroom-test", Item={**item, "form": {"N": "2"}})
+    return own

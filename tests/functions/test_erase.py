@@ -183,6 +183,9 @@ def test_of_an_erased_mailbox_no_word_is_found_anywhere(stack, planted):
     assert {re.sub(r"[a-z2-7]{24,}|\d+$", "…", place) for place, _ in without_receipts()} <= {
         # How many chunks the tenant has at work: a number, and no longer whose.
         "table acme#chunk-slots …",
+        # How often a mailbox was connected, and how many imports were begun in a day.
+        "table acme#mailboxes places",
+        "table acme#imports 2026-03-…",
         # To how many recipients the tenant sent in a day.
         "table acme#sent 2026-03-…",
         "table acme#thread#… message#…",

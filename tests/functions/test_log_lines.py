@@ -9,7 +9,7 @@ from functions.run_backfill_chunk import handler as chunk_runner
 from functions.sync_mailbox import handler as syncer
 from shared.domain.errors import ErrorCode, RetryLaterError
 from tests.fakes.deployment import context
-from tests.functions.moto_stack import sqs_event
+from tests.functions.moto_stack import runs_of, sqs_event
 
 
 def ids(line):
@@ -40,29 +40,29 @@ def broken(*given, **named):
     raise RuntimeError("a bug")
 
 
-def only(caplog, event):
-    (line,) = [line for line in caplog.records if line.message == event]
+def only(caplog, work):
+    (line,) = runs_of(caplog, work)
     return line
 
 
 @pytest.mark.parametrize(
-    ("module", "operation", "queue", "event"),
+    ("module", "operation", "queue", "work"),
     [
-        (syncer, "sync_mailbox", "sync", "sync_failed"),
-        (planner, "plan_backfill", "plan", "plan_failed"),
-        (chunk_runner, "run_backfill_chunk", "chunk", "chunk_failed"),
+        (syncer, "sync_mailbox", "sync", "sync"),
+        (planner, "plan_backfill", "plan", "plan"),
+        (chunk_runner, "run_backfill_chunk", "chunk", "backfill_chunk"),
     ],
 )
 def test_a_failure_names_whose_it_is(
-    stack, waiting, caplog, monkeypatch, module, operation, queue, event
+    stack, waiting, caplog, monkeypatch, module, operation, queue, work
 ):
     body = waiting.get(queue) or with_chunk(stack, waiting)
     monkeypatch.setattr(module, operation, broken)
     answer = module.lambda_handler(sqs_event(body), context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
     sent = json.loads(body)
-    line = only(caplog, event)
-    assert line.message_id == "message-0"
+    line = runs_of(caplog, work)[-1]
+    assert (line.outcome, line.message_id) == ("raised", "message-0")
     named = ids(line)
     assert named.keys() >= {"tenant_id", "mailbox_id"}
     assert named == {name: sent[name] for name in named}
@@ -72,8 +72,8 @@ def test_a_failure_names_whose_it_is(
 @pytest.mark.parametrize("module", [syncer, planner, chunk_runner])
 def test_what_cannot_be_read_is_named_by_its_message(stack, caplog, module):
     module.lambda_handler(sqs_event("ann@ours.example"), context())
-    (line,) = [line for line in caplog.records if line.message.endswith("_failed")]
-    assert line.message_id == "message-0"
+    (line,) = [line for line in caplog.records if line.message == "run"]
+    assert (line.outcome, line.message_id) == ("raised", "message-0")
     assert "ann@" not in str(vars(line))
 
 
@@ -85,9 +85,29 @@ def test_what_is_put_off_names_whose_it_is(stack, waiting, caplog):
     stack.server.failure = RetryLaterError(ErrorCode.CONNECTION_FAILED)
     planner.lambda_handler(sqs_event(plan), context())
     chunk_runner.lambda_handler(sqs_event(chunk), context())
-    assert ids(only(caplog, "plan_put_off"))["mailbox_id"] == later
+    put_off = runs_of(caplog, "plan")[-1]
+    assert (put_off.outcome, put_off.code) == ("put_off", "connection_failed")
+    assert ids(put_off)["mailbox_id"] == later
+    waits = only(caplog, "backfill_chunk")
+    assert (waits.outcome, waits.code) == ("waiting", "connection_failed")
+    named = ids(waits)
     sent = json.loads(chunk)
-    for event in ("chunk_put_off", "chunk"):
-        named = ids(only(caplog, event))
-        assert named == {name: sent[name] for name in named}
-        assert named.keys() == {"tenant_id", "mailbox_id", "backfill_id", "chunk"}
+    assert named == {name: sent[name] for name in named}
+    assert named.keys() == {"tenant_id", "mailbox_id", "backfill_id", "chunk"}
+
+
+def test_each_look_of_a_batch_is_a_value_of_the_metrics_and_what_asks_nobody_is_none(
+    stack, waiting, capsys
+):
+    gone = json.dumps(json.loads(waiting["sync"]) | {"mailbox_id": "01GONE"})
+    stack.clock.advance(minutes=2)
+    capsys.readouterr()
+    syncer.lambda_handler(sqs_event(waiting["sync"], gone), context())
+    stack.clock.advance(minutes=45)
+    stack.server.failure = RetryLaterError(ErrorCode.CONNECTION_FAILED)
+    syncer.lambda_handler(sqs_event(waiting["sync"]), context())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    first, second = [line for line in lines if "SyncAge" in line]
+    assert (first["SyncAge"], first["PollFailed"], first["provider"]) == ([120], [0], "imap")
+    assert (second["SyncAge"], second["PollFailed"]) == ([2_700], [1])
+    assert 2_300 < second["SyncLate"][0] < 2_700

@@ -24,7 +24,7 @@ from shared.ports.queues import SyncRequest
 from shared.ports.sending import IdempotencyKey, SendCaps
 from tests.fakes.deployment import context
 from tests.fakes.values import a_send
-from tests.functions.moto_stack import sqs_event
+from tests.functions.moto_stack import runs_of, sqs_event
 
 
 def subjects(stack, target):
@@ -182,7 +182,7 @@ def test_the_cause_of_a_failed_run_is_logged(stack, caplog):
     (body,) = stack.bodies("sync")
     stack.server.failure = RetryLaterError(ErrorCode.CONNECTION_FAILED, cause="errno 113")
     assert sync_mailbox(sqs_event(body), context()) == {"batchItemFailures": []}
-    (line,) = [line for line in caplog.records if line.message == "sync_put_off"]
+    (line,) = runs_of(caplog, "sync")
     assert (line.code, line.cause) == ("connection_failed", "errno 113")
 
 

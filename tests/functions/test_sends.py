@@ -18,7 +18,7 @@ from shared.ports.sending import IdempotencyKey, SendCaps
 from tests.fakes.deployment import context
 from tests.fakes.sends import ref_of
 from tests.fakes.values import a_send
-from tests.functions.moto_stack import sqs_event
+from tests.functions.moto_stack import runs_of, sqs_event
 
 CLEO, EVE = "cleo@client.example", "eve@elsewhere.example"
 
@@ -103,12 +103,12 @@ def test_a_mail_is_sent_and_on_its_timeline_and_sync_finds_it_stored(
     (run, *_) = stack.ask("GET", f"/v1/mailboxes/{mailbox_id}/runs").json["items"]
     assert (run["listed"], run["already_stored"]) == (1, 1)
     assert counted(capsys) == [("SendSucceeded", "imap", None)]
-    told = [vars(line) for line in caplog.records if line.message == "send"]
+    told = [vars(line) for line in runs_of(caplog, "send")]
     assert [(line["outcome"], line["send_id"]) for line in told] == [
         (SendStatus.SENT, send.id),
         ("dropped", send.id),
     ]
-    assert told[0]["recipients"] == {"accepted": 1}
+    assert told[0]["counts"] == {"accepted": 1}
     everything = str([vars(line) for line in caplog.records])
     assert "@client.example" not in everything
     assert "An offer" not in everything
@@ -163,7 +163,7 @@ def test_a_mail_whose_workers_fail_is_delivered_again_then_given_up_and_told(
     after = stands(send)
     assert (after.status, after.code) == (SendStatus.QUEUED, ErrorCode.WORK_GIVEN_UP)
     assert counted(capsys) == [("SendGivenUp", None, None)]
-    line, *_ = [line for line in caplog.records if line.message == "send_failed"]
+    line, *_ = [one for one in runs_of(caplog, "send") if one.outcome == "raised"]
     assert (line.send_id, line.mailbox_id, line.message_id) == (send.id, mailbox_id, "message-0")
     assert CLEO not in str([vars(line) for line in caplog.records])
 

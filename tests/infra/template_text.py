@@ -59,13 +59,18 @@ def roles_text() -> str:
     for name, _ in sorted(of_type(template, "AWS::IAM::Role")):
         lines.append(name)
         lines += sorted(
-            f"    {action:32} {written(resource)}"
+            f"    {action:32} {written(resource)}{_condition(statement)}"
             for role, statement in allowed(template)
             if role == name
             for action in statement_list(statement["Action"])
             for resource in statement_list(statement["Resource"])
         )
     return "\n".join(lines) + "\n"
+
+
+def _condition(statement: Template) -> str:
+    given = statement.get("Condition")
+    return f" if {json.dumps(given, sort_keys=True)}" if given else ""
 
 
 def settings_text() -> str:

@@ -20,9 +20,9 @@ TOP_LEVEL = {
 }  # fmt: skip
 SHARED = {
     "domain", "ports", "operations", "providers", "mime", "aws", "api",
-    "config.py", "observability.py",
-    "wiring.py", "wiring_of_changes.py", "wiring_of_delivery.py", "wiring_of_limits.py", "wiring_of_sending.py",
-    "wiring_of_sign_ins.py",
+    "config.py", "observability.py", "observability_of_runs.py",
+    "wiring.py", "wiring_of_changes.py", "wiring_of_delivery.py", "wiring_of_events.py", "wiring_of_limits.py",
+    "wiring_of_push.py", "wiring_of_sending.py", "wiring_of_sign_ins.py",
     "__init__.py",
 }  # fmt: skip
 DRAWERS = {
@@ -76,10 +76,10 @@ def test_a_function_is_a_folder_with_a_handler():
             assert entries(folder) == {"__init__.py", "handler.py"}, folder.name
 
 
-@pytest.mark.parametrize("path", modules(*CHECKED), ids=name_of)
-def test_module_is_short_enough_to_read(path):
-    lines = len(path.read_text().splitlines())
-    assert lines <= MOST_LINES, f"{name_of(path)} has {lines} lines: split it by decision"
+def test_every_module_is_short_enough_to_read():
+    lines = {name_of(path): len(path.read_text().splitlines()) for path in modules(*CHECKED)}
+    long = {name: number for name, number in lines.items() if number > MOST_LINES}
+    assert not long, "split it by decision"
 
 
 # ---- inheritance ----
@@ -117,10 +117,10 @@ def may_inherit(path: Path, cls: ast.ClassDef, base: str) -> bool:
     return is_error or is_protocol or is_contract or is_table
 
 
-@pytest.mark.parametrize("path", modules("shared"), ids=name_of)
-def test_no_class_inherits_from_one_of_ours(path):
+def test_no_class_inherits_from_one_of_ours():
     found = [
         f"{name_of(path)}:{cls.lineno}: {cls.name}({base})"
+        for path in modules("shared")
         for cls, base in shared_bases(ast.parse(path.read_text()))
         if not may_inherit(path, cls, base)
     ]
@@ -148,10 +148,10 @@ BARE_NOQA = re.compile(r"#\s*noqa(?!:)", re.IGNORECASE)
 MARKED = re.compile(r"#\s*boundary:\s*\S")
 
 
-@pytest.mark.parametrize("path", modules(*CHECKED, "tests"), ids=name_of)
-def test_every_ignore_says_what_it_ignores(path):
+def test_every_ignore_says_what_it_ignores():
     bare = [
         f"{name_of(path)}:{number}"
+        for path in modules(*CHECKED, "tests")
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if (BARE_IGNORE.search(line) or BARE_NOQA.search(line)) and path != Path(__file__)
     ]
@@ -165,16 +165,20 @@ def catches_everything(handler: ast.ExceptHandler) -> bool:
     return bool(caught & {"Exception", "BaseException"})
 
 
-@pytest.mark.parametrize("path", modules(*CHECKED), ids=name_of)
-def test_only_a_marked_boundary_catches_everything(path):
-    text = path.read_text()
+def unmarked_boundaries(text: str) -> Iterator[int]:
     lines = text.splitlines()
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.ExceptHandler) or not catches_everything(node):
+            continue
+        if not MARKED.search(lines[node.lineno - 1]):
+            yield node.lineno
+
+
+def test_only_a_marked_boundary_catches_everything():
     unmarked = [
-        f"{name_of(path)}:{node.lineno}"
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.ExceptHandler)
-        and catches_everything(node)
-        and not MARKED.search(lines[node.lineno - 1])
+        f"{name_of(path)}:{line}"
+        for path in modules(*CHECKED)
+        for line in unmarked_boundaries(path.read_text())
     ]
     assert not unmarked, "write `# boundary: why everything must be caught here` on the line"
 
@@ -196,8 +200,7 @@ def imported(tree: ast.Module) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", modules(*SHIPPED), ids=name_of)
-def test_only_a_provider_speaks_to_a_mail_server(path):
+def connecting(path: Path) -> set[str]:
     names = imported(ast.parse(path.read_text()))
     found = {
         part for part in CONNECTS for name in names if name == part or name.startswith(f"{part}.")
@@ -205,6 +208,11 @@ def test_only_a_provider_speaks_to_a_mail_server(path):
     if name_of(path).startswith("shared/providers/"):
         # The clients are theirs to use, on a socket that the guarded way opened.
         found -= {"imaplib", "smtplib", "imapclient"}
+    return found
+
+
+def test_only_a_provider_speaks_to_a_mail_server():
+    found = {name_of(path): names for path in modules(*SHIPPED) if (names := connecting(path))}
     assert not found, f"sockets are opened in {NETWORK} alone"
 
 
@@ -220,9 +228,12 @@ def needed_at_runtime(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]
         pending += ast.iter_child_nodes(node)
 
 
-@pytest.mark.parametrize("path", modules(*SHIPPED), ids=name_of)
-def test_type_stubs_are_not_needed_at_runtime(path):
+def test_type_stubs_are_not_needed_at_runtime():
     # They are in the development lock only: the import would fail in a function.
-    tree = ast.parse(path.read_text())
-    found = [text for text in map(ast.unparse, needed_at_runtime(tree)) if "mypy_boto3" in text]
+    found = [
+        f"{name_of(path)}: {text}"
+        for path in modules(*SHIPPED)
+        for text in map(ast.unparse, needed_at_runtime(ast.parse(path.read_text())))
+        if "mypy_boto3" in text
+    ]
     assert not found

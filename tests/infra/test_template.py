@@ -9,6 +9,7 @@ from infra.lint_access import (
     api_routes,
     authorizers_check_tokens,
     data_is_protected,
+    login_keys_are_kept_apart,
     origins_are_exact,
     readers_only_read,
     roles_are_not_shared,
@@ -19,6 +20,14 @@ from infra.lint_access import (
     routes_are_explicit,
     schedules_cannot_be_borrowed,
     secrets_are_kept_apart,
+)
+from infra.lint_exposure import (
+    buckets_know_one_owner,
+    functions_are_invoked_by_ours_alone,
+    partitions_are_kept_apart,
+    queues_are_read_by_their_function,
+    roles_work_with_data_alone,
+    stores_let_nobody_in,
 )
 from infra.lint_rules import (
     batches_report_failures,
@@ -33,6 +42,7 @@ from infra.lint_rules import (
     schedules_report_failure,
     self_invokers_may_loop,
     statement_list,
+    streams_lose_nothing,
     visibility_covers_timeout,
 )
 from shared.domain.schedule import CADENCES_MINUTES
@@ -41,17 +51,23 @@ from tests.infra.template_text import GOLDEN, RENDERED, ROOT, translated
 RULES = [
     authorizers_check_tokens,
     batches_report_failures,
+    buckets_know_one_owner,
     consumers_are_bounded,
     data_is_protected,
     functions_are_alike,
+    functions_are_invoked_by_ours_alone,
     functions_log_to_their_own_group,
+    login_keys_are_kept_apart,
     origins_are_exact,
     own_queues_may_loop,
+    partitions_are_kept_apart,
+    queues_are_read_by_their_function,
     queues_have_dead_letters,
     readers_only_read,
     roles_are_not_shared,
     roles_are_written_out,
     roles_hold_no_wildcard,
+    roles_work_with_data_alone,
     routes_answer_in_time,
     routes_are_authorised,
     routes_are_explicit,
@@ -60,6 +76,8 @@ RULES = [
     schedules_report_failure,
     secrets_are_kept_apart,
     self_invokers_may_loop,
+    stores_let_nobody_in,
+    streams_lose_nothing,
     visibility_covers_timeout,
 ]
 
@@ -98,6 +116,12 @@ def test_of_what_answers_http_only_disconnecting_and_a_preview_may_read_a_login(
         if "secretsmanager:GetSecretValue" in statement_list(statement["Action"])
         and "/mailbox/*" in json.dumps(statement["Resource"])
     }
+    opening = {
+        role
+        for role, statement in allowed(template)
+        if "kms:Decrypt" in statement_list(statement["Action"])
+    }
+    assert opening == reading
     workers = {"SyncMailboxRole", "PlanBackfillRole", "RunBackfillChunkRole", "DeliverOutboundRole"}
     answers = {"DisconnectMailboxRole", "PreviewBackfillRole"}
     assert reading == answers | workers
@@ -158,3 +182,16 @@ def test_what_failed_of_a_tick_is_still_young_enough_when_lambda_tries_it_again(
     waits = 60
     assert settings["MaximumRetryAttempts"] == 1
     assert settings["MaximumEventAgeInSeconds"] > timeout + waits
+
+
+def test_each_parameter_is_explained_and_stands_in_one_group():
+    template = translated()
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+    assert len(grouped) == len(set(grouped))
+    assert set(template["Parameters"]) ^ set(grouped) == set()
+    assert all(spec.get("Description") for spec in template["Parameters"].values())
+
+
+def test_each_output_says_what_it_is_for():
+    assert all(output.get("Description") for output in translated()["Outputs"].values())

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from infra import lint_access, lint_rules
+from infra import lint_access, lint_exposure, lint_rules
 from infra.lint_rules import schedule_problem
 from tests.infra.template_text import translated
 from tests.infra.test_template import RULES
@@ -141,7 +141,42 @@ def wider_secret(template):
             statement["Resource"] = {"Fn::Sub": text}
 
 
+def reaches_all(role):
+    def change(template):
+        for statement in statements(template, role):
+            statement.pop("Condition", None)
+
+    return change
+
+
+def decrypts_anything(template):
+    for statement in statements(template, "SyncMailboxRole"):
+        if "kms:Decrypt" in statement["Action"]:
+            del statement["Condition"]
+
+
+def deaf_mapping(template):
+    for statement in statements(template, "SyncMailboxRole"):
+        if "sqs:ReceiveMessage" in statement["Action"]:
+            statement["Action"].remove("sqs:GetQueueAttributes")
+
+
+def for_any_api(template):
+    del properties(template, "ConnectMailboxFunctionConnectPermission")["SourceArn"]
+
+
+def lets_in(name, principal, **condition):
+    def change(template):
+        statement = {"Effect": "Allow", "Principal": principal, "Action": "sqs:*", "Resource": "*"}
+        policy = properties(template, name)["PolicyDocument"]
+        policy["Statement"].append(statement | condition)
+
+    return change
+
+
+MODULES = (lint_rules, lint_access, lint_exposure)
 MAPPING = "SyncMailboxFunctionDue"
+STREAM = "PublishEventsFunctionTableChanged"
 TICK = "ScheduleSyncFunctionEveryMinute"
 TABLE_ARN = {"Fn::GetAtt": ["Table", "Arn"]}
 CASES = [
@@ -169,6 +204,11 @@ CASES = [
         "ChunkDeadLetterQueue",
     ),
     ("consumers_are_bounded", drop(MAPPING, "Properties.ScalingConfig"), MAPPING),
+    ("streams_lose_nothing", drop(STREAM, "Properties.DestinationConfig"), "no queue for records"),
+    ("streams_lose_nothing", put(STREAM, "Properties.MaximumRecordAgeInSeconds", -1), "forgotten"),
+    ("streams_lose_nothing", put(STREAM, "Properties.MaximumRetryAttempts", 5), "outage"),
+    ("streams_lose_nothing", drop(STREAM, "Properties.BisectBatchOnFunctionError"), "holds up"),
+    ("streams_lose_nothing", drop(STREAM, "Properties.FilterCriteria"), "every write"),
     ("queues_have_dead_letters", drop("PlanQueue", "Properties.RedrivePolicy"), "PlanQueue"),
     ("queues_have_dead_letters", with_resource("Extra", "AWS::SQS::Queue"), "Extra"),
     (
@@ -300,12 +340,17 @@ CASES = [
     (
         "secrets_are_kept_apart",
         allows("ReadMailRole", "secretsmanager:GetSecretValue", TABLE_ARN),
-        "ReadMailFunction",
+        "ReadMailRole",
     ),
     (
         "secrets_are_kept_apart",
         allows("ConnectMailboxRole", ["secretsmanager:GetSecretValue"], TABLE_ARN),
-        "ConnectMailboxFunction",
+        "ConnectMailboxRole",
+    ),
+    (
+        "secrets_are_kept_apart",
+        allows("ScheduleRole", "SecretsManager:GetSecretValue", TABLE_ARN),
+        "ScheduleRole",
     ),
     (
         "readers_only_read",
@@ -331,6 +376,67 @@ CASES = [
     ("data_is_protected", drop("SyncQueue", "Properties.SqsManagedSseEnabled"), "SyncQueue"),
     ("data_is_protected", unguarded_queue, "SyncQueue: answers without TLS"),
     ("data_is_protected", unguarded_bucket, "Bucket: answers without TLS"),
+    (
+        "buckets_know_one_owner",
+        put("Bucket", "Properties.OwnershipControls.Rules", [{"ObjectOwnership": "ObjectWriter"}]),
+        "Bucket: objects",
+    ),
+    ("functions_are_invoked_by_ours_alone", for_any_api, "no source of ours"),
+    (
+        "functions_are_invoked_by_ours_alone",
+        put("ConnectMailboxFunctionConnectPermission", "Properties.Principal", "*"),
+        "invoked by *",
+    ),
+    (
+        "functions_are_invoked_by_ours_alone",
+        with_resource("Link", "AWS::Lambda::Url", AuthType="NONE"),
+        "Link: a link for anybody",
+    ),
+    (
+        "queues_are_read_by_their_function",
+        deaf_mapping,
+        "SyncMailboxRole: lacks sqs:GetQueueAttributes on SyncQueue",
+    ),
+    (
+        "queues_are_read_by_their_function",
+        allows("ReadMailRole", "sqs:ReceiveMessage", {"Fn::GetAtt": ["SyncQueue", "Arn"]}),
+        "ReadMailRole: reads SyncQueue",
+    ),
+    ("roles_work_with_data_alone", allows("SyncMailboxRole", "iam:PassRole", "x"), "iam:PassRole"),
+    (
+        "roles_work_with_data_alone",
+        allows("ReadMailRole", "dynamodb:DeleteTable", TABLE_ARN),
+        "dynamodb:DeleteTable",
+    ),
+    ("stores_let_nobody_in", lets_in("QueuesOverTlsOnly", "*"), 'QueuesOverTlsOnly: lets in "*"'),
+    (
+        "stores_let_nobody_in",
+        lets_in("BucketOverTlsOnly", {"AWS": "111122223333"}),
+        "BucketOverTlsOnly: lets in",
+    ),
+    (
+        "stores_let_nobody_in",
+        lets_in("QueuesOverTlsOnly", {"Service": "events.amazonaws.com"}),
+        "for anybody",
+    ),
+    ("login_keys_are_kept_apart", allows("ReadMailRole", "kms:Decrypt", "*"), "ReadMailRole"),
+    ("login_keys_are_kept_apart", allows("ScheduleRole", "KMS:Decrypt", "*"), "ScheduleRole"),
+    (
+        "partitions_are_kept_apart",
+        allows("ReceivePushRole", "dynamodb:PutItem", TABLE_ARN),
+        "dynamodb:PutItem",
+    ),
+    (
+        "partitions_are_kept_apart",
+        reaches_all("ReceivePushRole"),
+        "ReceivePushRole: dynamodb:Query",
+    ),
+    (
+        "partitions_are_kept_apart",
+        reaches_all("PreviewBackfillRole"),
+        "PreviewBackfillRole: dynamodb:UpdateItem",
+    ),
+    ("login_keys_are_kept_apart", decrypts_anything, "without its condition"),
 ]
 
 
@@ -338,7 +444,7 @@ CASES = [
 def test_rule_finds_the_mistake(rule, broken, named):
     template = translated()
     broken(template)
-    check = getattr(lint_rules, rule, None) or getattr(lint_access, rule)
+    check = next(vars(one)[rule] for one in MODULES if rule in vars(one))
     findings = check(template)
     assert any(named in finding for finding in findings), findings
 

@@ -4,9 +4,10 @@ import importlib
 
 import pytest
 
-from infra.lint_access import api_routes
-from infra.lint_rules import folder_of, of_type
+from infra.lint_access import allowed, api_routes
+from infra.lint_rules import folder_of, of_type, statement_list
 from infra.local.expand import load
+from shared.api import push_routes
 from shared.aws import tables, tables_of_backfills
 from shared.aws.stored_objects import ATTACHMENTS, BODIES, LETTERS
 from shared.domain.erasure import BACKUP_DAYS, SETTLE_SECONDS
@@ -75,7 +76,10 @@ def test_what_stands_in_the_due_index_carries_what_it_projects(item):
 
 def handler_routes(folder: str) -> set[str]:
     """What the function's resolver itself says it answers, in API Gateway's spelling."""
-    app = importlib.import_module(f"functions.{folder}.handler").app
+    app = getattr(importlib.import_module(f"functions.{folder}.handler"), "app", None)
+    if app is None:
+        # Providers ask it, and not callers: no resolver, and no place in the contract.
+        return set(push_routes.PROVIDERS)
     return {
         f"{route.method} {route.path.replace('<', '{').replace('>', '}')}"
         for route in (*app._static_routes, *app._dynamic_routes)
@@ -112,7 +116,14 @@ def test_what_is_deleted_is_in_no_version_and_in_backups_as_long_as_the_receipt_
     assert table()["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     # What AWS keeps where no `RecoveryPeriodInDays` says less.
     assert BACKUP_DAYS == 35
-    assert "StreamSpecification" not in table()
+    # A stream forgets after a day, and one function reads it.
+    assert table()["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+    reading = {
+        role
+        for role, statement in allowed(translated())
+        if "dynamodb:GetRecords" in statement_list(statement["Action"])
+    }
+    assert reading == {"PublishEventsRole"}
 
 
 def test_what_erases_may_delete_and_opens_no_body_attachment_or_login():

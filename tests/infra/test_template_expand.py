@@ -5,6 +5,7 @@ import pytest
 from infra.lint_access import api_routes
 from infra.lint_rules import of_type, target
 from infra.local.expand import expand, load, routes
+from infra.local.nested import merge
 from tests.infra.template_text import PARAMETERS, TEMPLATE, translated
 
 
@@ -84,6 +85,78 @@ def test_api_may_call_each_function_it_routes_to(expanded):
         if properties["Principal"] == "apigateway.amazonaws.com"
     }
     assert permitted == {route.function for route in api_routes(translated())}
+
+
+def test_alarms_of_the_nested_stack_become_its_own_under_the_parent_s_parameters(expanded):
+    alarms = dict(
+        of_type(load(TEMPLATE.parent / "infra" / "alarms.yaml"), "AWS::CloudWatch::Alarm")
+    )
+    merged = dict(of_type(expanded, "AWS::CloudWatch::Alarm"))
+    assert set(merged) == {f"Alarms{name}" for name in alarms}
+    errors = merged["AlarmsApiServerErrors"]
+    assert errors["Dimensions"] == [{"Name": "ApiId", "Value": {"Ref": "Api"}}]
+    assert errors["AlarmName"] == {
+        "Fn::Sub": ["mailroom-${Stage}-api-server-errors", {"Stage": {"Ref": "Stage"}}]
+    }
+    name, topic, nothing = errors["AlarmActions"]["Fn::If"]
+    assert (topic, nothing) == ([{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"})
+    assert name in expanded["Conditions"]
+
+
+def test_what_a_nested_template_says_of_itself_still_holds_where_it_is_merged_in():
+    inner = {
+        "Parameters": {"Seconds": {"Type": "Number", "Default": 60}},
+        "Conditions": {"Wanted": {"Fn::Equals": [{"Ref": "Stage"}, "prod"]}},
+        "Resources": {
+            "One": {
+                "Type": "AWS::CloudWatch::Alarm",
+                "Condition": "Wanted",
+                "Properties": {
+                    "Period": {"Ref": "Seconds"},
+                    "AlarmName": {"Fn::Sub": "${Stage}-one"},
+                },
+            },
+            "Both": {
+                "Type": "AWS::CloudWatch::CompositeAlarm",
+                "Properties": {
+                    "AlarmRule": {"Fn::Sub": "ALARM(${One}) OR ALARM(${One.Arn})"},
+                    "AlarmDescription": {"Fn::If": ["Wanted", {"Fn::GetAtt": ["One", "Arn"]}, ""]},
+                },
+            },
+            "Board": {"Type": "AWS::CloudWatch::Dashboard", "Properties": {}},
+        },
+    }
+    outer = {
+        "Resources": {
+            "In": {
+                "Type": "AWS::CloudFormation::Stack",
+                "Properties": {"TemplateURL": "in.yaml", "Parameters": {"Stage": "dev"}},
+            }
+        }
+    }
+    merge(outer, {"in.yaml": inner}.__getitem__)
+    assert outer == {
+        "Conditions": {"InWanted": {"Fn::Equals": ["dev", "prod"]}},
+        "Resources": {
+            "InOne": {
+                "Type": "AWS::CloudWatch::Alarm",
+                "Condition": "InWanted",
+                "Properties": {
+                    "Period": 60,
+                    "AlarmName": {"Fn::Sub": ["${Stage}-one", {"Stage": "dev"}]},
+                },
+            },
+            "InBoth": {
+                "Type": "AWS::CloudWatch::CompositeAlarm",
+                "Properties": {
+                    "AlarmRule": {"Fn::Sub": "ALARM(${InOne}) OR ALARM(${InOne.Arn})"},
+                    "AlarmDescription": {
+                        "Fn::If": ["InWanted", {"Fn::GetAtt": ["InOne", "Arn"]}, ""]
+                    },
+                },
+            },
+        },
+    }
 
 
 def test_nothing_of_sam_and_no_nested_stack_is_left(expanded):

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tests.performance import (
+    consumption,
     end_to_end,
     fetch,
     gmail,
@@ -34,10 +35,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MESSAGES = 20_000
-PARTS = ("fetch", "idle", "units", "reading", "imports", "gmail", "outlook", "tick", "scale", "e2e")
+PARTS = (
+    *("fetch", "idle", "units", "reading", "imports", "gmail", "outlook", "tick"),
+    *("consumption", "scale", "e2e"),
+)
 _IDLE_PAIRS = 25
 _ONLY_WHEN_NAMED = {"scale", "e2e"}
-_FEWER = {"units": 400, "reading": 100_000, "gmail": 1_000, "outlook": 1_000, "e2e": 2_000}
+_FEWER = {
+    "units": 400,
+    "consumption": 400,
+    "reading": 100_000,
+    "gmail": 1_000,
+    "outlook": 1_000,
+    "e2e": 2_000,
+}
 """Parts whose figures need other numbers of messages: fewer where each is slow."""
 _MAILBOXES = {"tick": 5_000, "scale": scale.MAILBOXES}
 """Parts that are about mailboxes, and need no messages."""
@@ -51,6 +62,9 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of: {', '.join(PARTS)}")
     parser.add_argument("--messages", type=int, help="in the mailbox, or mailboxes")
     parser.add_argument("--pairs", type=int, default=3, help="interleaved runs of `fetch`")
+    parser.add_argument(
+        "--write", action="store_true", help="`imports`, `consumption`: into infra/"
+    )
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
@@ -66,6 +80,11 @@ def main() -> None:
         messages = options.messages or usual
         figures, described = _measured(part, messages, options.pairs)
         _keep(part, figures)
+        if part == "imports" and options.write:
+            load = f"load {os.getloadavg()[0]:.0f}"
+            imports.write(figures, f"{_machine()}, Python {platform.python_version()}, {load}")
+        if part == "consumption" and options.write:
+            consumption.write(figures)
         of_what = "mailboxes" if part in _MAILBOXES else "messages"
         about = "" if part == "imports" else f"{messages:,} {of_what}"
         rows += [("", "", ""), (part, about, "aim"), *described]
@@ -86,6 +105,7 @@ def _measured(part: str, messages: int, pairs: int) -> tuple[dict[str, Any], Row
         "imports": (imports.measure, imports.rows),
         "gmail": (lambda: gmail.measure(messages), gmail.rows),
         "outlook": (lambda: outlook.measure(messages), outlook.rows),
+        "consumption": (lambda: consumption.measure(messages), consumption.rows),
         "tick": (lambda: tick.measure(messages), tick.rows),
         "scale": (lambda: scale.measure(messages), scale.rows),
         "e2e": (lambda: end_to_end.measure(messages), end_to_end.rows),

@@ -9,15 +9,18 @@ every function, with an empty function in an interpreter of its own before each.
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from infra.local.paths import REPOSITORY
-from tests.performance.bundle import built
+from infra.tasks import artifact
+from tests.performance.server import HOME
 
 Figures = dict[str, Any]
 ROUNDS = 7
@@ -32,7 +35,11 @@ API = (
 )
 AIM_API_MS, AIM_WORKER_MS = 300, 400
 HEAVY_MS = 20
-WIRING = {"wiring", "wiring_of_sending", "wiring_of_sign_ins"}
+PAGE = REPOSITORY / "infra" / "deploy.md"
+BEGIN = "<!-- written by `uv run poe bench imports --write` -->"
+END = "<!-- end of what is written -->"
+_PARTS = ("handler_ms", "cold_path_ms")
+WIRING = {path.stem for path in (REPOSITORY / "shared").glob("wiring*.py")}
 # Whatever the deployment gives them; nothing here is asked for over the network.
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "none",
@@ -48,6 +55,7 @@ ENVIRONMENT = {
     "MAILROOM_PLAN_QUEUE_URL": "https://sqs.invalid/1/plan",
     "MAILROOM_CHUNK_QUEUE_URL": "https://sqs.invalid/1/chunk",
     "MAILROOM_ERASE_QUEUE_URL": "https://sqs.invalid/1/erase",
+    "MAILROOM_EVENT_BUS": "mailroom",
     "MAILROOM_REDIRECT_URL": "https://api.invalid",
     "POWERTOOLS_SERVICE_NAME": "mailroom",
     "POWERTOOLS_METRICS_NAMESPACE": "Mailroom",
@@ -68,7 +76,10 @@ _IMPORT_TIME = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)")
 
 def measure() -> Figures:
     """Return, for every function, the milliseconds it takes over an empty one."""
-    bundle = built()
+    bundle = HOME / "bundle"
+    shutil.rmtree(bundle, ignore_errors=True)
+    bundle.mkdir(parents=True)
+    artifact.for_this_machine(bundle)
     (bundle / "empty_function.py").write_text(_EMPTY)
     names = sorted(path.parent.name for path in (REPOSITORY / "functions").glob("*/handler.py"))
     code = {name: _code(name) for name in names}
@@ -102,6 +113,38 @@ def rows(figures: Figures) -> list[tuple[str, str, str]]:
         )
         for name, one in figures.items()
     ]
+
+
+def table(figures: Figures, weight: artifact.Weight, machine: str) -> str:
+    """Return what infra/deploy.md says of the artifact and of its functions' cold starts."""
+    megabytes = {
+        "unpacked": weight.unpacked,
+        "as an archive": weight.packed,
+        "of it our own code, with bytecode": weight.own,
+        **{f"of it {name}": size for name, size in weight.parts[:6]},
+    }
+    lines = ["| the artifact, for Lambda | MB |", "| --- | --- |"]
+    lines += [f"| {what} | {size / 1e6:.1f} |" for what, size in megabytes.items()]
+    lines += ["", "| function | handler, ms | with its adapters, ms | aim, ms |"]
+    lines += ["| --- | --- | --- | --- |"]
+    for name, one in figures.items():
+        shown = (f"{one[part]['least']:.0f}–{one[part]['median']:.0f}" for part in _PARTS)
+        aim = AIM_API_MS if name in API else AIM_WORKER_MS
+        lines.append(f"| {name} | {' | '.join(shown)} | ≤ {aim} |")
+    lines += ["", f"Least and median of {ROUNDS}, {machine}."]
+    return "\n".join(lines)
+
+
+def write(figures: Figures, machine: str) -> None:
+    """Put the table into infra/deploy.md, between its marks."""
+    with tempfile.TemporaryDirectory() as folder:
+        weight = artifact.weight_of(artifact.for_lambda(Path(folder)))
+    head, mark, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not (mark and end):
+        raise SystemExit(f"{PAGE.name} has no marks for the table")
+    text = f"{head}{BEGIN}\n{table(figures, weight, machine)}\n{END}{tail}"
+    PAGE.write_text(text, encoding="utf-8")
 
 
 def _spread(values: list[float]) -> dict[str, float]:

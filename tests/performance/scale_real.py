@@ -15,6 +15,7 @@ from typing import Any
 from shared.domain.errors import MailroomError
 from shared.domain.ids import MailboxId
 from shared.domain.mailbox import MailboxStatus, RunState
+from shared.domain.quotas import Quotas
 from shared.domain.run import RunReason
 from shared.domain.schedule import slot_of
 from shared.operations.sync_mailbox import sync_mailbox
@@ -32,7 +33,7 @@ class RealFleet(Fleet):
 
     def __init__(self, boxes: Sequence[Box]) -> None:
         super().__init__({}, {box.id: box for box in boxes})
-        self.store = InMemoryMailboxStore()
+        self.store = InMemoryMailboxStore(quotas=Quotas(mailboxes=1_000_000))
         for box in boxes:
             mailbox = a_mailbox(
                 tenant_id=box.tenant_id,

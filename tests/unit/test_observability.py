@@ -2,16 +2,31 @@
 
 import json
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from shared.domain.audit import Audit
+from shared.domain.change import ChangeFate
 from shared.domain.errors import ErrorCode, RetryLaterError
-from shared.domain.ids import MailboxId, RunId, TenantId
+from shared.domain.ids import BackfillId, MailboxId, RunId, TenantId
 from shared.domain.ledger import Counts
 from shared.domain.run import Run, RunReason
-from shared.observability import Metric, count, log_run, log_trouble
+from shared.domain.sending import SendStatus
+from shared.observability import RUN_KEYS, Metric, count, log_trouble, logger
+from shared.observability_of_runs import (
+    Work,
+    log_audit,
+    log_changes,
+    log_plan,
+    log_raised,
+    log_run,
+    log_send,
+    log_work,
+)
 from tests.fakes.mail import START
+from tests.fakes.values import a_send
 
 RUN = Run(
     TenantId("acme"),
@@ -34,13 +49,68 @@ def test_a_run_is_one_event_with_the_same_keys_always(caplog, capsys):
     (record,) = caplog.records
     facts = vars(record)
     assert facts["counts"]["skipped"] == {"draft": 1}
-    assert (facts["outcome"], facts["duration_ms"], facts["code"]) == ("succeeded", 2000, None)
+    assert (facts["outcome"], facts["duration_ms"], facts.get("code")) == ("succeeded", 2000, None)
     assert {"tenant_id", "mailbox_id", "provider", "run_id"} <= facts.keys()
     lines = emitted(capsys)
     assert lines[0]["RunSucceeded"] == [1.0]
     assert lines[0]["MessageStored"] == [2.0]
     assert "MessageUnreadable" not in lines[0]
     assert lines[1]["RunLasted"] == [2000.0]
+
+
+REFUSED = RetryLaterError(ErrorCode.RATE_LIMITED, cause="asked too often")
+IDS = {"tenant_id": "acme", "mailbox_id": "MB1"}
+ENDS = {
+    "sync": lambda: log_run(RUN, provider="imap"),
+    "sync that failed": lambda: log_run(
+        replace(RUN, code=ErrorCode.RATE_LIMITED), provider="imap", error=REFUSED
+    ),
+    "chunk": lambda: log_run(replace(RUN, backfill_id=BackfillId("B1")), provider="imap", chunk=3),
+    "chunk that waits": lambda: log_work(Work.CHUNK, outcome="waiting", ids=IDS, seconds=1),
+    "bug": lambda: log_raised(Work.SYNC, ValueError("hunter2"), ids=IDS, message_id="m1"),
+    "unreadable": lambda: log_raised(Work.PLAN, ValueError("hunter2"), ids={}, message_id="m1"),
+    "plan of nothing": lambda: log_plan(None, error=None, ids=IDS, seconds=1),
+    "plan put off": lambda: log_plan(None, error=REFUSED, ids=IDS, seconds=1),
+    "audit": lambda: log_audit(
+        "done", Audit("acme", "MB1", START, START), provider="imap", error=None, ids=IDS, seconds=1
+    ),
+    "audit put off": lambda: log_audit(
+        "put_off", None, provider="imap", error=REFUSED, ids=IDS, seconds=1
+    ),
+    "mail": lambda: log_send(
+        SendStatus.QUEUED,
+        a_send(),
+        provider="imap",
+        code=None,
+        error=None,
+        ids=IDS | {"send_id": "S1"},
+        seconds=1,
+    ),
+    "no mail": lambda: log_send(
+        None, None, provider=None, code=None, error=None, ids=IDS, seconds=1
+    ),
+    "changes": lambda: log_changes(
+        "imap", {ChangeFate.DONE: 2}, code=None, error=REFUSED, ids=IDS, seconds=1
+    ),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_whatever_ends_is_one_line_with_the_same_keys(caplog, end):
+    caplog.set_level("INFO", logger="mailroom")
+    ENDS[end]()
+    (record,) = caplog.records
+    line = json.loads(logger().registered_handler.format(record))
+    of_every_line = {"level", "location", "message", "timestamp", "service"}
+    assert line.keys() == {*RUN_KEYS} | of_every_line
+    assert line["message"] == "run"
+    assert line["work"] in set(Work)
+    assert line["outcome"]
+    assert "hunter2" not in str(line)
+    if end != "unreadable":
+        assert (line["tenant_id"], line["mailbox_id"]) == ("acme", "MB1")
+    if line["error"]:
+        assert (line["level"], bool(line["code"])) == ("ERROR", True)
 
 
 def test_dimensions_are_provider_code_and_kind_alone(capsys):

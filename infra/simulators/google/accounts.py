@@ -41,6 +41,7 @@ class ClientOptions:
 
     Attributes:
         project: number of its Cloud project, which quotas count by.
+        project_id: name of the same, in which topics of `watch` must lie; "" takes any.
         name: shown on the consent page.
         publishing_status: `production`, or `testing`: refresh tokens then live for 7 days.
         state: `active`, `disabled` or `deleted`.
@@ -48,6 +49,7 @@ class ClientOptions:
     """
 
     project: str = "123456789012"
+    project_id: str = ""
     name: str = "Mailroom"
     publishing_status: str = "production"
     state: str = "active"

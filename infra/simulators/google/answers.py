@@ -98,6 +98,31 @@ def forbidden(message: str) -> AnswerError:
     return AnswerError(error_response(403, message, "forbidden"))
 
 
+def no_such_topic(name: str) -> AnswerError:
+    """404: `watch` tries the topic with a message of its own, and finds none of that name."""
+    return AnswerError(error_response(404, _tried(name, "Resource not found"), "notFound"))
+
+
+def may_not_publish(name: str) -> AnswerError:
+    """403: Gmail's own service account is no publisher of the topic."""
+    what = "User not authorized to perform this action."
+    return AnswerError(error_response(403, _tried(name, what), "forbidden"))
+
+
+def another_watch() -> AnswerError:
+    """400: this project has the mailbox watched for another topic."""
+    text = (
+        "Only one user push notification client allowed per developer (call /stop then try again)"
+    )
+    return AnswerError(
+        error_response(400, text, "failedPrecondition", status="FAILED_PRECONDITION")
+    )
+
+
+def _tried(topic: str, what: str) -> str:
+    return f"Error sending test message to Cloud PubSub {topic} : {what}"
+
+
 def missing_credentials() -> Response:
     """401: no token was sent."""
     return error_response(

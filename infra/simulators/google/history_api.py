@@ -1,4 +1,4 @@
-"""Decides the answers of `users.history.list`, `getProfile`, `watch` and `stop`."""
+"""Decides the answers of `users.history.list` and `getProfile`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ _KINDS = {
     "labelAdded": "labelsAdded",
     "labelRemoved": "labelsRemoved",
 }
-_WATCH_SECONDS = 7 * 86_400
 _DAY_SECONDS = 86_400.0
 
 
 def handlers() -> dict[str, Handler]:
     """Return the functions by method."""
-    return {"history.list": _history, "getProfile": _profile, "watch": _watch, "stop": _stop}
+    return {"history.list": _history, "getProfile": _profile}
 
 
 def _profile(call: ApiCall) -> dict[str, Any]:
@@ -114,39 +113,3 @@ def _record(row: sqlite3.Row, start: int) -> dict[str, Any]:
     if row["kind"] in ("labelsAdded", "labelsRemoved"):
         change["labelIds"] = json.loads(row["labels"])
     return {"id": str(start + row["id"]), "messages": [ids], row["kind"]: [change]}
-
-
-def _watch(call: ApiCall) -> dict[str, Any]:
-    topic = str(call.body.get("topicName", ""))
-    if not topic.startswith("projects/") or "/topics/" not in topic:
-        raise answers.invalid(
-            f"Invalid topicName does not match projects/<project>/topics/*: {topic}"
-        )
-    labels = call.body.get("labelIds", [])
-    for label in labels:
-        if not call.mailbox.has_label(label):
-            raise answers.invalid(f"Invalid label: {label}")
-    world = call.mailbox.world
-    expires_at = world.clock.epoch() + _WATCH_SECONDS
-    behavior = call.body.get("labelFilterBehavior") or call.body.get("labelFilterAction") or ""
-    world.store.execute(
-        "INSERT OR REPLACE INTO watches VALUES (?, ?, ?, ?, ?, ?)",
-        call.mailbox.address,
-        call.token.client_id,
-        topic,
-        json.dumps(labels),
-        behavior,
-        expires_at,
-    )
-    return {
-        "historyId": str(call.mailbox.history_id()),
-        "expiration": str(int(expires_at * 1000)),
-    }
-
-
-def _stop(call: ApiCall) -> None:
-    call.mailbox.world.store.execute(
-        "DELETE FROM watches WHERE address = ? AND project = ?",
-        call.mailbox.address,
-        call.token.client_id,
-    )

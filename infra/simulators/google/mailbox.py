@@ -47,6 +47,17 @@ def shown(number: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What is told of a change: whose mailbox, which labels it is about, the new history id."""
+
+    address: str
+    labels: frozenset[str]
+    history_id: str
+    begins_watch: bool = False
+    """Nothing has changed: whoever watches from now on is told where they are."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """A message as the tables have it, without its text."""
 
@@ -289,3 +300,5 @@ class Mailbox:
             self.address,
             message_id,
         )
+        touched = frozenset([*self.labels_of(message_id), *labels])
+        self._store.tell(Change(self.address, touched, str(self.history_id())))

@@ -58,4 +58,5 @@ CREATE TABLE IF NOT EXISTS history (
 CREATE TABLE IF NOT EXISTS watches (
     address TEXT NOT NULL, project TEXT NOT NULL, topic TEXT NOT NULL, labels TEXT NOT NULL,
     behavior TEXT NOT NULL, expires_at REAL NOT NULL, PRIMARY KEY (address, project));
+CREATE TABLE IF NOT EXISTS topics (name TEXT PRIMARY KEY, data TEXT NOT NULL);
 """

@@ -66,6 +66,32 @@ class Signer:
         body |= claims
         return jwt.encode({"alg": "RS256", "kid": self._key.kid, "typ": "JWT"}, body, self._key)
 
+    def service_token(self, email: str, audience: str, *, forged: str = "") -> str:
+        """Return the token that Pub/Sub pushes with; `forged`: what is wrong with it."""
+        now = int(self._world.clock.epoch())
+        sub = str(int(hashlib.sha256(email.encode()).hexdigest(), 16))[:21]
+        body: dict[str, Any] = {
+            "aud": audience,
+            "azp": sub,
+            "email": email,
+            "email_verified": True,
+            "exp": now + _SECONDS,
+            "iat": now,
+            "iss": ISSUER,
+            "sub": sub,
+        }
+        wrong: dict[str, dict[str, Any]] = {
+            "audience": {"aud": "https://elsewhere.example"},
+            "email": {"email": "somebody@elsewhere.iam.gserviceaccount.com"},
+            "issuer": {"iss": "https://accounts.elsewhere.example"},
+            "unverified": {"email_verified": False},
+            "expired": {"iat": now - 3 * _SECONDS, "exp": now - 2 * _SECONDS},
+        }
+        # Anybody's key, by our key's name.
+        key = RSAKey.generate_key(_BITS) if forged == "signature" else self._key
+        header = {"alg": "RS256", "kid": self._key.kid, "typ": "JWT"}
+        return jwt.encode(header, body | wrong.get(forged, {}), key)
+
     def jwks(self) -> dict[str, Any]:
         """Return the public key as `/oauth2/v3/certs` shows it."""
         return {"keys": [{**self._key.as_dict(private=False), "use": "sig", "alg": "RS256"}]}

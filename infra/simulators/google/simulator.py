@@ -11,7 +11,6 @@ google.faults.arm("rate_limit_429", times=3)
 from __future__ import annotations
 
 import contextlib
-import json
 from typing import TYPE_CHECKING, Any, Self
 
 from infra.simulators.google import (
@@ -30,6 +29,7 @@ from infra.simulators.google.gate import Gate, Handler, bearer
 from infra.simulators.google.grants import Grants
 from infra.simulators.google.mailbox import Mailbox
 from infra.simulators.google.owner import OwnerMail
+from infra.simulators.google.pubsub import FORGERIES, PubSub
 from infra.simulators.google.quota import Quota
 from infra.simulators.google.schema import SCHEMA
 from infra.simulators.google.sending import Sending
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
     from infra.simulators.google.faults import Change
     from infra.simulators.kit.call import Call
+    from infra.simulators.kit.courier import Pushed
     from infra.simulators.kit.faults import Faults
     from infra.simulators.kit.request_log import RequestLog
 
@@ -93,6 +94,7 @@ class GoogleSimulator:
         self.grants = Grants(self.world, self.accounts)
         self.quota = Quota(self.world)
         self.signer = Signer(self.world)
+        self.pubsub = PubSub(self.world, self.accounts, self.signer)
         send_as = SendAs(self.accounts)
         self._sending = Sending(self.accounts, send_as)
         handlers: dict[str, Handler] = {
@@ -100,6 +102,7 @@ class GoogleSimulator:
             **labels_api.handlers(),
             **history_api.handlers(),
             **threads_api.handlers(),
+            **self.pubsub.handlers(),
             **send_as.handlers(),
             **self._sending.handlers(),
             **Drafts(self._sending).handlers(),
@@ -117,8 +120,15 @@ class GoogleSimulator:
             identify=self._identify,
             no_route=_no_route,
             faults=google_faults(self.world, self._changes()),
+            forgeries=FORGERIES,
+            controls=[
+                ("POST", "/topics", lambda body: self.add_topic(**body)),
+                ("DELETE", "/topics/<path:name>", lambda _body, name: self.delete_topic(name)),
+            ],
             clock=self.world.clock,
         )
+        self.pubsub.courier = self.service.courier
+        store.on_news = self.pubsub.heard
 
     # ---- life ---------------------------------------------------------------------------------
 
@@ -200,10 +210,25 @@ class GoogleSimulator:
         return self.grants.end_all(user.address, reason)
 
     def state(self) -> Mapping[str, Any]:
-        """Return accounts, methods and watches."""
-        rows = self.world.store.rows("SELECT * FROM watches ORDER BY address, project")
-        watches = [{**dict(row), "labels": json.loads(row["labels"])} for row in rows]
-        return {"users": self.users(), "methods": self.methods, "watches": watches}
+        """Return accounts, methods, topics and watches."""
+        return {
+            "users": self.users(),
+            "methods": self.methods,
+            "topics": self.pubsub.topics(),
+            "watches": self.pubsub.watches(),
+        }
+
+    def add_topic(self, name: str, **options: Any) -> None:
+        """Make a topic of Pub/Sub or replace it: see `pubsub.Topic`."""
+        self.pubsub.add_topic(name, **options)
+
+    def delete_topic(self, name: str) -> None:
+        """Delete a topic. Raises NoSuchThingError."""
+        self.pubsub.delete_topic(name)
+
+    def pushed(self) -> list[Pushed]:
+        """Return the pushes that went out, each try as one."""
+        return self.service.courier.pushed()
 
     # ---- inside -------------------------------------------------------------------------------
 

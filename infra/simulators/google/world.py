@@ -30,6 +30,7 @@ class Limits:
         page_token_seconds: how long a page token is good for.
         history_days: how long changes are remembered.
         refresh_tokens: live ones per account and client.
+        push_seconds: within so long of a notification a mailbox's further changes are not told.
         keeps_message_ids: a sent message keeps the Message-ID it was given. Reports say that the
             API puts its own in place of it; a client that needs the old one is to be seen failing.
     """
@@ -40,6 +41,7 @@ class Limits:
     page_token_seconds: float = 24 * 3600
     history_days: float = 8
     refresh_tokens: int = 100
+    push_seconds: float = 1.0
     keeps_message_ids: bool = False
 
 

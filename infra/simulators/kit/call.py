@@ -36,6 +36,7 @@ class Call:
         fault: names of the faults that struck.
         batch: log id of the request that this is a part of; 0 for a request of its own.
         log_id: of the entry in the request log.
+        is_push: it goes out: the simulator tells somebody of a change.
         notes: whatever a simulator wants to hand from one step to the next.
     """
 
@@ -47,6 +48,7 @@ class Call:
     fault: str = ""
     batch: int = 0
     log_id: int = 0
+    is_push: bool = False
     notes: dict[str, Any] = field(default_factory=dict)
 
     @property

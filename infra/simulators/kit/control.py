@@ -9,7 +9,7 @@ import base64
 import binascii
 import datetime as dt
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -27,18 +27,24 @@ if TYPE_CHECKING:
 CONTROL = "/_control"
 _MESSAGE = "/users/<address>/messages/<message_id>"
 Body = Mapping[str, Any]
+ControlRoute = tuple[str, str, Callable[..., Any]]
+"""Method, path, and what is called with the body and the arguments of the path."""
 
 
 class Control:
     """Answers `/_control/…`."""
 
-    def __init__(self, service: Service, provider: Provider) -> None:
+    def __init__(
+        self, service: Service, provider: Provider, more: Iterable[ControlRoute] = ()
+    ) -> None:
         self._service = service
         self._provider = provider
-        routes: list[tuple[str, str, Callable[..., Any]]] = [
+        routes: list[ControlRoute] = [
             ("GET", "/", self._state),
             ("GET", "/requests", lambda _body: service.log.as_json()),
             ("DELETE", "/requests", lambda _body: service.log.clear()),
+            ("GET", "/pushes", lambda _body: service.courier.as_json()),
+            ("DELETE", "/pushes", lambda _body: service.courier.clear()),
             ("GET", "/faults", self._faults),
             ("POST", "/faults", self._arm),
             ("DELETE", "/faults", lambda _body: service.faults.clear()),
@@ -56,6 +62,7 @@ class Control:
             ("POST", "/users/<address>/grants/revoke", self._revoke),
             ("POST", "/clients", lambda body: provider.add_client(**body)),
             ("PATCH", "/clients/<path:client_id>", self._change_client),
+            *more,
         ]
         self._map = Map(
             [Rule(CONTROL + path, methods=[method], endpoint=f) for method, path, f in routes],

@@ -36,12 +36,14 @@ class FaultKind:
         route: the requests it strikes when nothing else is asked for: regex on `METHOD /path`.
         parameters: the known ones with their defaults.
         whole: strikes whole requests only, never a part of a batch (it is about the connection).
+        is_push: strikes what goes out (`PUSH /address`) and nothing else.
     """
 
     around: Around
     route: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     whole: bool = False
+    is_push: bool = False
 
 
 @dataclass(slots=True)
@@ -154,6 +156,8 @@ class Faults:
 
     def _strikes(self, armed: Armed, call: Call) -> bool:
         if armed.times == 0 or armed.user not in ("", call.user):
+            return False
+        if self.kinds[armed.name].is_push != call.is_push:
             return False
         if call.batch and (self.kinds[armed.name].whole or not armed.route):
             return False

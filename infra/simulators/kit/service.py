@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -15,8 +15,10 @@ from werkzeug.wrappers import Request, Response
 from infra.simulators.kit.broken_answers import broken_answers
 from infra.simulators.kit.call import AnswerError, Call
 from infra.simulators.kit.clock import Clock
-from infra.simulators.kit.control import CONTROL, Control
+from infra.simulators.kit.control import CONTROL, Control, ControlRoute
+from infra.simulators.kit.courier import Courier
 from infra.simulators.kit.faults import FaultKind, Faults
+from infra.simulators.kit.push_faults import push_faults
 from infra.simulators.kit.request_log import Entry, RequestLog
 from infra.simulators.kit.server import Listener
 
@@ -55,6 +57,8 @@ class Service:
         no_route: answers what no route matches, given 404 or 405.
         broken: answers when a route's function fails, which is a bug here.
         faults: kinds of its own, beside those any service can have.
+        forgeries: what can be wrong with a push that is not its own.
+        controls: control routes of its own: method, path below `/_control`, function.
     """
 
     def __init__(
@@ -66,17 +70,22 @@ class Service:
         identify: Callable[[Request], str],
         no_route: Callable[[Call, int], Response],
         faults: Mapping[str, FaultKind] | None = None,
+        forgeries: Sequence[str] = (),
+        controls: Iterable[ControlRoute] = (),
         clock: Clock | None = None,
     ) -> None:
         self.store = store
         self.clock = clock or Clock(store)
         self.log = RequestLog()
         self.stopping = threading.Event()
-        self.faults = Faults({**broken_answers(self.stopping.wait), **(faults or {})})
+        self.faults = Faults(
+            {**broken_answers(self.stopping.wait), **push_faults(forgeries), **(faults or {})}
+        )
+        self.courier = Courier(self.faults, self.clock)
         self.failures: list[str] = []
         self._identify = identify
         self._no_route = no_route
-        self._control = Control(self, provider)
+        self._control = Control(self, provider, controls)
         self._map = Map(
             [Rule(r.path, methods=r.methods, endpoint=r) for r in routes],
             strict_slashes=False,
@@ -107,6 +116,7 @@ class Service:
     def stop(self) -> None:
         """Close the ports and every connection. The state stays."""
         self.stopping.set()
+        self.courier.stop()
         for listener in self._listeners:
             listener.stop()
         self._listeners.clear()
@@ -130,7 +140,7 @@ class Service:
         call.user = call.user or self._identify(call.request)
         handler = self._match(call)
         try:
-            response = self.faults.around(call, lambda: self._run(handler, call))
+            response = self.faults.around(call, lambda: self.run(handler, call))
         except AnswerError as refusal:  # from a fault; a handler's own were answered inside
             response = refusal.response
         self._remember(call, response)
@@ -150,7 +160,8 @@ class Service:
         handler: Handler = route.handler
         return handler
 
-    def _run(self, handler: Handler, call: Call) -> Response:
+    def run(self, handler: Handler, call: Call) -> Response:
+        """Answer by a route's function, in a transaction of its own."""
         try:
             with self.store.transaction():
                 try:

@@ -13,7 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 _META = "CREATE TABLE IF NOT EXISTS kit_meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
@@ -30,6 +30,9 @@ class Store:
     def __init__(self, schema: str, path: Path | None = None) -> None:
         self._lock = threading.RLock()
         self._depth = 0
+        self._news: list[Any] = []
+        self.on_news: Callable[[Any], None] = lambda _news: None
+        """Called with each piece of news, once what it tells of is written."""
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(
@@ -58,11 +61,20 @@ class Store:
                 yield
             except BaseException:  # boundary: undone whatever it was, and raised again
                 self._connection.execute("ROLLBACK")
+                self._news.clear()
                 raise
             else:
                 self._connection.execute("COMMIT")
             finally:
                 self._depth = 0
+            news, self._news = self._news, []
+        for one in news:
+            self.on_news(one)
+
+    def tell(self, news: Any) -> None:
+        """Have `on_news` called at the end of the outer transaction, if it is not undone."""
+        with self.transaction():
+            self._news.append(news)
 
     def rows(self, sql: str, *parameters: Any) -> list[sqlite3.Row]:
         """Return all rows of a query."""

@@ -1,4 +1,4 @@
-"""Decides how subscriptions live: made, renewed, ended. Notifications are not sent yet."""
+"""Decides how subscriptions live: made, renewed, ended. What they are told: graph_notifications."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import re
 import uuid
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 from infra.simulators.microsoft.answers import refuse
 
@@ -18,9 +19,16 @@ if TYPE_CHECKING:
 _LONGEST = dt.timedelta(minutes=10_080)
 _SHORTEST = dt.timedelta(minutes=45)
 _CLIENT_STATE = 128
-_RESOURCE = re.compile(
-    r"/?(me|users/[^/]+)(/mailFolders(\('[^']+'\)|/[^/]+))?/messages(\?.*)?$", re.IGNORECASE
+IMMUTABLE, PAUSED = "- immutable", "- paused"
+"""Kept with a subscription and never shown: which ids it is told, and whether it is told nothing
+until it is authorized anew."""
+RESOURCE = re.compile(
+    r"/?(me|users/[^/]+)(/mailFolders(\('(?P<keyed>[^']+)'\)|/(?P<folder>[^/]+)))?/messages(\?.*)?$",
+    re.IGNORECASE,
 )
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+MADE = "subscription"
+"""Note of a call that made one: what it is to be told is held back until its URLs are proved."""
 
 
 def create(graph: GraphCall) -> Response:
@@ -29,12 +37,13 @@ def create(graph: GraphCall) -> Response:
     for name in ("changeType", "notificationUrl", "resource", "expirationDateTime"):
         if not body.get(name):
             _refuse(graph, f"{name} must not be empty.")
-    if not _RESOURCE.match(str(body["resource"])):
+    if not RESOURCE.match(str(body["resource"])):
         _refuse(graph, f"Resource '{body['resource']}' is not supported.")
     if not set(str(body["changeType"]).split(",")) <= {"created", "updated", "deleted"}:
         _refuse(graph, "changeType is created, updated, deleted or several of them.")
-    if not str(body["notificationUrl"]).startswith("https://"):
-        _refuse(graph, "Notification URL must begin with https.")
+    for name in ("notificationUrl", "lifecycleNotificationUrl"):
+        if body.get(name) and not _is_taken(str(body[name])):
+            _refuse(graph, f"{name} must begin with https.")
     if len(str(body.get("clientState") or "")) > _CLIENT_STATE:
         _refuse(graph, "clientState is longer than 128 characters.")
     made = {
@@ -56,8 +65,10 @@ def create(graph: GraphCall) -> Response:
     }
     graph.world.store.execute(
         "insert into subscriptions values (?, ?, ?, ?)",
-        *(made["id"], graph.user.pk, graph.bearer.client, json.dumps(made)),
+        *(made["id"], graph.user.pk, graph.bearer.client, json.dumps({**made, **_apart(graph)})),
     )
+    graph.call.notes[MADE] = made
+    graph.world.notifier.hold_back(graph.call)
     return _told(graph, made, 201)
 
 
@@ -77,9 +88,7 @@ def renew(graph: GraphCall) -> Response:
     """Let a subscription live longer."""
     found = _found(graph)
     found["expirationDateTime"] = _until(graph, graph.body().get("expirationDateTime"))
-    graph.world.store.execute(
-        "update subscriptions set data = ? where id = ?", json.dumps(found), found["id"]
-    )
+    _write(graph, {**found, PAUSED: False})
     return _told(graph, found)
 
 
@@ -91,7 +100,7 @@ def delete(graph: GraphCall) -> Response:
 
 def reauthorize(graph: GraphCall) -> Response:
     """Confirm a subscription after a reauthorizationRequired notification."""
-    _found(graph)
+    _write(graph, {**_found(graph), PAUSED: False})
     return graph.answer(status=204)
 
 
@@ -126,14 +135,34 @@ def _until(graph: GraphCall, text: Any) -> str:
     return until.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
 
 
+def _apart(graph: GraphCall) -> dict[str, Any]:
+    return {IMMUTABLE: graph.painter.wishes.immutable, PAUSED: False}
+
+
+def _write(graph: GraphCall, one: dict[str, Any]) -> None:
+    graph.world.store.execute(
+        "update subscriptions set data = ? where id = ?", json.dumps(one), one["id"]
+    )
+
+
+def _is_taken(url: str) -> bool:
+    # This machine's own is taken without TLS, so that who tries it needs no certificate.
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+
+
 def _shown(one: dict[str, Any]) -> dict[str, Any]:
     # Whoever reads a list must not learn what notifications are proved with.
-    return {**one, "clientState": None}
+    return {**_public(one), "clientState": None}
+
+
+def _public(one: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in one.items() if name not in (IMMUTABLE, PAUSED)}
 
 
 def _told(graph: GraphCall, one: dict[str, Any], status: int = 200) -> Response:
     context = f"{graph.root}/$metadata#subscriptions/$entity"
-    return graph.answer({"@odata.context": context, **one}, status)
+    return graph.answer({"@odata.context": context, **_public(one)}, status)
 
 
 def _refuse(graph: GraphCall, text: str) -> NoReturn:

@@ -46,6 +46,18 @@ NOT_FLAGGED = '{"flagStatus": "notFlagged"}'
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What subscriptions are told of: what became of a message, and where it was or is by that."""
+
+    user: int
+    kind: str
+    message: int
+    folder: int
+    item: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Thread:
     """Where a message stands in a conversation."""
 
@@ -160,6 +172,7 @@ class Messages:
         for one in mail.attachments:
             self._insert_attachment(pk, one)
         self.folders.touch(folder.pk)
+        self._tell("created", pk, folder.pk, seq)
         return pk
 
     def thread_of(self, mail: Mail, received: int) -> Thread:
@@ -195,14 +208,16 @@ class Messages:
         if row is None:
             return
         columns = "".join(f"{name} = ?, " for name in values)
+        seq = self.folders.next_seq()
         self._store.execute(
             f"update messages set {columns} changed_seq = ?, modified = ? where pk = ?",  # noqa: S608 - names checked above
             *values.values(),
-            self.folders.next_seq(),
+            seq,
             int(self._clock.epoch()),
             pk,
         )
         self.folders.touch(row["folder"])
+        self._tell("updated", pk, row["folder"], row["item"])
 
     def move(self, pk: int, folder: Folder) -> None:
         """Take a message out of its folder and put it into another, where it is a new item."""
@@ -219,6 +234,7 @@ class Messages:
             *(folder.pk, seq, seq, seq, int(self._clock.epoch()), pk),
         )
         self.folders.touch(folder.pk)
+        self._tell("created", pk, folder.pk, seq)
 
     def copy(self, pk: int, folder: Folder) -> int | None:
         """Put a copy into a folder. Returns its number."""
@@ -286,6 +302,10 @@ class Messages:
             *(row["item"], row["pk"], row["entered_seq"]),
         )
         self.folders.touch(row["folder"])
+        self._tell("deleted", row["pk"], row["folder"], row["item"])
+
+    def _tell(self, kind: str, pk: int, folder: int, item: int) -> None:
+        self._store.tell(Change(self._user.pk, kind, pk, folder, item, self.folders.seq()))
 
     def _insert_attachment(self, pk: int, one: Attachment) -> int:
         count = self._store.value("select count(*) from attachments where message = ?", pk)

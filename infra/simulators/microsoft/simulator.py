@@ -6,10 +6,12 @@ import secrets
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
-from infra.simulators.kit.service import Service
+from infra.simulators.kit.service import Handler, Service
 from infra.simulators.kit.store import Store
 from infra.simulators.microsoft.fault_kinds import fault_kinds
 from infra.simulators.microsoft.folders import Folders
+from infra.simulators.microsoft.graph_notifications import FORGERIES
+from infra.simulators.microsoft.graph_subscriptions import MADE
 from infra.simulators.microsoft.mailbox_control import OutlookMailbox
 from infra.simulators.microsoft.paths import usual_path
 from infra.simulators.microsoft.routes import no_route, routes_of
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from infra.simulators.kit.call import Call
     from infra.simulators.kit.clock import Clock
+    from infra.simulators.kit.courier import Pushed
     from infra.simulators.kit.faults import Faults
     from infra.simulators.kit.request_log import RequestLog
     from infra.simulators.microsoft.grants import Bearer
@@ -178,6 +181,21 @@ class MicrosoftSimulator:
         user = self._world.accounts.user(address)
         return self._world.grants.revoke(user, reason)
 
+    def subscriptions(self, address: str) -> int:
+        """Return how many live subscriptions a user has."""
+        return self._world.notifier.count(self._world.accounts.user(address))
+
+    def lifecycle(self, address: str, event: str) -> int:
+        """Tell a user's subscriptions `reauthorizationRequired`, `subscriptionRemoved` or `missed`.
+
+        Returns how many hear it.
+        """
+        return self._world.notifier.lifecycle(self._world.accounts.user(address), event)
+
+    def pushed(self) -> list[Pushed]:
+        """Return the notifications that went out, each try as one."""
+        return self._service.courier.pushed()
+
     def state(self) -> Mapping[str, Any]:
         """Return who and what there is."""
         return {
@@ -192,6 +210,7 @@ class MicrosoftSimulator:
                 for user in self._world.accounts.users()
             },
             "clients": self._world.accounts.clients(),
+            "subscriptions": {address: self.subscriptions(address) for address in self.users()},
         }
 
 
@@ -207,6 +226,14 @@ class _Service(Service):
             identify=self._who,
             no_route=no_route,
             faults=fault_kinds(world),
+            forgeries=FORGERIES,
+            controls=[
+                (
+                    "POST",
+                    "/users/<address>/lifecycle",
+                    lambda body, address: {"told": provider.lifecycle(address, str(body["event"]))},
+                )
+            ],
             clock=world.clock,
         )
 
@@ -230,6 +257,11 @@ class _Service(Service):
         with places as got:
             call.notes.setdefault("crowded", got < 1)
             return super().answer(call)
+
+    def run(self, handler: Handler, call: Call) -> Response:
+        response = super().run(handler, call)
+        # The state is unlocked by now, unless it is a part of a batch.
+        return self._world.notifier.proved(call, response) if MADE in call.notes else response
 
     def _who(self, request: Request) -> str:
         bearer = self._bearer(request)

@@ -9,6 +9,7 @@ from infra.simulators.microsoft.accounts import Accounts
 from infra.simulators.microsoft.delta_tokens import DeltaTokens
 from infra.simulators.microsoft.entra_tokens import Signer
 from infra.simulators.microsoft.grants import Grants
+from infra.simulators.microsoft.graph_notifications import Notifier
 from infra.simulators.microsoft.sealing import Sealer
 from infra.simulators.microsoft.throttle import Throttle
 from infra.simulators.microsoft.transport import Transport
@@ -39,6 +40,8 @@ class World:
         self.sealer = Sealer(bytes.fromhex(secret))
         self.tokens = DeltaTokens(self.sealer, self.clock)
         self.signer = Signer(store)
+        self.notifier = Notifier(self)
+        store.on_news = self.notifier.heard
         self._addresses = ("", "")
 
     def addresses(self) -> tuple[str, str]:

@@ -87,7 +87,8 @@ class ErasureShown(Shown):
     """When deleting begins: whatever was at work when it was asked for is over by then."""
     done_at: datetime | None
     backups_until: datetime | None
-    """Until when a backup of the table may still hold what was deleted; nobody reads it."""
+    """Until when a backup of the table may still hold what was deleted; nobody reads it. So does
+    the table's stream, for 24 hours."""
     erased: ErasedShown
 
     @classmethod

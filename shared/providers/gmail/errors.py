@@ -102,6 +102,22 @@ SENDING: tuple[ApiRow, ...] = (
 )
 """What it means where a mail is handed over: there a wrong request is a wrong mail."""
 
+WATCHING: tuple[ApiRow, ...] = (
+    # "Error sending test message to Cloud PubSub": there is no such topic, or Gmail may not publish
+    # to it; or the topic lies in another project than the client.
+    _row(404, configure(ErrorCode.PUSH_REFUSED)),
+    _row(403, configure(ErrorCode.PUSH_REFUSED), "forbidden"),
+    _row(
+        400,
+        configure(ErrorCode.PUSH_REFUSED),
+        "invalidArgument",
+        "INVALID_ARGUMENT",
+        "badRequest",
+    ),
+    *API,
+)
+"""What it means where Gmail is asked to publish changes: there a wrong request is a wrong topic."""
+
 TOKEN: Mapping[str, Becomes] = {
     "invalid_grant": reconnect(ErrorCode.GRANT_REVOKED),
     "invalid_rapt": reconnect(ErrorCode.SIGN_IN_REQUIRED),
@@ -178,6 +194,11 @@ def from_sending(status: int, headers: Mapping[str, str], body: bytes) -> Mailro
             retry_after_seconds=found.retry_after_seconds,
         )
     return found
+
+
+def from_watching(status: int, headers: Mapping[str, str], body: bytes) -> MailroomError:
+    """Return what it means that changes are not published."""
+    return _by_table(WATCHING, status, headers, _error_object(body))
 
 
 def _by_table(

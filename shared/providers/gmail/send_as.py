@@ -7,27 +7,18 @@ developers.google.com/workspace/gmail/api/reference/rest/v1/users.settings.sendA
 from collections.abc import Mapping
 from typing import Any
 
-from shared.ports.sending import SenderAddress
 from shared.providers.gmail import units
 from shared.providers.gmail.api import GmailApi, objects
 
-_FIELDS = "sendAs(sendAsEmail,displayName,isPrimary,isDefault,verificationStatus)"
+_FIELDS = "sendAs(sendAsEmail,verificationStatus)"
 _VERIFIED = "accepted"
 
 
-def sender_addresses(api: GmailApi) -> tuple[SenderAddress, ...]:
-    """Return the addresses, the account's own first; one request, for a unit."""
+def sender_addresses(api: GmailApi) -> frozenset[str]:
+    """Return the addresses, in lower case; one request, for a unit."""
     found = api.get("settings/sendAs", {"fields": _FIELDS}, cost=units.SEND_AS_LIST)
-    usable = [one for one in objects(found, "sendAs") if _is_usable(one)]
-    usable.sort(key=lambda one: one.get("isPrimary") is not True)
-    return tuple(
-        SenderAddress(
-            one["sendAsEmail"],
-            name if isinstance(name := one.get("displayName"), str) else "",
-            is_default=one.get("isDefault") is True,
-        )
-        for one in usable
-    )
+    usable = (one for one in objects(found, "sendAs") if _is_usable(one))
+    return frozenset(one["sendAsEmail"].lower() for one in usable)
 
 
 def _is_usable(one: Mapping[str, Any]) -> bool:

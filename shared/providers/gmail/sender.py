@@ -4,16 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from shared.ports.provider import Grant
-from shared.ports.sending import SenderAddress
-from shared.providers.gmail.adapter import ADDRESS_SECONDS, api_of
+from shared.providers.gmail.adapter import api_of
 from shared.providers.gmail.endpoints import GoogleEndpoints
-from shared.providers.gmail.send_as import sender_addresses
 from shared.providers.gmail.sending import GmailSendSession
 from shared.providers.http import Http
 
 
 class GmailSender:
-    """The `MailSender` and `SenderAddresses` of Gmail. Thread-safe."""
+    """The `MailSender` of Gmail. Thread-safe."""
 
     def __init__(self, http: Http, endpoints: GoogleEndpoints | None = None) -> None:
         self._http = http
@@ -24,8 +22,3 @@ class GmailSender:
         """See `MailSender.open`."""
         with api_of(self._http, self._endpoints, grant, seconds) as api:
             yield GmailSendSession(api)
-
-    def sender_addresses(self, grant: Grant) -> tuple[SenderAddress, ...]:
-        """See `SenderAddresses.sender_addresses`."""
-        with api_of(self._http, self._endpoints, grant, ADDRESS_SECONDS) as api:
-            return sender_addresses(api)

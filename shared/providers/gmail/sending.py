@@ -113,8 +113,7 @@ class GmailSendSession:
         drafts.remove(self._api, Draft.read(draft))
 
     def _require(self, sender: str) -> None:
-        usable = {one.address.lower() for one in sender_addresses(self._api)}
-        if sender.lower() not in usable:
+        if sender.lower() not in sender_addresses(self._api):
             # Gmail would send it, in the account's own name.
             cause = "not among the addresses the account sends from"
             raise ConfigurationError(ErrorCode.SENDER_NOT_ALLOWED, cause=cause)

@@ -13,8 +13,10 @@ from shared.domain.errors import (
 )
 from shared.domain.folders import Folder
 from shared.domain.ids import Address, FolderId, ProviderMessageId
+from shared.domain.mailbox import Watch
 from shared.domain.message import FetchedMessage, MissingMessage
 from shared.ports.provider import ChangePage, KnownCopies, Look, Tally
+from shared.ports.push import WatchTarget
 from shared.providers.gmail import (
     by_address,
     changing,
@@ -23,6 +25,7 @@ from shared.providers.gmail import (
     labels,
     position,
     units,
+    watching,
 )
 from shared.providers.gmail.api import GmailApi, objects, whole_number
 from shared.providers.gmail.comparing import Comparison
@@ -38,7 +41,7 @@ although nothing happened, for a unit."""
 
 
 class GmailSession:
-    """A `MailSession` and `ChangeSession` over the Gmail API. Not thread-safe."""
+    """A `MailSession`, `ChangeSession` and `WatchedSession` over the Gmail API. Not thread-safe."""
 
     def __init__(self, api: GmailApi) -> None:
         self._api = api
@@ -175,6 +178,20 @@ class GmailSession:
     def apply(self, changes: Sequence[Change]) -> Iterator[tuple[ProviderMessageId, ChangeOutcome]]:
         """See `ChangeSession.apply`; five units each."""
         yield from changing.apply(self._api, changes)
+
+    def watch(self, target: WatchTarget) -> Watch:
+        """See `WatchedSession.watch`; a hundred units. There is no more than one, for all of us."""
+        return watching.watch(self._api, target.place)
+
+    def extend(self, name: str, *, until: datetime) -> Watch | None:
+        """Return None: here the same is asked for again."""
+        del name, until
+        return None
+
+    def unwatch(self, name: str) -> None:
+        """See `WatchedSession.unwatch`; fifty units."""
+        del name
+        watching.stop(self._api)
 
     def address(self) -> str:
         """Return the mailbox's address."""

@@ -9,8 +9,10 @@ from shared.domain.cursor import Cursor
 from shared.domain.errors import ConfigurationError, ErrorCode, ReconnectRequiredError
 from shared.domain.folders import Folder
 from shared.domain.ids import Address, FolderId, ProviderMessageId
+from shared.domain.mailbox import Watch
 from shared.domain.message import FetchedMessage, MissingMessage
 from shared.ports.provider import ChangePage, Grant, KnownCopies, Look, OAuthGrant, Tally
+from shared.ports.push import WatchTarget
 from shared.providers.http import Http, Requests
 from shared.providers.outlook import (
     baseline,
@@ -21,6 +23,7 @@ from shared.providers.outlook import (
     fetching,
     glance,
     judging,
+    watching,
     window,
 )
 from shared.providers.outlook.endpoints import MicrosoftEndpoints
@@ -35,7 +38,7 @@ _INBOX = Part("/me/mailFolders/inbox?$select=id")
 
 
 class OutlookSession:
-    """A `MailSession` and `ChangeSession` over Graph. Not thread-safe."""
+    """A `MailSession`, `ChangeSession` and `WatchedSession` over Graph. Not thread-safe."""
 
     def __init__(self, session: Session, requests: Requests) -> None:
         self._session = session
@@ -158,6 +161,21 @@ class OutlookSession:
         with errors.where_there_is_no_cursor():
             yield from changing.apply(self._session, changes)
 
+    @errors.where_there_is_no_cursor()
+    def watch(self, target: WatchTarget) -> Watch:
+        """See `WatchedSession.watch`."""
+        return watching.subscribe(self._session.graph, target)
+
+    @errors.where_there_is_no_cursor()
+    def extend(self, name: str, *, until: datetime) -> Watch | None:
+        """See `WatchedSession.extend`."""
+        return watching.extend(self._session.graph, name, until)
+
+    @errors.where_there_is_no_cursor()
+    def unwatch(self, name: str) -> None:
+        """See `WatchedSession.unwatch`."""
+        watching.unsubscribe(self._session.graph, name)
+
 
 class OutlookProvider:
     """The `MailProvider`, `MailChanger` and `AccountReader` of Microsoft 365 and Outlook.com.
@@ -186,7 +204,7 @@ class OutlookProvider:
         requests = self._http.until(ADDRESS_SECONDS)
         graph = Graph(requests, grant.tokens, self._endpoints)
         account_reply, inbox_reply = graph.batch([_ACCOUNT, _INBOX])
-        own = address_of(account_reply.object())
+        own = _address_of(account_reply.object())
         _require_mailbox(inbox_reply)
         if own is None:
             cause = "an account without an address"
@@ -194,7 +212,7 @@ class OutlookProvider:
         return own
 
 
-def address_of(account: Item) -> str | None:
+def _address_of(account: Item) -> str | None:
     """Return the address an account's mail is from, by its properties."""
     for name in ("mail", "userPrincipalName"):
         value = account.get(name)

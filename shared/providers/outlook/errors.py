@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from shared.domain.errors import (
+    ConfigurationError,
     CursorExpiredError,
     ErrorCode,
     MailroomError,
@@ -199,7 +200,7 @@ SCOPE_CODES = frozenset(
         "insufficientprivileges",
     }
 )
-_UNAUTHORIZED = 401
+_BAD_REQUEST, _UNAUTHORIZED = 400, 401
 _THROTTLED = GraphRow(
     retry(ErrorCode.RATE_LIMITED),
     codes=frozenset(
@@ -290,6 +291,17 @@ def from_graph(
     failing = status >= 500  # noqa: PLR2004
     code = ErrorCode.PROVIDER_UNAVAILABLE if failing else ErrorCode.ANSWER_NOT_UNDERSTOOD
     return RetryLaterError(code, cause=cause, retry_after_seconds=retry_after)
+
+
+def from_subscribing(status: int, body: object, otherwise: MailroomError) -> MailroomError:
+    """Return what it means that Graph does not tell of changes; `otherwise`: by `from_graph`.
+
+    There a wrong request is a wrong URL: Graph asked it, and it did not answer as it should.
+    """
+    if status == _BAD_REQUEST and otherwise.code is ErrorCode.ANSWER_NOT_UNDERSTOOD:
+        cause = " ".join(["Graph:", str(status), *map(_word, codes_of(body)[:2])])
+        return ConfigurationError(ErrorCode.PUSH_REFUSED, cause=cause)
+    return otherwise
 
 
 def wants_claims(headers: Mapping[str, str]) -> bool:

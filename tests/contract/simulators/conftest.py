@@ -5,6 +5,7 @@ import pytest
 from infra.simulators.google import GoogleSimulator, discovery
 from tests.contract.simulators import microsoft_client
 from tests.contract.simulators.google_world import FULL, World
+from tests.contract.simulators.push_receiver import Receiver
 
 
 @pytest.fixture
@@ -33,6 +34,13 @@ def api(google):
         return google.api(method, path, token, body=body, **more)
 
     return call
+
+
+@pytest.fixture
+def receiver():
+    """Somebody who is told of changes."""
+    with Receiver() as receiver:
+        yield receiver
 
 
 @pytest.fixture

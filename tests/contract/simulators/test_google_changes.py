@@ -375,6 +375,7 @@ def test_a_token_opens_its_own_mailbox_only(google):
 
 
 def test_watch_lasts_seven_days_and_is_kept(google, api):
+    google.simulator.add_topic("projects/p/topics/t")
     answer = api("POST", "watch", {"topicName": "projects/p/topics/t", "labelIds": ["INBOX"]}).json
     ahead = int(answer["expiration"]) / 1000 - google.simulator.clock.epoch()
     assert 7 * 86_400 - 60 < ahead <= 7 * 86_400

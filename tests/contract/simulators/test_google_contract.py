@@ -58,6 +58,7 @@ def test_the_validator_finds_what_does_not_fit(schema, value, count):
 
 def arguments(world, name):
     """Arguments with which a method of the API succeeds, by its own name."""
+    world.simulator.add_topic("projects/p/topics/t")
     mail = world.mail()
     message = mail.deliver(letter("first"), folders=["INBOX", "STARRED"])
     raw = {"raw": base64url(letter("second", to=BOB))}

@@ -229,7 +229,9 @@ def test_any_answer_can_be_slow_cut_garbled_huge_or_elsewhere(simulator, graph, 
 
 def test_every_fault_is_tried_in_this_file(simulator):
     text = Path(__file__).read_text(encoding="utf-8")
-    missing = [name for name in simulator.faults.kinds if f'"{name}"' not in text]
+    # Those of what goes out are tried in test_microsoft_push.
+    requests = [name for name, kind in simulator.faults.kinds.items() if not kind.is_push]
+    missing = [name for name in requests if f'"{name}"' not in text]
     assert missing == []
 
 

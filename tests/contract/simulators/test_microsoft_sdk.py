@@ -176,7 +176,7 @@ def unmodelled(value, found=None):
     return found
 
 
-def use_everything(simulator, graph):
+def use_everything(simulator, graph, receiver):
     mailbox = simulator.mail(WORK)
     name = mailbox.deliver(FULL)
     path = f"/me/messages/{name}"
@@ -236,7 +236,7 @@ def use_everything(simulator, graph):
     graph.ask("POST", "/me/translateExchangeIds", translate)
     wanted = {
         "changeType": "created",
-        "notificationUrl": "https://hooks.example/graph",
+        "notificationUrl": receiver.url,
         "resource": "me/messages",
         "expirationDateTime": (simulator.clock.now() + dt.timedelta(days=1)).isoformat(),
     }
@@ -260,8 +260,8 @@ def use_everything(simulator, graph):
     graph.ask("GET", path.replace("AAAA", "AAAB", 1))
 
 
-def test_microsofts_models_read_every_answer_and_lose_nothing(simulator, answers):
-    use_everything(simulator, graph_for(simulator))
+def test_microsofts_models_read_every_answer_and_lose_nothing(simulator, answers, receiver):
+    use_everything(simulator, graph_for(simulator), receiver)
     routes = {route for route, status, _ in answers if status < 300}
     graph_routes = {
         rule.endpoint.name

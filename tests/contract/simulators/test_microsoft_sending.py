@@ -196,7 +196,7 @@ def test_a_value_of_another_type_is_refused_and_nothing_breaks(simulator, graph,
         assert graph.ask("GET", f"/me/messages/{one['id']}/$value").status == 200
 
 
-def test_subscriptions_live_as_long_as_they_may(simulator, graph):
+def test_subscriptions_live_as_long_as_they_may(simulator, graph, receiver):
     import datetime as dt
 
     def until(**span):
@@ -204,7 +204,7 @@ def test_subscriptions_live_as_long_as_they_may(simulator, graph):
 
     wanted = {
         "changeType": "created,updated",
-        "notificationUrl": "https://hooks.example/graph",
+        "notificationUrl": receiver.url,
         "resource": "me/mailFolders('inbox')/messages",
         "expirationDateTime": until(days=6),
         "clientState": "s3cret",

@@ -217,6 +217,18 @@ def test_a_turn_knows_since_when_the_mailbox_is_connected(stores, box):
     assert take(stores).first_generation > box.generation
 
 
+def test_a_wish_of_before_a_disconnect_is_not_revived_by_one_after_it(stores, box):
+    wish(stores, box, Wanted(flagged=True, move_to=ARCHIVE))
+    stores.mailboxes.disconnect(TENANT, BOX, identity_of(box))
+    gone = stands(stores.mailboxes, box).mailbox
+    stores.mailboxes.reconnect(gone, identity_of(box), "slot")
+    again = stands(stores.mailboxes, box).mailbox
+    after = wish(stores, again, SEEN)[ONE]
+    assert after.pending.wanted == SEEN
+    assert (after.folder_ids, after.flags.flagged, after.flags.seen) == ({INBOX}, False, True)
+    assert copy_of(stores) == after
+
+
 # ---- settling ----
 
 

@@ -67,6 +67,8 @@ class Scene:
             outgoing=self.stores.outgoing,
             grants=Grants(self.secrets, lambda _: None, SimpleNamespace(), self.clock),
             holders=SimpleNamespace(),
+            push=self.stores.push,
+            provider_of=SimpleNamespace(),
             queues=self.queues,
             clock=self.clock,
         )

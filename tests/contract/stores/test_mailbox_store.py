@@ -7,6 +7,7 @@ import pytest
 from shared.domain.errors import ConflictError, ErrorCode
 from shared.domain.ids import MailboxId, RunId, UserId
 from shared.domain.lease import Fence
+from shared.domain.loops import NOT_YET
 from shared.domain.mailbox import (
     EVERYONE,
     NOBODY,
@@ -66,7 +67,10 @@ def test_a_mailbox_of_a_sign_in_is_read_back_with_the_account_it_belongs_to(stor
 
 def test_what_is_created_is_read_back_whole(stores):
     mailbox = a_mailbox(inbound_error=an_error(), outbound_error=an_error(count=7))
-    state = RunState(due_slot=SLOT, not_before=later(60), strikes={"x": 1}, failures=3)
+    worked = NOT_YET.again(NOW)
+    state = RunState(
+        due_slot=SLOT, not_before=later(60), strikes={"x": 1}, failures=3, worked=worked
+    )
     stores.mailboxes.create(mailbox, state, "imap:a")
     record = stores.mailboxes.get(TENANT, BOX)
     assert (record.mailbox, record.run_state) == (mailbox, state)
@@ -401,8 +405,29 @@ def test_an_idle_poll_notes_its_time_and_clears_what_a_success_clears(stores):
     after = stands(stores.mailboxes, record.mailbox)
     assert after.mailbox == replace(record.mailbox, inbound_error=None)
     assert after.run_state == replace(
-        record.run_state, last_synced_at=later(90), failures=0, not_before=None
+        record.run_state,
+        last_synced_at=later(90),
+        failures=0,
+        not_before=None,
+        worked=NOT_YET.again(later(90)),
     )
+
+
+def test_what_was_worked_in_an_hour_is_counted_with_the_end_of_each_run(stores):
+    record = connected(stores.mailboxes)
+    stores.mailboxes.finish_idle(record, now=later(1))
+    record = stands(stores.mailboxes, record.mailbox)
+    stores.mailboxes.finish_idle(record, now=later(2))
+    twice = NOT_YET.again(NOW).again(NOW)
+    assert stands(stores.mailboxes, record.mailbox).run_state.worked == twice
+    lease = lease_of(stores.mailboxes, record)
+    stores.mailboxes.finish_run(lease.fence, outcome(worked=twice.again(later(5))))
+    after = stands(stores.mailboxes, record.mailbox)
+    assert after.run_state.worked == twice.again(NOW)
+    stores.mailboxes.fail_without_lease(after, outcome(run=None, failures=1))
+    assert stands(stores.mailboxes, record.mailbox).run_state.worked == twice.again(NOW)
+    stores.mailboxes.finish_idle(after, now=later(3600))
+    assert stands(stores.mailboxes, record.mailbox).run_state.worked.times == 1
 
 
 def test_an_idle_poll_may_send_a_quiet_mailbox_to_rest(stores):
@@ -425,6 +450,28 @@ def test_an_idle_poll_of_another_generation_changes_nothing(stores):
     assert stands(stores.mailboxes, record.mailbox) == before
 
 
+def test_a_run_that_ends_after_another_stopped_the_mailbox_leaves_the_reason(stores):
+    """Of two at once one met a dead grant; the other had a token that lasted."""
+    record = connected(stores.mailboxes)
+    lease = lease_of(stores.mailboxes, record)
+    reason = an_error()
+    stopped = outcome(inbound_error=reason, failures=1, status=MailboxStatus.RECONNECT_REQUIRED)
+    stores.mailboxes.fail_without_lease(record, replace(stopped, due_slot=None))
+    before = stands(stores.mailboxes, record.mailbox)
+    later_ends = [
+        lambda: stores.mailboxes.finish_idle(record, now=later(90)),
+        lambda: stores.mailboxes.finish_run(lease.fence, outcome(failures=0)),
+        lambda: stores.mailboxes.fail_without_lease(record, outcome(failures=1)),
+    ]
+    for end in later_ends:
+        with pytest.raises(ConflictError, match="stale_write"):
+            end()
+    after = stands(stores.mailboxes, record.mailbox)
+    assert after == before
+    assert after.mailbox.inbound_error == reason
+    assert after.run_state.due_slot is None
+
+
 def test_an_idle_poll_leaves_a_lease_alone(stores):
     record = connected(stores.mailboxes)
     lease = lease_of(stores.mailboxes, record)
@@ -436,7 +483,12 @@ def test_a_run_ends_with_cursors_record_and_lease_in_one_write(stores):
     record = connected(stores.mailboxes)
     lease = lease_of(stores.mailboxes, record)
     gone = replace(
-        a_folder(SENT, None), scope="0af3", gone_at=later(4), resets=2, reset_at=later(3)
+        a_folder(SENT, None),
+        scope="0af3",
+        gone_at=later(4),
+        resets=2,
+        reset_at=later(3),
+        news_from=later(2),
     )
     stores.mailboxes.finish_run(
         lease.fence, outcome(cursors={INBOX: a_folder(), SENT: gone}, failures=0)

@@ -16,7 +16,7 @@ from shared.aws.message_items import (
 from shared.domain.errors import ConflictError, ErrorCode
 from shared.domain.ids import Address, FolderId, MessageId, ThreadId
 from shared.domain.lease import Fence
-from shared.domain.message import Body, Flags, StoredAttachment, copy_ref
+from shared.domain.message import Body, Flags, News, StoredAttachment, copy_ref
 from shared.ports.stores import TimelineEntry
 from tests.fakes.values import (
     ADA,
@@ -590,3 +590,47 @@ def test_names_and_copies_never_grow_an_item_past_what_the_table_takes(aws):
     (item,) = [one for one in aws.items() if one["sk"]["S"].startswith("message#")]
     assert MOST_UNNAMED_BYTES - 300 < sum(map(len, item["a"]["SS"])) <= MOST_UNNAMED_BYTES
     assert len(item["c"]["SS"]) == MOST_COPIES - 20 + 13
+
+
+# ---- what is to be told ----
+
+
+def news_of(stores, *names):
+    found = stores.messages.copies_by_id(TENANT, BOX, [name(one) for one in names])
+    return [found[name(one)].news for one in names]
+
+
+def told(new, news=News.NEW, **changes):
+    return replace(new, copy=replace(new.copy, news=news, **changes))
+
+
+def test_a_message_is_news_to_a_mailbox_once_and_again_to_another(stores, fence):
+    first = told(a_new_copy("1"))
+    moved = told(a_new_copy("1"), provider_message_id=name("2"))
+    stores.messages.save(fence, [first])
+    stores.messages.save(fence, [first])
+    stores.messages.save(fence, [moved])
+    assert news_of(stores, "1", "2") == [News.NEW, News.AGAIN]
+    other = connected(stores.mailboxes, id=OTHER_BOX, address="other@ours.example")
+    theirs = told(a_new_copy("1"), mailbox_id=OTHER_BOX)
+    stores.messages.save(lease_of(stores.mailboxes, other).fence, [theirs])
+    (copy,) = stores.messages.live_copies(TENANT, OTHER_BOX).values()
+    assert copy.news is News.NEW
+
+
+def test_what_history_brings_is_no_news_and_makes_none_of_what_follows(stores, fence):
+    stores.messages.save(fence, [a_new_copy("1")])
+    stores.messages.save(fence, [told(a_new_copy("1"), provider_message_id=name("2"))])
+    assert news_of(stores, "1", "2") == [None, News.AGAIN]
+
+
+def test_a_copy_goes_aloud_or_in_silence_and_what_comes_back_is_heard_when_it_goes(stores, fence):
+    stores.messages.save(fence, [told(a_new_copy("1")), a_new_copy("2")])
+    names = [name("1"), name("2")]
+    stores.messages.remove_copies(fence, INBOX, names, now=later(1), silently=True)
+    assert news_of(stores, "1", "2") == [News.SILENT, News.SILENT]
+    stores.messages.place_copies(fence, dict.fromkeys(names, frozenset({INBOX})), now=later(2))
+    assert news_of(stores, "1", "2") == [None, None]
+    stores.messages.remove_copies(fence, INBOX, names, now=later(3))
+    assert news_of(stores, "1", "2") == [None, None]
+    assert held(stores) == {}

@@ -10,7 +10,11 @@ from shared.domain.ids import MailboxId
 from shared.domain.schedule import (
     CADENCES_MINUTES,
     SHARDS,
+    Cadence,
+    cadence_of,
+    how_late,
     next_run_at,
+    polled_every,
     rest_until,
     slot_of,
     slots_at,
@@ -70,6 +74,22 @@ def test_a_quiet_mailbox_rests_for_whole_cycles(mailbox_id, every, cycles, late_
             assert skipped == longest
 
 
+@given(
+    ids,
+    st.sampled_from(CADENCES_MINUTES),
+    instants,
+    st.none() | st.integers(1, 500),
+    st.integers(0),
+)
+def test_late_is_what_lies_beyond_the_next_slot_that_counts(mailbox_id, every, at, rest, seconds):
+    rests_until = None if rest is None else at + timedelta(minutes=rest)
+    due = next_run_at(mailbox_id, every, now=at, not_before=rests_until)
+    beyond = timedelta(seconds=seconds % 1_000_000)
+    asked = {"last_synced_at": at, "rests_until": rests_until}
+    assert how_late(mailbox_id, every, now=due + beyond, **asked) == beyond
+    assert how_late(mailbox_id, every, now=at, **asked) == timedelta()
+
+
 @pytest.mark.parametrize(("quiet_cycles", "of"), [(110, 2), (200, 3)])
 def test_mailboxes_that_were_polled_together_do_not_stay_together(quiet_cycles, of):
     every = 5
@@ -101,3 +121,18 @@ def test_mailboxes_spread_over_the_minutes_and_shards():
 def test_a_cadence_that_no_scheduler_asks_for_is_refused():
     with pytest.raises(ValueError, match="cadence"):
         slot_of(MailboxId("m"), 7)
+
+
+@given(ids, st.sampled_from(CADENCES_MINUTES))
+def test_a_slot_says_how_often_its_mailboxes_are_polled(mailbox_id, every):
+    assert cadence_of(slot_of(mailbox_id, every)) == every
+    assert polled_every(slot_of(mailbox_id, every), 7) == every
+    assert polled_every(None, 7) == 7
+
+
+@pytest.mark.parametrize(
+    ("wanted", "is_pushed", "minutes"),
+    [(5, False, 5), (5, True, 30), (60, True, 60), (1, False, 2), (1, True, 30)],
+)
+def test_how_often_a_mailbox_is_polled_is_bounded_by_the_operator(wanted, is_pushed, minutes):
+    assert Cadence(least=2, pushed=30).minutes(wanted, is_pushed=is_pushed) == minutes

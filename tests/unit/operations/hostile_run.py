@@ -225,7 +225,7 @@ def main() -> None:
     """Print what each message came to."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32))
-    parser.add_argument("--count", type=int, default=5_000)
+    parser.add_argument("--count", type=int, default=3_000)
     parser.add_argument("--first", type=int, default=0)
     asked = parser.parse_args()
     sys.stderr.write(f"seed {asked.seed}\n")

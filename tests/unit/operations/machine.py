@@ -14,6 +14,7 @@ from shared.domain.dead_letter import DeadLetter
 from shared.domain.ids import LetterId, MailboxId, TenantId, UserId
 from shared.domain.mail_server import Security, ServerLogin, ServerSettings, Verdict
 from shared.domain.mailbox import Mailbox
+from shared.domain.schedule import AS_WISHED
 from shared.domain.secret import Secret
 from shared.domain.visibility import Viewer
 from shared.operations.access import Grants
@@ -40,6 +41,7 @@ from tests.fakes.letters import InMemoryDeadLetterStore
 from tests.fakes.parser import PlainParser
 from tests.fakes.policies import InMemoryPolicyStore
 from tests.fakes.provider import FakeMailServer
+from tests.fakes.push import InMemoryPushStore
 from tests.fakes.queues import RecordingTickRelay, RecordingWorkQueues
 from tests.fakes.secrets import InMemorySecretStore
 from tests.fakes.sends import InMemoryOutgoingStore, InMemorySendStore
@@ -58,6 +60,11 @@ ADA = Viewer(TENANT, UserId("ada"))
 OWN_ADDRESS = "ada@acme.example"
 
 EFFECTS = [
+    "claim",
+    "keep",
+    "let_end",
+    "forget",
+    "ask",
     "create",
     "reserve_",
     "place_",
@@ -124,7 +131,7 @@ class Guarded:
 
     def __getattr__(self, name: str):
         attribute = getattr(self.inner, name)
-        if any(name.startswith(prefix) for prefix in EFFECTS):
+        if name == "listen" or any(name.startswith(prefix) for prefix in EFFECTS):
             return self.killer.guard(f"{type(self.inner).__name__}.{name}", attribute)
         return attribute
 
@@ -172,6 +179,9 @@ class Machine:
         self.reports = []
         self.audit_reports = []
         guard = lambda inner: Guarded(inner, self.killer)  # noqa: E731
+        self.push = guard(InMemoryPushStore(self.world))
+        self.watching = None
+        self.cadence = AS_WISHED
         self.mailboxes = guard(InMemoryMailboxStore(self.world))
         self.backfills = guard(InMemoryBackfillStore(self.world))
         self.slots = guard(InMemoryChunkSlots())
@@ -230,6 +240,8 @@ class Machine:
             outgoing=InMemoryOutgoingStore(self.world),
             grants=self.grants,
             holders=self.holders,
+            push=self.push,
+            provider_of=lambda _provider: self.server,
             clock=self.clock,
         )
 
@@ -269,6 +281,8 @@ class Machine:
             remaining_seconds=lambda: self.seconds_left,
             gmail_units_per_minute=self.gmail_units_per_minute,
             asked_at=asked_at,
+            cadence=self.cadence,
+            watching=self.watching,
         )
         self.reports.append(report)
         return report

@@ -14,7 +14,7 @@ from tests.unit.mime.hostile import KINDS
 from tests.unit.operations.hostile_run import Cost
 
 SEED = int(os.environ.get("HOSTILE_SEED") or random.SystemRandom().getrandbits(32))
-COUNT = int(os.environ.get("HOSTILE_COUNT") or 5_000)
+COUNT = int(os.environ.get("HOSTILE_COUNT") or 3_000)
 
 
 def test_hostile_mail_is_stored_or_marked_unreadable_within_its_share():

@@ -7,6 +7,7 @@ import pytest
 from shared.domain.errors import ConflictError, ErrorCode, RequestError
 from shared.domain.ids import FolderId, MailboxId, TenantId, UserId
 from shared.domain.mailbox import MailboxKind, MailboxStatus, Purpose, Visibility
+from shared.domain.schedule import AS_WISHED, Cadence
 from shared.domain.visibility import Viewer
 from shared.operations.mailbox_settings import SettingsChange, change_settings, make_primary
 from tests.fakes.clock import FixedClock
@@ -32,7 +33,7 @@ def queues():
     return RecordingWorkQueues()
 
 
-def change(mailboxes, queues, viewer=ANN, **what):
+def change(mailboxes, queues, viewer=ANN, *, cadence=AS_WISHED, **what):
     return change_settings(
         viewer,
         BOX,
@@ -41,6 +42,7 @@ def change(mailboxes, queues, viewer=ANN, **what):
         openings=InMemoryOpeningStore(mailboxes.world),
         queues=queues,
         clock=FixedClock(),
+        cadence=cadence,
     )
 
 
@@ -153,3 +155,13 @@ def test_a_primary_is_one_the_user_may_open(mailboxes):
     add_mailbox(mailboxes.world, "A", status=MailboxStatus.DISCONNECTED)
     with pytest.raises(ConflictError):
         make_primary(ANN, BOX, mailboxes=mailboxes)
+
+
+def test_nobody_wishes_to_be_polled_more_often_than_the_operator_lets_them(mailboxes, queues):
+    add_mailbox(mailboxes.world, "A")
+    bounded = Cadence(least=10)
+    with pytest.raises(RequestError) as caught:
+        change(mailboxes, queues, cadence=bounded, sync_minutes=5)
+    assert caught.value.fields == (("sync_minutes", "One of 10, 15, 30, 60."),)
+    assert queues.syncs == []
+    assert change(mailboxes, queues, cadence=bounded, sync_minutes=10).sync_minutes == 10

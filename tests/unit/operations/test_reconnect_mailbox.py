@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.errors import ErrorCode, RequestError
+from shared.domain.errors import ErrorCode, RequestError, StoreThrottledError
 from shared.domain.ids import FolderId
 from shared.domain.mail_server import Security, ServerLogin, ServerSettings
 from shared.domain.secret import Secret
 from shared.operations.connect_mailbox import ConnectPolicy, ConnectRequest, connect_mailbox
 from shared.operations.reconnect_mailbox import ReconnectRequest, reconnect_mailbox
 from tests.fakes.clock import FixedClock
+from tests.fakes.stores import InMemoryMailboxStore
 from tests.unit.operations.machine import ADA, OWN_ADDRESS, TENANT, Machine, busy_server
 
 HOST = "imap.acme.example"
@@ -51,6 +52,19 @@ def reconnect(machine, mailbox, again, folders=None):
         queues=machine.queues,
         policy=ConnectPolicy(),
     )
+
+
+def test_who_comes_back_while_the_store_is_busy_leaves_no_login_behind(machine, monkeypatch):
+    mailbox = connect(machine, OWN_ADDRESS)
+    machine.disconnect(mailbox.id)
+
+    def busy(*_given):
+        raise StoreThrottledError(cause="others begin too fast to be counted")
+
+    monkeypatch.setattr(InMemoryMailboxStore, "reconnect", busy)
+    with pytest.raises(StoreThrottledError):
+        reconnect(machine, mailbox, login(OWN_ADDRESS))
+    assert machine.secrets.get(TENANT, mailbox.id) is None
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from shared.domain.errors import ErrorCode, RetryLaterError, StoreThrottledError
 from shared.domain.ids import MailboxId
 from shared.domain.mailbox import RunState
+from shared.domain.quotas import Quotas
 from shared.domain.run import RunReason
 from shared.domain.schedule import (
     CADENCES_MINUTES,
@@ -31,7 +32,7 @@ class Schedule:
     """Mailboxes of one tenant, and ticks over them."""
 
     def __init__(self) -> None:
-        self.mailboxes = InMemoryMailboxStore()
+        self.mailboxes = InMemoryMailboxStore(quotas=Quotas(mailboxes=10_000))
         self.queues = RecordingWorkQueues()
         self.relay = RecordingTickRelay()
         self.clock = FixedClock()

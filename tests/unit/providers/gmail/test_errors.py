@@ -98,6 +98,22 @@ def test_a_refusal_of_a_mail_means(status, reason, said, kind, code):
     assert "canary" not in str(found)
 
 
+OF_A_TOPIC = [(404, "notFound"), (403, "forbidden"), (400, "invalidArgument"), (400, "badRequest")]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "kind", "code"),
+    [
+        *((*one, ConfigurationError, ErrorCode.PUSH_REFUSED) for one in OF_A_TOPIC),
+        *(one for one in API if one[:2] not in OF_A_TOPIC),
+    ],
+)
+def test_a_refusal_to_publish_changes_means(status, reason, kind, code):
+    found = errors.from_watching(status, {}, refusal(reason))
+    assert (type(found), found.code) == (kind, code)
+    assert "canary" not in str(found)
+
+
 @pytest.mark.parametrize(
     ("reason", "code"),
     [

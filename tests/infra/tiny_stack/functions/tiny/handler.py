@@ -1,4 +1,4 @@
-"""The functions of the tiny stack: one answers HTTP, one stores what the queue brings."""
+"""The functions of the tiny stack: one answers HTTP, the others store what comes."""
 
 import importlib.util
 import json
@@ -35,3 +35,21 @@ def store(event, _context):
         item = {"pk": {"S": record["body"]}}
         dynamodb.put_item(TableName=os.environ["TABLE"], Item=item)
     return {"batchItemFailures": []}
+
+
+def hear(event, _context):
+    """Put an item for each record of the stream; from one that has to wait on, none."""
+    for record in event["Records"]:
+        told = record["dynamodb"]["Keys"]["pk"]["S"]
+        if told.endswith("kills") and not _is_there("go on"):
+            raise SystemExit
+        if told.endswith("waits") and not _is_there("go on"):
+            number = record["dynamodb"]["SequenceNumber"]
+            return {"batchItemFailures": [{"itemIdentifier": number}]}
+        heard = {"pk": {"S": f"heard {told}"}}
+        dynamodb.put_item(TableName=os.environ["TABLE"], Item=heard)
+    return {"batchItemFailures": []}
+
+
+def _is_there(name):
+    return "Item" in dynamodb.get_item(TableName=os.environ["TABLE"], Key={"pk": {"S": name}})

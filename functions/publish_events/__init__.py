@@ -1,0 +1,1 @@
+"""The function `publish_events`."""

@@ -1,0 +1,1 @@
+"""The function `receive_push`."""

@@ -1,0 +1,1 @@
+"""Small programs that show how others use what Mailroom offers; each stands alone."""
