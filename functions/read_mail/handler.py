@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import wiring
 from shared.api.app import make_app, respond, viewer
+from shared.api.caller_routes import add_caller_route
 from shared.api.dead_letter_routes import add_dead_letter_routes
 from shared.api.erasure_routes import add_erasure_routes
 from shared.api.opening_routes import add_opening_list
@@ -78,6 +79,7 @@ add_thread_level_list(app, messages=lambda: wiring.messages(), reader=lambda: wi
 add_policy_routes(app, policies=lambda: wiring.policies())  # noqa: PLW0108
 add_signature_reading(app, signatures=lambda: wiring.signatures())  # noqa: PLW0108
 add_public_routes(app)
+add_caller_route(app)
 add_send_routes(
     app,
     mailboxes=lambda: wiring.mailboxes(),  # noqa: PLW0108

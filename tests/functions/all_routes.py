@@ -99,6 +99,7 @@ CASES: dict[Key, Case] = {
     ("GET", f"{MAILBOX}/runs"): Case(),
     ("GET", f"{MAILBOX}/runs/{{run_id}}"): Case(),
     ("POST", f"{MAILBOX}/sync"): Case(),
+    ("GET", "/v1/me"): Case(),
     ("PATCH", f"{MAILBOX}/messages"): Case(body={"ids": ["{message_id}"], "seen": True}),
     ("PATCH", f"{MAILBOX}/messages/{{message_id}}"): Case(body={"flagged": True}),
     ("POST", f"{MAILBOX}/test-messages"): Case(headers={"idempotency-key": "a-test"}, body={"from": None}),
