@@ -1,0 +1,92 @@
+// The public API and nothing else, as the person who is signed in.
+
+import { apiUrl, renew, token } from "./session.js";
+
+/** What the API refused: `code`, `message`, `fix`, `acts`, `requestId`, and the whole answer as `body`. */
+export class Problem extends Error {
+  constructor(status, body, retryAfter) {
+    super(body.detail ?? "");
+    this.status = status;
+    this.code = body.code ?? (status === 429 ? "too_many_requests" : "internal");
+    this.fix = body.fix ?? "";
+    this.acts = body.acts ?? null;
+    this.requestId = body.request_id ?? null;
+    this.errors = body.errors ?? [];
+    this.retryAfter = retryAfter;
+    this.body = body;
+  }
+}
+
+export const api = {
+  get: (path, query) => call("GET", path + asQuery(query)),
+  post: (path, body = {}, key) => call("POST", path, body, key),
+  put: (path, body) => call("PUT", path, body),
+  patch: (path, body) => call("PATCH", path, body),
+  delete: (path) => call("DELETE", path),
+  /** Every item of a list that comes in pages; at most `most` of them. */
+  async all(path, query = {}, most = 1000) {
+    const items = [];
+    let next = null;
+    do {
+      const page = await api.get(path, next ? { ...query, next } : query);
+      items.push(...page.items);
+      next = page.next;
+    } while (next && items.length < most);
+    return items;
+  },
+};
+
+/** Text safe in a path. */
+export const quote = encodeURIComponent;
+
+/** A key by which a request that is sent twice is done once. */
+export const newKey = () => crypto.randomUUID();
+
+/** Put a file where the API said it goes, telling `progress(share)` how far it is. */
+export function upload(place, file, progress = () => {}) {
+  return new Promise((done, failed) => {
+    const request = new XMLHttpRequest();
+    request.open(place.method, place.url);
+    for (const [name, value] of Object.entries(place.headers)) request.setRequestHeader(name, value);
+    request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
+    request.onload = () => (request.status < 300 ? done() : failed(new Problem(request.status, {}, null)));
+    request.onerror = () => failed(new Problem(0, { code: "offline" }, null));
+    request.send(file);
+  });
+}
+
+async function call(method, path, body, key) {
+  for (let tries = 0; ; tries += 1) {
+    const used = await online(token());
+    const response = await ask(method, path, body, key, used);
+    // API Gateway's own answer to a token that is not good; what the person asked for is not lost with it.
+    if (response.status === 401 && tries < 2) {
+      await online(renew(used));
+      continue;
+    }
+    const content = response.status === 204 ? null : await response.json().catch(() => ({}));
+    if (response.ok) return content;
+    throw new Problem(response.status, content ?? {}, Number(response.headers.get("Retry-After")) || null);
+  }
+}
+
+async function ask(method, path, body, key, used) {
+  const headers = { Authorization: `Bearer ${used}` };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (key) headers["Idempotency-Key"] = key;
+  return online(fetch(apiUrl + path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) }));
+}
+
+/** A broken line is no fault of ours, and is told as what it is. */
+async function online(asked) {
+  try {
+    return await asked;
+  } catch (error) {
+    throw error instanceof TypeError ? new Problem(0, { code: "offline" }, null) : error;
+  }
+}
+
+function asQuery(query) {
+  const given = Object.entries(query ?? {}).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return given.length ? `?${new URLSearchParams(given)}` : "";
+}

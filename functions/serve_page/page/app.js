@@ -1,0 +1,207 @@
+// The frame of the page: who is signed in, where we are, what is shown there. Views are loaded when they are first needed.
+
+import { api, newKey } from "./api.js";
+import { h, render } from "./dom.js";
+import { icon, loading, notice, problemBox, retryButton, toasts } from "./parts.js";
+import { here } from "./router.js";
+import * as session from "./session.js";
+import { t } from "./texts.js";
+
+const TICK = 20_000;
+const TOAST = 8_000;
+
+/**
+ * The views by the first parts of their places. A module's `open(page, place)` answers with `{title(), render()}`, and may have
+ * `arrive(place)` (another place of the same view), `close()`, and `returned(news)` (a provider sent the browser back).
+ */
+const ROUTES = [
+  { name: "connect", at: ["connect"], load: () => import("./connect.js"), nav: "mailboxes" },
+  { name: "mailbox", at: ["mailboxes", "*"], load: () => import("./mailbox.js"), nav: "mailboxes" },
+  { name: "mailboxes", at: ["mailboxes"], load: () => import("./mailboxes.js"), nav: "mailboxes" },
+  { name: "thread", at: ["threads", "*"], load: () => import("./thread.js"), nav: "conversations" },
+  { name: "compose", at: ["compose"], load: () => import("./compose.js"), nav: "conversations" },
+  { name: "conversations", at: ["conversations"], load: () => import("./conversations.js"), nav: "conversations" },
+  { name: "operations", at: ["operations"], load: () => import("./operations.js"), nav: "operations" },
+];
+const NAVIGATION = ["conversations", "mailboxes", "operations"];
+
+let view = null;
+let shown = { key: null, nav: null };
+let stage = "starting";
+let refused = null;
+let isLost = false;
+let drawn = 0;
+const busy = new Set();
+let told = [];
+
+/** What views are given of the frame. */
+const page = {
+  me: null,
+  settings: null,
+  /** Draw again, once, however often it is asked for. */
+  changed() {
+    drawn ||= requestAnimationFrame(() => {
+      drawn = 0;
+      draw();
+    });
+  },
+  /** Say something that passes; `{undo}` offers a way back, `{problem}` is a refusal, which stays until it is closed. */
+  say(text, { undo, problem, seconds = TOAST / 1000 } = {}) {
+    const close = () => {
+      told = told.filter((one) => one !== toast);
+      page.changed();
+    };
+    const toast = { key: newKey(), text, problem, undo, close };
+    told = [...told, toast];
+    if (!problem) setTimeout(close, seconds * 1000);
+    page.changed();
+    return toast;
+  },
+  /** Do `work` unless it is being done already, and say what refused it. Answers whether it was done. */
+  async run(key, work) {
+    if (busy.has(key)) return false;
+    busy.add(key);
+    page.changed();
+    try {
+      await work();
+      return true;
+    } catch (problem) {
+      if (!problem.code) console.error(problem);
+      page.say("", { problem });
+      return false;
+    } finally {
+      busy.delete(key);
+      page.changed();
+    }
+  },
+  isBusy: (key) => busy.has(key),
+};
+
+async function start() {
+  draw();
+  session.onSession((lost) => {
+    isLost = lost;
+    if (lost && stage === "starting") stage = "signed-out";
+    page.changed();
+  });
+  session.onReturned(take);
+  const news = session.returned();
+  if (news?.elsewhere) return;
+  try {
+    page.settings = await session.loadSettings();
+    if (news && !news.query.mailroom_outcome) await session.finishSignIn(news.query);
+    if (!session.isSignedIn()) {
+      // A sign-in at a mail provider that comes back to a tab without a sign-in of ours waits for it.
+      if (news) sessionStorage.setItem("mailroom.news", JSON.stringify(news));
+      stage = "signed-out";
+      return page.changed();
+    }
+    const place = session.takePlace();
+    if (place && !location.hash) history.replaceState(null, "", place);
+    page.me = await api.get("/v1/me");
+  } catch (problem) {
+    refused = problem;
+    stage = "failed";
+    return page.changed();
+  }
+  stage = "ready";
+  const kept = JSON.parse(sessionStorage.getItem("mailroom.news") ?? "null") ?? news;
+  sessionStorage.removeItem("mailroom.news");
+  window.addEventListener("hashchange", arrive);
+  setInterval(page.changed, TICK);
+  if (kept?.query.mailroom_outcome) await take(kept);
+  else await arrive();
+}
+
+/** A provider sent a browser back: to sign in here, or to connect a mailbox. */
+async function take(news) {
+  if (!news.query.mailroom_outcome) {
+    await session.finishSignIn(news.query).catch((problem) => page.say(t("app.signInFailedText", { code: problem.code })));
+    return;
+  }
+  history.replaceState(null, "", "#/connect");
+  await arrive();
+  view.returned?.(news);
+}
+
+async function arrive() {
+  const place = here();
+  const route = ROUTES.find(({ at }) => at.every((part, n) => (part === "*" ? place.path[n] : place.path[n] === part)));
+  if (!place.path.length) return location.replace("#/mailboxes");
+  const key = route ? [route.name, ...route.at.map((part, n) => part === "*" && place.path[n])].join() : null;
+  if (key && key === shown.key) {
+    view.arrive?.(place);
+    return page.changed();
+  }
+  view?.close?.();
+  view = null;
+  shown = { key, nav: route?.nav ?? null };
+  page.changed();
+  if (!route) view = { title: () => t("app.notFound"), render: () => notice(t("app.notFound"), t("app.notFoundText")) };
+  else {
+    const module = await route.load().catch(() => null);
+    if (shown.key !== key) return;
+    view = module ? module.open(page, place) : brokenView();
+  }
+  draw();
+  // Who cannot see that the page is another one now hears its title.
+  (document.querySelector("#content h1") ?? document.getElementById("content")).focus({ preventScroll: true });
+  window.scrollTo(0, 0);
+}
+
+const brokenView = () => ({
+  title: () => t("app.newerPage"),
+  render: () => notice(t("app.newerPage"), t("app.newerPageText"), retryButton(t("app.reload"), () => location.reload())),
+});
+
+function draw() {
+  const title = stage === "ready" && view ? view.title() : "";
+  document.title = title ? t("app.title", { title }) : t("app.name");
+  render(document.getElementById("page"), stage === "ready" ? frame() : outside());
+}
+
+function frame() {
+  const links = NAVIGATION.filter((name) => name !== "operations" || page.me.is_admin);
+  return [
+    h("a", { class: "skip", href: "#content", onclick: skip }, t("app.skip")),
+    isLost && h("div", { class: "lost", role: "alert" }, h("p", {}, t("app.lost")),
+      h("button", { class: "primary", type: "button", onclick: () => session.signInBeside() }, t("app.signInAgain"))),
+    h("header", { class: "top" },
+      h("a", { class: "brand", href: "#/mailboxes" }, icon("mark"), h("span", {}, t("app.name"))),
+      h("nav", { "aria-label": t("app.navigation") },
+        links.map((name) => h("a", { href: `#/${name}`, "aria-current": shown.nav === name ? "page" : null }, icon(name), h("span", {}, t(`app.${name}`))))),
+      h("details", { class: "menu me" },
+        h("summary", { "aria-label": t("app.signedInAs", { user: page.me.user_id }) }, icon("person")),
+        h("div", { class: "sheet" },
+          h("p", {}, t("app.signedInAs", { user: page.me.user_id }), page.me.is_admin && h("small", {}, t("app.administrator"))),
+          h("button", { type: "button", onclick: () => page.run("sign-out", session.signOut) }, t("app.signOut"))))),
+    h("main", { id: "content", tabindex: "-1", key: shown.key ?? "none" }, view ? view.render() : loading()),
+    toasts(told),
+  ];
+}
+
+function skip(event) {
+  event.preventDefault();
+  document.getElementById("content").focus();
+}
+
+function outside() {
+  const again = retryButton(t("app.signIn"), () => session.signIn());
+  const shownThere = {
+    starting: () => loading(),
+    "signed-out": () => notice(t("app.welcome"), t("app.welcomeText"), again),
+    failed: () => failed(again),
+  };
+  return [h("header", { class: "top" }, h("span", { class: "brand" }, icon("mark"), h("span", {}, t("app.name")))),
+    h("main", { id: "content", class: "outside", key: "outside" }, shownThere[stage]())];
+}
+
+function failed(again) {
+  if (refused.requestId) return [problemBox(refused), again];
+  if (refused instanceof TypeError || refused.code === "offline") {
+    return notice(t("app.unreachable"), t("app.unreachableText"), retryButton(t("app.reload"), () => location.reload()));
+  }
+  return notice(t("app.signInFailed"), t("app.signInFailedText", { code: refused.code ?? "" }), again);
+}
+
+start();

@@ -1,0 +1,190 @@
+// Who is signed in, at the operator's OpenID provider: authorization code with PKCE (RFC 6749 4.1, RFC 7636; OpenID Connect Core 3.1).
+//
+// Tokens live in this tab's sessionStorage: they outlast a sign-in at a mail provider, which leaves the page, and end with the tab.
+// Signing in again opens a window of its own, so that what somebody is typing stays where it is.
+
+const STORED = "mailroom.session";
+const BEGUN = "mailroom.sign-in";
+const EARLY = 30_000;
+const NEWS = "mailroom-returned";
+
+export const pageUrl = new URL("../app", import.meta.url).href;
+export const apiUrl = new URL("..", import.meta.url).href.replace(/\/$/, "");
+
+let settings = null;
+let provider = null;
+let renewing = null;
+const waiting = new Set();
+const listeners = new Set();
+
+/** The deployment's settings, asked once. */
+export async function loadSettings() {
+  settings ??= await json(await fetch(new URL("settings.json", import.meta.url)));
+  return settings;
+}
+
+/** Call `listener(isLost)` when the sign-in is lost, and when it is there again. */
+export function onSession(listener) {
+  listeners.add(listener);
+}
+
+export const isSignedIn = () => read() !== null;
+
+/** A token that is good for some time yet. Waits for the person to sign in again where it cannot be renewed. */
+export async function token() {
+  const stored = read();
+  if (stored && stored.until - EARLY > Date.now()) return stored.token;
+  await renew(stored?.token);
+  return read().token;
+}
+
+/** Renew the sign-in of which `refused` was the token: by itself where that works, else when the person has signed in again. */
+export async function renew(refused) {
+  // Another call may have renewed it meanwhile.
+  if (read() && read().token !== refused) return;
+  renewing ??= refresh().finally(() => (renewing = null));
+  if (await renewing) return;
+  tell(true);
+  await new Promise((done) => waiting.add(done));
+}
+
+async function refresh() {
+  const stored = read();
+  if (!stored?.refresh) return false;
+  try {
+    const answer = await ask({ grant_type: "refresh_token", refresh_token: stored.refresh });
+    keep({ refresh_token: stored.refresh, id_token: stored.id, ...answer });
+    return true;
+  } catch (error) {
+    // A broken line is no end of a sign-in: the caller's request fails, and may be tried again.
+    if (error instanceof TypeError) throw error;
+    return false;
+  }
+}
+
+/** Go to the provider to sign in, and come back to where we are. */
+export async function signIn() {
+  sessionStorage.setItem("mailroom.place", location.hash);
+  location.assign(await begin());
+}
+
+/** Sign in in a window of its own, which tells this one. To be called at a click, else browsers do not open it. */
+export async function signInBeside() {
+  const beside = window.open("about:blank", "mailroom-sign-in", "popup,width=520,height=680");
+  const address = await begin();
+  if (beside) beside.location.replace(address);
+  else location.assign(address);
+}
+
+/** Forget the sign-in here, and at the provider where it has a page for that. */
+export async function signOut() {
+  const id = read()?.id;
+  sessionStorage.removeItem(STORED);
+  const { end_session_endpoint: end } = await discover();
+  if (!end) return location.assign(pageUrl);
+  const query = new URLSearchParams({ client_id: settings.client_id, post_logout_redirect_uri: pageUrl });
+  if (id) query.set("id_token_hint", id);
+  location.assign(`${end}?${query}`);
+}
+
+async function begin() {
+  const { authorization_endpoint: endpoint } = await discover();
+  const [verifier, state, nonce] = [secret(), secret(), secret()];
+  sessionStorage.setItem(BEGUN, JSON.stringify({ verifier, state, nonce }));
+  const query = new URLSearchParams({
+    response_type: "code", client_id: settings.client_id, redirect_uri: pageUrl, scope: settings.scope, state, nonce,
+    code_challenge: await challenge(verifier), code_challenge_method: "S256",
+  });
+  // Auth0 signs a token for an API only when it is named; others leave it aside.
+  if (settings.token === "access_token") query.set("audience", settings.audience);
+  return `${endpoint}${endpoint.includes("?") ? "&" : "?"}${query}`;
+}
+
+/**
+ * What this page was called with when a provider sent the browser back: `{query, hash}`, or null when it was not.
+ * In a window that another one opened, that one is told and this one closes.
+ */
+export function returned() {
+  const query = new URLSearchParams(location.search);
+  if (!query.has("state") && !query.has("error") && !query.has("mailroom_outcome")) return null;
+  const news = { query: Object.fromEntries(query), hash: Object.fromEntries(new URLSearchParams(location.hash.slice(1))) };
+  // The code leaves the address bar and the history before anything else reads it.
+  history.replaceState(null, "", location.pathname);
+  if (window.opener && window.opener !== window) {
+    window.opener.postMessage({ kind: NEWS, ...news }, location.origin);
+    window.close();
+    return { query: {}, hash: {}, elsewhere: true };
+  }
+  return news;
+}
+
+/** Call `take({query, hash})` with what a window of ours came back with. */
+export function onReturned(take) {
+  window.addEventListener("message", (event) => {
+    if (event.origin === location.origin && event.data?.kind === NEWS) take(event.data);
+  });
+}
+
+/** End a sign-in with what the provider sent the browser back with. Throws an Error with `error` as its `code`. */
+export async function finishSignIn({ code, state, error }) {
+  const begun = JSON.parse(sessionStorage.getItem(BEGUN) ?? "null");
+  if (!begun || begun.state !== state) throw failure("other_sign_in");
+  sessionStorage.removeItem(BEGUN);
+  if (error) throw failure(error);
+  const answer = await ask({ grant_type: "authorization_code", code, redirect_uri: pageUrl, code_verifier: begun.verifier });
+  if (answer.id_token && claims(answer.id_token).nonce !== begun.nonce) throw failure("other_sign_in");
+  keep(answer);
+  tell(false);
+  for (const done of waiting) done();
+  waiting.clear();
+}
+
+/** Where the person was before signing in left the page. */
+export function takePlace() {
+  const place = sessionStorage.getItem("mailroom.place");
+  sessionStorage.removeItem("mailroom.place");
+  return place ?? "";
+}
+
+async function ask(fields) {
+  const { token_endpoint: endpoint } = await discover();
+  const body = new URLSearchParams({ client_id: settings.client_id, ...fields });
+  const response = await fetch(endpoint, { method: "POST", body });
+  if (!response.ok) throw failure((await json(response).catch(() => ({}))).error ?? "refused");
+  return json(response);
+}
+
+function keep(answer) {
+  const used = answer[settings.token];
+  const until = claims(used).exp * 1000 || Date.now() + (answer.expires_in ?? 300) * 1000;
+  const stored = { token: used, refresh: answer.refresh_token ?? null, id: answer.id_token ?? null, until };
+  sessionStorage.setItem(STORED, JSON.stringify(stored));
+}
+
+async function discover() {
+  await loadSettings();
+  provider ??= await json(await fetch(`${settings.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`));
+  return provider;
+}
+
+const read = () => JSON.parse(sessionStorage.getItem(STORED) ?? "null");
+const tell = (isLost) => listeners.forEach((listener) => listener(isLost));
+const json = (response) => response.json();
+const failure = (code) => Object.assign(new Error(code), { code });
+
+/** What a token says. Of what is read here nothing decides what anybody may do: the API does. */
+function claims(token) {
+  try {
+    const text = atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"));
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(text, (one) => one.charCodeAt(0))));
+  } catch {
+    return {};
+  }
+}
+
+const secret = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
+const base64url = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+
+async function challenge(verifier) {
+  return base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier))));
+}
