@@ -25,6 +25,9 @@ PUBLIC_ROUTES: Final = frozenset(
         "GET /v1/health",  # load balancers and uptime checks carry no token
         "GET /openapi.json",  # the contract holds no data
         "GET /docs",  # a page over the contract
+        # A page that signs its users in: its files are this repository's, its settings no secret.
+        "GET /app",
+        "GET /app/{file}",
         # A browser coming from a provider carries no token; nothing is redeemed for it alone.
         "GET /v1/oauth/{provider}/callback",
         # Providers prove themselves otherwise; who does not is told nothing, and nothing is done.

@@ -259,6 +259,52 @@ class Settings:
         return self._count("MAILROOM_SENDS_OF_MAILBOX_A_MINUTE", "mails", 30)
 
     @property
+    def stage(self) -> str:
+        """Which of an account's deployments this is."""
+        return self._text("MAILROOM_STAGE")
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """The origins whose pages may call the API from a browser."""
+        parts = self._text("MAILROOM_ALLOWED_ORIGINS").split(",")
+        return tuple(part.strip() for part in parts if part.strip())
+
+    @property
+    def bucket_origins(self) -> tuple[str, ...]:
+        """The origins that links to the bucket may have."""
+        return tuple(self._text("MAILROOM_BUCKET_ORIGINS").split())
+
+    @property
+    def jwt_issuer(self) -> str:
+        """The issuer of the callers' tokens."""
+        return self._required("MAILROOM_JWT_ISSUER")
+
+    @property
+    def jwt_audience(self) -> str:
+        """The audience of the callers' tokens."""
+        return self._required("MAILROOM_JWT_AUDIENCE")
+
+    @property
+    def page_client_id(self) -> str:
+        """As whom the page for people asks the issuer for a token; empty: no page is served."""
+        return self._text("MAILROOM_PAGE_CLIENT_ID")
+
+    @property
+    def page_scope(self) -> str:
+        """What the page asks the issuer for."""
+        return self._text("MAILROOM_PAGE_SCOPE") or "openid"
+
+    @property
+    def page_token(self) -> str:
+        """Which of the issuer's tokens the page calls the API with."""
+        return self._text("MAILROOM_PAGE_TOKEN") or "access_token"
+
+    @property
+    def page_token_origin(self) -> str:
+        """Where the issuer gives tokens out, if that is another origin than its own."""
+        return self._text("MAILROOM_PAGE_TOKEN_ORIGIN")
+
+    @property
     def tenant_claim(self) -> str:
         """Claim of the token that names the tenant."""
         return self._text("MAILROOM_TENANT_CLAIM") or "tenant_id"

@@ -34,6 +34,7 @@ AT_IMPORT = {
     "record_dead_letter": MAIL | PARSING | HTTP,
     "receive_push": MAIL | PARSING | HTTP,
     "publish_events": MAIL | PARSING | HTTP | {"shared.wiring"},
+    "serve_page": MAIL | PARSING | HTTP | {"shared.wiring", "aws_lambda_powertools"},
 }
 WITH_ADAPTERS = {
     "complete_connection": MAIL | PARSING,
@@ -53,6 +54,7 @@ WITH_ADAPTERS = {
     "record_dead_letter": MAIL | PARSING | HTTP,
     "receive_push": MAIL | PARSING | HTTP,
     "publish_events": MAIL | PARSING | HTTP | {"shared.wiring"},
+    "serve_page": MAIL | PARSING | HTTP | {"shared.wiring", "aws_lambda_powertools"},
 }
 
 

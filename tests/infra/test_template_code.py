@@ -7,7 +7,7 @@ import pytest
 from infra.lint_access import allowed, api_routes
 from infra.lint_rules import folder_of, of_type, statement_list
 from infra.local.expand import load
-from shared.api import push_routes
+from shared.api import page_routes, push_routes
 from shared.aws import tables, tables_of_backfills
 from shared.aws.stored_objects import ATTACHMENTS, BODIES, LETTERS
 from shared.domain.erasure import BACKUP_DAYS, SETTLE_SECONDS
@@ -78,8 +78,10 @@ def handler_routes(folder: str) -> set[str]:
     """What the function's resolver itself says it answers, in API Gateway's spelling."""
     app = getattr(importlib.import_module(f"functions.{folder}.handler"), "app", None)
     if app is None:
-        # Providers ask it, and not callers: no resolver, and no place in the contract.
-        return set(push_routes.PROVIDERS)
+        # Providers and browsers ask them, and not callers: no resolver, no place in the contract.
+        return {"receive_push": set(push_routes.PROVIDERS), "serve_page": set(page_routes.ROUTES)}[
+            folder
+        ]
     return {
         f"{route.method} {route.path.replace('<', '{').replace('>', '}')}"
         for route in (*app._static_routes, *app._dynamic_routes)

@@ -32,6 +32,7 @@ API = (
     "preview_backfill",
     "read_mail",
     "send_message",
+    "serve_page",
 )
 AIM_API_MS, AIM_WORKER_MS = 300, 400
 HEAVY_MS = 20

@@ -1,0 +1,51 @@
+"""What the page for people may load and speak to, and who may show it inside a page of theirs.
+
+A mail is shown in a frame made of its own text (`srcdoc`, sandboxed, without scripts), and such a
+frame is held to this policy as well. Hence the two lines that are wider than the page itself needs:
+mails have style attributes, and pictures of the web, once their reader asks for them. The mail's
+own policy, inside the frame, is narrower still until then.
+"""
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+from shared.config import SettingError, Settings
+
+_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
+
+
+def content_security_policy(settings: Settings) -> str:
+    """Return the value of Content-Security-Policy. Raises SettingError."""
+    issuer = origin_of("MAILROOM_JWT_ISSUER", settings.jwt_issuer)
+    asked = (issuer, settings.page_token_origin or issuer, *settings.bucket_origins)
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "base-uri 'none'",
+            _line("connect-src", "'self'", *dict.fromkeys(asked)),
+            "form-action 'none'",
+            _line("frame-ancestors", "'self'", *settings.allowed_origins),
+            "frame-src 'self'",
+            _line("img-src", "'self'", "data:", "https:"),
+            "script-src 'self'",
+            "style-src 'self'",
+            "style-src-attr 'unsafe-inline'",
+            # No text becomes code or markup but by the one function that makes a mail's frame.
+            "require-trusted-types-for 'script'",
+            "trusted-types mail",
+        )
+    )
+
+
+def origin_of(variable: str, url: str) -> str:
+    """Return the origin of a URL that `variable` holds. Raises SettingError."""
+    parts = urlsplit(url)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    if not _ORIGIN.fullmatch(origin):
+        raise SettingError(variable, "must be a URL that begins with http:// or https://")
+    return origin
+
+
+def _line(name: str, *sources: str) -> str:
+    return " ".join((name, *sources))
