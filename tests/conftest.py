@@ -6,7 +6,12 @@ import sys
 
 from hypothesis import settings
 
-pytest_plugins = ("tests.mail_servers", "tests.faults.summary", "tests.workers")
+pytest_plugins = (
+    "tests.mail_servers",
+    "tests.faults.summary",
+    "tests.workers",
+    "tests.browser.page",
+)
 
 # Nothing may pick up an account, a profile or a region from the person who runs the tests.
 for name in [name for name in os.environ if name.startswith(("AWS_", "MAILROOM_"))]:

@@ -35,7 +35,7 @@ Install it yourself, then run this again:
   macOS:   brew install --cask chromium"""
 # Silence is not to be had: it looks for news of itself and of an account.
 _ITS_OWN = re.compile(r"https?://[\w.-]+\.(?:google|googleapis|gvt1)\.com\b")
-_QUIET = (
+QUIET = (
     "--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--mute-audio", "--no-first-run",
     "--no-default-browser-check", "--disable-background-networking", "--disable-component-update",
     "--disable-domain-reliability", "--disable-sync", "--disable-default-apps", "--disable-extensions",
@@ -80,7 +80,7 @@ class Browser:
         """
         with self._proxy() as port:
             command = [
-                ensure_installed(), *_QUIET, f"--user-data-dir={profile}",
+                ensure_installed(), *QUIET, f"--user-data-dir={profile}",
                 f"--proxy-server=http://127.0.0.1:{port}", "--proxy-bypass-list=<-loopback>",
                 "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
                 *(["--no-sandbox"] if os.geteuid() == 0 else []), PAGE + path,
