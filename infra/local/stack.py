@@ -13,6 +13,7 @@ from typing import Any, Final
 from infra.local import bundle, deploy, venvs
 from infra.local.clients import client
 from infra.local.issuer import Issuer
+from infra.local.issuer_requests import CLIENT_ID
 from infra.local.issuer_tokens import AUDIENCE, mint
 from infra.local.ministack import Ministack
 from infra.local.paths import REPOSITORY, Paths, read_json, write_whole
@@ -142,6 +143,7 @@ class LocalStack:
             # The emulator's own, which is the page's: providers send a browser back to it, and it
             # uploads to the bucket.
             "AllowedOrigins": ",".join((*ORIGINS, self.endpoint)),
+            "PageClientId": CLIENT_ID,
             "PublicUrl": f"{self.endpoint}/_aws/execute-api/{{api_id}}",
             # Mail servers of this machine are what one tries first; on AWS they are refused.
             "AllowPrivateHosts": "true",
