@@ -43,7 +43,7 @@ export const quote = encodeURIComponent;
 export const newKey = () => crypto.randomUUID();
 
 /** Put a file where the API said it goes, telling `progress(share)` how far it is. */
-export function upload(place, file, progress = () => {}) {
+export function upload(place, file, progress = (_share) => {}) {
   return new Promise((done, failed) => {
     const request = new XMLHttpRequest();
     request.open(place.method, place.url);
@@ -70,7 +70,7 @@ async function call(method, path, body, key) {
   }
 }
 
-async function ask(method, path, body, key, used) {
+function ask(method, path, body, key, used) {
   const headers = { Authorization: `Bearer ${used}` };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key) headers["Idempotency-Key"] = key;

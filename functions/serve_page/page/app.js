@@ -45,7 +45,11 @@ const page = {
       draw();
     });
   },
-  /** Say something that passes; `{undo}` offers a way back, `{problem}` is a refusal, which stays until it is closed. */
+  /**
+   * Say something that passes; `{undo}` offers a way back, `{problem}` is a refusal, which stays until it is closed.
+   * @param {string} text
+   * @param {{undo?: () => void, problem?: object, seconds?: number}} [more]
+   */
   say(text, { undo, problem, seconds = TOAST / 1000 } = {}) {
     const close = () => {
       told = told.filter((one) => one !== toast);
@@ -145,7 +149,8 @@ async function arrive() {
   }
   draw();
   // Who cannot see that the page is another one now hears its title.
-  (document.querySelector("#content h1") ?? document.getElementById("content")).focus({ preventScroll: true });
+  const first = /** @type {HTMLElement} */ (document.querySelector("#content h1") ?? document.getElementById("content"));
+  first.focus({ preventScroll: true });
   window.scrollTo(0, 0);
 }
 

@@ -125,7 +125,10 @@ export function onReturned(take) {
   });
 }
 
-/** End a sign-in with what the provider sent the browser back with. Throws an Error with `error` as its `code`. */
+/**
+ * End a sign-in with what the provider sent the browser back with. Throws an Error with `error` as its `code`.
+ * @param {{code?: string, state?: string, error?: string}} news
+ */
 export async function finishSignIn({ code, state, error }) {
   const begun = JSON.parse(sessionStorage.getItem(BEGUN) ?? "null");
   if (!begun || begun.state !== state) throw failure("other_sign_in");

@@ -100,15 +100,17 @@ export const formatDay = (instant) => days.format(new Date(instant));
 export const formatInstant = (instant) => instants.format(new Date(instant));
 export const formatClock = (instant) => clock.format(new Date(instant));
 
+/** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const STEPS = [
   ["day", 86400],
   ["hour", 3600],
   ["minute", 60],
+  ["second", 1],
 ];
 
 /** "in 5 minutes", "3 hours ago"; a date where it is further away than a week. */
 export function formatRelative(instant, now = Date.now()) {
-  const seconds = (new Date(instant) - now) / 1000;
+  const seconds = (new Date(instant).getTime() - now) / 1000;
   if (Math.abs(seconds) < 45) return t("common.now");
   if (Math.abs(seconds) > 7 * 86400) return formatDay(instant);
   const [unit, size] = STEPS.find(([, size]) => Math.abs(seconds) >= size * 0.75);
@@ -117,14 +119,23 @@ export function formatRelative(instant, now = Date.now()) {
 
 /** A length of time in its largest unit: "4 minutes". */
 export function formatDuration(seconds) {
-  const [unit, size] = STEPS.find(([, size]) => seconds >= size) ?? ["second", 1];
+  const [unit, size] = STEPS.find(([, size]) => seconds >= size) ?? STEPS[STEPS.length - 1];
   const number = Math.max(1, Math.round(seconds / size));
   return new Intl.NumberFormat(LOCALE, { style: "unit", unit, unitDisplay: "long" }).format(number);
 }
 
+/** @type {[string, number][]} */
+const SIZES = [
+  ["gigabyte", 1e9],
+  ["megabyte", 1e6],
+  ["kilobyte", 1e3],
+  ["byte", 1],
+];
+
 /** "1.4 MB" */
 export function formatBytes(bytes) {
-  const [unit, size] = [["gigabyte", 1e9], ["megabyte", 1e6], ["kilobyte", 1e3]].find(([, size]) => bytes >= size) ?? ["byte", 1];
+  const [unit, size] = SIZES.find(([, size]) => bytes >= size) ?? SIZES[SIZES.length - 1];
+  /** @type {Intl.NumberFormatOptions} */
   const options = { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: bytes / size < 10 ? 1 : 0 };
   return new Intl.NumberFormat(LOCALE, options).format(bytes / size);
 }
