@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from infra.local.demo_mail import ADDRESS
 from infra.local.http_api import HttpApi, RefusedError
+from infra.local.issuer_sign_ins import ADA
 from infra.local.mail import Login, MailServers
 from infra.local.mail_providers import MailProviders
 from infra.local.stack import LocalStack
 
-TENANT: Final = "demo"
-USER: Final = "ada"
+TENANT: Final = ADA.tenant
+USER: Final = ADA.user
 _DAYS: Final = 365
 _POLL_SECONDS: Final = 1.0
 _IMPORT_SECONDS: Final = 300.0
@@ -146,15 +147,13 @@ reads and answers it at {inbox.host}:{inbox.port} (TLS), password {inbox.passwor
     )
 
 
-def say_how_to_sign_in(providers: MailProviders, page_url: str, say: Say) -> None:
-    """Print where to connect a Gmail and an Outlook mailbox by clicking."""
+def say_how_to_sign_in(providers: MailProviders, say: Say) -> None:
+    """Print whom to sign in as at the simulated Gmail and Outlook."""
     accounts = [one for both in providers.as_json().values() for one in both["addresses"]]
     say(
         f"""
 Gmail and Outlook, simulated: sign in as {", ".join(accounts)}; allow, decline, or take another
 account than the one connected. Each simulator has switches for what can go wrong at a provider.
-
-Open    {page_url}   connect them, reconnect, see and answer their mail
 """
     )
     for name, one in providers.as_json().items():
@@ -199,7 +198,10 @@ def say_what_to_try(stack: LocalStack, say: Say) -> None:
     url = stack.api_url
     say(
         f"""
-Open    {url}/docs   every route, to try in the browser
+Open    {stack.page_url}   your mailboxes, conversations and the \
+operator's view; sign in as Ada or Ben
+
+Docs    {url}/docs   every route, to try in the browser
 Token   uv run poe token --tenant {TENANT} --user {USER} --role admin
 
 In another terminal:

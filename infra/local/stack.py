@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from infra.local import bundle, deploy, issuer, venvs
+from infra.local import bundle, deploy, venvs
 from infra.local.clients import client
-from infra.local.issuer import AUDIENCE, Issuer
+from infra.local.issuer import Issuer
+from infra.local.issuer_requests import CLIENT_ID
+from infra.local.issuer_tokens import AUDIENCE, mint
 from infra.local.ministack import Ministack
 from infra.local.paths import REPOSITORY, Paths, read_json, write_whole
 
@@ -62,7 +64,7 @@ class LocalStack:
         self._template = template
         self._source = source
         self._parameters = parameters
-        self._issuer = Issuer(paths)
+        self.issuer = Issuer(paths)
         self._emulator = Ministack(paths)
 
     @property
@@ -76,9 +78,14 @@ class LocalStack:
         return f"{self.endpoint}/_aws/execute-api/{self.outputs['ApiId']}"
 
     @property
+    def page_url(self) -> str:
+        """Where the page is: Settings, Mailboxes."""
+        return f"{self.api_url}/app"
+
+    @property
     def issuer_url(self) -> str:
         """The issuer of the tokens that the API accepts."""
-        return self._issuer.url
+        return self.issuer.url
 
     def start(self, report: Report = lambda _line: None) -> None:
         """Start everything that does not run, deploy, and return when the API answers.
@@ -91,8 +98,8 @@ class LocalStack:
         venvs.ministack_python(self.paths)
         venvs.functions_python(self.paths)
         report("Starting the token issuer and ministack, the emulator of AWS")
-        self._issuer.stop()
-        self._issuer.start()
+        self.issuer.stop()
+        self.issuer.start()
         if not self._emulator.alive():
             self._emulator.start()
         report("Deploying template.yaml")
@@ -102,13 +109,14 @@ class LocalStack:
             parameters=self._parameters or self.parameters(),
             bundle=bundle.build(self._source),
         )
+        self.issuer.page_url = self.page_url
         # Deployed again after a kill, the API would have another address.
         self._emulator.save()
 
     def stop(self) -> None:
         """End everything and wait until the state is saved."""
         self._emulator.stop()
-        self._issuer.stop()
+        self.issuer.stop()
 
     def kill9(self) -> None:
         """Kill the emulator and its functions as a power cut would. `start` recovers."""
@@ -120,7 +128,7 @@ class LocalStack:
 
     def token(self, tenant: str, user: str, role: str | None = None) -> str:
         """Return a token that the API accepts."""
-        return issuer.mint(self.paths, tenant=tenant, user=user, roles=[role] if role else [])
+        return mint(self.paths, tenant=tenant, user=user, roles=[role] if role else [])
 
     def client(self, name: Any) -> Any:
         """Return a boto3 client of service `name` for this stack."""
@@ -130,9 +138,12 @@ class LocalStack:
         """The template's parameters on one machine."""
         return {
             "Stage": "local",
-            "JwtIssuer": self._issuer.url,
+            "JwtIssuer": self.issuer.url,
             "JwtAudience": AUDIENCE,
-            "AllowedOrigins": ",".join(ORIGINS),
+            # The emulator's own, which is the page's: providers send a browser back to it, and it
+            # uploads to the bucket.
+            "AllowedOrigins": ",".join((*ORIGINS, self.endpoint)),
+            "PageClientId": CLIENT_ID,
             "PublicUrl": f"{self.endpoint}/_aws/execute-api/{{api_id}}",
             # Mail servers of this machine are what one tries first; on AWS they are refused.
             "AllowPrivateHosts": "true",
@@ -159,6 +170,7 @@ class LocalStack:
     def describe(self, more: dict[str, Any]) -> None:
         """Write `stack.json`: where everything is, for people and for programs."""
         content = {
+            "page": self.page_url,
             "api_url": self.api_url,
             "issuer": self.issuer_url,
             "aws_endpoint": self.endpoint,

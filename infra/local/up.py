@@ -13,14 +13,13 @@ from typing import Any
 
 from infra.local import demo, lock
 from infra.local.clients import forget_host_settings
-from infra.local.demo_page import DemoPage
 from infra.local.deploy import DeploymentError
 from infra.local.dovecot import DovecotError
 from infra.local.mail import MailServers
 from infra.local.mail_providers import MailProviders
 from infra.local.ministack import EmulatorNotStartedError
 from infra.local.paths import REPOSITORY, Paths
-from infra.local.stack import ORIGINS, LocalStack, MailAccess, description
+from infra.local.stack import LocalStack, MailAccess, description
 from infra.local.venvs import EnvironmentNotBuiltError
 
 _WATCH_SECONDS = 1.0
@@ -69,22 +68,16 @@ def _run(paths: Paths, *, empty: bool, mail_ports: Sequence[int]) -> int:
     servers = MailServers(paths)
     stack = LocalStack(paths)
     providers = MailProviders(paths, servers.dovecot.certificates)
-    page = DemoPage(
-        paths,
-        api_url=lambda: stack.api_url,
-        token=lambda: stack.token(demo.TENANT, demo.USER, "admin"),
-    )
     try:
-        stack.more = {"AllowedOrigins": ",".join((*ORIGINS, page.origin))}
-        _start(stack, servers, providers, page, mail_ports)
+        _start(stack, servers, providers, mail_ports)
         mailbox_id = None if empty else demo.run(stack, servers, _say)
         demo.say_what_to_try(stack, _say)
         if mailbox_id is not None:
             demo.say_how_to_send(servers, mailbox_id, _say)
-        demo.say_how_to_sign_in(providers, page.origin, _say)
+        demo.say_how_to_sign_in(providers, _say)
         # Last: who waits for this file may use all of it, the demo included.
-        _describe(stack, servers, providers, page, ready=True)
-        _say("Running. Ctrl-C or `uv run poe down` stops it and keeps the data.")
+        _describe(stack, servers, providers, ready=True)
+        _say(f"Running: {stack.page_url}. Ctrl-C or `uv run poe down` stops it and keeps the data.")
         _watch(stack)
     except _StopRequestedError:
         return 0
@@ -97,7 +90,6 @@ def _run(paths: Paths, *, empty: bool, mail_ports: Sequence[int]) -> int:
             signal.signal(number, signal.SIG_IGN)
         _say("Stopping; saving the data.")
         paths.description.unlink(missing_ok=True)
-        page.stop()
         stack.stop()
         providers.stop()
         servers.stop()
@@ -109,7 +101,6 @@ def _start(
     stack: LocalStack,
     servers: MailServers,
     providers: MailProviders,
-    page: DemoPage,
     mail_ports: Sequence[int],
 ) -> None:
     _say("Starting the demo's mail servers, and Gmail's and Outlook's simulators")
@@ -121,21 +112,19 @@ def _start(
     stack.start(_say)
     providers.register(stack)
     providers.fill()
-    _describe(stack, servers, providers, page, ready=False)
+    _describe(stack, servers, providers, ready=False)
 
 
 def _describe(
     stack: LocalStack,
     servers: MailServers,
     providers: MailProviders,
-    page: DemoPage,
     *,
     ready: bool,
 ) -> None:
     more: dict[str, Any] = {
         **servers.as_json(),
         "simulators": providers.as_json(),
-        "page": page.origin,
         "pid": os.getpid(),
         "ready": ready,
     }

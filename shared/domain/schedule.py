@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.ids import MailboxId
+from shared.domain.mailbox import Mailbox, MailboxStatus, RunState
 
 CADENCES_MINUTES = (1, 2, 5, 10, 15, 30, 60)
 SHARDS = 4
 _SLOT = "every-"
+LATE_AFTER = timedelta(minutes=5)
+"""What a queue and a look may take before anybody is told that a mailbox is late."""
 QUIET_AFTER = ((150, 3), (100, 2))
 """After so many cycles without news, a mailbox is polled only every second or third cycle."""
 
@@ -123,6 +126,26 @@ def how_late(
     """
     due = next_run_at(mailbox_id, every_minutes, now=last_synced_at, not_before=rests_until)
     return max(now - due, timedelta())
+
+
+def lateness(mailbox: Mailbox, state: RunState, *, now: datetime) -> timedelta:
+    """Return `how_late` a mailbox is; one that never was in sync, since it was connected."""
+    return how_late(
+        mailbox.id,
+        polled_every(state.due_slot, mailbox.sync_minutes),
+        now=now,
+        last_synced_at=state.last_synced_at or mailbox.connected_at,
+        # What a failure has it wait is no rest: its people see old mail.
+        rests_until=None if state.failures else state.not_before,
+    )
+
+
+def late_since(mailbox: Mailbox, state: RunState, *, now: datetime) -> datetime | None:
+    """Return when an active mailbox was to be looked at and was not; None where it is in time."""
+    if mailbox.status is not MailboxStatus.ACTIVE:
+        return None
+    late = lateness(mailbox, state, now=now)
+    return now - late if late > LATE_AFTER else None
 
 
 def is_answered(asked_at: datetime, last_synced_at: datetime | None) -> bool:

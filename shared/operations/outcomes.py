@@ -22,7 +22,7 @@ from shared.domain.mailbox import (
 from shared.domain.pace import LONGEST_REST, SYNC_SHARE, rest_after
 from shared.domain.push import after_run, is_healthy, was_silent
 from shared.domain.run import Poll, Run, RunReason
-from shared.domain.schedule import Cadence, how_late, polled_every, slot_of
+from shared.domain.schedule import Cadence, lateness, slot_of
 from shared.operations.gate import Gate
 from shared.operations.keep_watch import Watching, WatchReport, keep_watch
 from shared.operations.meet_senders import Senders
@@ -83,14 +83,7 @@ class SyncReport:
             provider=mailbox.provider,
             # Clocks differ, and of negative values CloudWatch has no percentiles.
             age=max(ended_at - since, timedelta()),
-            late=how_late(
-                mailbox.id,
-                polled_every(state.due_slot, mailbox.sync_minutes),
-                now=ended_at,
-                last_synced_at=since,
-                # What a failure has it wait is no rest: its people see old mail.
-                rests_until=None if state.failures else state.not_before,
-            ),
+            late=lateness(mailbox, state, now=ended_at),
             failed=self.kind == "failed",
             parked=self.parked,
             watch_failed=self.watch.error is not None if self.watch else None,

@@ -17,7 +17,7 @@ from shared.domain.mailbox import Mailbox, MailboxStatus, RunState
 from shared.domain.opening import Opening
 from shared.domain.permissions import may_change, may_know_openings, may_see, require_sight
 from shared.domain.run import Run
-from shared.domain.schedule import next_run_at, polled_every
+from shared.domain.schedule import late_since, next_run_at, polled_every
 from shared.domain.visibility import Viewer
 from shared.ports.audits import AuditStore, Completeness
 from shared.ports.backfills import BackfillStore
@@ -40,6 +40,7 @@ class MailboxView:
     is_primary: bool
     """The viewer's, and not disconnected; reconnected, it is primary again."""
     next_run_at: datetime | None
+    late_since: datetime | None
     may_change: bool
     """Whether the viewer may change it; its logins' names are shown only then."""
     completeness: Completeness | None = None
@@ -178,6 +179,7 @@ def _view(
         record.run_state,
         is_primary=mailbox.id == primary and mailbox.status is not MailboxStatus.DISCONNECTED,
         next_run_at=_next_run_at(mailbox, record.run_state, now),
+        late_since=late_since(mailbox, record.run_state, now=now),
         may_change=may_change(viewer, mailbox),
         completeness=completeness if completeness and completeness.audit.windows else None,
         openings=tuple(one for one in mailbox.openings if one.is_open(now))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra.local import processes
-from infra.local.issuer import AUDIENCE
+from infra.local.issuer_tokens import AUDIENCE
 from infra.local.paths import Paths, read_json
 from infra.local.stack import LocalStack
 
@@ -204,7 +204,7 @@ def test_a_start_ends_what_a_killed_run_left_behind(stack):
     forgotten.more = stack.more
     # Whoever started it is gone without a word; its emulator runs on.
     with contextlib.suppress(AttributeError):
-        stack._issuer.stop()
+        stack.issuer.stop()
     try:
         forgotten.start()
         # A process it begins is called as it is itself, for a moment: one that stays is too many.

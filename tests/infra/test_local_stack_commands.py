@@ -51,7 +51,10 @@ def described(paths):
 def test_up_describes_what_runs_and_down_leaves_nothing_running(paths):
     printed = run(paths, "up", "--empty", "--detach")
     stack = described(paths)
-    assert stack["api_url"] in printed
+    opened = [line.split()[1] for line in printed.splitlines() if line.startswith("Open ")]
+    assert opened == [stack["page"]]
+    with urllib.request.urlopen(stack["page"]) as answer:
+        assert "<title>Mailroom</title>" in answer.read().decode()
     with urllib.request.urlopen(f"{stack['issuer']}/.well-known/openid-configuration") as answer:
         assert json.load(answer)["issuer"] == stack["issuer"]
     assert {"host", "port", "security", "username", "password"} <= set(stack["imap"])

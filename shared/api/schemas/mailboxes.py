@@ -116,6 +116,8 @@ class MailboxShown(Shown):
     connected_at: datetime
     last_synced_at: datetime | None
     next_run_at: datetime | None
+    late_since: datetime | None
+    """Null where it is in time, by its cadence and its rest; else when it was to be looked at."""
     latest_error: LatestErrors
     completeness: CompletenessShown | None
     """Null before the first daily audit."""
@@ -153,6 +155,7 @@ class MailboxShown(Shown):
             connected_at=box.connected_at,
             last_synced_at=view.run_state.last_synced_at,
             next_run_at=view.next_run_at,
+            late_since=view.late_since,
             latest_error=LatestErrors(
                 inbound=_shown(box.inbound_error, box.status),
                 outbound=_shown(box.outbound_error, box.status),

@@ -97,6 +97,7 @@ def test_a_mailbox_reads_as_the_contract_says(app):
         "connected_at",
         "last_synced_at",
         "next_run_at",
+        "late_since",
         "latest_error",
         "completeness",
     }

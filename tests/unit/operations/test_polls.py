@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain import schedule
 from shared.domain.errors import ErrorCode, ReconnectRequiredError, RetryLaterError
 from shared.domain.mailbox import Provider
 from shared.domain.run import RunReason
@@ -12,6 +13,11 @@ from tests.fakes.clock import FixedClock
 from tests.unit.operations.machine import TENANT, Machine, busy_server
 
 SOON = timedelta(minutes=1)
+
+
+def late_since(machine, mailbox):
+    record = machine.mailboxes.get(TENANT, mailbox.id)
+    return schedule.late_since(record.mailbox, record.run_state, now=machine.clock.now())
 
 
 @pytest.fixture
@@ -43,6 +49,7 @@ def test_a_mailbox_that_is_polled_as_it_should_is_never_late(machine, mailbox):
         assert (look.provider, look.failed, look.parked) == (Provider.IMAP, False, False)
         assert look.late <= SOON
     assert looks[-1].age >= timedelta(minutes=5)
+    assert late_since(machine, mailbox) is None
 
 
 def test_a_quiet_mailbox_that_rests_is_not_late(machine, mailbox):
@@ -50,6 +57,7 @@ def test_a_quiet_mailbox_that_rests_is_not_late(machine, mailbox):
     for look in polls(machine, 60):
         assert look.age >= timedelta(minutes=15)
         assert look.late <= SOON
+        assert late_since(machine, mailbox) is None
 
 
 def test_looks_that_fail_tell_of_older_and_older_mail(machine, mailbox):
@@ -60,15 +68,19 @@ def test_looks_that_fail_tell_of_older_and_older_mail(machine, mailbox):
     assert all(look.failed and not look.parked for look in looks)
     assert sorted(looks, key=lambda look: look.late) == looks
     assert looks[-1].late > timedelta(minutes=90)
+    assert machine.clock.now() - late_since(machine, mailbox) > timedelta(minutes=90)
     machine.server.failure = None
     (mended, *later) = polls(machine, 30)
     assert not mended.failed
     assert mended.late > timedelta(minutes=90)
     assert all(look.late <= SOON for look in later)
+    assert late_since(machine, mailbox) is None
 
 
 def test_schedules_that_stood_still_make_the_first_look_late(machine, mailbox):
     machine.clock.advance(minutes=180)
+    due = late_since(machine, mailbox)
+    assert timedelta(hours=2, minutes=50) < machine.clock.now() - due < timedelta(hours=3)
     (first, *_) = polls(machine, 5)
     assert not first.failed
     assert first.late > timedelta(hours=2, minutes=50)
@@ -78,6 +90,7 @@ def test_a_mailbox_that_has_to_sign_in_again_is_parked_once_and_asked_no_more(ma
     machine.server.failure = ReconnectRequiredError(ErrorCode.GRANT_REVOKED)
     (look,) = polls(machine, 60)
     assert (look.failed, look.parked) == (True, True)
+    assert late_since(machine, mailbox) is None
 
 
 def test_what_asks_no_provider_is_no_look(machine, mailbox):
