@@ -11,6 +11,8 @@ const ICONS = {
   person: "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM4 20c1-4 4-6 8-6s7 2 8 6",
   search: "M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14zM16 16l5 5",
   paperclip: "M8 12l6-6a3 3 0 0 1 5 4l-8 8a5 5 0 0 1-7-7l7-7",
+  sent: "M7 17L17 7M9 7h8v8",
+  received: "M17 7L7 17M15 17H7V9",
   reply: "M9 7L4 12l5 5M4 12h10a6 6 0 0 1 6 6",
   forward: "M15 7l5 5-5 5M20 12H10a6 6 0 0 0-6 6",
   plus: "M12 5v14M5 12h14",

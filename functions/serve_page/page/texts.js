@@ -70,7 +70,89 @@ const texts = {
   // ---- mailbox
   // ---- connect
   // ---- imports
-  // ---- conversations
+  conversations: {
+    title: "Conversations",
+    contacts: "Contacts",
+    addContact: "Add a contact",
+    add: "Add",
+    addContactText: "All mail with these addresses then stands on one timeline, also mail that is here already.",
+    contactName: "Name",
+    contactAddresses: "E-mail addresses",
+    contactAddressesHint: "Several with a space between them.",
+    nameMissing: "Say what the contact is called.",
+    addressMissing: "Give whole addresses, as anna@company.example.",
+    filterContacts: "Find a contact",
+    noContactMatches: "No contact has that in a name or an address.",
+    noAddress: "no address",
+    allMail: "All mail",
+    allMailText: "Newest first, from mailboxes you may open",
+    write: "Write",
+    writeTo: "Write to them",
+    timeline: "Timeline",
+    madeFromMail: "Made from their mail",
+    noMailbox: "Connect a mailbox to begin",
+    noMailboxText: "Mailroom shows the mail of connected mailboxes by the people it is with. Connect the first one; its history comes in at once.",
+    connect: "Connect a mailbox",
+    noContacts: "No contacts yet",
+    noContactsText: "A contact is somebody you exchange mail with, known by their addresses. All mail with them, in every mailbox of the team, stands on one timeline. Your CRM adds contacts; you can add one here; a mailbox can make them of unknown senders.",
+    noContactsHere: "There are no contacts yet. Add one, and all mail with them stands on one timeline.",
+    letMailboxMake: "Let a mailbox make them",
+    noMail: "No mail yet",
+    noMailText: "Mail appears here once a mailbox has been synced, or its history imported.",
+    noMailWith: "No mail with this contact yet",
+    noMailWithText: "What they write from now on appears here by itself. For earlier mail, import more of a mailbox's history.",
+    toMailboxes: "Go to mailboxes",
+    found: "Found mail",
+    nothingFound: "Nothing found",
+    search: "Search",
+    searchLabel: "Search mail",
+    searchPlaceholder: "Words of a subject, or from:anna@company.example",
+    searchHint: "Finds parts of subjects and whole addresses, in mailboxes that you may open. It does not look into what mails say. In the line above you can also type from:, to:, since:, until:, in: and folder:.",
+    narrow: "Narrow the search",
+    any: "Any",
+    fields: {
+      subject: "Subject has",
+      from: "From",
+      to: "To",
+      since: "From this day on",
+      until: "Until this day",
+      in: "Mailbox",
+      folder: "Folder",
+    },
+    wholeAddress: "Give the whole address, as anna@company.example, or the name of one contact.",
+    wrongDate: "Write the day as 2026-01-31.",
+    wrongOrder: "This is before the first day.",
+    noSuchMailbox: "You have no mailbox of that name.",
+    noSuchFolder: "The mailbox has no such folder.",
+    folderNeedsMailbox: "Choose a mailbox for this folder too.",
+    today: "Today",
+    yesterday: "Yesterday",
+    inbound: "Received from",
+    outbound: "Sent",
+    toWhom: "To {names}",
+    andMore: { one: "{names} and {n} more", other: "{names} and {n} more" },
+    unread: "unread",
+    hasAttachments: "with attachments",
+    noSubject: "No subject",
+    subjectHidden: "Subject not shown to you",
+    access: {
+      metadata: "You see who wrote to whom, and when. The rest is its mailbox's owner's.",
+      subject: "You see the subject. The rest is its mailbox's owner's.",
+    },
+    ambiguous: "{address} belongs to several contacts: {names}. This mail stands on all their timelines.",
+    kinds: {
+      calendar: "Invitation",
+      signed: "Signed",
+      encrypted: "Encrypted",
+      tnef: "Outlook attachment",
+      delivery_report: "Delivery report",
+      bounce: "Could not be delivered",
+      read_receipt: "Read receipt",
+      auto_reply: "Automatic reply",
+      automatic: "Sent by a machine",
+      list: "Mailing list",
+    },
+  },
   // ---- thread
   // ---- compose
   // ---- operations
@@ -94,6 +176,9 @@ export function t(key, values = {}) {
 
 /** Whether there is a text of this key, where a code of the API chooses it. */
 export const hasText = (key) => key.split(".").reduce((part, name) => part?.[name], texts) !== undefined;
+
+/** The text for a value of the API in a group of texts; a value that has none is shown as it is. */
+export const wordOf = (group, value) => (hasText(`${group}.${value}`) ? t(`${group}.${value}`) : String(value).replaceAll("_", " "));
 
 export const formatNumber = (number) => numbers.format(number);
 export const formatDay = (instant) => days.format(new Date(instant));

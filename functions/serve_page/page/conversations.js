@@ -1,0 +1,172 @@
+// Contacts beside their mail: a timeline of each, all mail newest first, and what a search finds.
+
+import { api, quote } from "./api.js";
+import { contactList, noContacts } from "./contacts.js";
+import { h } from "./dom.js";
+import { messageList } from "./message-list.js";
+import { paged } from "./pages.js";
+import { act, badge, emptiness, heading, icon, link, loading, problemBox, retryButton } from "./parts.js";
+import { writable } from "./people.js";
+import { go, replace, to } from "./router.js";
+import { parse, searchForm, toQuery } from "./search.js";
+import { t } from "./texts.js";
+
+const PAGE = 50;
+const REFRESH_SECONDS = 30;
+
+export function open(page, place) {
+  const state = { place, boxes: null, problem: null, contact: null, messages: null, shown: null, folders: {}, line: "", isNarrow: false, wrong: {} };
+  const contacts = contactList(page, (made) => go("conversations", { contact: made.id }));
+  const known = {
+    get boxes() {
+      return state.boxes ?? [];
+    },
+    get contacts() {
+      return state.contact ? [state.contact, ...contacts.list.items.filter((one) => one.id !== state.contact.id)] : contacts.list.items;
+    },
+    /** The folders of a mailbox; null until they are known, which is when it draws again. */
+    folders(id) {
+      if (id && !(id in state.folders)) {
+        state.folders[id] = null;
+        api.all(`/v1/mailboxes/${quote(id)}/folders`).then((items) => (state.folders[id] = items), (problem) => {
+          state.folders[id] = [];
+          page.say("", { problem });
+        }).finally(() => (page.changed(), search()));
+      }
+      return state.folders[id] ?? null;
+    },
+  };
+
+  async function begin() {
+    try {
+      state.boxes = await api.all("/v1/mailboxes");
+      state.problem = null;
+      arrive(state.place);
+    } catch (problem) {
+      state.problem = problem;
+    }
+    page.changed();
+  }
+
+  function arrive(next) {
+    state.place = next;
+    const { contact, q } = next.query;
+    state.line = q ?? "";
+    if (state.boxes === null) return;
+    if (q !== undefined) search();
+    else if (contact) timeline(contact);
+    else show("all", (from) => api.get("/v1/messages", { limit: PAGE, next: from }));
+    page.changed();
+  }
+
+  /** Have a list of messages be shown, unless it is already. */
+  function show(key, ask) {
+    if (state.shown === key) return;
+    state.messages?.stop();
+    state.shown = key;
+    state.messages = paged(page, ask, REFRESH_SECONDS);
+  }
+
+  async function timeline(id) {
+    show(`contact ${id}`, (from) => api.get(`/v1/contacts/${quote(id)}/messages`, { limit: PAGE, next: from }));
+    if (state.contact?.id === id) return;
+    state.contact = contacts.list.items.find((one) => one.id === id) ?? null;
+    if (state.contact) return;
+    try {
+      const found = await api.get(`/v1/contacts/${quote(id)}`);
+      if (state.place.query.contact === id) state.contact = found;
+    } catch (problem) {
+      // Somebody made two contacts one meanwhile: the link goes on to what it is now.
+      if (problem.body?.merged_into) replace("conversations", { contact: problem.body.merged_into });
+      else if (state.messages) state.messages.problem = problem;
+    }
+    page.changed();
+  }
+
+  function search() {
+    if (state.place.query.q === undefined) return;
+    const asked = parse(state.place.query.q);
+    const { query, wrong } = toQuery(asked, known);
+    state.wrong = wrong;
+    if (Object.keys(wrong).length || (asked.folder && !query.folder)) {
+      state.messages?.stop();
+      state.messages = state.shown = null;
+      return;
+    }
+    show(`search ${JSON.stringify(query)}`, (from) => api.get("/v1/messages", { ...query, limit: PAGE, next: from }));
+  }
+
+  function submit() {
+    const line = state.line.trim();
+    if (!line) return go("conversations", { all: 1 });
+    if (line === state.place.query.q) {
+      search();
+      page.changed();
+    } else go("conversations", { q: line });
+  }
+
+  function render() {
+    const { contact, q, all } = state.place.query;
+    const isEmpty = state.boxes !== null && contacts.list.isKnown && !contacts.list.items.length;
+    return [
+      heading(t("conversations.title"),
+        writable(page.me, known.boxes).length > 0 && link(to("compose"), t("conversations.write"), { kind: "button primary", drawing: "plus" })),
+      state.problem && problemBox(state.problem, retryButton(t("common.retry"), begin)),
+      !state.boxes && !state.problem && loading(),
+      state.boxes?.length > 0 && searchForm(page, state, known, q === undefined ? {} : state.wrong, submit),
+      state.boxes && (isEmpty && !contact && q === undefined && !known.boxes.length
+        ? noContacts(known.boxes, contacts.begin)
+        : h("div", { class: contact || all || q !== undefined ? "conversations reading" : "conversations" },
+          contacts.render(contact, q === undefined && !contact), h("div", { class: "mail" }, mail(isEmpty)))),
+      contacts.form(),
+    ];
+  }
+
+  function mail(isEmpty) {
+    const { contact, q } = state.place.query;
+    if (isEmpty && !contact && q === undefined && state.messages?.isKnown && !state.messages.items.length) return noContacts(known.boxes, contacts.begin);
+    return [
+      h("p", { class: "to-contacts" }, link(to("conversations"), t("conversations.contacts"), { drawing: "back" })),
+      contact ? about(contact) : h("h2", { key: "title" }, q === undefined ? t("conversations.allMail") : t("conversations.found")),
+      isEmpty && !contact && q === undefined && h("div", { class: "hint-box" }, h("p", {}, t("conversations.noContactsHere"))),
+      state.messages && listed(state.messages, contact, q),
+    ];
+  }
+
+  function about(id) {
+    const one = state.contact?.id === id ? state.contact : null;
+    if (!one) return h("h2", { key: "title" }, t("conversations.timeline"));
+    return h("div", { class: "contact-head", key: one.id },
+      h("div", {}, h("h2", {}, one.name), h("p", { class: "muted" }, one.addresses.join(", ") || t("conversations.noAddress")),
+        one.made_from_mail && badge(t("conversations.madeFromMail"))),
+      one.addresses.length > 0 && writable(page.me, known.boxes).length > 0 &&
+        link(to("compose", { to: one.addresses[0], contact: one.id }), t("conversations.writeTo"), { kind: "button", drawing: "conversations" }));
+  }
+
+  function listed(messages, contact, q) {
+    return [
+      messages.problem && problemBox(messages.problem, retryButton(t("common.retry"), messages.again)),
+      !messages.isKnown && !messages.problem && loading(),
+      messages.isKnown && !messages.items.length && !messages.hasMore && nothing(contact, q),
+      messageList(messages.items, known),
+      messages.hasMore && h("div", { class: "actions" }, act(page, "messages.more", t("common.more"), messages.more, { disabled: messages.isAsking })),
+    ];
+  }
+
+  function nothing(contact, q) {
+    if (q !== undefined) return emptiness(t("conversations.nothingFound"), t("conversations.searchHint"));
+    if (!contact) return emptiness(t("conversations.noMail"), t("conversations.noMailText"), link(to("mailboxes"), t("conversations.toMailboxes"), { kind: "button" }));
+    return emptiness(t("conversations.noMailWith"), t("conversations.noMailWithText"), link(to("mailboxes"), t("conversations.toMailboxes"), { kind: "button" }));
+  }
+
+  begin();
+  return {
+    title: () => (state.place.query.contact && state.contact?.name) || t("conversations.title"),
+    render,
+    arrive,
+    close() {
+      contacts.stop();
+      state.messages?.stop();
+    },
+  };
+}
