@@ -71,11 +71,15 @@ export const badge = (text, kind = "") => h("span", { class: `badge ${kind}` }, 
 export const when = (instant) =>
   instant ? h("time", { datetime: instant, title: formatInstant(instant) }, formatRelative(instant)) : t("common.never");
 
-/** A cause in words: what is the matter, whose move it is, what to do. `actions` are the fix as buttons. */
-export const trouble = ({ message, acts, fix }, ...actions) =>
-  h("div", { class: "trouble", role: "group" }, icon("warning"),
-    h("div", {}, h("p", { class: "what" }, message), fix && h("p", {}, fix), acts && h("p", { class: "acts" }, t(`acts.${acts}`)),
-      actions.length > 0 && h("div", { class: "actions" }, actions)));
+/**
+ * A cause in words: what is the matter, whose move it is, what to do. `actions` are the fix as buttons; `label` says of what,
+ * `note` since when; `mild` is what mends itself.
+ */
+export const trouble = ({ message, acts, fix, label = null, note = null, mild = false }, ...actions) =>
+  h("div", { class: mild ? "trouble mild" : "trouble", role: "group", "aria-label": label ?? message }, icon("warning"),
+    h("div", {}, h("p", { class: "what" }, label && `${label}: `, message), fix && h("p", {}, fix),
+      (acts || note) && h("p", { class: "acts" }, [acts && t(`acts.${acts}`), note].filter(Boolean).join(" ")),
+      actions.flat().some(Boolean) && h("div", { class: "actions" }, actions)));
 
 /** What the API refused, in words. */
 export function problemBox(problem, ...actions) {
