@@ -14,6 +14,7 @@ from shared.config import settings
 from shared.domain.mailbox import Provider
 from shared.domain.schedule import SlotRange
 from shared.observability import Metric, count, log_trouble
+from shared.ports.activity import ActivityStore
 from shared.ports.audits import AuditStore
 from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.changing import ChangeStore
@@ -139,6 +140,14 @@ def letters() -> DeadLetterStore:
     from shared.aws.dead_letter_store import DynamoDeadLetterStore
 
     return DynamoDeadLetterStore(table(), settings().bucket)
+
+
+@functools.cache
+def activity() -> ActivityStore:
+    """Return what reads of many mailboxes at once."""
+    from shared.aws.activity_store import DynamoActivityStore
+
+    return DynamoActivityStore(table(), letters())
 
 
 @functools.cache
@@ -327,16 +336,6 @@ def provider_of(provider: Provider) -> MailProvider:
             return registry.gmail(settings())
         case Provider.OUTLOOK:
             return registry.outlook(settings())
-
-
-def gmail_units_per_minute() -> int:
-    """Return what the project's quota lets us spend on one Gmail mailbox."""
-    return settings().gmail_units_per_minute
-
-
-def chunks_of_a_tenant() -> int:
-    """Return how many chunks of one tenant may be at work at once."""
-    return settings().chunks_of_a_tenant
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""How much may leave, and be asked for, in a while."""
+"""How much may leave, be asked for and be at work in a while."""
 
 from shared import wiring
 from shared.config import settings
@@ -39,3 +39,13 @@ def runs_of_mailbox_an_hour() -> int:
 def recipients_of_a_mail() -> int:
     """Return for how many recipients one mail may be."""
     return settings().recipients_of_a_mail
+
+
+def gmail_units_per_minute() -> int:
+    """Return what the project's quota lets us spend on one Gmail mailbox."""
+    return settings().gmail_units_per_minute
+
+
+def chunks_of_a_tenant() -> int:
+    """Return how many chunks of one tenant may be at work at once."""
+    return settings().chunks_of_a_tenant

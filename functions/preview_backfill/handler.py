@@ -39,7 +39,7 @@ def preview_import(mailbox_id: Annotated[MailboxIdText, Path()]) -> BackfillPrev
         provider_of=wiring.provider_of,
         parser=wiring.parser(),
         clock=wiring.clock(),
-        gmail_units_per_minute=wiring.gmail_units_per_minute(),
+        gmail_units_per_minute=wiring_of_limits.gmail_units_per_minute(),
     )
     return BackfillPreview.of(windows)
 

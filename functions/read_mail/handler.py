@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import wiring
+from shared.api.activity_routes import add_activity_route
 from shared.api.app import make_app, respond, viewer
 from shared.api.caller_routes import add_caller_route
 from shared.api.dead_letter_routes import add_dead_letter_routes
@@ -217,16 +218,18 @@ def get_backfill(
     return BackfillShown.of(backfill, wiring.clock().now())
 
 
-add_dead_letter_routes(
-    app,
-    ports=lambda: LetterPorts(
+def _letter_ports() -> LetterPorts:
+    return LetterPorts(
         mailboxes=wiring.mailboxes(),
         backfills=wiring.backfills(),
         messages=wiring.messages(),
         letters=wiring.letters(),
         clock=wiring.clock(),
-    ),
-)
+    )
+
+
+add_dead_letter_routes(app, ports=_letter_ports)
+add_activity_route(app, activity=lambda: wiring.activity(), ports=_letter_ports)  # noqa: PLW0108
 
 
 # ---- contacts ----

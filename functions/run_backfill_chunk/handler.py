@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import wiring, wiring_of_sign_ins
+from shared import wiring, wiring_of_limits, wiring_of_sign_ins
 from shared.observability import Metric, count
 from shared.observability_of_runs import Work, log_raised, log_run, log_work
 from shared.operations.run_backfill_chunk import ChunkPorts, run_backfill_chunk
@@ -69,6 +69,6 @@ def _ports(context: LambdaContext) -> ChunkPorts:
         clock=wiring.clock(),
         rng=wiring.rng(),
         remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000,
-        gmail_units_per_minute=wiring.gmail_units_per_minute(),
-        chunks_of_a_tenant=wiring.chunks_of_a_tenant(),
+        gmail_units_per_minute=wiring_of_limits.gmail_units_per_minute(),
+        chunks_of_a_tenant=wiring_of_limits.chunks_of_a_tenant(),
     )

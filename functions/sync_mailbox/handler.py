@@ -79,7 +79,7 @@ def _sync(record: dict[str, Any], context: LambdaContext) -> tuple[str, Poll | N
         clock=wiring.clock(),
         rng=wiring.rng(),
         remaining_seconds=lambda: _seconds_left(context),
-        gmail_units_per_minute=wiring.gmail_units_per_minute(),
+        gmail_units_per_minute=wiring_of_limits.gmail_units_per_minute(),
         runs_an_hour=wiring_of_limits.runs_of_mailbox_an_hour(),
         asked_at=datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, UTC),
         cadence=wiring_of_push.cadence(),

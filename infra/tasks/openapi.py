@@ -236,7 +236,7 @@ def _problems_of(method: str, path: str, *, has_body: bool) -> Iterator[str]:
         yield "404"
     is_preview = path.endswith("/backfill-preview")
     changes = method != "GET" or is_preview or path.endswith("/disconnection")
-    if changes and _FOR_WHO_MAY_CHANGE.fullmatch(path):
+    if path == "/v1/activity" or (changes and _FOR_WHO_MAY_CHANGE.fullmatch(path)):
         yield "403"
     imports = is_preview or (method == "POST" and "/backfills" in path)
     if is_sign_in or (method, path) in _CAN_CONFLICT or imports:

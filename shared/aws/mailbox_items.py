@@ -1,6 +1,6 @@
 """How a mailbox, its run state and its folders are spelled in items, and read back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -246,6 +246,23 @@ def records_in(found: list[Raw]) -> list[MailboxRecord]:
         if pair is not None and pair.generation == state.generation:
             records.append(mailbox_record(pair, state))
     return records
+
+
+def all_records_in(
+    found: list[Raw], read_anew: Callable[[MailboxId], MailboxRecord | None]
+) -> list[MailboxRecord]:
+    """Return the records of all states among `found`, in order of id.
+
+    Those read amid a change are read anew, one by one.
+    """
+    records = {record.mailbox.id: record for record in records_in(found)}
+    for raw in found:
+        item = StateItem.from_raw_data(raw) if not is_settings(raw) else None
+        if item and item.mailbox_id not in records:
+            record = read_anew(MailboxId(item.mailbox_id))
+            if record:
+                records[record.mailbox.id] = record
+    return [records[name] for name in sorted(records)]
 
 
 def is_settings(raw: Raw) -> bool:

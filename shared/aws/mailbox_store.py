@@ -15,9 +15,9 @@ from shared.aws import first_folders, state_changes
 from shared.aws.backfill_items import backfill_item
 from shared.aws.fences import goes_on, stale, still_holds
 from shared.aws.mailbox_items import (
+    all_records_in,
     folder_item,
     folder_state,
-    is_settings,
     records_in,
     run_state,
     settings_document,
@@ -99,14 +99,7 @@ class DynamoMailboxStore:
     def list_mailboxes(self, tenant_id: TenantId) -> list[MailboxRecord]:
         """Read the tenant's settings and states in one query."""
         found = list(self.table.query(mailboxes_pk(tenant_id), prefix=MAILBOX_PREFIX))
-        records = {record.mailbox.id: record for record in records_in(found)}
-        for raw in found:
-            item = StateItem.from_raw_data(raw) if not is_settings(raw) else None
-            if item and item.mailbox_id not in records:
-                record = self.get(tenant_id, MailboxId(item.mailbox_id))
-                if record:
-                    records[record.mailbox.id] = record
-        return [records[name] for name in sorted(records)]
+        return all_records_in(found, lambda name: self.get(tenant_id, name))
 
     def find(self, tenant_id: TenantId, identity: str) -> MailboxId | None:
         """Read the identity's own item."""

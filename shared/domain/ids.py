@@ -41,7 +41,12 @@ def named_ulid(at: datetime, name: str) -> str:
 
 def is_made_by(name: str, at: datetime) -> bool:
     """Whether an id that begins with a ULID was made at `at` or before, to the millisecond."""
-    return name[:_TIME_LETTERS] <= _ulid(at, 0)[:_TIME_LETTERS]
+    return name[:_TIME_LETTERS] <= first_made_at(at)
+
+
+def first_made_at(at: datetime) -> str:
+    """Return what every id sorts behind that begins with a ULID made at `at` or later."""
+    return _ulid(at, 0)[:_TIME_LETTERS]
 
 
 def _ulid(at: datetime, low: int) -> str:

@@ -76,7 +76,7 @@ def list_dead_letters(
     found = ports.letters.list_letters(viewer.tenant_id, mailbox_id, before=before, limit=limit + 1)
     page = found[:limit]
     last = LetterPlace(page[-1].first_seen_at, page[-1].id) if len(found) > limit else None
-    return _views(record, page, ports), last
+    return letter_views(record, page, ports), last
 
 
 def get_dead_letter(
@@ -87,7 +87,7 @@ def get_dead_letter(
     letter = ports.letters.get_letter(viewer.tenant_id, mailbox_id, letter_id)
     if letter is None:
         raise RequestError(ErrorCode.DEAD_LETTER_NOT_FOUND)
-    return _views(record, [letter], ports)[0]
+    return letter_views(record, [letter], ports)[0]
 
 
 def link_raw_message(
@@ -135,9 +135,10 @@ def _seen(viewer: Viewer, mailbox_id: MailboxId, ports: LetterPorts) -> MailboxR
     return record
 
 
-def _views(
+def letter_views(
     record: MailboxRecord, letters: Sequence[DeadLetter], ports: LetterPorts
 ) -> list[LetterView]:
+    """Return where each of some letters of a mailbox is, in their order."""
     tenant_id, mailbox_id = record.mailbox.tenant_id, record.mailbox.id
     names = [name for one in letters if (name := one.provider_message_id) is not None]
     copies = ports.messages.copies_by_id(tenant_id, mailbox_id, names)

@@ -10,6 +10,7 @@ from typing import Any
 from moto import mock_aws
 
 from infra.local.expand import load
+from shared.aws.activity_store import DynamoActivityStore
 from shared.aws.attachment_store import S3AttachmentStore
 from shared.aws.audit_store import DynamoAuditStore
 from shared.aws.backfill_store import DynamoBackfillStore
@@ -35,6 +36,7 @@ from shared.aws.table import Raw, Table
 from shared.aws.thread_store import DynamoThreadStore
 from shared.domain.ids import Address, MailboxId, MessageId, TenantId
 from shared.domain.message import Copy, Message
+from shared.ports.activity import ActivityStore
 from shared.ports.audits import AuditStore
 from shared.ports.backfills import BackfillStore, ChunkSlots
 from shared.ports.changing import ChangeStore
@@ -56,6 +58,7 @@ from shared.ports.stores import (
     TimelineEntry,
 )
 from shared.ports.threads import ThreadStore
+from tests.fakes.activity import InMemoryActivityStore
 from tests.fakes.audits import InMemoryAuditStore
 from tests.fakes.changes import InMemoryChangeStore
 from tests.fakes.erasures import InMemoryErasureStore, InMemoryMailEraser
@@ -115,6 +118,7 @@ class Stores:
     rates: RateLimits
     changes: ChangeStore
     push: PushStore
+    activity: ActivityStore
     table: Table | None = None
     clients: Clients | None = None
 
@@ -184,6 +188,7 @@ def in_memory() -> Stores:
         InMemoryRateLimits(),
         InMemoryChangeStore(world),
         InMemoryPushStore(world),
+        InMemoryActivityStore(world),
     )
 
 
@@ -217,6 +222,7 @@ def on_aws() -> Iterator[Stores]:
             DynamoRateLimits(table),
             DynamoChangeStore(table),
             DynamoPushStore(table),
+            DynamoActivityStore(table, DynamoDeadLetterStore(table, BUCKET, clients)),
             table,
             clients,
         )

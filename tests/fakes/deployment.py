@@ -23,6 +23,7 @@ from shared.operations.begin_mailbox import BeginPorts
 from shared.operations.complete_connection import CompletePorts
 from shared.operations.connect_account import AccountPorts
 from shared.operations.connect_mailbox import ConnectPolicy
+from tests.fakes.activity import InMemoryActivityStore
 from tests.fakes.attempts import InMemoryAttemptStore, InMemoryGrantHolders
 from tests.fakes.audits import InMemoryAuditStore
 from tests.fakes.changes import InMemoryChangeStore
@@ -139,6 +140,7 @@ class Deployment:
         self.mail_reader = InMemoryMailReader(self.world)
         self.contacts = InMemoryContactStore(self.world)
         self.backfills = InMemoryBackfillStore(self.world)
+        self.activity = InMemoryActivityStore(self.world)
         self.audits = InMemoryAuditStore(self.world)
         self.runs = InMemoryRunStore(self.world)
         self.attachments = InMemoryAttachmentStore(self.world)
@@ -170,7 +172,7 @@ class Deployment:
         ours = {
             wiring: (
                 "mailboxes", "messages", "mail_reader", "contacts", "backfills", "runs", "attachments", "letters",
-                "audits", "erasures", "policies", "signatures", "openings", "threads", "sends", "outgoing",
+                "activity", "audits", "erasures", "policies", "signatures", "openings", "threads", "sends", "outgoing",
                 "changes",
                 "are_openings_allowed", "queues", "secrets", "clock",
             ),

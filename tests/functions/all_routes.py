@@ -54,6 +54,7 @@ MAKES = {"name": "Made", "addresses": ["made@client.example"]}
 SENDS = f"{MAILBOX}/sends"
 MAIL_OUT = {"to": [{"address": "cleo@client.example"}], "subject": "Offer", "text": "Dear Cleo"}
 CASES: dict[Key, Case] = {
+    ("GET", "/v1/activity"): Case(),
     ("GET", "/v1/contacts"): Case(),
     ("POST", "/v1/contacts/batch"): Case(body={"contacts": [{"id": "{contact_id}", **MAKES}]}, unknown=200),
     ("PUT", CONTACT): Case(body=MAKES, unknown=200),
@@ -154,7 +155,7 @@ HIDDEN = OF_MAIL | {
 """No colleague's of Ann: her mailbox is granted to nobody. Contacts are the whole tenant's."""
 PLAIN_QUERIES = {
     "limit", "next", "folder", "from", "to", "subject", "since", "until", "remote_images", "address", "kind",
-    "status",
+    "status", "hours",
 }  # fmt: skip
 """Parameters that are no id of ours: `next` has a test of its own, a folder is looked for inside a mailbox."""
 PLAIN_FIELDS = {"owner_user_id", "state", "content_id"}
@@ -268,6 +269,11 @@ class TwoTenants:
         body = {"address": "ann@ours.example", "imap": LOGIN, "smtp": LOGIN, "backfill_days": 30,
                 "kind": "shared", "granted_to": []}  # fmt: skip
         ids = {"mailbox_id": self.own(tenant, "POST", "/v1/mailboxes", body=body)["id"], "n": "0"}
+        # Another one, since one page is not a list; no mail comes to it.
+        left = self.own(
+            tenant, "POST", "/v1/mailboxes", body={**body, "address": "left@ours.example"}
+        )
+        self.own(tenant, "DELETE", f"/v1/mailboxes/{left['id']}")
         for name in ("contact_id", "other_contact_id"):
             ids[name] = f"{tenant}-{name.replace('_', '-')}"
             person = {"name": "Cleo", "addresses": ["cleo@client.example"]}

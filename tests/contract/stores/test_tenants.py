@@ -79,6 +79,8 @@ def seen_by(stores, tenant, text):
         stores.mailboxes.folders(tenant, BOX),
         stores.mailboxes.primary(tenant, text),
         stores.runs.list_runs(tenant, BOX, limit=9, before=None),
+        stores.activity.page_mailboxes(tenant, after=None, limit=9),
+        stores.activity.latest_letters(tenant, [BOX], most=9)[BOX],
         stores.backfills.list_backfills(tenant, BOX),
         stores.backfills.get_chunk(tenant, BOX, text, 0),
         stores.audits.get_audit(tenant, BOX),
