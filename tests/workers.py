@@ -14,10 +14,13 @@ STACK = "tests/e2e/"
 """On a worker that has a stack and mostly waits for it, while others compute."""
 KILLED = "tests/e2e/test_main_job.py"
 """It waits minutes for what a killed stack had in hand: it has a stack of its own."""
+PAGE = "tests/e2e/test_page_"
+"""Minutes of a browser: it has a stack of its own."""
 FLOWS = "tests/faults/test_every_flow_survives.py"
 """Minutes of one core, and nothing shared but by a flow's own tests: flow by flow."""
 FIRST = (
     KILLED,
+    PAGE,
     STACK,
     FLOWS,
     "tests/faults/test_scale.py",
@@ -34,6 +37,8 @@ FIRST = (
 def piece_of(nodeid: str) -> str:
     """Return the name of what one worker runs in one go."""
     module, _, test = nodeid.partition("::")
+    if module.startswith(PAGE):
+        return PAGE
     if module.startswith(STACK) and module != KILLED:
         return STACK
     if module == FLOWS:
@@ -68,7 +73,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.hookimpl(optionalhook=True, wrapper=True)
 def pytest_xdist_auto_num_workers():
-    """Two more than there are cores: two wait for a stack of their own most of the time.
+    """Two more than there are cores: those with a stack of their own wait for it most of the time.
 
     `KILLED` takes five minutes and computes for half of one.
     """

@@ -1,13 +1,14 @@
 """The page in a real Chromium, as a person sees it; what it should not do fails the test.
 
-    def test_an_empty_list_teaches(open_page, stack):
-        ada = open_page(stack, tenant="empty")
+    def test_an_empty_list_teaches(open_page):
+        ada = open_page("#/mailboxes")
         expect(ada.page.get_by_role("heading", name="Mailboxes")).to_be_visible()
         ada.keep("mailboxes-empty")
 
 A visit fails its test when the page breaks its Content-Security-Policy, writes an error or a warning
 to the console, raises, asks an origin that is not the stack's, or gets an answer that is an error,
-unless the test said so before: `ada.expects("409 POST .*/backfills")`.
+unless the test said so before: `ada.expects("409 POST .*/backfills")`. `open_page` is in
+tests/e2e/conftest.py: each visit is of a tenant of its own, unless one is named.
 
 Pictures are in build/screenshots/, also of the moment a test failed.
 """
@@ -94,6 +95,14 @@ class Visit:
 
     page: "Page"
     noise: Noise
+
+    def choose(self, tenant: str, user: str, *, admin: bool, window: "Page | None" = None) -> None:
+        """Say who we are, on the local issuer's page, which is shown here or in a window."""
+        asked = window or self.page
+        asked.get_by_label("Tenant").fill(tenant)
+        asked.get_by_label("User").fill(user)
+        asked.get_by_label("Administrator").set_checked(admin)
+        asked.get_by_role("button", name="Sign in", exact=True).click()
 
     def expects(self, pattern: str) -> None:
         """Let pass what matches, of what would fail the test; fail it if nothing comes that does.

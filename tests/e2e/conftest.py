@@ -1,5 +1,6 @@
 """A whole local stack of its own for the end-to-end tests: what `poe up` starts, elsewhere."""
 
+import itertools
 import json
 import urllib.error
 import urllib.request
@@ -124,3 +125,27 @@ def stack(stack_paths, dovecot, submission, providers):
         yield made
     finally:
         made.stop()
+
+
+@pytest.fixture
+def open_page(stack, providers, visit, request):
+    """Open the page as somebody who signs in as a person does; of a new tenant, unless one is named.
+
+    `open_page("#/mailboxes", tenant="acme", user="ben", admin=False)` returns a `Visit`, which also
+    has the `tenant` and `api`, the API as that person calls it.
+    """
+    numbers = itertools.count(1)
+    simulators = (providers.google, providers.microsoft)
+    elsewhere = [url for one in simulators for url in (one.url, one.browser_url)]
+
+    def opened(at="", *, tenant=None, user="ada", admin=True):
+        visited = visit(stack.page_url, stack.issuer_url, *elsewhere)
+        visited.tenant = tenant or f"{request.node.name[5:60]}-{next(numbers)}"
+        visited.api = stack.as_user(visited.tenant, user, "admin" if admin else None)
+        visited.page.goto(stack.page_url + at)
+        visited.page.get_by_role("button", name="Sign in").click()
+        visited.choose(visited.tenant, user, admin=admin)
+        visited.page.get_by_role("navigation", name="Main").wait_for()
+        return visited
+
+    return opened
