@@ -270,9 +270,9 @@ class Settings:
         return tuple(part.strip() for part in parts if part.strip())
 
     @property
-    def bucket_origins(self) -> tuple[str, ...]:
-        """The origins that links to the bucket may have."""
-        return tuple(self._text("MAILROOM_BUCKET_ORIGINS").split())
+    def bucket_origin(self) -> str:
+        """The origin that links to the bucket have, unless it is on this machine."""
+        return self._required("MAILROOM_BUCKET_ORIGIN")
 
     @property
     def jwt_issuer(self) -> str:

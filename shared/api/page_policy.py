@@ -18,14 +18,16 @@ _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 def content_security_policy(settings: Settings) -> str:
     """Return the value of Content-Security-Policy. Raises SettingError."""
     issuer = origin_of("MAILROOM_JWT_ISSUER", settings.jwt_issuer)
-    asked = (issuer, settings.page_token_origin or issuer, *settings.bucket_origins)
+    tokens = origin_of("MAILROOM_PAGE_TOKEN_ORIGIN", settings.page_token_origin or issuer)
+    framing = (origin_of("MAILROOM_ALLOWED_ORIGINS", one) for one in settings.allowed_origins)
+    asked = dict.fromkeys((issuer, tokens, settings.bucket_origin))
     return "; ".join(
         (
             "default-src 'none'",
             "base-uri 'none'",
-            _line("connect-src", "'self'", *dict.fromkeys(asked)),
+            _line("connect-src", "'self'", *asked),
             "form-action 'none'",
-            _line("frame-ancestors", "'self'", *settings.allowed_origins),
+            _line("frame-ancestors", "'self'", *framing),
             "frame-src 'self'",
             _line("img-src", "'self'", "data:", "https:"),
             "script-src 'self'",
@@ -43,7 +45,7 @@ def origin_of(variable: str, url: str) -> str:
     parts = urlsplit(url)
     origin = f"{parts.scheme}://{parts.netloc}"
     if not _ORIGIN.fullmatch(origin):
-        raise SettingError(variable, "must be a URL that begins with http:// or https://")
+        raise SettingError(variable, "must begin with http:// or https:// and a host")
     return origin
 
 

@@ -50,8 +50,13 @@ class Clients:
     @cached_property
     def s3(self) -> "S3Client":
         """For bodies and attachments."""
-        config = self._config.merge(Config(signature_version="s3v4"))
-        return cast("S3Client", self.create("s3", config))
+        config = Config(
+            signature_version="s3v4",
+            # Else links name the bucket without its region: refused in newer regions, in others
+            # redirected for the first day, which a browser does not follow with an upload.
+            s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
+        )
+        return cast("S3Client", self.create("s3", self._config.merge(config)))
 
     @cached_property
     def sqs(self) -> "SQSClient":
