@@ -9,6 +9,9 @@ there its own references, `app/…`, are right, whatever the API's address is.
 
 Every answer is to be asked for again (`no-cache`), with its tag: a page of one release never runs
 with modules of another for longer than a load, and a file that did not change is a 304.
+
+`Cross-Origin-Opener-Policy` cuts the page off from a window that opened it, but not where it is
+called with a query: so a sign-in comes back, in a window that has to tell the one it came from.
 """
 
 import base64
@@ -40,9 +43,10 @@ NO_PAGE: Final = "No page is served here: this deployment's parameter PageClient
 MICROSOFT_LOGIN: Final = "https://login.microsoftonline.com"
 """Where administrators approve this product, unless the deployment is for another cloud."""
 
+_OPENER: Final = "Cross-Origin-Opener-Policy"
 _HEADERS: Final[Mapping[str, str]] = {
     "Cache-Control": "no-cache",
-    "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
+    _OPENER: "same-origin-allow-popups",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Referrer-Policy": "no-referrer",
     # Browsers take no notice of it where there is no TLS: on one machine.
@@ -98,11 +102,16 @@ def page_of(files: Mapping[str, PageFile], settings: Settings) -> Page:
 
 def answer_page(event: Mapping[str, Any], page: Page) -> dict[str, Any]:
     """Answer one HTTP API event (payload 2.0) with one of the files."""
+    if page.files and str(event.get("rawPath")).endswith("/"):
+        # `app/page.css` would be looked for in `/app/app/`.
+        return _answer(HTTPStatus.FOUND, {**_HEADERS, "Location": "../app"})
     file = page.files.get(_name(event))
     if file is None:
         return _words(NO_SUCH_FILE if page.files else NO_PAGE)
     asked = {str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()}
     headers = {**page.headers, "Content-Type": file.content_type, "ETag": file.tag}
+    if event.get("rawQueryString"):
+        del headers[_OPENER]
     if file.tag in _tags(asked.get("if-none-match", "")):
         return _answer(HTTPStatus.NOT_MODIFIED, headers)
     if not _takes_gzip(asked.get("accept-encoding", "")):
