@@ -134,7 +134,8 @@ export function dialog({ title, close, submit = null, actions = [] }, ...body) {
     : h("div", {}, content);
   return h("dialog", {
     key: "dialog", "aria-labelledby": "dialog-title", oncancel: (event) => (event.preventDefault(), close()),
-    onclick: (event) => event.target === event.currentTarget && close(),
+    // A handler that answers false stops what a click does, such as sending the form.
+    onclick: (event) => void (event.target === event.currentTarget && close()),
     ref: (element) => element.showModal(),
   }, inside);
 }
