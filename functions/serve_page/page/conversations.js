@@ -5,7 +5,7 @@ import { contactList, noContacts } from "./contacts.js";
 import { h } from "./dom.js";
 import { messageList } from "./message-list.js";
 import { paged } from "./pages.js";
-import { act, badge, emptiness, heading, icon, link, loading, problemBox, retryButton } from "./parts.js";
+import { act, badge, emptiness, heading, link, loading, problemBox, retryButton } from "./parts.js";
 import { writable } from "./people.js";
 import { go, replace, to } from "./router.js";
 import { parse, searchForm, toQuery } from "./search.js";

@@ -8,9 +8,12 @@ const FIELDS = ["from", "to", "since", "until", "in", "folder"];
 const WORD = /(?:(\w+):)?(?:"([^"]*)"?|(\S+))/g;
 const DATE = /^\d{4}-\d\d-\d\d$/;
 
-/** What a line of text asks for: `{subject, from, to, since, until, in, folder}`, each a text. */
+/**
+ * What a line of text asks for: `{subject, from, to, since, until, in, folder}`, each a text.
+ * @returns {Record<string, string>}
+ */
 export function parse(line) {
-  const asked = {};
+  const asked = /** @type {Record<string, string>} */ ({});
   const words = [];
   for (const [whole, name, quoted, plain] of line.matchAll(WORD)) {
     if (FIELDS.includes(name?.toLowerCase())) asked[name.toLowerCase()] = quoted ?? plain ?? "";
