@@ -1,9 +1,9 @@
 """What the page for people may load and speak to, and who may show it inside a page of theirs.
 
 A mail is shown in a frame made of its own text (`srcdoc`, sandboxed, without scripts), and such a
-frame is held to this policy as well. Hence the two lines that are wider than the page itself needs:
-mails have style attributes, and pictures of the web, once their reader asks for them. The mail's
-own policy, inside the frame, is narrower still until then.
+frame is held to this policy as well. Hence two lines are wider than the page itself needs: the
+frame, which can load no sheet, is given its looks in an attribute, and a mail has pictures of the
+web, once its reader asks for them. Until then the mail's own policy, in the frame, admits none.
 """
 
 import re
