@@ -13,6 +13,7 @@ PAGE = ROOT / "functions" / "serve_page" / "page"
 MODULES = {path.name: path.read_text(encoding="utf-8") for path in sorted(PAGE.glob("*.js"))}
 API = json.loads((ROOT / "shared" / "api" / "openapi.json").read_text(encoding="utf-8"))
 MOST_LINES = 400
+PLURALS = {"zero", "one", "two", "few", "many", "other"}
 
 # A message's own frame is the one place for markup: its text goes in as `srcdoc`.
 MARKUP = re.compile(
@@ -39,7 +40,7 @@ def texts() -> set[str]:
     def keys(part, before):
         for name, value in part.items():
             # A text that depends on a count has a form for each plural category.
-            if isinstance(value, str) or "other" in value:
+            if isinstance(value, str) or ("other" in value and set(value) <= PLURALS):
                 yield before + name
             else:
                 yield from keys(value, f"{before}{name}.")

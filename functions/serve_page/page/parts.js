@@ -116,6 +116,13 @@ export const checkbox = (page, state, name, text, props = {}) =>
     h("input", { type: "checkbox", name, checked: Boolean(state[name]), ...props, onchange: (event) => ((state[name] = event.target.checked), page.changed()) }),
     h("span", {}, text));
 
+/** One of several `[value, text, more]`, the chosen one being `state[name]`. */
+export const radios = (page, state, name, legend, options) =>
+  h("fieldset", { class: "options" }, h("legend", {}, legend), options.map(([value, text, more]) =>
+    h("label", { class: "check", key: value },
+      h("input", { type: "radio", name, value, checked: String(state[name]) === value, onchange: () => ((state[name] = value), page.changed()) }),
+      h("span", {}, text, more && h("small", {}, more)))));
+
 /** How far something is, in percent; null where nobody knows. */
 export const progress = (percent, label) =>
   h("progress", { max: "100", value: percent ?? undefined, "aria-label": label });

@@ -1,0 +1,92 @@
+// A mailbox's imports: one that is under way, what became of earlier ones, and how to begin one.
+
+import { api, quote } from "./api.js";
+import { h } from "./dom.js";
+import { importCard, OPEN } from "./import-card.js";
+import { newImport } from "./import-start.js";
+import { watch } from "./live.js";
+import { loading, problemBox } from "./parts.js";
+import { t } from "./texts.js";
+
+const OFTEN = 1500;
+const WAITING = 5000;
+const SELDOM = 30_000;
+const SHOWN = 10;
+
+/**
+ * The imports of a mailbox, as a part of a view: `{render(), close()}`. `previews` asks the provider at once how much there is;
+ * `isNew` leaves out what a mailbox that was connected just now has no use for.
+ */
+export function importsPart(page, mailboxId, { previews = false, isNew = false } = {}) {
+  const path = `/v1/mailboxes/${quote(mailboxId)}/backfills`;
+  let items = null;
+  let showsAll = false;
+  let refused = null;
+  let asked = null;
+  /** The states asked for that are not there yet, by import. */
+  const wished = new Map();
+  const live = watch(() => api.get(path), {
+    show(answer) {
+      items = answer.items;
+      refused = null;
+      page.changed();
+    },
+    failed(problem) {
+      refused = problem;
+      page.changed();
+    },
+    pause(answer) {
+      const states = answer.items.map((one) => one.state);
+      if (states.some((one) => one === "planning" || one === "running")) return OFTEN;
+      return states.includes("waiting") ? WAITING : SELDOM;
+    },
+  });
+  const starter = newImport(page, mailboxId, { previews, begun: (one) => (replaceWith(one), live.again()) });
+
+  /** Ask for a state, show it as asked for at once, and take it back where it is refused. */
+  const change = (one, action) =>
+    page.run(`import-${one.id}`, async () => {
+      wished.set(one.id, action);
+      page.changed();
+      try {
+        replaceWith(await api.post(`${path}/${quote(one.id)}/${action}`));
+      } finally {
+        wished.delete(one.id);
+        live.again();
+      }
+    });
+
+  function replaceWith(one) {
+    items = items?.some(({ id }) => id === one.id) ? items.map((old) => (old.id === one.id ? one : old)) : [one, ...(items ?? [])];
+    page.changed();
+  }
+
+  function render() {
+    if (!items) return refused ? problemBox(refused) : loading();
+    const shown = (level) => (one) => importCard(page, one, {
+      level,
+      wish: wished.get(one.id),
+      change: (action) => change(one, action),
+      isAsked: asked === one.id,
+      ask: (whether) => ((asked = whether ? one.id : null), page.changed()),
+    });
+    const open = items.filter((one) => OPEN.has(one.state));
+    const over = items.filter((one) => !OPEN.has(one.state));
+    const isImporting = open.some((one) => one.kind === "import");
+    return h("div", { class: "imports stack" },
+      refused && problemBox(refused),
+      h("p", { class: "visually-hidden", role: "status", "aria-live": "polite" }, items.length > 0 && t(`imports.states.${items[0].state}`)),
+      open.map(shown("h2")),
+      !isImporting && !(isNew && over.length > 0) && starter.render(items),
+      over.length > 0 && h("section", { class: "stack tight" }, !isNew && h("h2", {}, t("imports.earlier")), over.slice(0, showsAll ? over.length : SHOWN).map(shown(isNew ? "h2" : "h3"))),
+      over.length > SHOWN && !showsAll && h("button", { type: "button", onclick: () => ((showsAll = true), page.changed()) }, t("common.more")));
+  }
+
+  return {
+    render,
+    close() {
+      live.stop();
+      starter.close();
+    },
+  };
+}
