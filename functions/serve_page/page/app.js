@@ -90,12 +90,7 @@ async function start() {
   });
   session.onReturned(take);
   const news = session.returned();
-  if (news?.elsewhere) {
-    // The window closes itself, unless nobody opened it: then nobody began this sign-in.
-    refused = { code: "other_sign_in" };
-    stage = "failed";
-    return page.changed();
-  }
+  if (news?.elsewhere) return;
   try {
     page.settings = await session.loadSettings();
     if (news && !news.query.mailroom_outcome) await session.finishSignIn(news.query);
