@@ -10,7 +10,8 @@ to the console, raises, asks an origin that is not the stack's, or gets an answe
 unless the test said so before: `ada.expects("409 POST .*/backfills")`. `open_page` is in
 tests/e2e/conftest.py: each visit is of a tenant of its own, unless one is named.
 
-Pictures are in build/screenshots/, also of the moment a test failed.
+Pictures are in build/screenshots/, also of the moment a test failed; `pictures.py` takes them over
+into the documentation.
 """
 
 import contextlib
@@ -226,5 +227,11 @@ def pytest_runtest_makereport(item, call):
     report = yield
     if report.when == "call" and report.failed:
         for number, visit in enumerate(item.stash.get(_VISITS, []), 1):
-            report.sections.append((f"visit {number}", visit.state(f"{item.name}-{number}")))
+            try:
+                state = visit.state(f"{item.name}-{number}")
+            except (
+                Exception
+            ) as error:  # boundary: a page that is gone is no reason to lose the failure
+                state = f"cannot be looked at any more: {error}"
+            report.sections.append((f"visit {number}", state))
     return report
