@@ -45,6 +45,8 @@ def preview_disconnecting(mailbox_id: Annotated[MailboxIdText, Path()]) -> Disco
         MailboxId(mailbox_id),
         mailboxes=wiring.mailboxes(),
         backfills=wiring.backfills(),
+        sends=wiring.sends(),
+        clock=wiring.clock(),
     )
     return Disconnection.of(found)
 

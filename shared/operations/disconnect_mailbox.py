@@ -4,18 +4,21 @@ First no worker may write, then the grant is withdrawn, then the secret goes: wh
 is in the secret. A provider that does not answer never keeps a secret alive.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from shared.domain.backfill import OPEN, BackfillState
 from shared.domain.errors import ConflictError, ErrorCode, RetryLaterError, StoreThrottledError
 from shared.domain.ids import MailboxId, UserId
 from shared.domain.mailbox import Mailbox, MailboxStatus, Provider, identity_of
 from shared.domain.permissions import require_change
+from shared.domain.sending import ENDED, Send, SendKind, SendStatus
 from shared.domain.visibility import Viewer
 from shared.operations.access import Grants
 from shared.operations.end_watch import end_watch
+from shared.operations.read_sends import MOST_LOOKED_AT
 from shared.ports.attempts import AccountGrant, GrantHolders
 from shared.ports.backfills import BackfillStore
 from shared.ports.clock import Clock
@@ -23,6 +26,8 @@ from shared.ports.provider import MailProvider
 from shared.ports.push import PushStore
 from shared.ports.sending import OutgoingStore, SendRef, SendStore
 from shared.ports.stores import MailboxStore
+
+LATELY = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +38,28 @@ class DisconnectionPreview:
     primary_of: tuple[UserId, ...]
     """The users whose primary it is."""
     open_backfills: int
+    queued_sends: int
+    """Of the mails looked at, those somebody still has to see to: they would not go out any more,
+    unless a worker has them already."""
+    sent_lately_by: tuple[UserId, ...]
+    """The users who sent one of the mails looked at within `LATELY`, who did so last first."""
+    more_sends: bool
+    """Whether there are older mails that were not looked at."""
 
 
 def preview_disconnection(
-    viewer: Viewer, mailbox_id: MailboxId, *, mailboxes: MailboxStore, backfills: BackfillStore
+    viewer: Viewer,
+    mailbox_id: MailboxId,
+    *,
+    mailboxes: MailboxStore,
+    backfills: BackfillStore,
+    sends: SendStore,
+    clock: Clock,
 ) -> DisconnectionPreview:
-    """Return what disconnecting the mailbox would touch; changes nothing."""
+    """Return what disconnecting the mailbox would touch; changes nothing.
+
+    Of its mails it looks at the `MOST_LOOKED_AT` that were asked for last.
+    """
     record = mailboxes.get(viewer.tenant_id, mailbox_id)
     mailbox = require_change(viewer, record.mailbox if record else None)
     is_over = mailbox.status is MailboxStatus.DISCONNECTED
@@ -48,7 +69,32 @@ def preview_disconnection(
         for backfill in backfills.list_backfills(mailbox.tenant_id, mailbox.id)
         if backfill.state in OPEN
     ]
-    return DisconnectionPreview(mailbox, users, len(still_open))
+    found = sends.list_sends(mailbox.tenant_id, mailbox.id, limit=MOST_LOOKED_AT + 1, before=None)
+    looked_at = found[:MOST_LOOKED_AT]
+    return DisconnectionPreview(
+        mailbox,
+        users,
+        len(still_open),
+        queued_sends=sum(_is_on_its_way(send) for send in looked_at),
+        sent_lately_by=_senders(looked_at, since=clock.now() - LATELY),
+        more_sends=len(found) > MOST_LOOKED_AT,
+    )
+
+
+def _is_on_its_way(send: Send) -> bool:
+    # An unknown one that nobody looks for any more stays unknown.
+    return send.status not in ENDED and send.comes_up_at is not None
+
+
+def _senders(sends: Sequence[Send], *, since: datetime) -> tuple[UserId, ...]:
+    """Return who sent any of them since then; a test shows nothing of who needs the mailbox."""
+    sent = (
+        (send.accepted_at or send.created_at, send.user_id)
+        for send in sends
+        if send.status is SendStatus.SENT and send.kind is not SendKind.TEST
+    )
+    latest_first = sorted((one for one in sent if one[0] >= since), reverse=True)
+    return tuple(dict.fromkeys(user for _, user in latest_first))
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,6 +187,12 @@ class Disconnection(Shown):
     primary_of: list[str]
     """The users whose primary mailbox it is."""
     open_backfills: int
+    queued_sends: int
+    """Mails that wait or are on their way: they will not go out, but for one that a worker has."""
+    sent_lately_by: list[str]
+    """The users who sent through it in the last 30 days, who did so last first."""
+    more_sends: bool
+    """There are more mails than the 500 asked for last, which were looked at for both."""
 
     @classmethod
     def of(cls, preview: DisconnectionPreview) -> "Disconnection":
@@ -196,6 +202,9 @@ class Disconnection(Shown):
             address=preview.mailbox.address,
             primary_of=list(preview.primary_of),
             open_backfills=preview.open_backfills,
+            queued_sends=preview.queued_sends,
+            sent_lately_by=list(preview.sent_lately_by),
+            more_sends=preview.more_sends,
         )
 
 

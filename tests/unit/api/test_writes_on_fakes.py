@@ -194,7 +194,10 @@ def test_reconnecting_and_disconnecting(app):
     app.tester = ScriptedServers()
     mailbox_id = app.ask("POST", "/v1/mailboxes", body=CONNECT).json["id"]
     preview = app.ask("GET", f"/v1/mailboxes/{mailbox_id}/disconnection").json
-    assert (preview["open_backfills"], preview["primary_of"]) == (1, [])
+    assert preview == {
+        "mailbox_id": mailbox_id, "address": "ann@ours.example", "primary_of": [],
+        "open_backfills": 1, "queued_sends": 0, "sent_lately_by": [], "more_sends": False,
+    }  # fmt: skip
     gone = app.ask("DELETE", f"/v1/mailboxes/{mailbox_id}")
     assert (gone.status, gone.text) == (204, "")
     assert app.ask("DELETE", f"/v1/mailboxes/{mailbox_id}").status == 204

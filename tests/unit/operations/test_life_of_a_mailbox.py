@@ -320,20 +320,26 @@ def test_a_disconnected_address_can_be_connected_anew(machine):
     assert set(machine.world.messages) == messages
 
 
+def previewed(machine, viewer, mailbox_id):
+    sends = InMemorySendStore(machine.world)
+    named = ports(machine, "mailboxes", "backfills", "clock")
+    return preview_disconnection(viewer, mailbox_id, sends=sends, **named)
+
+
 def test_the_preview_tells_what_disconnecting_touches(machine):
     mailbox = machine.connect()
     machine.mailboxes.set_primary(TENANT, ADA.user_id, mailbox.id)
-    preview = preview_disconnection(ADA, mailbox.id, **ports(machine, "mailboxes", "backfills"))
+    preview = previewed(machine, ADA, mailbox.id)
     assert preview.primary_of == (ADA.user_id,)
     assert preview.open_backfills == 1
     with pytest.raises(RequestError):
-        preview_disconnection(BOB, mailbox.id, **ports(machine, "mailboxes", "backfills"))
+        previewed(machine, BOB, mailbox.id)
 
 
 def test_no_disconnected_mailbox_is_anybody_s_primary_until_it_comes_back(machine):
     def is_primary():
         view = get_mailbox(ADA, mailbox.id, **ports(machine, "mailboxes", "audits", "clock"))
-        preview = preview_disconnection(ADA, mailbox.id, **ports(machine, "mailboxes", "backfills"))
+        preview = previewed(machine, ADA, mailbox.id)
         assert view.is_primary is bool(preview.primary_of)
         return view.is_primary
 
