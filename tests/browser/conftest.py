@@ -1,5 +1,6 @@
 """The page's modules by themselves: answered as the function that serves them answers, without a stack."""
 
+import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -7,6 +8,7 @@ import pytest
 
 from shared.api.page_routes import answer_page, page_of, read_files
 from shared.config import Settings
+from tests.fakes.deployment import Deployment, http_event
 
 HERE = "http://localhost:9"
 """Nobody listens there: what is asked of it is answered by the test."""
@@ -17,6 +19,7 @@ SETTINGS = Settings(
         "MAILROOM_JWT_ISSUER": HERE,
         "MAILROOM_JWT_AUDIENCE": "mailroom",
         "MAILROOM_PAGE_CLIENT_ID": "page",
+        "MAILROOM_BUCKET_ORIGIN": "https://bucket.example",
         "MAILROOM_STAGE": "test",
     }
 )
@@ -57,3 +60,54 @@ def modules(visit, served):
     ours.page.goto(HERE)
     ours.run = lambda body, given=None: ours.page.evaluate(MODULES % body, given)
     return ours
+
+
+@pytest.fixture
+def app(monkeypatch):
+    """The product on fakes; what its stores hold is put there by the test."""
+    return Deployment().install(monkeypatch)
+
+
+@pytest.fixture
+def open_on_fakes(visit, served, app):
+    """Open a place of the whole page, whose API is the real handlers on stores in memory.
+
+    `open_on_fakes("#/operations", roles=["admin"])`; the browser's clock starts at the fakes' time.
+    """
+
+    def begin(place="", *, tenant="acme", user="ann", roles=()):
+        ours = visit(HERE)
+        claims = {"sub": user, "tenant_id": tenant, "roles": list(roles)}
+
+        def answer(route):
+            asked = urlsplit(route.request.url)
+            name = asked.path.removeprefix("/app").strip("/")
+            if asked.path.startswith("/app"):
+                key = "GET /app/{file}" if name else "GET /app"
+                found = answer_page({"routeKey": key, "pathParameters": {"file": name}}, served)
+                headers, body = found["headers"], found["body"]
+                route.fulfill(status=found["statusCode"], headers=headers, body=body)
+                return
+            sent = route.request
+            target = asked.path + (f"?{asked.query}" if asked.query else "")
+            event = http_event(
+                sent.method,
+                target,
+                body=sent.post_data,
+                claims=claims,
+                headers=sent.headers,
+                at=app.clock.now(),
+            )
+            given = app.handle(event)
+            route.fulfill(status=given.status, headers=given.headers, body=given.text)
+
+        session = {"token": "of-a-test", "refresh": None, "id": None, "until": 4e12}
+        ours.page.add_init_script(
+            f"sessionStorage.setItem('mailroom.session', {json.dumps(json.dumps(session))})"
+        )
+        ours.page.clock.install(time=app.clock.now())
+        ours.page.context.route(f"{HERE}/**", answer)
+        ours.page.goto(f"{HERE}/app{place}")
+        return ours
+
+    return begin

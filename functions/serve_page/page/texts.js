@@ -547,6 +547,117 @@ const texts = {
   },
   // ---- compose
   // ---- operations
+  operations: {
+    title: "Operations",
+    adminsOnly: "This part is for administrators. Ask one of yours if a mailbox needs attention.",
+    noMailboxes: "No mailbox is connected yet",
+    noMailboxesText: "Once one is, this page shows whether it is in sync, what came in, and what needs somebody's attention.",
+    connect: "Connect a mailbox",
+    asOf: "Read",
+    refresh: "Read again",
+    glance: "At a glance",
+    inSyncSaid: { one: "{n} of {all} connected mailboxes is in sync.", other: "{n} of {all} connected mailboxes are in sync." },
+    troubleSaid: { one: "{n} is in trouble", other: "{n} are in trouble" },
+    lateSaid: { one: "{n} is late", other: "{n} are late" },
+    startingSaid: { one: "{n} is starting", other: "{n} are starting" },
+    disconnectedSaid: { one: "{n} is disconnected", other: "{n} are disconnected" },
+    inSync: "In sync",
+    inSyncHint: "Looked at when it was due, with no error",
+    trouble: "In trouble",
+    troubleHint: "With an error: see below",
+    late: "Late",
+    lateHint: "No error, but not looked at in time",
+    starting: "Starting",
+    startingHint: "Connected, and not yet in sync",
+    disconnected: "Disconnected",
+    disconnectedHint: "Nothing comes in any more",
+    troubles: "What is wrong",
+    noTroubles: "No connected mailbox has an error.",
+    inMailboxes: { one: "in {n} mailbox", other: "in {n} mailboxes" },
+    since: "since",
+    seenTimes: { one: "seen once", other: "seen {n} times" },
+    nextTry: "next try",
+    showAll: "Show all {n}",
+    reconnect: "Reconnect",
+    directions: { inbound: "mail coming in", outbound: "mail going out", push: "news by push" },
+    moves: {
+      user: "The mailbox's owner has to act",
+      tenant_admin: "An administrator has to act",
+      operator: "Whoever runs Mailroom has to act",
+      provider: "The mail provider has to act; Mailroom tries again by itself",
+      time: "Nobody has to act; it mends itself",
+    },
+    ages: "How long since the last sync",
+    noneConnected: "No mailbox is connected now.",
+    agesSaid: {
+      one: "{fresh} of {all} connected mailboxes were in sync within the last 5 minutes. {n} is late or stopped.",
+      other: "{fresh} of {all} connected mailboxes were in sync within the last 5 minutes. {n} are late or stopped.",
+    },
+    age: { minutes5: "within 5 minutes", minutes15: "5 to 15 minutes ago", hour: "15 minutes to an hour ago", day: "an hour to a day ago", older: "more than a day ago", never: "never" },
+    ageShort: { minutes5: "5 min", minutes15: "15 min", hour: "1 h", day: "1 day", older: "older", never: "never" },
+    inTime: "In time",
+    behind: "Late or stopped",
+    stopped: "Stopped until it is reconnected",
+    dueAt: "Late: was due",
+    lastInSync: "Last in sync",
+    every: { one: "Set to every minute.", other: "Set to every {n} minutes." },
+    mailboxes: "Mailboxes",
+    latestFirst: "Late ones first, then the longest ago",
+    noneLate: "None is later than it should be. Quiet mailboxes, and those whose provider tells of new mail, are looked at less often.",
+    activity: "Messages by the hour",
+    period: "Period",
+    lastHours: "{n} hours",
+    counting: { one: "Counting: {done} of {n} mailbox so far.", other: "Counting: {done} of {n} mailboxes so far." },
+    activityPart: "At least this many: of mailboxes with very many runs, only the later hours are known.",
+    nothingCameIn: "In the last {n} hours no mail came in.",
+    cameIn: { one: "In the last {hours} hours {n} new message came in.", other: "In the last {hours} hours {n} new messages came in." },
+    wereImported: { one: "Imports brought {n} older one.", other: "Imports brought {n} older ones." },
+    mostIn: "The most, {n}, in the hour from {hour}.",
+    live: "New mail",
+    imported: "Imports",
+    hour: "Hour beginning at",
+    messages: "Messages an hour",
+    asTable: "Show as a table",
+    failedRuns: "Runs that failed in these hours",
+    noFailedRuns: "No run failed.",
+    runs: { one: "{n} run", other: "{n} runs" },
+    deadLetters: "Dead letters",
+    nothingGivenUp: "Nothing was given up: every message was read, and all work was done or is under way.",
+    noneSoFar: { one: "None so far; {done} of {n} mailbox looked at.", other: "None so far; {done} of {n} mailboxes looked at." },
+    openMailbox: "Open the mailbox",
+    openLetters: { one: "{n} given up", other: "{n} given up" },
+    openAtLeast: "{n} or more given up",
+    replayingLetters: { one: "{n} being tried again", other: "{n} being tried again" },
+    whatIsThat: "What is a dead letter?",
+    deadLetterIs: "A message that could not be read, or work that could not be done, after several tries. All other mail goes on; a dead letter waits here, with its reason, until somebody has it tried again.",
+    tryAgainIs: "Trying again makes sense once the cause is mended, as after an update. What is read goes to its customer's timeline and disappears from here; what fails again comes back.",
+    rawIs: "The raw message is what the provider delivered, as a file for whoever looks into it. Only those who may read the mailbox's mail can download it; being an administrator is not enough.",
+    kind: "What",
+    kinds: { message: "A message", sync: "A sync", plan_backfill: "The plan of an import", backfill_chunk: "A part of an import" },
+    move: "Whose move it is",
+    givenUp: "Given up",
+    tries: "Tries",
+    lastTry: "the last",
+    received: "Received",
+    size: "Size",
+    code: "Code",
+    replaying: "Being tried again",
+    tryAgain: "Try again",
+    tryAllAgain: "Try all again",
+    triedAgain: { one: "{n} is being tried again.", other: "{n} are being tried again." },
+    blocked: { one: "{n} import waits for another one to end: try it again after that.", other: "{n} imports wait for another one to end: try them again after that." },
+    getRaw: "Get the raw message ({size})",
+    download: "Download (until {until})",
+    noRaw: "There is no raw message: {why}",
+    notActive: "Nothing can be tried again while this mailbox is not active. Reconnect it first.",
+    allSettled: "Nothing is left here: what was tried again was read or done.",
+    replayBegins: "Trying again begins…",
+    replayRuns: "Trying again: {percent} %",
+    replayProgress: "Trying again",
+    replayEnded: "Tried again: {n} read.",
+    replayLeft: "{n} could not be read this time either.",
+    replayGone: { one: "{n} is no longer at the provider.", other: "{n} are no longer at the provider." },
+  },
 };
 
 const LOCALE = navigator.languages.find((one) => /^en\b/i.test(one)) ?? "en-GB";
@@ -555,6 +666,8 @@ const numbers = new Intl.NumberFormat(LOCALE);
 const relative = new Intl.RelativeTimeFormat(LOCALE, { numeric: "auto" });
 const days = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium" });
 const instants = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short" });
+const weekdays = new Intl.DateTimeFormat(LOCALE, { weekday: "short", day: "numeric" });
+const lists = new Intl.ListFormat(LOCALE);
 const clock = new Intl.DateTimeFormat(LOCALE, { timeStyle: "short" });
 
 /** The text of `key` with `values` in their places. Numbers are written as the language does. */
@@ -571,9 +684,11 @@ export const hasText = (key) => key.split(".").reduce((part, name) => part?.[nam
 /** The text for a value of the API in a group of texts; a value that has none is shown as it is. */
 export const wordOf = (group, value) => (hasText(`${group}.${value}`) ? t(`${group}.${value}`) : String(value).replaceAll("_", " "));
 
+export const formatList = (parts) => lists.format(parts);
 export const formatNumber = (number) => numbers.format(number);
 export const formatDay = (instant) => days.format(new Date(instant));
 export const formatInstant = (instant) => instants.format(new Date(instant));
+export const formatWeekday = (instant) => weekdays.format(new Date(instant));
 export const formatClock = (instant) => clock.format(new Date(instant));
 
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
