@@ -16,6 +16,7 @@ FOLDER = Path(__file__).parents[2] / "functions" / "serve_page" / "page"
 EMPTY = '<!doctype html><html lang="en"><title>Empty</title><link rel="icon" href="data:,"><div id="page"></div>'
 SETTINGS = Settings(
     {
+        "MAILROOM_BUCKET_ORIGIN": HERE,
         "MAILROOM_JWT_ISSUER": HERE,
         "MAILROOM_JWT_AUDIENCE": "mailroom",
         "MAILROOM_PAGE_CLIENT_ID": "page",

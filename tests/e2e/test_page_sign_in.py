@@ -48,6 +48,48 @@ def test_a_token_that_ends_is_renewed_without_a_word(open_page, short_tokens):
     assert ada.page.evaluate("answer.then((me) => me.user_id)") == "ada"
 
 
+def cut_off(route):
+    """As providers do whose sign-in page may not know what opened it."""
+    answer = route.fetch()
+    headers = answer.headers | {"cross-origin-opener-policy": "same-origin"}
+    route.fulfill(response=answer, headers=headers)
+
+
+@pytest.mark.parametrize("is_cut_off", [False, True], ids=["together", "cut-off"])
+def test_a_sign_in_that_ends_is_taken_up_in_a_window_and_what_was_asked_goes_on(
+    open_page, short_tokens, stack, is_cut_off
+):
+    ada = open_page(NOWHERE)
+    ada.expects(r"400 POST .*/token")
+    if is_cut_off:
+        ada.page.context.route(f"{stack.issuer_url}/authorize?*", cut_off)
+    stack.issuer.end_sign_ins()
+    ada.page.evaluate(f"void ({ASK})")
+    again = ada.page.get_by_role("button", name="Sign in again")
+    expect(again).to_be_visible()
+    ada.keep("sign-in-ended")
+    with ada.page.expect_popup() as opened:
+        again.click()
+    window = opened.value
+    with window.expect_event("close"):
+        ada.choose(ada.tenant, "ada", admin=True, window=window)
+    expect(again).to_have_count(0)
+    assert ada.page.evaluate("answer.then((me) => me.user_id)") == "ada"
+    assert ada.page.url.endswith("/app" + NOWHERE)
+
+
+def test_a_sign_in_that_was_not_begun_here_signs_nobody_in(stack, visit):
+    nobody = visit(stack.page_url, stack.issuer_url)
+    nobody.expects("Scripts may close only the windows that were opened by them")
+    nobody.page.goto(f"{stack.page_url}?code=somebodys&state=somebodys")
+    expect(nobody.page.get_by_role("heading", level=1)).to_have_text("You are not signed in")
+    assert nobody.page.url == stack.page_url
+    assert nobody.page.evaluate("Object.keys(sessionStorage)") == []
+    nobody.keep("not-signed-in")
+    nobody.page.get_by_role("button", name="Sign in").click()
+    expect(nobody.page.get_by_label("Tenant")).to_be_visible()
+
+
 def test_signing_out_ends_the_sign_in_at_the_issuer_too(open_page, stack):
     ada = open_page(NOWHERE)
     ada.page.get_by_label("Signed in as ada").click()

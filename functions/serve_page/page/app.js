@@ -90,7 +90,12 @@ async function start() {
   });
   session.onReturned(take);
   const news = session.returned();
-  if (news?.elsewhere) return;
+  if (news?.elsewhere) {
+    // The window closes itself, unless nobody opened it: then nobody began this sign-in.
+    refused = { code: "other_sign_in" };
+    stage = "failed";
+    return page.changed();
+  }
   try {
     page.settings = await session.loadSettings();
     if (news && !news.query.mailroom_outcome) await session.finishSignIn(news.query);

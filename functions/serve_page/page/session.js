@@ -15,6 +15,7 @@ let settings = null;
 let provider = null;
 let renewing = null;
 const waiting = new Set();
+const channel = new BroadcastChannel(NEWS);
 const listeners = new Set();
 
 /** The deployment's settings, asked once. */
@@ -107,22 +108,22 @@ async function begin() {
 export function returned() {
   const query = new URLSearchParams(location.search);
   if (!query.has("state") && !query.has("error") && !query.has("mailroom_outcome")) return null;
-  const news = { query: Object.fromEntries(query), hash: Object.fromEntries(new URLSearchParams(location.hash.slice(1))) };
+  const news = { kind: NEWS, query: Object.fromEntries(query), hash: Object.fromEntries(new URLSearchParams(location.hash.slice(1))) };
   // The code leaves the address bar and the history before anything else reads it.
   history.replaceState(null, "", location.pathname);
-  if (window.opener && window.opener !== window) {
-    window.opener.postMessage({ kind: NEWS, ...news }, location.origin);
-    window.close();
-    return { query: {}, hash: {}, elsewhere: true };
-  }
-  return news;
+  const opener = ourOpener();
+  if (query.has("mailroom_outcome") ? !opener : isOurs(news)) return news;
+  if (opener) opener.postMessage(news, location.origin);
+  else channel.postMessage(news);
+  window.close();
+  return { ...news, elsewhere: true };
 }
 
 /** Call `take({query, hash})` with what a window of ours came back with. */
 export function onReturned(take) {
-  window.addEventListener("message", (event) => {
-    if (event.origin === location.origin && event.data?.kind === NEWS) take(event.data);
-  });
+  const hear = ({ origin, data }) => origin === location.origin && data?.kind === NEWS && isOurs(data) && take(data);
+  window.addEventListener("message", hear);
+  channel.addEventListener("message", hear);
 }
 
 /**
@@ -130,8 +131,8 @@ export function onReturned(take) {
  * @param {{code?: string, state?: string, error?: string}} news
  */
 export async function finishSignIn({ code, state, error }) {
-  const begun = JSON.parse(sessionStorage.getItem(BEGUN) ?? "null");
-  if (!begun || begun.state !== state) throw failure("other_sign_in");
+  const begun = readBegun();
+  if (begun?.state !== state) throw failure("other_sign_in");
   sessionStorage.removeItem(BEGUN);
   if (error) throw failure(error);
   const answer = await ask({ grant_type: "authorization_code", code, redirect_uri: pageUrl, code_verifier: begun.verifier });
@@ -170,6 +171,22 @@ async function discover() {
   return provider;
 }
 
+const readBegun = () => JSON.parse(sessionStorage.getItem(BEGUN) ?? "null");
+
+/**
+ * The window of this page that opened this one. A provider's page may have cut the two apart (its Cross-Origin-Opener-Policy): the channel
+ * reaches that one still, but for one that is embedded in a page of another site.
+ */
+function ourOpener() {
+  try {
+    return window.opener?.origin === location.origin ? window.opener : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether a browser was sent back for something this tab has begun. */
+const isOurs = ({ query }) => "mailroom_outcome" in query || readBegun()?.state === query.state;
 const read = () => JSON.parse(sessionStorage.getItem(STORED) ?? "null");
 const tell = (isLost) => listeners.forEach((listener) => listener(isLost));
 const json = (response) => response.json();
