@@ -46,18 +46,19 @@ const page = {
     });
   },
   /**
-   * Say something that passes; `{undo}` offers a way back, `{problem}` is a refusal, which stays until it is closed.
+   * Say something that passes; `{undo}` offers a way back, `{problem}` is a refusal, which stays until it is closed. So
+   * does what `{body}` describes each time the page is drawn, given what closes it.
    * @param {string} text
-   * @param {{undo?: () => void, problem?: object, seconds?: number}} [more]
+   * @param {{undo?: () => void, problem?: object, body?: (close: () => void) => any, seconds?: number}} [more]
    */
-  say(text, { undo, problem, seconds = TOAST / 1000 } = {}) {
+  say(text, { undo, problem, body, seconds = TOAST / 1000 } = {}) {
     const close = () => {
       told = told.filter((one) => one !== toast);
       page.changed();
     };
-    const toast = { key: newKey(), text, problem, undo, close };
+    const toast = { key: newKey(), text, problem, body, undo, close };
     told = [...told, toast];
-    if (!problem) setTimeout(close, seconds * 1000);
+    if (!problem && !body) setTimeout(close, seconds * 1000);
     page.changed();
     return toast;
   },

@@ -3,7 +3,9 @@
 import { api, quote } from "./api.js";
 import { contactList, noContacts } from "./contacts.js";
 import { h } from "./dom.js";
+import { waitingDrafts } from "./drafts.js";
 import { messageList } from "./message-list.js";
+import * as outbox from "./outbox.js";
 import { paged } from "./pages.js";
 import { act, badge, emptiness, heading, link, loading, problemBox, retryButton } from "./parts.js";
 import { writable } from "./people.js";
@@ -113,6 +115,7 @@ export function open(page, place) {
         writable(page.me, known.boxes).length > 0 && link(to("compose"), t("conversations.write"), { kind: "button primary", drawing: "plus" })),
       state.problem && problemBox(state.problem, retryButton(t("common.retry"), begin)),
       !state.boxes && !state.problem && loading(),
+      waitingDrafts(),
       state.boxes?.length > 0 && searchForm(page, state, known, q === undefined ? {} : state.wrong, submit),
       state.boxes && (isEmpty && !contact && q === undefined && !known.boxes.length
         ? noContacts(known.boxes, contacts.begin)
@@ -159,12 +162,15 @@ export function open(page, place) {
     return emptiness(t("conversations.noMailWith"), t("conversations.noMailWithText"), link(to("mailboxes"), t("conversations.toMailboxes"), { kind: "button" }));
   }
 
+  outbox.resume(page);
+  const stopListening = outbox.onMoved(() => state.messages?.again());
   begin();
   return {
     title: () => (state.place.query.contact && state.contact?.name) || t("conversations.title"),
     render,
     arrive,
     close() {
+      stopListening();
       contacts.stop();
       state.messages?.stop();
     },

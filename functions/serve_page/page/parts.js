@@ -176,6 +176,6 @@ export const size = (bytes) => formatBytes(bytes);
 export const toasts = (told) =>
   h("div", { class: "toasts", role: "status", "aria-live": "polite" }, told.map((one) =>
     h("div", { class: "toast", key: one.key },
-      one.problem ? problemBox(one.problem) : h("p", {}, one.text),
+      one.body ? one.body(one.close) : one.problem ? problemBox(one.problem) : h("p", {}, one.text),
       one.undo && h("button", { type: "button", onclick: () => (one.undo(), one.close()) }, t("common.undo")),
       h("button", { type: "button", class: "quiet", "aria-label": t("common.close"), onclick: one.close }, icon("close")))));

@@ -6,7 +6,8 @@ import { h } from "./dom.js";
 import { watch } from "./live.js";
 import { messageBody, reading } from "./message.js";
 import { ambiguity, holders, kindBadges, subjectOf } from "./message-list.js";
-import { dialog, field, heading, icon, link, loading, menu, problemBox, retryButton, select, when } from "./parts.js";
+import * as outbox from "./outbox.js";
+import { badge, dialog, field, heading, icon, link, loading, menu, problemBox, retryButton, select, when } from "./parts.js";
 import { names, writable } from "./people.js";
 import { to } from "./router.js";
 import { t, wordOf } from "./texts.js";
@@ -35,6 +36,9 @@ export function open(page, place) {
     },
     pause: () => REFRESH_SECONDS * 1000,
   });
+
+  outbox.resume(page);
+  const stopListening = outbox.onMoved(() => watched.again());
 
   function begin() {
     for (const one of [state.items.at(-1)?.id, state.asked]) if (state.items.some((item) => item.id === one)) read(one);
@@ -71,7 +75,7 @@ export function open(page, place) {
         [n > 0 && ", ", h("a", { href: to("conversations", { contact: one.id }) }, one.name)])),
       state.problem && problemBox(state.problem, retryButton(t("common.retry"), watched.again)),
       !items && !state.problem && loading(),
-      items && h("ol", { class: "letters" }, shown(items).map((one) => (typeof one === "number" ? fold(one) : letter(one)))),
+      items && h("ol", { class: "letters" }, shown(items).map((one) => (typeof one === "number" ? fold(one) : letter(one))), leaving(items)),
       items?.length > 0 && footer(items.at(-1)),
       state.moving && moveDialog());
   }
@@ -85,6 +89,17 @@ export function open(page, place) {
     return [items[0], hidden, ...items.slice(1).filter((one, n) => isKept(one, n + 1))];
   }
 
+  /** What is on its way into this thread, until it is here. */
+  function leaving(items) {
+    const here = new Set(items.map((one) => one.internet_message_id));
+    const coming = outbox.inThread(id).filter(({ send }) => !here.has(send.internet_message_id.replace(/[<>]/g, "")));
+    return coming.map(({ send, draft }) => h("li", { key: send.id, class: "mail-item leaving", ref: (element) => element.scrollIntoView({ block: "nearest" }) },
+      h("div", { class: "row" }, send.status === "sent" ? badge(t("compose.sent"), "good") : badge(t("compose.onItsWay"), "busy"),
+        h("span", {}, t("conversations.toWhom", { names: names(send.recipients) }))),
+      h("p", { class: "words", dir: "auto" }, draft.text),
+      send.status === "sent" && h("p", { class: "hint" }, t("compose.hereSoon"))));
+  }
+
   const fold = (number) =>
     h("li", { key: "fold", class: "fold" },
       h("button", { type: "button", class: "quiet", onclick: () => ((state.isUnfolded = true), page.changed()) }, t("thread.older", { n: number })));
@@ -94,9 +109,9 @@ export function open(page, place) {
     const copies = changeable(one, page.me, state.boxes);
     const isUnread = copies.some((copy) => !copy.seen);
     const isOut = one.direction === "outbound";
-    return h("li", { key: one.id, class: isUnread ? "letter unread" : "letter", ref: (element) => one.id === state.asked && state.items[0].id !== one.id && element.scrollIntoView() },
+    return h("li", { key: one.id, class: isUnread ? "mail-item unread" : "mail-item", ref: (element) => one.id === state.asked && state.items[0].id !== one.id && element.scrollIntoView() },
       h("article", { "aria-label": t("thread.messageFrom", { names: names(one.from, 1) }) },
-        h("div", { class: "letter-head" },
+        h("div", { class: "mail-item-head" },
           h("button", { type: "button", class: "quiet", "aria-expanded": String(Boolean(opened)), onclick: () => toggle(one.id) },
             h("span", { class: isOut ? "way out" : "way" }, icon(isOut ? "sent" : "received"), h("span", { class: "visually-hidden" }, t(isOut ? "conversations.outbound" : "conversations.inbound"))),
             h("span", { class: "who" }, names(one.from, 2), isUnread && h("span", { class: "visually-hidden" }, ` ${t("conversations.unread")}`)),
@@ -189,6 +204,9 @@ export function open(page, place) {
       if (state.items?.some((one) => one.id === state.asked)) read(state.asked);
       watched.again();
     },
-    close: () => watched.stop(),
+    close() {
+      watched.stop();
+      stopListening();
+    },
   };
 }

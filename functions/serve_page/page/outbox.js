@@ -1,0 +1,136 @@
+// Mails on their way: followed until they are sent or not, whatever view is open, and taken back while that is possible.
+//
+// Each is kept in this tab with the draft it was made of, so that a reload in between loses neither.
+
+import { api, newKey, quote } from "./api.js";
+import { h } from "./dom.js";
+import * as drafts from "./drafts.js";
+import { watch } from "./live.js";
+import { act, trouble } from "./parts.js";
+import { names } from "./people.js";
+import { to } from "./router.js";
+import { formatInstant, t } from "./texts.js";
+
+const STORED = "mailroom.outbox";
+const ENDED = new Set(["sent", "failed", "cancelled"]);
+const SOON = 5 * 60_000;
+const SHOWN_AFTER = 12_000;
+const following = new Map();
+const listeners = new Set();
+let ticking = 0;
+
+/** Call `listener(entry)` when one comes further; answers with what ends that. */
+export function onMoved(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** Follow those that were on their way before the page was loaded again. */
+export function resume(page) {
+  for (const { send, draft } of stored()) if (!following.has(send.id)) follow(page, send, draft);
+}
+
+/** Follow a mail the API has taken, which was made of `draft`. */
+export function taken(page, send, draft) {
+  drafts.drop(draft);
+  follow(page, send, draft);
+  save();
+}
+
+/** The mails on their way in a thread. */
+export const inThread = (id) => [...following.values()].filter(({ draft }) => draft.query.thread === id);
+
+function follow(page, send, draft) {
+  const entry = { send, draft, watched: null, toast: null, problem: null };
+  following.set(send.id, entry);
+  entry.toast = page.say("", { body: (close) => toastOf(page, entry, close) });
+  const path = `/v1/mailboxes/${quote(send.mailbox_id)}/sends/${quote(send.id)}`;
+  entry.watched = watch(() => api.get(path), {
+    show(answer) {
+      const before = entry.send.status;
+      entry.send = answer;
+      entry.problem = null;
+      save();
+      if (ENDED.has(answer.status)) end(entry);
+      if (before !== answer.status) for (const listener of listeners) listener(entry);
+      page.changed();
+    },
+    failed(problem) {
+      entry.problem = problem;
+      if (problem.status === 404) end(entry);
+      page.changed();
+    },
+    pause: ({ status, due_at: due, cause }) => {
+      if (ENDED.has(status)) return null;
+      const wait = new Date(due).getTime() - Date.now();
+      if (status === "queued" && wait > 0) return Math.min(wait + 500, SOON);
+      return cause || status === "unknown" ? 15_000 : 1500;
+    },
+  });
+  tick(page);
+}
+
+function end(entry) {
+  entry.watched.stop();
+  save();
+  // What has to be done about it stays until somebody closes it.
+  const isWell = entry.send.status !== "failed" && !entry.send.recipients.some((one) => one.status === "refused");
+  if (isWell) setTimeout(entry.toast.close, SHOWN_AFTER);
+  if (entry.send.status !== "sent") following.delete(entry.send.id);
+}
+
+/** Call it off and go back to the draft, with all that was in it. */
+async function undo(entry) {
+  entry.send = await api.post(`/v1/mailboxes/${quote(entry.send.mailbox_id)}/sends/${quote(entry.send.id)}/cancel`);
+  end(entry);
+  reopen(entry);
+  for (const listener of listeners) listener(entry);
+}
+
+/** What is sent now is another mail, with a key of its own. */
+function reopen({ draft, toast }) {
+  toast.close();
+  drafts.keep({ ...draft, key: newKey(), asked: null });
+  location.hash = to("compose", draft.query);
+}
+
+function toastOf(page, entry, close) {
+  const { send, draft } = entry;
+  const back = h("button", { type: "button", onclick: () => reopen(entry) }, t("compose.backToDraft"));
+  const refused = send.recipients.filter((one) => one.status === "refused");
+  if (send.status === "failed" && send.cause) return trouble(send.cause, back);
+  if (send.status === "failed" || send.status === "cancelled") return h("p", {}, t("compose.notSent"), " ", back);
+  if (send.status === "unknown") return trouble(send.cause ?? { message: t("compose.unknown"), fix: t("compose.unknownText"), acts: null });
+  if (send.status === "sent") {
+    if (refused.length) return trouble({ ...refused[0].cause, message: t("compose.refused", { names: names(refused), cause: refused[0].cause?.message ?? "" }) });
+    return [h("p", { key: "sent" }, t("compose.sentTo", { names: names(send.recipients) })),
+      send.thread_id && h("a", { key: "show", class: "button", href: to("threads", send.thread_id, { message: send.message_id }), onclick: close }, t("compose.show"))];
+  }
+  const cancel = send.can_cancel && act(page, `undo ${send.id}`, t("common.undo"), () => undo(entry));
+  if (send.cause) return h("div", { class: "stack tight" }, trouble(send.cause, cancel), send.next_try_at && h("p", { class: "hint" }, t("compose.triedAgain", { at: formatInstant(send.next_try_at) })));
+  const wait = new Date(send.due_at).getTime() - Date.now();
+  if (draft.sendAt && wait > SOON / 5) return [h("p", { key: "later" }, t("compose.sentLater", { at: formatInstant(send.due_at) })), cancel];
+  if (send.status === "queued" && wait > 0) {
+    // Who listens hears once that it is going; the count is for who looks.
+    return [h("p", { key: "count" }, h("span", { class: "visually-hidden" }, t("compose.sendingSoon")), h("span", { "aria-hidden": "true" }, t("compose.sendingIn", { n: Math.ceil(wait / 1000) }))), cancel];
+  }
+  return [h("p", { key: "sending" }, t("compose.sending")), cancel];
+}
+
+function tick(page) {
+  ticking ||= setInterval(() => {
+    const isCounting = [...following.values()].some(({ send }) => send.status === "queued" && new Date(send.due_at).getTime() > Date.now() - 1000);
+    if (isCounting) page.changed();
+    else {
+      clearInterval(ticking);
+      ticking = 0;
+    }
+  }, 1000);
+}
+
+const stored = () => JSON.parse(sessionStorage.getItem(STORED) ?? "[]");
+
+function save() {
+  const open = [...following.values()].filter(({ send }) => !ENDED.has(send.status));
+  sessionStorage.setItem(STORED, JSON.stringify(open.map(({ send, draft }) => ({ send, draft }))));
+}
