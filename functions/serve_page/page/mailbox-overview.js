@@ -6,9 +6,11 @@ import { watch } from "./live.js";
 import { completeness } from "./mailbox-completeness.js";
 import { troubles } from "./mailbox-trouble.js";
 import { importLine, isMoving, isOpen, named, readsMail, stateOf, times } from "./mailbox-words.js";
+import { openings } from "./openings.js";
 import { act, facts, icon, link, when } from "./parts.js";
 import { to } from "./router.js";
 import { came } from "./run-words.js";
+import { testMessage } from "./test-message.js";
 import { formatRelative, hasText, t } from "./texts.js";
 
 const SOON = 1_500;
@@ -16,9 +18,13 @@ const LATER = 5_000;
 const SLOW = 30_000;
 const LONGEST = 180_000;
 const RUNS_LOOKED_AT = 10;
+// A run that began after the one asked for makes that one needless, and it never comes: ids are in the order of time.
+const LOOKS = new Set(["schedule", "requested", "connected", "continued", "push"]);
 
 export function overviewPart(page, id, { reload, help }) {
   const sync = following(page, id, reload);
+  const test = testMessage(page, id, reload);
+  const opened = openings(page, id, reload);
   let current = null;
   const imports = watch(() => api.get(`/v1/mailboxes/${quote(id)}/backfills`), {
     show({ items }) {
@@ -33,20 +39,24 @@ export function overviewPart(page, id, { reload, help }) {
     const { name } = stateOf(mailbox);
     const said = hasText(`mailbox.state.${name}`) ? t(`mailbox.state.${name}`, { times: times(mailbox), late: mailbox.late_since && formatRelative(mailbox.late_since) }) : name;
     const isActive = mailbox.status === "active";
+    const sends = isActive && readsMail(page.me, mailbox);
     return [
       h("section", { class: "card" },
         h("div", { class: "row between" },
           h("p", { class: "grow lead" }, said),
           h("div", { class: "actions" },
             isActive && act(page, `sync ${id}`, t("mailbox.sync"), sync.start, { kind: "primary", drawing: "sync", disabled: sync.isUnderWay() }),
-            isActive && readsMail(page.me, mailbox) && link(to("compose", { mailbox: id }), t("mailbox.write"), { kind: "button" }))),
+            sends && act(page, `test ${id}`, t("mailbox.test"), () => test.start(), { disabled: test.isUnderWay() }),
+            sends && link(to("compose", { mailbox: id }), t("mailbox.write"), { kind: "button" }))),
         sync.render(),
+        test.render(),
         current && isOpen(current) && importLine(id, current)),
       troubles(page, mailbox, { help, reload }),
       mailbox.allow_untrusted_certificate && h("div", { class: "trouble mild", key: "untrusted" }, icon("warning"),
         h("div", {}, h("p", { class: "what" }, t("mailbox.certificate")), h("p", {}, t("mailbox.certificateText")))),
       completeness(mailbox.completeness),
       h("section", { class: "card", key: "facts" }, h("h2", {}, t("mailbox.facts")), facts(known(mailbox))),
+      opened.render(mailbox),
     ];
   }
 
@@ -55,6 +65,7 @@ export function overviewPart(page, id, { reload, help }) {
     close() {
       imports.stop();
       sync.close();
+      test.close();
     },
   };
 }
@@ -72,7 +83,7 @@ function following(page, id, reload) {
     run = null;
     runs = watch(() => api.get(`/v1/mailboxes/${quote(id)}/runs`, { limit: RUNS_LOOKED_AT }), {
       show({ items }) {
-        run = items.find((one) => one.id === runId) ?? null;
+        run = items.find((one) => one.id === runId) ?? items.find((one) => one.id > runId && LOOKS.has(one.reason)) ?? null;
         if (run) reload();
         page.changed();
       },

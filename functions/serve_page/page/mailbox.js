@@ -1,26 +1,44 @@
 // One mailbox: how it is, what it imported, its runs, folders and settings, and the ways to leave.
 
 import { api, quote } from "./api.js";
+import { disconnectDialog } from "./disconnect.js";
 import { h } from "./dom.js";
+import { eraseDialog, erasureView } from "./erase.js";
 import { watch } from "./live.js";
+import { foldersPart } from "./mailbox-folders.js";
 import { helpDialog } from "./mailbox-trouble.js";
 import { overviewPart } from "./mailbox-overview.js";
+import { runsPart } from "./mailbox-runs.js";
+import { settingsPart } from "./mailbox-settings.js";
 import { mayChange, nameOf, named, providerMark, readsMail, stateBadge, tags } from "./mailbox-words.js";
 import { act, link, loading, menu, notice, problemBox, retryButton, tabs } from "./parts.js";
-import { to } from "./router.js";
+import { replace, to } from "./router.js";
 import { t } from "./texts.js";
 
 const OFTEN = 2_500;
 const SELDOM = 30_000;
 /**
- * The parts by the last part of their places. Each is made of `(page, mailboxId, {reload, help})` when it is first gone to,
+ * The parts by the last part of their places. Each is made of `(page, mailboxId, {reload, help, leave})` when it is first gone to,
  * answers with `{render(mailbox)}` and may have `close()`.
  */
-const PARTS = { overview: overviewPart };
+const PARTS = { overview: overviewPart, runs: runsPart, folders: foldersPart, settings: settingsPart };
+/** Of one that is disconnected there is nothing to choose folders of. */
+const NOT_DISCONNECTED = new Set(["import", "folders"]);
 
+/** A mailbox; or, where the place names it, the erasure by which it is gone. */
 export function open(page, place) {
+  return place.query.erasure ? { ...erasureView(page, place.query.erasure), title: () => t("erase.viewTitle") } : openMailbox(page, place);
+}
+
+function openMailbox(page, place) {
   const id = place.path[1];
   const help = helpDialog(page);
+  const ending = disconnectDialog(page, () => reload());
+  const erasing = eraseDialog(page, (erasure) => {
+    live.stop();
+    replace("mailboxes", id, { erasure: erasure.id });
+  });
+  const leave = { disconnect: ending.open, erase: erasing.open };
   const parts = new Map();
   let shown = partOf(place);
   let mailbox = null;
@@ -47,7 +65,7 @@ export function open(page, place) {
   }
 
   function part() {
-    if (!parts.has(shown)) parts.set(shown, PARTS[shown](page, id, { reload, help }));
+    if (!parts.has(shown)) parts.set(shown, PARTS[shown](page, id, { reload, help, leave }));
     return parts.get(shown);
   }
 
@@ -56,11 +74,13 @@ export function open(page, place) {
     return [
       head(),
       problem && problemBox(problem),
-      tabs(t("mailbox.tabs"), Object.keys(PARTS).map((name) => [placeOf(name), t(`mailbox.tab.${name}`), name === shown])),
+      tabs(t("mailbox.tabs"), names().map((name) => [placeOf(name), t(`mailbox.tab.${name}`), name === shown])),
       h("div", { class: "stack", key: shown }, part().render(mailbox)),
-      help.render(),
+      help.render() || ending.render() || erasing.render(),
     ];
   }
+
+  const names = () => Object.keys(PARTS).filter((name) => mailbox.status !== "disconnected" || !NOT_DISCONNECTED.has(name));
 
   function refused() {
     if (problem.status === 404) return notice(t("mailbox.gone"), t("mailbox.goneText"), link("#/mailboxes", t("mailbox.allMailboxes"), { kind: "button" }));
@@ -79,9 +99,12 @@ export function open(page, place) {
 
   function choices() {
     const connected = mailbox.status !== "disconnected";
+    const mine = mayChange(page.me, mailbox);
     const items = [
       connected && readsMail(page.me, mailbox) && !mailbox.is_primary && act(page, "primary", t("mailbox.makePrimary"), makePrimary, { drawing: "star" }),
-      mayChange(page.me, mailbox) && link(to("connect", { provider: mailbox.provider, mailbox: id }), t("mailboxes.reconnect")),
+      mine && link(to("connect", { provider: mailbox.provider, mailbox: id }), t("mailboxes.reconnect")),
+      mine && connected && h("button", { type: "button", class: "danger", onclick: () => ending.open(mailbox) }, t("mailbox.disconnect")),
+      mine && h("button", { type: "button", class: "danger", onclick: () => erasing.open(mailbox) }, t("mailbox.erase")),
     ].filter(Boolean);
     return items.length > 0 && menu(t("mailbox.more"), items);
   }

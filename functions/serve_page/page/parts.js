@@ -147,6 +147,25 @@ export function dialog({ title, close, submit = null, actions = [] }, ...body) {
   }, inside);
 }
 
+/** What was refused in a dialogue, to be shown in it: what the page says stands behind it. `by(work)` does work, `render()` says. */
+export function refusal(page) {
+  let problem = null;
+  return {
+    async by(work) {
+      problem = null;
+      try {
+        await work();
+      } catch (error) {
+        if (!error.code) throw error;
+        problem = error;
+        page.changed();
+      }
+    },
+    clear: () => (problem = null),
+    render: () => problem && problemBox(problem),
+  };
+}
+
 /** What can be done besides, behind a button. */
 export const menu = (label, ...items) =>
   h("details", { class: "menu", onkeydown: closeAtEscape, onclick: closeAtChoice }, h("summary", { "aria-label": label }, icon("more")), h("div", { class: "sheet" }, items));
