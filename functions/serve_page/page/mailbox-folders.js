@@ -71,7 +71,7 @@ export function foldersPart(page, id, { reload }) {
   const byDefault = () => new Set(folders.filter((one) => !NOT_BY_DEFAULT.has(one.role)).map((one) => one.id));
 
   load();
-  return { render };
+  return { render, rest() {} };
 }
 
 const choice = (name, checked, onchange) =>

@@ -26,7 +26,8 @@ export function overviewPart(page, id, { reload, help }) {
   const test = testMessage(page, id, reload);
   const opened = openings(page, id, reload);
   let current = null;
-  const imports = watch(() => api.get(`/v1/mailboxes/${quote(id)}/backfills`), {
+  let imports = null;
+  const follow = () => watch(() => api.get(`/v1/mailboxes/${quote(id)}/backfills`), {
     show({ items }) {
       current = items.find(isOpen) ?? null;
       page.changed();
@@ -36,6 +37,7 @@ export function overviewPart(page, id, { reload, help }) {
   });
 
   function render(mailbox) {
+    imports ??= follow();
     const { name } = stateOf(mailbox);
     const said = hasText(`mailbox.state.${name}`) ? t(`mailbox.state.${name}`, { times: times(mailbox), late: mailbox.late_since && formatRelative(mailbox.late_since) }) : name;
     const isActive = mailbox.status === "active";
@@ -60,10 +62,16 @@ export function overviewPart(page, id, { reload, help }) {
     ];
   }
 
+  function rest() {
+    imports?.stop();
+    imports = null;
+  }
+
   return {
     render,
+    rest,
     close() {
-      imports.stop();
+      rest();
       sync.close();
       test.close();
     },

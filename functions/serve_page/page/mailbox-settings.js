@@ -137,5 +137,5 @@ export function settingsPart(page, id, { reload, leave }) {
       h("div", { class: "row between" }, h("p", { class: "grow" }, t("settings.eraseText")),
         h("button", { type: "button", class: "danger", onclick: () => leave.erase(mailbox) }, t("mailbox.erase"))));
 
-  return { render, close: names.close };
+  return { render, rest() {}, close: names.close };
 }

@@ -4,6 +4,7 @@ import { api, quote } from "./api.js";
 import { disconnectDialog } from "./disconnect.js";
 import { h } from "./dom.js";
 import { eraseDialog, erasureView } from "./erase.js";
+import { importsPart } from "./imports.js";
 import { watch } from "./live.js";
 import { foldersPart } from "./mailbox-folders.js";
 import { helpDialog } from "./mailbox-trouble.js";
@@ -19,9 +20,10 @@ const OFTEN = 2_500;
 const SELDOM = 30_000;
 /**
  * The parts by the last part of their places. Each is made of `(page, mailboxId, {reload, help, leave})` when it is first gone to,
- * answers with `{render(mailbox)}` and may have `close()`.
+ * answers with `{render(mailbox)}` and may have `close()`, and `rest()` where what was typed or is followed there is to stay
+ * while another is shown.
  */
-const PARTS = { overview: overviewPart, runs: runsPart, folders: foldersPart, settings: settingsPart };
+const PARTS = { overview: overviewPart, import: (page, id) => importsPart(page, id), runs: runsPart, folders: foldersPart, settings: settingsPart };
 /** Of one that is disconnected there is nothing to choose folders of. */
 const NOT_DISCONNECTED = new Set(["import", "folders"]);
 
@@ -67,6 +69,14 @@ function openMailbox(page, place) {
   function part() {
     if (!parts.has(shown)) parts.set(shown, PARTS[shown](page, id, { reload, help, leave }));
     return parts.get(shown);
+  }
+
+  /** What nobody looks at asks for nothing. */
+  function leavePart() {
+    const left = parts.get(shown);
+    if (left?.rest) return left.rest();
+    left?.close?.();
+    parts.delete(shown);
   }
 
   function render() {
@@ -120,6 +130,7 @@ function openMailbox(page, place) {
     title: () => (mailbox ? nameOf(mailbox) : t("mailboxes.title")),
     render,
     arrive(next) {
+      if (shown !== partOf(next)) leavePart();
       shown = partOf(next);
     },
     close() {
