@@ -142,6 +142,11 @@ class Settings:
             raise SettingError(name, "must name address ranges like 203.0.113.0/24") from None
 
     @property
+    def own_mail_servers(self) -> str:
+        """Servers of the operator's own domains, as the template's OwnMailServers has them."""
+        return self._text("MAILROOM_OWN_MAIL_SERVERS")
+
+    @property
     def sync_minutes(self) -> int:
         """How often a mailbox is polled unless its settings say otherwise, in minutes."""
         return self._count("MAILROOM_SYNC_MINUTES", "minutes", 5)
@@ -288,6 +293,11 @@ class Settings:
     def page_client_id(self) -> str:
         """As whom the page for people asks the issuer for a token; empty: no page is served."""
         return self._text("MAILROOM_PAGE_CLIENT_ID")
+
+    @property
+    def page_note(self) -> str:
+        """What people who connect a mailbox on the page should know first; may be empty."""
+        return self._text("MAILROOM_PAGE_NOTE")
 
     @property
     def page_scope(self) -> str:

@@ -362,10 +362,11 @@ def sanitiser(*, remote_images: bool) -> "Sanitise":
 
 
 def preset_for(address: str) -> "Preset | None":
-    """Return the preset of the provider of an address."""
+    """Return the preset of the provider of an address; the operator's own ones come first."""
+    from shared.providers.presets import own_presets
     from shared.providers.presets import preset_for as find
 
-    return find(address)
+    return find(address, own_presets(settings().own_mail_servers))
 
 
 @functools.cache

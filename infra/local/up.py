@@ -108,7 +108,7 @@ def _start(
     providers.start()
     access = servers.access
     stack.mail = MailAccess(ports=(*access.ports, *mail_ports), authority=access.authority)
-    stack.more |= providers.parameters()
+    stack.more |= servers.parameters() | providers.parameters()
     stack.start(_say)
     providers.register(stack)
     providers.fill()

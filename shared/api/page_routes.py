@@ -132,6 +132,7 @@ def _told(settings: Settings) -> dict[str, Any]:
         "audience": settings.jwt_audience,
         "consent_origins": [origin_of("MAILROOM_MICROSOFT_LOGIN_URL", login)],
         "stage": settings.stage,
+        "note": settings.page_note,
     }
 
 

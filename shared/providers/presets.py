@@ -1,12 +1,13 @@
 """Decides which settings to propose for an address: by its domain, from a table of known providers.
 
-Only the table is asked. Custom domains could be told by their MX record, but that would need a DNS
-client of its own beside the one guarded way to the network; people with such domains fill in the
-form themselves.
+Before the table, the operator's own are asked. Other domains could be told by their MX record, but
+that would need a DNS client of its own beside the one guarded way to the network; people with such
+domains fill in the form themselves.
 """
 
 import functools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -69,10 +70,49 @@ class Preset:
     source: str
 
 
-def preset_for(address: str) -> Preset | None:
-    """Return the preset for the domain of `address`, or None for an unknown one."""
+def preset_for(address: str, own: Sequence[Preset] = ()) -> Preset | None:
+    """Return the preset for the domain of `address`, or None for an unknown one.
+
+    `own` are asked before the table.
+    """
     canonical = canonical_address(address)
-    return _by_domain().get(domain_of(canonical)) if canonical else None
+    if not canonical:
+        return None
+    domain = domain_of(canonical)
+    found = (one for one in own if domain in one.domains)
+    return next(found, None) or _by_domain().get(domain)
+
+
+def own_presets(text: str) -> tuple[Preset, ...]:
+    """Return the operator's own presets from the template's OwnMailServers.
+
+    `example.org imap.example.org:993/tls smtp.example.org:587/starttls`, with semicolons between.
+    Raises ValueError for anything else.
+    """
+    return tuple(_own(row) for row in text.split(";") if row.strip())
+
+
+def _own(row: str) -> Preset:
+    domain, imap, smtp = row.split()
+    return Preset(
+        id="own",
+        name=domain,
+        domains=frozenset({domain.lower()}),
+        imap=_own_server(imap),
+        smtp=_own_server(smtp),
+        oauth_only=False,
+        saves_sent=False,
+        app_password=AppPassword.NO,
+        app_password_page=None,
+        notes=(),
+        source="OwnMailServers",
+    )
+
+
+def _own_server(text: str) -> ServerPreset:
+    place, _, security = text.partition("/")
+    host, _, port = place.rpartition(":")
+    return ServerPreset(host, int(port), Security(security), UsernameForm.ADDRESS)
 
 
 def saves_sent(imap_host: str, smtp_host: str) -> bool:

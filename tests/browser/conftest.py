@@ -20,7 +20,6 @@ SETTINGS = Settings(
         "MAILROOM_JWT_ISSUER": HERE,
         "MAILROOM_JWT_AUDIENCE": "mailroom",
         "MAILROOM_PAGE_CLIENT_ID": "page",
-        "MAILROOM_BUCKET_ORIGIN": "https://bucket.example",
         "MAILROOM_STAGE": "test",
     }
 )

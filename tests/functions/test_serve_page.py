@@ -21,6 +21,7 @@ ENVIRONMENT = {
     "MAILROOM_JWT_AUDIENCE": "mailroom",
     "MAILROOM_JWT_ISSUER": "https://sign-in.example/pool",
     "MAILROOM_PAGE_CLIENT_ID": "the-page",
+    "MAILROOM_PAGE_NOTE": "Ask it@example.org.",
     "MAILROOM_PAGE_SCOPE": "openid mailroom/use",
     "MAILROOM_PAGE_TOKEN": "id_token",
     "MAILROOM_PAGE_TOKEN_ORIGIN": "https://tokens.example",
@@ -150,6 +151,7 @@ def test_the_page_learns_how_to_sign_its_users_in_and_nothing_more(deployed):
         "audience": "mailroom",
         "consent_origins": ["https://login.microsoftonline.com"],
         "stage": "dev",
+        "note": "Ask it@example.org.",
     }
     deployed(MAILROOM_MICROSOFT_LOGIN_URL="https://login.microsoftonline.us/")
     told = json.loads(ask("settings.json")["body"])

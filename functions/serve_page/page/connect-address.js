@@ -28,6 +28,7 @@ export function addressStep(flow) {
   return [
     heading(t("connect.title")),
     h("p", { class: "muted" }, t("connect.titleText")),
+    page.settings.note && h("p", { class: "hint" }, page.settings.note),
     h("form", { class: "card", novalidate: true, onsubmit: (event) => (event.preventDefault(), page.run("find", () => find(flow))) },
       field("address", t("connect.address"),
         h("input", { type: "email", name: "address", autocomplete: "email", value: draft.address, placeholder: t("connect.addressExample"), oninput: typed }),

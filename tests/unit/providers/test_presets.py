@@ -53,3 +53,30 @@ def test_the_registry_names_an_adapter_for_imap():
     network = Network(NetworkPolicy())
     assert callable(registry.imap(network).open)
     assert callable(registry.server_tester(network).test_imap)
+
+
+OWN = (
+    "mail.example imap.mail.example:993/tls smtp.mail.example:587/starttls; "
+    "gmx.de here.example:1993/tls here.example:1465/tls"
+)
+
+
+def test_the_operators_own_servers_are_proposed_before_those_of_the_table():
+    own = presets.own_presets(OWN)
+    preset = presets.preset_for("Ann@Mail.example", own)
+    assert preset is not None
+    assert preset.imap.settings_for("ann@mail.example") == ServerSettings(
+        "imap.mail.example", 993, Security.TLS, "ann@mail.example"
+    )
+    assert preset.smtp.port == 587
+    theirs = presets.preset_for("ann@gmx.de", own)
+    assert theirs is not None
+    assert theirs.imap.host == "here.example"
+    assert presets.preset_for("ann@web.de", own) is not None
+    assert presets.preset_for("ann@other.example", own) is None
+
+
+@pytest.mark.parametrize("text", ["mail.example", "mail.example a b", "mail.example a:1/x b:2/tls"])
+def test_own_servers_that_cannot_be_read_are_an_error(text):
+    with pytest.raises(ValueError, match=r"."):
+        presets.own_presets(text)
