@@ -10,6 +10,8 @@ const FEW = 5;
 const MINUTE = 60_000;
 const UP_TO = { minutes5: 5, minutes15: 15, hour: 60, day: 1440, older: Infinity };
 
+const UNITS = { minutes5: "unitMinutes", minutes15: "unitMinutes", hour: "unitHour", day: "unitDay" };
+
 /** Whether a mailbox should have been in sync since: by its own cadence and rest, as the API says, or since nobody may ask for its mail. */
 export const isBehind = ({ status, late_since: since }) => status === "reconnect_required" || Boolean(since);
 
@@ -42,7 +44,7 @@ function drawn(mailboxes, behind) {
   const rows = [...Object.keys(UP_TO), "never"].map((name) => {
     const there = mailboxes.filter((one) => bucket(one, now) === name);
     const late = there.filter(isBehind).length;
-    return { label: t(`operations.age.${name}`), short: t(`operations.ageShort.${name}`), values: [there.length - late, late] };
+    return { label: t(`operations.age.${name}`), short: t(`operations.ageShort.${name}`), below: UNITS[name] && t(`operations.${UNITS[name]}`), values: [there.length - late, late] };
   });
   return {
     summary: t("operations.agesSaid", { fresh: rows[0].values[0] + rows[0].values[1], all: mailboxes.length, n: behind }),
