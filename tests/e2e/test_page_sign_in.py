@@ -78,6 +78,24 @@ def test_a_sign_in_that_ends_is_taken_up_in_a_window_and_what_was_asked_goes_on(
     assert ada.page.url.endswith("/app" + NOWHERE)
 
 
+def test_embedded_in_another_site_one_signs_in_in_a_window(stack, visit):
+    around = "http://localhost:3000/"
+    shows = f'<!doctype html><title>CRM</title><link rel="icon" href="data:,"><iframe src="{stack.page_url}{NOWHERE}" style="width:100%;height:600px">'
+    ada = visit(stack.page_url, stack.issuer_url, around)
+    # A page that is answered here is of no network, and has to be let into this machine's.
+    ada.page.context.grant_permissions(["local-network-access"])
+    ada.page.route(around, lambda route: route.fulfill(body=shows, content_type="text/html"))
+    ada.page.goto(around)
+    inside = ada.page.frame_locator("iframe")
+    with ada.page.expect_popup() as opened:
+        inside.get_by_role("button", name="Sign in").click()
+    window = opened.value
+    with window.expect_event("close"):
+        ada.choose("embedded", "ada", admin=True, window=window)
+    expect(inside.get_by_role("heading", level=1)).to_have_text("There is nothing here")
+    expect(inside.get_by_role("link", name="Operations")).to_be_visible()
+
+
 def test_a_sign_in_that_was_not_begun_here_signs_nobody_in(stack, visit):
     nobody = visit(stack.page_url, stack.issuer_url)
     nobody.expects("Scripts may close only the windows that were opened by them")

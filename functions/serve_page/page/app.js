@@ -30,6 +30,7 @@ let shown = { key: null, nav: null };
 let stage = "starting";
 let refused = null;
 let isLost = false;
+let isEntering = false;
 let drawn = 0;
 const busy = new Set();
 let told = [];
@@ -93,26 +94,37 @@ async function start() {
   const news = session.returned();
   if (news?.elsewhere) {
     // The window closes itself, unless nobody opened it: then nobody began this sign-in.
-    refused = { code: "other_sign_in" };
-    stage = "failed";
-    return page.changed();
+    return fail({ code: "other_sign_in" });
   }
   try {
     page.settings = await session.loadSettings();
     if (news && !news.query.mailroom_outcome) await session.finishSignIn(news.query);
-    if (!session.isSignedIn()) {
-      // A sign-in at a mail provider that comes back to a tab without a sign-in of ours waits for it.
-      if (news) sessionStorage.setItem("mailroom.news", JSON.stringify(news));
-      stage = "signed-out";
-      return page.changed();
-    }
+  } catch (problem) {
+    return fail(problem);
+  }
+  if (session.isSignedIn()) return enter(news);
+  // A sign-in at a mail provider that comes back to a tab without a sign-in of ours waits for it.
+  if (news) sessionStorage.setItem("mailroom.news", JSON.stringify(news));
+  stage = "signed-out";
+  page.changed();
+}
+
+function fail(problem) {
+  refused = problem;
+  stage = "failed";
+  page.changed();
+}
+
+/** Begin to show what somebody who is signed in sees. */
+async function enter(news) {
+  isEntering = true;
+  try {
     const place = session.takePlace();
     if (place && !location.hash) history.replaceState(null, "", place);
     page.me = await api.get("/v1/me");
   } catch (problem) {
-    refused = problem;
-    stage = "failed";
-    return page.changed();
+    isEntering = false;
+    return fail(problem);
   }
   stage = "ready";
   const kept = JSON.parse(sessionStorage.getItem("mailroom.news") ?? "null") ?? news;
@@ -126,7 +138,13 @@ async function start() {
 /** A provider sent a browser back: to sign in here, or to connect a mailbox. */
 async function take(news) {
   if (!news.query.mailroom_outcome) {
-    await session.finishSignIn(news.query).catch((problem) => page.say(t("app.signInFailedText", { code: problem.code })));
+    try {
+      await session.finishSignIn(news.query);
+    } catch (problem) {
+      return stage === "ready" ? page.say(t("app.signInFailedText", { code: problem.code })) : fail(problem);
+    }
+    // Else what was under way goes on by itself.
+    if (!isEntering) await enter(null);
     return;
   }
   history.replaceState(null, "", "#/connect");

@@ -63,8 +63,9 @@ async function refresh() {
   }
 }
 
-/** Go to the provider to sign in, and come back to where we are. */
+/** Go to the provider to sign in, and come back to where we are. No provider shows itself inside of a page of somebody else. */
 export async function signIn() {
+  if (window.top !== window) return signInBeside();
   sessionStorage.setItem("mailroom.place", location.hash);
   location.assign(await begin());
 }
