@@ -34,7 +34,7 @@ export function connectedView(page, { connected: mailboxId, again, show }) {
       link("#/conversations", t("connect.toConversations"), { kind: "button" }),
       link("#/connect", t("connect.another"), { kind: "button quiet", drawing: "plus" }));
     if (!mailbox) {
-      return refused ? [heading(t("connect.title")), problemBox(refused, act(page, "load", t("common.retry"), live.again))] : loading();
+      return refused ? [heading(t("connect.title")), problemBox(refused, act(page, "load", t("common.retry"), live.again), link("#/mailboxes", t("connect.toMailboxes"), { kind: "button" }))] : loading();
     }
     if (mailbox.status !== "active") {
       return h("div", { class: "narrow" }, heading(mailbox.address), h("p", {}, t("connect.notActive")), more);

@@ -2,7 +2,7 @@
 
 import { portOf, signInButtons, signInOf } from "./connect-address.js";
 import { h } from "./dom.js";
-import { badge, checkbox, field, heading, icon, problemBox } from "./parts.js";
+import { badge, checkbox, field, heading, icon, link, problemBox } from "./parts.js";
 import { t } from "./texts.js";
 
 const SIDES = ["imap", "smtp"];
@@ -117,7 +117,8 @@ export function loginForm(flow) {
         checkbox(page, draft, "untrusted", t("connect.untrusted")),
         errors["imap.allow_untrusted_certificate"] && h("p", { class: "error" }, errors["imap.allow_untrusted_certificate"]))),
     h("div", { role: "status", "aria-live": "polite" }, isBusy ? h("p", { class: "muted" }, t("connect.testing")) : verdicts(flow)),
-    flow.problem && problemBox({ ...told(flow.problem), errors: elsewhere(flow.problem) }),
+    flow.problem && problemBox({ ...told(flow.problem), errors: elsewhere(flow.problem) },
+      flow.problem.code === "wrong_mailbox" && link("#/connect", t("connect.asNew"), { kind: "button" })),
     h("button", { type: "submit", class: "primary", disabled: isBusy, "aria-busy": isBusy ? "true" : null }, flow.submit.text));
 }
 

@@ -37,7 +37,7 @@ function underWay(one) {
   return [
     progress(isListing ? null : one.percent, t("imports.progress")),
     h("p", { class: "row between" },
-      h("span", {}, isListing ? t("imports.listing") : t("imports.of", { done: settled, listed: one.listed, percent: one.percent })),
+      h("span", {}, !one.listed ? t(isListing ? "imports.listing" : "imports.notListed") : t("imports.of", { done: settled, listed: one.listed, percent: one.percent })),
       h("span", { class: "muted" }, left(one))),
     one.message && trouble({ message: one.message, acts: one.acts, fix: one.fix }),
     one.waiting_until && h("p", { class: "muted" }, t("imports.goesOn", { at: formatClock(one.waiting_until) })),

@@ -66,7 +66,8 @@ function preview(windows, days) {
   return [
     t(one.more ? "imports.moreThan" : "imports.there", { n: one.messages }),
     one.missing === null ? t("imports.missingUnknown") : one.missing === 0 ? t("imports.missingNone") : t(one.more ? "imports.missingMore" : "imports.missing", { n: one.missing }),
-    one.matching !== null && t(isExact ? "imports.matching" : "imports.matchingAbout", { n: one.matching }),
+    one.matching === 0 && t(isExact ? "imports.matchingNone" : "imports.matchingFew"),
+    one.matching > 0 && t(isExact ? "imports.matching" : "imports.matchingAbout", { n: one.matching }),
     one.seconds !== null && one.missing > 0 && t("imports.takes", { duration: formatDuration(one.seconds) }),
   ].filter(Boolean).join(" · ");
 }

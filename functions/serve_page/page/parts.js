@@ -125,7 +125,8 @@ export const radios = (page, state, name, legend, options) =>
 
 /** How far something is, in percent; null where nobody knows. */
 export const progress = (percent, label) =>
-  h("progress", { max: "100", value: percent ?? undefined, "aria-label": label });
+  // As a text: an element without a value has the number 0 too, and would be left without one.
+  h("progress", { max: "100", value: percent === null ? undefined : String(percent), "aria-label": label });
 
 /** Links between the parts of a view: `[[href, text, isCurrent], …]`. */
 export const tabs = (label, items) =>
