@@ -3,7 +3,7 @@
 import { api, newKey, quote } from "./api.js";
 import { h } from "./dom.js";
 import { paged } from "./pages.js";
-import { act, dialog, emptiness, field, icon, input, link, loading, problemBox, retryButton } from "./parts.js";
+import { act, dialog, field, icon, input, loading, problemBox, retryButton } from "./parts.js";
 import { to } from "./router.js";
 import { t } from "./texts.js";
 
@@ -16,7 +16,8 @@ export function contactList(page, opened) {
   const list = paged(page, (next) => api.get("/v1/contacts", { limit: PAGE, next }), REFRESH_SECONDS);
   const state = { filter: "", adding: null };
 
-  function render(chosen, isAll) {
+  /** `place` is which entry is open: "all", "outgoing", or "contact" with an id. */
+  function render(place, hasOutgoing) {
     const found = matching();
     return h("section", { class: "contacts", "aria-labelledby": "contacts-title" },
       h("div", { class: "row between" }, h("h2", { id: "contacts-title" }, t("conversations.contacts")),
@@ -25,9 +26,12 @@ export function contactList(page, opened) {
         h("label", { class: "visually-hidden", for: "contact-filter" }, t("conversations.filterContacts")),
         h("input", { id: "contact-filter", type: "search", autocomplete: "off", placeholder: t("conversations.filterContacts"), value: state.filter, oninput: filter })),
       h("nav", { "aria-labelledby": "contacts-title" }, h("ul", {},
-        h("li", { key: "all" }, h("a", { class: "contact", href: to("conversations", { all: 1 }), "aria-current": isAll ? "page" : null },
-          h("strong", {}, t("conversations.allMail")), h("small", {}, t("conversations.allMailText")))),
-        found.map((one) => contactLink(one, one.id === chosen)))),
+        h("li", { key: "all" }, entry(to("conversations", { all: 1 }), t("conversations.allMail"), t("conversations.allMailText"), place === "all")),
+        hasOutgoing && h("li", { key: "outgoing" }, entry(to("conversations", { outgoing: 1 }), t("conversations.outgoing"), t("conversations.outgoingText"), place === "outgoing")),
+        found.map((one) => h("li", { key: `contact ${one.id}` },
+          entry(to("conversations", { contact: one.id }), one.name, one.addresses.join(", ") || t("conversations.noAddress"), place === `contact ${one.id}`))))),
+      list.isKnown && !list.items.length && h("div", { class: "hint-box stack tight" }, h("p", {}, t("conversations.noContacts")),
+        h("p", { class: "hint" }, t("conversations.noContactsText")), h("p", {}, h("a", { href: to("mailboxes") }, t("conversations.letMailboxMake")))),
       h("div", { "aria-live": "polite" }, state.filter && !found.length && !list.isAsking && h("p", { class: "muted" }, t("conversations.noContactMatches"))),
       list.problem && !list.isKnown && problemBox(list.problem, retryButton(t("common.retry"), list.again)),
       !list.isKnown && !list.problem && loading(),
@@ -86,19 +90,8 @@ export function contactList(page, opened) {
     opened(made);
   }
 
-  return { list, render, form, begin, stop: list.stop };
+  return { list, render, form, stop: list.stop };
 }
 
-const contactLink = (one, isChosen) =>
-  h("li", { key: one.id }, h("a", { class: "contact", href: to("conversations", { contact: one.id }), "aria-current": isChosen ? "page" : null },
-    h("strong", {}, one.name), h("small", {}, one.addresses.join(", ") || t("conversations.noAddress"))));
-
-/** Nobody is there yet: what contacts are, and how to get them; before there is a mailbox, to connect one. */
-export function noContacts(boxes, begin) {
-  if (!boxes.length) {
-    return emptiness(t("conversations.noMailbox"), t("conversations.noMailboxText"), link("#/connect", t("conversations.connect"), { kind: "primary" }));
-  }
-  return emptiness(t("conversations.noContacts"), t("conversations.noContactsText"),
-    h("button", { type: "button", class: "primary", onclick: begin }, icon("plus"), h("span", {}, t("conversations.addContact"))),
-    link(to("mailboxes"), t("conversations.letMailboxMake"), { kind: "button" }));
-}
+const entry = (href, name, text, isHere) =>
+  h("a", { class: "contact", href, "aria-current": isHere ? "page" : null }, h("strong", {}, name), h("small", {}, text));

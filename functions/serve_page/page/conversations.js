@@ -1,11 +1,12 @@
 // Contacts beside their mail: a timeline of each, all mail newest first, and what a search finds.
 
 import { api, quote } from "./api.js";
-import { contactList, noContacts } from "./contacts.js";
+import { contactList } from "./contacts.js";
 import { h } from "./dom.js";
 import { waitingDrafts } from "./drafts.js";
 import { messageList } from "./message-list.js";
 import * as outbox from "./outbox.js";
+import { outgoing } from "./outgoing.js";
 import { paged } from "./pages.js";
 import { act, badge, emptiness, heading, link, loading, problemBox, retryButton } from "./parts.js";
 import { writable } from "./people.js";
@@ -15,9 +16,10 @@ import { t } from "./texts.js";
 
 const PAGE = 50;
 const REFRESH_SECONDS = 30;
+const HEADINGS = { all: "allMail", search: "found", outgoing: "outgoing" };
 
 export function open(page, place) {
-  const state = { place, boxes: null, problem: null, contact: null, messages: null, shown: null, folders: {}, line: "", isNarrow: false, wrong: {} };
+  const state = { place, boxes: null, problem: null, contact: null, messages: null, outgoing: null, shown: null, folders: {}, line: "", isNarrow: false, wrong: {} };
   const contacts = contactList(page, (made) => go("conversations", { contact: made.id }));
   const known = {
     get boxes() {
@@ -52,13 +54,20 @@ export function open(page, place) {
 
   function arrive(next) {
     state.place = next;
-    const { contact, q } = next.query;
+    const { contact, q, outgoing: isOut } = next.query;
     state.line = q ?? "";
     if (state.boxes === null) return;
+    if (!isOut) endOutgoing();
     if (q !== undefined) search();
+    else if (isOut) state.outgoing ??= outgoing(page, writable(page.me, state.boxes));
     else if (contact) timeline(contact);
     else show("all", (from) => api.get("/v1/messages", { limit: PAGE, next: from }));
     page.changed();
+  }
+
+  function endOutgoing() {
+    state.outgoing?.stop();
+    state.outgoing = null;
   }
 
   /** Have a list of messages be shown, unless it is already. */
@@ -107,32 +116,36 @@ export function open(page, place) {
     } else go("conversations", { q: line });
   }
 
+  /** What is open: "search", "outgoing", "contact" with an id, or "all", which is also what stands beside the contacts at first. */
+  function where({ contact, q, outgoing: isOut } = state.place.query) {
+    if (q !== undefined) return "search";
+    if (isOut) return "outgoing";
+    return contact ? `contact ${contact}` : "all";
+  }
+
   function render() {
-    const { contact, q, all } = state.place.query;
-    const isEmpty = state.boxes !== null && contacts.list.isKnown && !contacts.list.items.length;
+    const isWriter = writable(page.me, known.boxes).length > 0;
+    const isBare = !known.boxes.length && contacts.list.isKnown && !contacts.list.items.length && where() === "all";
     return [
-      heading(t("conversations.title"),
-        writable(page.me, known.boxes).length > 0 && link(to("compose"), t("conversations.write"), { kind: "button primary", drawing: "plus" })),
+      heading(t("conversations.title"), isWriter && link(to("compose"), t("conversations.write"), { kind: "button primary", drawing: "plus" })),
       state.problem && problemBox(state.problem, retryButton(t("common.retry"), begin)),
       !state.boxes && !state.problem && loading(),
       waitingDrafts(),
-      state.boxes?.length > 0 && searchForm(page, state, known, q === undefined ? {} : state.wrong, submit),
-      state.boxes && (isEmpty && !contact && q === undefined && !known.boxes.length
-        ? noContacts(known.boxes, contacts.begin)
-        : h("div", { class: contact || all || q !== undefined ? "conversations reading" : "conversations" },
-          contacts.render(contact, q === undefined && !contact), h("div", { class: "mail" }, mail(isEmpty)))),
+      known.boxes.length > 0 && searchForm(page, state, known, where() === "search" ? state.wrong : {}, submit),
+      state.boxes && (isBare
+        ? emptiness(t("conversations.noMailbox"), t("conversations.noMailboxText"), link("#/connect", t("conversations.connect"), { kind: "primary" }))
+        : h("div", { class: Object.keys(state.place.query).length ? "conversations reading" : "conversations" },
+          contacts.render(where(), isWriter), h("div", { class: "mail" }, mail()))),
       contacts.form(),
     ];
   }
 
-  function mail(isEmpty) {
-    const { contact, q } = state.place.query;
-    if (isEmpty && !contact && q === undefined && state.messages?.isKnown && !state.messages.items.length) return noContacts(known.boxes, contacts.begin);
+  function mail() {
+    const place = where();
     return [
       h("p", { class: "to-contacts" }, link(to("conversations"), t("conversations.contacts"), { drawing: "back" })),
-      contact ? about(contact) : h("h2", { key: "title" }, q === undefined ? t("conversations.allMail") : t("conversations.found")),
-      isEmpty && !contact && q === undefined && h("div", { class: "hint-box" }, h("p", {}, t("conversations.noContactsHere"))),
-      state.messages && listed(state.messages, contact, q),
+      state.place.query.contact && place !== "search" ? about(state.place.query.contact) : h("h2", { key: place }, t(`conversations.${HEADINGS[place]}`)),
+      place === "outgoing" ? state.outgoing?.render() : state.messages ? listed(state.messages, place) : h("p", { class: "hint" }, t("conversations.cannotSearch")),
     ];
   }
 
@@ -146,24 +159,24 @@ export function open(page, place) {
         link(to("compose", { to: one.addresses[0], contact: one.id }), t("conversations.writeTo"), { kind: "button", drawing: "conversations" }));
   }
 
-  function listed(messages, contact, q) {
+  function listed(messages, place) {
     return [
       messages.problem && problemBox(messages.problem, retryButton(t("common.retry"), messages.again)),
       !messages.isKnown && !messages.problem && loading(),
-      messages.isKnown && !messages.items.length && !messages.hasMore && nothing(contact, q),
+      messages.isKnown && !messages.items.length && !messages.hasMore && nothing(place),
       messageList(messages.items, known),
       messages.hasMore && h("div", { class: "actions" }, act(page, "messages.more", t("common.more"), messages.more, { disabled: messages.isAsking })),
     ];
   }
 
-  function nothing(contact, q) {
-    if (q !== undefined) return emptiness(t("conversations.nothingFound"), t("conversations.searchHint"));
-    if (!contact) return emptiness(t("conversations.noMail"), t("conversations.noMailText"), link(to("mailboxes"), t("conversations.toMailboxes"), { kind: "button" }));
-    return emptiness(t("conversations.noMailWith"), t("conversations.noMailWithText"), link(to("mailboxes"), t("conversations.toMailboxes"), { kind: "button" }));
+  function nothing(place) {
+    if (place === "search") return emptiness(t("conversations.nothingFound"), t("conversations.searchHint"));
+    const mailboxes = link(to("mailboxes"), t("conversations.toMailboxes"), { kind: "button" });
+    return emptiness(...(place === "all" ? [t("conversations.noMail"), t("conversations.noMailText")] : [t("conversations.noMailWith"), t("conversations.noMailWithText")]), mailboxes);
   }
 
   outbox.resume(page);
-  const stopListening = outbox.onMoved(() => state.messages?.again());
+  const stopListening = outbox.onMoved(() => (state.outgoing ?? state.messages)?.again());
   begin();
   return {
     title: () => (state.place.query.contact && state.contact?.name) || t("conversations.title"),
@@ -172,6 +185,7 @@ export function open(page, place) {
     close() {
       stopListening();
       contacts.stop();
+      endOutgoing();
       state.messages?.stop();
     },
   };

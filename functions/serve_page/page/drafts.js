@@ -3,6 +3,7 @@
 import { newKey } from "./api.js";
 import { h } from "./dom.js";
 import { link } from "./parts.js";
+import { names } from "./people.js";
 import { to } from "./router.js";
 import { t } from "./texts.js";
 
@@ -40,5 +41,11 @@ export function waitingDrafts() {
   const waiting = all();
   return waiting.length > 0 && h("section", { class: "hint-box", "aria-label": t("compose.drafts") },
     h("p", {}, t("compose.draftsWaiting", { n: waiting.length })),
-    h("ul", { class: "stack tight" }, waiting.map((one) => h("li", {}, link(to("compose", one.query), one.subject || t("conversations.noSubject"), { drawing: "conversations" })))));
+    h("ul", { class: "waiting" }, waiting.map((one) => h("li", {}, link(to("compose", one.query), called(one), { drawing: "reply" })))));
+}
+
+/** What a draft is known by to who wrote it. */
+function called({ subject, to: recipients, text }) {
+  if (subject.trim()) return subject;
+  return recipients.length ? t("conversations.toWhom", { names: names(recipients) }) : text.trim().slice(0, 60) || t("conversations.noSubject");
 }

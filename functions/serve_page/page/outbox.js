@@ -41,24 +41,27 @@ export function taken(page, send, draft) {
 export const inThread = (id) => [...following.values()].filter(({ draft }) => draft.query.thread === id);
 
 function follow(page, send, draft) {
-  const entry = { send, draft, watched: null, toast: null, problem: null };
+  const entry = { send, draft, watched: null, toast: null };
   following.set(send.id, entry);
-  entry.toast = page.say("", { body: (close) => toastOf(page, entry, close) });
+  say(page, entry);
+  // What leaves at a chosen time is listed until then; this passes.
+  if (!isSoon(send)) setTimeout(entry.toast.close, SHOWN_AFTER);
   const path = `/v1/mailboxes/${quote(send.mailbox_id)}/sends/${quote(send.id)}`;
   entry.watched = watch(() => api.get(path), {
     show(answer) {
       const before = entry.send.status;
       entry.send = answer;
-      entry.problem = null;
+      if (ENDED.has(answer.status)) end(page, entry);
+      if (before !== answer.status) tell(entry);
       save();
-      if (ENDED.has(answer.status)) end(entry);
-      if (before !== answer.status) for (const listener of listeners) listener(entry);
       page.changed();
     },
     failed(problem) {
-      entry.problem = problem;
-      if (problem.status === 404) end(entry);
-      page.changed();
+      if (problem.status !== 404) return;
+      entry.toast.close();
+      entry.watched.stop();
+      following.delete(send.id);
+      save();
     },
     pause: ({ status, due_at: due, cause }) => {
       if (ENDED.has(status)) return null;
@@ -70,21 +73,40 @@ function follow(page, send, draft) {
   tick(page);
 }
 
-function end(entry) {
-  entry.watched.stop();
-  save();
-  // What has to be done about it stays until somebody closes it.
-  const isWell = entry.send.status !== "failed" && !entry.send.recipients.some((one) => one.status === "refused");
-  if (isWell) setTimeout(entry.toast.close, SHOWN_AFTER);
-  if (entry.send.status !== "sent") following.delete(entry.send.id);
+const isSoon = (send) => new Date(send.due_at).getTime() - Date.now() < 60_000;
+
+function say(page, entry) {
+  entry.toast?.close();
+  entry.toast = page.say("", { body: (close) => toastOf(page, entry, close) });
 }
 
-/** Call it off and go back to the draft, with all that was in it. */
-async function undo(entry) {
-  entry.send = await api.post(`/v1/mailboxes/${quote(entry.send.mailbox_id)}/sends/${quote(entry.send.id)}/cancel`);
-  end(entry);
-  reopen(entry);
+function tell(entry) {
   for (const listener of listeners) listener(entry);
+}
+
+/** Say how it ended, also to somebody who closed what was said before. What has to be done about it stays. */
+function end(page, entry) {
+  const { send } = entry;
+  entry.watched.stop();
+  say(page, entry);
+  if (send.status === "sent" ? !refusedOf(send).length : send.status === "cancelled") setTimeout(entry.toast.close, SHOWN_AFTER);
+  if (send.status !== "sent") following.delete(send.id);
+}
+
+const refusedOf = (send) => send.recipients.filter((one) => one.status === "refused");
+
+/** Whether what was written is still here, to be gone on with. */
+export const isOfThisTab = (id) => following.has(id);
+
+/** Call a mail off and go back to the draft, with all that was in it. */
+export async function undo(id) {
+  const entry = following.get(id);
+  entry.send = await api.post(`/v1/mailboxes/${quote(entry.send.mailbox_id)}/sends/${quote(id)}/cancel`);
+  entry.watched.stop();
+  following.delete(id);
+  save();
+  reopen(entry);
+  tell(entry);
 }
 
 /** What is sent now is another mail, with a key of its own. */
@@ -95,9 +117,9 @@ function reopen({ draft, toast }) {
 }
 
 function toastOf(page, entry, close) {
-  const { send, draft } = entry;
+  const { send } = entry;
   const back = h("button", { type: "button", onclick: () => reopen(entry) }, t("compose.backToDraft"));
-  const refused = send.recipients.filter((one) => one.status === "refused");
+  const refused = refusedOf(send);
   if (send.status === "failed" && send.cause) return trouble(send.cause, back);
   if (send.status === "failed" || send.status === "cancelled") return h("p", {}, t("compose.notSent"), " ", back);
   if (send.status === "unknown") return trouble(send.cause ?? { message: t("compose.unknown"), fix: t("compose.unknownText"), acts: null });
@@ -106,10 +128,10 @@ function toastOf(page, entry, close) {
     return [h("p", { key: "sent" }, t("compose.sentTo", { names: names(send.recipients) })),
       send.thread_id && h("a", { key: "show", class: "button", href: to("threads", send.thread_id, { message: send.message_id }), onclick: close }, t("compose.show"))];
   }
-  const cancel = send.can_cancel && act(page, `undo ${send.id}`, t("common.undo"), () => undo(entry));
+  const cancel = send.can_cancel && act(page, `undo ${send.id}`, t("common.undo"), () => undo(send.id));
   if (send.cause) return h("div", { class: "stack tight" }, trouble(send.cause, cancel), send.next_try_at && h("p", { class: "hint" }, t("compose.triedAgain", { at: formatInstant(send.next_try_at) })));
   const wait = new Date(send.due_at).getTime() - Date.now();
-  if (draft.sendAt && wait > SOON / 5) return [h("p", { key: "later" }, t("compose.sentLater", { at: formatInstant(send.due_at) })), cancel];
+  if (!isSoon(send)) return [h("p", { key: "later" }, t("compose.sentLater", { at: formatInstant(send.due_at) })), cancel];
   if (send.status === "queued" && wait > 0) {
     // Who listens hears once that it is going; the count is for who looks.
     return [h("p", { key: "count" }, h("span", { class: "visually-hidden" }, t("compose.sendingSoon")), h("span", { "aria-hidden": "true" }, t("compose.sendingIn", { n: Math.ceil(wait / 1000) }))), cancel];

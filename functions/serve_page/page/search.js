@@ -80,7 +80,7 @@ export function searchForm(page, state, known, wrong, submit) {
     page.changed();
   };
   const text = (name, props = {}) =>
-    field(`search-${name}`, t(`conversations.fields.${name}`), h("input", { value: asked[name] ?? "", oninput: put(name), ...props }), { error: wrong[name] });
+    field(`search-${name}`, t(`conversations.fields.${name}`), h("input", { value: props.type === "date" && !DATE.test(asked[name]) ? "" : asked[name] ?? "", oninput: put(name), ...props }), { error: wrong[name] });
   const choice = (name, options) =>
     field(`search-${name}`, t(`conversations.fields.${name}`),
       h("select", { value: asked[name] ?? "", onchange: put(name) }, [["", t("conversations.any")], ...options].map(([value, shown]) => h("option", { value }, shown))),

@@ -75,7 +75,7 @@ export function open(page, place) {
         [n > 0 && ", ", h("a", { href: to("conversations", { contact: one.id }) }, one.name)])),
       state.problem && problemBox(state.problem, retryButton(t("common.retry"), watched.again)),
       !items && !state.problem && loading(),
-      items && h("ol", { class: "letters" }, shown(items).map((one) => (typeof one === "number" ? fold(one) : letter(one))), leaving(items)),
+      items && h("ol", { class: "mails" }, shown(items).map((one) => (typeof one === "number" ? fold(one) : letter(one))), leaving(items)),
       items?.length > 0 && footer(items.at(-1)),
       state.moving && moveDialog());
   }
@@ -91,8 +91,9 @@ export function open(page, place) {
 
   /** What is on its way into this thread, until it is here. */
   function leaving(items) {
-    const here = new Set(items.map((one) => one.internet_message_id));
-    const coming = outbox.inThread(id).filter(({ send }) => !here.has(send.internet_message_id.replace(/[<>]/g, "")));
+    const bare = (text) => text?.replace(/[<>]/g, "");
+    const here = new Set(items.map((one) => bare(one.internet_message_id)));
+    const coming = outbox.inThread(id).filter(({ send }) => !here.has(bare(send.internet_message_id)));
     return coming.map(({ send, draft }) => h("li", { key: send.id, class: "mail-item leaving", ref: (element) => element.scrollIntoView({ block: "nearest" }) },
       h("div", { class: "row" }, send.status === "sent" ? badge(t("compose.sent"), "good") : badge(t("compose.onItsWay"), "busy"),
         h("span", {}, t("conversations.toWhom", { names: names(send.recipients) }))),
