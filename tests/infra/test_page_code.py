@@ -20,6 +20,7 @@ MARKUP = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment|setHTML\w*|parseHTML\w*"
     r"|DOMParser|\beval\b|new Function|javascript:"
 )
+IMPORT = re.compile(r"""\b(?:from|import)[ (]*["']([^"'\s]+)["']""")
 NAMED_IN_HTML = re.compile(r'(?:src|href)="([^"]+)"')
 CALL = re.compile(r"\bapi\.(get|post|put|patch|delete)\(\s*([\"`])(/[^\"`?]*)")
 TEXT_KEY = re.compile(r"""\b(?:t|hasText)\(\s*(?:"([^"]+)"|`([^`]+)`)""")
@@ -60,6 +61,21 @@ def test_every_module_is_short_enough_to_read(name):
     assert len(MODULES[name].splitlines()) <= MOST_LINES, "split it by decision"
 
 
+@pytest.mark.parametrize("name", MODULES)
+def test_every_import_is_of_a_module_that_is_there(name):
+    missing = [it for it in IMPORT.findall(MODULES[name]) if it.removeprefix("./") not in MODULES]
+    assert not missing
+
+
+def test_every_module_is_reached_from_the_first():
+    reached, left = set(), ["app.js"]
+    while left:
+        name = left.pop()
+        reached.add(name)
+        left += {it.removeprefix("./") for it in IMPORT.findall(MODULES[name])} - reached
+    assert reached == set(MODULES)
+
+
 def test_the_document_names_files_that_are_there():
     named = NAMED_IN_HTML.findall((PAGE / "index.html").read_text(encoding="utf-8"))
     assert named
@@ -95,3 +111,15 @@ def test_every_text_that_is_asked_for_is_there():
     assert there
     asked = asked_for()
     assert not {it: asked[it] for it in asked if not any(re.fullmatch(it, key) for key in there)}
+
+
+def test_no_text_is_left_over():
+    # A table may hold a key, or a function be given a group, that is asked for elsewhere: whatever
+    # reads as one counts.
+    code = "".join(text for name, text in MODULES.items() if name != "texts.js")
+    used = {re.escape(key) for key in re.findall(r'"([\w.-]+)"', code)}
+    used |= {re.escape(key) for key, _ in TEXT_KEY.findall(MODULES["texts.js"]) if key}
+    for template in re.findall(r"`([a-z][\w.]*\$[^`\s]+)`", code):
+        used.add(r"[\w-]+".join(map(re.escape, VALUE.split(template))))
+    is_used = re.compile("|".join(used)).fullmatch
+    assert not [key for key in texts() if not is_used(key) and not is_used(key.rpartition(".")[0])]
