@@ -26,6 +26,7 @@ const ROUTES = [
 const NAVIGATION = ["conversations", "mailboxes", "operations"];
 
 let view = null;
+/** @type {{key: string | null, nav: string | null, opened?: Promise<void>}} */
 let shown = { key: null, nav: null };
 let stage = "starting";
 let refused = null;
@@ -149,15 +150,17 @@ async function take(news) {
   }
   history.replaceState(null, "", "#/connect");
   await arrive();
-  view.returned?.(news);
+  view?.returned?.(news);
 }
 
-async function arrive() {
+function arrive() {
   const place = here();
-  const route = ROUTES.find(({ at }) => at.every((part, n) => (part === "*" ? place.path[n] : place.path[n] === part)));
   if (!place.path.length) return location.replace("#/mailboxes");
+  const route = ROUTES.find(({ at }) => at.every((part, n) => (part === "*" ? place.path[n] : place.path[n] === part)));
   const key = route ? [route.name, ...route.at.map((part, n) => part === "*" && place.path[n])].join() : null;
   if (key && key === shown.key) {
+    // One that is still on its way opens at the place where we are by then.
+    if (!view) return shown.opened;
     view.arrive?.(place);
     return page.changed();
   }
@@ -165,12 +168,15 @@ async function arrive() {
   view = null;
   shown = { key, nav: route?.nav ?? null };
   page.changed();
-  if (!route) view = { title: () => t("app.notFound"), render: () => notice(t("app.notFound"), t("app.notFoundText")) };
-  else {
-    const module = await route.load().catch(() => null);
-    if (shown.key !== key) return;
-    view = module ? module.open(page, place) : brokenView();
-  }
+  return (shown.opened = opening(route, shown));
+}
+
+async function opening(route, mine) {
+  const module = await route?.load().catch(() => null);
+  // Somebody went elsewhere meanwhile, and may even have come back.
+  if (shown !== mine) return;
+  if (!route) view = missingView();
+  else view = module ? opened(module) : brokenView();
   draw();
   // Who cannot see that the page is another one now hears its title.
   const first = /** @type {HTMLElement} */ (document.querySelector("#content h1") ?? document.getElementById("content"));
@@ -178,18 +184,48 @@ async function arrive() {
   window.scrollTo(0, 0);
 }
 
+function opened(module) {
+  try {
+    return module.open(page, here());
+  } catch (fault) {
+    return failedView(fault);
+  }
+}
+
+const missingView = () => ({ title: () => t("app.notFound"), render: () => notice(t("app.notFound"), t("app.notFoundText")) });
+
 const brokenView = () => ({
   title: () => t("app.newerPage"),
   render: () => notice(t("app.newerPage"), t("app.newerPageText"), retryButton(t("app.reload"), () => location.reload())),
 });
 
-function draw() {
-  const title = stage === "ready" && view ? view.title() : "";
-  document.title = title ? t("app.title", { title }) : t("app.name");
-  render(document.getElementById("page"), stage === "ready" ? frame() : outside());
+/** In place of a view with a fault of ours in it: the rest of the page goes on. */
+function failedView(fault) {
+  console.error(fault);
+  return {
+    title: () => t("problem.internal"),
+    render: () => notice(t("problem.internal"), t("app.viewFailed"), retryButton(t("app.reload"), () => location.reload())),
+  };
 }
 
-function frame() {
+const described = ({ title, render: content }) => ({ title: title(), content: content() });
+
+function seen() {
+  if (!view) return { title: "", content: loading() };
+  try {
+    return described(view);
+  } catch (fault) {
+    return described(failedView(fault));
+  }
+}
+
+function draw() {
+  const { title, content } = stage === "ready" ? seen() : { title: "", content: null };
+  document.title = title ? t("app.title", { title }) : t("app.name");
+  render(document.getElementById("page"), stage === "ready" ? frame(content) : outside());
+}
+
+function frame(content) {
   const links = NAVIGATION.filter((name) => name !== "operations" || page.me.is_admin);
   return [
     h("a", { class: "skip", href: "#content", onclick: skip }, t("app.skip")),
@@ -204,7 +240,7 @@ function frame() {
         h("div", { class: "sheet" },
           h("p", {}, t("app.signedInAs", { user: page.me.user_id }), page.me.is_admin && h("small", {}, t("app.administrator"))),
           h("button", { type: "button", onclick: () => page.run("sign-out", session.signOut) }, t("app.signOut"))))),
-    h("main", { id: "content", tabindex: "-1", key: shown.key ?? "none" }, view ? view.render() : loading()),
+    h("main", { id: "content", tabindex: "-1", key: shown.key ?? "none" }, content),
     toasts(told),
   ];
 }

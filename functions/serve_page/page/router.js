@@ -2,8 +2,17 @@
 
 /** Where the address says we are: `{path: [...], query}`. */
 export function here() {
-  const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
-  return { path: path.split("/").filter(Boolean).map(decodeURIComponent), query: Object.fromEntries(new URLSearchParams(query)) };
+  const [, path, query] = location.hash.match(/^#?\/?([^?]*)\??(.*)$/s);
+  return { path: path.split("/").filter(Boolean).map(decoded), query: Object.fromEntries(new URLSearchParams(query)) };
+}
+
+/** Addresses come from anywhere; what is no encoding stands for itself. */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** The address of a place. */

@@ -26,6 +26,7 @@ const texts = {
     unreachable: "The sign-in service cannot be reached",
     unreachableText: "Check your connection, then load the page again.",
     reload: "Load again",
+    viewFailed: "Load the page again. If it happens again, tell whoever runs Mailroom for you what you did.",
     newerPage: "This part of the page could not be loaded",
     newerPageText: "A newer version may be there. Load the page again; drafts are kept.",
   },
