@@ -16,6 +16,7 @@ const TOAST = 8_000;
  */
 const ROUTES = [
   { name: "connect", at: ["connect"], load: () => import("./connect.js"), nav: "mailboxes" },
+  { name: "erasure", at: ["erasures", "*"], load: () => import("./erase.js"), nav: "mailboxes" },
   { name: "mailbox", at: ["mailboxes", "*"], load: () => import("./mailbox.js"), nav: "mailboxes" },
   { name: "mailboxes", at: ["mailboxes"], load: () => import("./mailboxes.js"), nav: "mailboxes" },
   { name: "thread", at: ["threads", "*"], load: () => import("./thread.js"), nav: "conversations" },
@@ -33,6 +34,7 @@ let refused = null;
 let isLost = false;
 let isEntering = false;
 let drawn = 0;
+let isTitleDue = false;
 const busy = new Set();
 let told = [];
 
@@ -178,10 +180,18 @@ async function opening(route, mine) {
   if (!route) view = missingView();
   else view = module ? opened(module) : brokenView();
   draw();
-  // Who cannot see that the page is another one now hears its title.
-  const first = /** @type {HTMLElement} */ (document.querySelector("#content h1") ?? document.getElementById("content"));
-  first.focus({ preventScroll: true });
+  document.getElementById("content").focus({ preventScroll: true });
+  isTitleDue = true;
+  tellTitle();
   window.scrollTo(0, 0);
+}
+
+/** Who cannot see that the page is another one now hears its title, once it is known: unless they are elsewhere by then. */
+function tellTitle() {
+  const title = /** @type {HTMLElement} */ (document.querySelector("#content h1"));
+  if (!isTitleDue || !title) return;
+  isTitleDue = false;
+  if (document.activeElement === document.getElementById("content")) title.focus({ preventScroll: true });
 }
 
 function opened(module) {
@@ -223,6 +233,7 @@ function draw() {
   const { title, content } = stage === "ready" ? seen() : { title: "", content: null };
   document.title = title ? t("app.title", { title }) : t("app.name");
   render(document.getElementById("page"), stage === "ready" ? frame(content) : outside());
+  tellTitle();
 }
 
 function frame(content) {

@@ -56,7 +56,8 @@ export function eraseDialog(page, begun) {
 }
 
 /** An erasure, live until it is done; the mailbox itself is not there any more. */
-export function erasureView(page, erasureId) {
+export function open(page, place) {
+  const erasureId = place.path[1];
   let erasure = null;
   let problem = null;
 
@@ -93,7 +94,7 @@ export function erasureView(page, erasureId) {
     ];
   }
 
-  return { render, close: live.stop };
+  return { title: () => t("erase.viewTitle"), render, close: live.stop };
 }
 
 const isBegun = (erasure) => Date.parse(erasure.starts_at) <= Date.now();

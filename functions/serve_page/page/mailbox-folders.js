@@ -78,8 +78,14 @@ const choice = (name, checked, onchange) =>
   h("label", { class: "check" }, h("input", { type: "radio", name: "folders", checked, onchange }),
     h("span", {}, t(`folders.${name}`), h("small", { class: "block" }, t(`folders.${name}Text`))));
 
+/** Its name; what it is for as well, where that does not say it. */
+function nameOf({ name, role }) {
+  const known = named("folders.role", role);
+  return role === "other" || name.toLowerCase() === known.toLowerCase() ? name : `${name} (${known})`;
+}
+
 const folder = (one, on, change) =>
   h("label", { class: "check", key: one.id },
     h("input", { type: "checkbox", checked: on.has(one.id), onchange: (event) => change(event.target.checked) }),
-    h("span", {}, one.role === "other" || one.name === named("folders.role", one.role) ? one.name : `${one.name} (${named("folders.role", one.role)})`,
+    h("span", {}, nameOf(one),
       hasText(`folders.about.${one.role}`) && h("small", { class: "block" }, t(`folders.about.${one.role}`))));

@@ -3,7 +3,7 @@
 import { api, quote } from "./api.js";
 import { disconnectDialog } from "./disconnect.js";
 import { h } from "./dom.js";
-import { eraseDialog, erasureView } from "./erase.js";
+import { eraseDialog } from "./erase.js";
 import { importsPart } from "./imports.js";
 import { watch } from "./live.js";
 import { foldersPart } from "./mailbox-folders.js";
@@ -27,19 +27,12 @@ const PARTS = { overview: overviewPart, import: (page, id) => importsPart(page, 
 /** Of one that is disconnected there is nothing to choose folders of. */
 const NOT_DISCONNECTED = new Set(["import", "folders"]);
 
-/** A mailbox; or, where the place names it, the erasure by which it is gone. */
 export function open(page, place) {
-  return place.query.erasure ? { ...erasureView(page, place.query.erasure), title: () => t("erase.viewTitle") } : openMailbox(page, place);
-}
-
-function openMailbox(page, place) {
   const id = place.path[1];
   const help = helpDialog(page);
   const ending = disconnectDialog(page, () => reload());
-  const erasing = eraseDialog(page, (erasure) => {
-    live.stop();
-    replace("mailboxes", id, { erasure: erasure.id });
-  });
+  // The mailbox is not there any more, nor is the way back to it.
+  const erasing = eraseDialog(page, (erasure) => replace("erasures", erasure.id));
   const leave = { disconnect: ending.open, erase: erasing.open };
   const parts = new Map();
   let shown = partOf(place);
