@@ -15,6 +15,7 @@ called with a query: so a sign-in comes back, in a window that has to tell the o
 """
 
 import base64
+import functools
 import gzip
 import hashlib
 import json
@@ -58,24 +59,18 @@ _HEADERS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class PageFile:
-    """One file as it is sent: its bytes, the same compressed, and a tag of its content."""
+    """One file as it is sent, and a tag of its content."""
 
     content_type: str
-    plain: bytes
-    compressed: bytes
+    content: bytes
     tag: str
 
     @classmethod
     def of(cls, name: str, content: bytes) -> "PageFile":
         """Make it of a file's name and content. Raises KeyError for a kind we have no type for."""
         digest = hashlib.sha256(content).hexdigest()[:32]
-        return cls(
-            CONTENT_TYPES[Path(name).suffix],
-            content,
-            gzip.compress(content, mtime=0),
-            # Weak: compressed and not, it is the same file.
-            f'W/"{digest}"',
-        )
+        # A weak tag: compressed and not, it is the same file.
+        return cls(CONTENT_TYPES[Path(name).suffix], content, f'W/"{digest}"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +110,8 @@ def answer_page(event: Mapping[str, Any], page: Page) -> dict[str, Any]:
     if file.tag in _tags(asked.get("if-none-match", "")):
         return _answer(HTTPStatus.NOT_MODIFIED, headers)
     if not _takes_gzip(asked.get("accept-encoding", "")):
-        return _answer(HTTPStatus.OK, headers, file.plain.decode())
-    body = base64.b64encode(file.compressed).decode("ascii")
+        return _answer(HTTPStatus.OK, headers, file.content.decode())
+    body = base64.b64encode(_compressed(file.content)).decode("ascii")
     answer = _answer(HTTPStatus.OK, {**headers, "Content-Encoding": "gzip"}, body)
     return answer | {"isBase64Encoded": True}
 
@@ -151,6 +146,12 @@ def _tags(header: str) -> set[str]:
 def _takes_gzip(header: str) -> bool:
     """Whether a browser takes it: whoever refuses it writes its weight, `gzip;q=0`."""
     return any(coding.strip().lower() == "gzip" for coding in header.split(","))
+
+
+# Not all at the start: a browser's files come from several copies of the function, a few from each.
+@functools.cache
+def _compressed(content: bytes) -> bytes:
+    return gzip.compress(content, mtime=0)
 
 
 def _words(text: str) -> dict[str, Any]:
