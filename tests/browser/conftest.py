@@ -78,36 +78,45 @@ def open_on_fakes(visit, served, app):
     def begin(place="", *, tenant="acme", user="ann", roles=()):
         ours = visit(HERE)
         claims = {"sub": user, "tenant_id": tenant, "roles": list(roles)}
-
-        def answer(route):
-            asked = urlsplit(route.request.url)
-            name = asked.path.removeprefix("/app").strip("/")
-            if asked.path.startswith("/app"):
-                key = "GET /app/{file}" if name else "GET /app"
-                found = answer_page({"routeKey": key, "pathParameters": {"file": name}}, served)
-                headers, body = found["headers"], found["body"]
-                route.fulfill(status=found["statusCode"], headers=headers, body=body)
-                return
-            sent = route.request
-            target = asked.path + (f"?{asked.query}" if asked.query else "")
-            event = http_event(
-                sent.method,
-                target,
-                body=sent.post_data,
-                claims=claims,
-                headers=sent.headers,
-                at=app.clock.now(),
-            )
-            given = app.handle(event)
-            route.fulfill(status=given.status, headers=given.headers, body=given.text)
-
         session = {"token": "of-a-test", "refresh": None, "id": None, "until": 4e12}
         ours.page.add_init_script(
             f"sessionStorage.setItem('mailroom.session', {json.dumps(json.dumps(session))})"
         )
         ours.page.clock.install(time=app.clock.now())
-        ours.page.context.route(f"{HERE}/**", answer)
+        answer = on_fakes(app, served, lambda _: claims)
+
+        def fulfil(route):
+            sent = route.request
+            target = sent.url.removeprefix(HERE)
+            status, headers, body = answer(sent.method, target, sent.headers, sent.post_data)
+            route.fulfill(status=status, headers=headers, body=body)
+
+        ours.page.context.route(f"{HERE}/**", fulfil)
         ours.page.goto(f"{HERE}/app{place}")
         return ours
 
     return begin
+
+
+def on_fakes(app, served, claims_of):
+    """Return what answers a request for the page or the API; 401 without claims of its headers.
+
+    It is given method, target, headers and body, and answers with status, headers and body.
+    """
+
+    def answer(method, target, headers, body):
+        path = urlsplit(target).path
+        if path.startswith("/app"):
+            name = path.removeprefix("/app").strip("/")
+            key = "GET /app/{file}" if name else "GET /app"
+            found = answer_page({"routeKey": key, "pathParameters": {"file": name}}, served)
+            return found["statusCode"], found["headers"], found["body"]
+        claims = claims_of(headers)
+        if claims is None:
+            return 401, {"content-type": "application/json"}, '{"message": "Unauthorized"}'
+        at = app.clock.now()
+        event = http_event(method, target, body=body, claims=claims, headers=headers, at=at)
+        given = app.handle(event)
+        return given.status, given.headers, given.text
+
+    return answer

@@ -8,7 +8,7 @@ BEGIN = """
   Math.random = () => 0.5;
   globalThis.log = [];
   globalThis.meets = given;
-  globalThis.isHidden = false;
+  globalThis.isHidden ??= false;
   Object.defineProperty(document, "hidden", { get: () => isHidden });
   globalThis.see = (seen) => { isHidden = !seen; document.dispatchEvent(new Event("visibilitychange")); };
   globalThis.watched = watch(async () => {
@@ -94,12 +94,10 @@ def test_while_nobody_looks_nothing_is_asked_and_then_at_once(polling):
 
 
 def test_begun_unseen_it_asks_when_it_is_seen(polling):
-    polling.page.evaluate(
-        "Object.defineProperty(document, 'hidden', { get: () => true, configurable: true })"
-    )
+    polling.page.evaluate("globalThis.isHidden = true")
     polling.begin({"pause": 1000})
-    polling.log()
-    polling.run("see(false)")
+    polling.after(60 * MINUTE)
+    assert polling.log() == []
     polling.run("see(true)")
     assert polling.log() == ["asked", "shown 1000"]
 
@@ -131,3 +129,17 @@ def test_stopped_it_shows_nothing_and_asks_no_more(polling, met):
     polling.run("see(false); see(true); watched.again()")
     polling.after(60 * MINUTE)
     assert polling.log() == ["asked"]
+
+
+def test_seen_again_before_it_is_due_nothing_is_asked(polling):
+    polling.begin({"pause": 5000}, {"pause": None})
+    polling.log()
+    for _ in range(3):
+        polling.after(1000)
+        polling.run("see(false); see(true)")
+    assert polling.log() == []
+    polling.after(2000)
+    assert polling.log() == ["asked", "shown null"]
+    polling.run("see(false); see(true)")
+    polling.after(60 * MINUTE)
+    assert polling.log() == []

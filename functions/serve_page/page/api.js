@@ -2,12 +2,17 @@
 
 import { apiUrl, renew, token } from "./session.js";
 
+/** Of API Gateway's own answers, which name none. */
+const CODES = { 401: "unauthenticated", 429: "too_many_requests" };
+/** Longer than any answer takes: a line that has gone silent is not waited for. */
+const LONGEST = 45_000;
+
 /** What the API refused: `code`, `message`, `fix`, `acts`, `requestId`, and the whole answer as `body`. */
 export class Problem extends Error {
   constructor(status, body, retryAfter) {
     super(body.detail ?? "");
     this.status = status;
-    this.code = body.code ?? (status === 429 ? "too_many_requests" : "internal");
+    this.code = body.code ?? CODES[status] ?? "internal";
     this.fix = body.fix ?? "";
     this.acts = body.acts ?? null;
     this.requestId = body.request_id ?? null;
@@ -64,7 +69,9 @@ async function call(method, path, body, key) {
       await online(renew(used));
       continue;
     }
-    const content = response.status === 204 ? null : await response.json().catch(() => ({}));
+    if (response.status === 204) return null;
+    const content = await response.json().catch(() => null);
+    if (response.ok && !content) throw new Problem(0, { code: "offline" }, null);
     if (response.ok) return content;
     throw new Problem(response.status, content ?? {}, Number(response.headers.get("Retry-After")) || null);
   }
@@ -74,7 +81,8 @@ function ask(method, path, body, key, used) {
   const headers = { Authorization: `Bearer ${used}` };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key) headers["Idempotency-Key"] = key;
-  return online(fetch(apiUrl + path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) }));
+  const signal = AbortSignal.timeout(LONGEST);
+  return online(fetch(apiUrl + path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) }));
 }
 
 /** A broken line is no fault of ours, and is told as what it is. */
@@ -82,7 +90,8 @@ async function online(asked) {
   try {
     return await asked;
   } catch (error) {
-    throw error instanceof TypeError ? new Problem(0, { code: "offline" }, null) : error;
+    const isLine = error instanceof TypeError || error.name === "TimeoutError" || error.code === "offline";
+    throw isLine ? new Problem(0, { code: "offline" }, null) : error;
   }
 }
 

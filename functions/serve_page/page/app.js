@@ -241,7 +241,7 @@ function frame(content) {
   return [
     h("a", { class: "skip", href: "#content", onclick: skip }, t("app.skip")),
     isLost && h("div", { class: "lost", role: "alert" }, h("p", {}, t("app.lost")),
-      h("button", { class: "primary", type: "button", onclick: () => session.signInBeside() }, t("app.signInAgain"))),
+      h("button", { class: "primary", type: "button", onclick: () => page.run("sign-in", session.signInBeside) }, t("app.signInAgain"))),
     h("header", { class: "top" },
       h("a", { class: "brand", href: "#/mailboxes" }, icon("mark"), h("span", {}, t("app.name"))),
       h("nav", { "aria-label": t("app.navigation") },
@@ -262,7 +262,7 @@ function skip(event) {
 }
 
 function outside() {
-  const again = retryButton(t("app.signIn"), () => session.signIn());
+  const again = retryButton(t("app.signIn"), () => session.signIn().catch(fail));
   const shownThere = {
     starting: () => loading(),
     "signed-out": () => notice(t("app.welcome"), t("app.welcomeText"), again),

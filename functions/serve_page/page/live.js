@@ -8,7 +8,7 @@ const JITTER = 0.1;
  *
  * `pause(answer)` says how many milliseconds to wait after an answer; null ends it. After failures it waits twice as long each
  * time, at least as long as a `retryAfter` (seconds) of the error says. While the page is hidden nothing is asked; when it is seen
- * again, at once. Returns `{again, stop}`: `again()` asks now, and once more if it was asking already.
+ * again, what was due meanwhile, at once. Returns `{again, stop}`: `again()` asks now, and once more if it was asking already.
  */
 export function watch(load, { show, failed, pause }) {
   let timer = 0;
@@ -45,7 +45,7 @@ export function watch(load, { show, failed, pause }) {
     else if (next !== null) timer = setTimeout(ask, next * (1 + JITTER * (2 * Math.random() - 1)));
   }
 
-  const seen = () => !document.hidden && ask();
+  const seen = () => !document.hidden && wanted && ask();
   document.addEventListener("visibilitychange", seen);
   ask();
   return {

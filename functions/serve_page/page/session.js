@@ -7,6 +7,7 @@ const STORED = "mailroom.session";
 const BEGUN = "mailroom.sign-in";
 const EARLY = 30_000;
 const NEWS = "mailroom-returned";
+const OFFLINE = "offline";
 
 export const pageUrl = new URL("../app", import.meta.url).href;
 export const apiUrl = new URL("..", import.meta.url).href.replace(/\/$/, "");
@@ -20,7 +21,7 @@ const listeners = new Set();
 
 /** The deployment's settings, asked once. */
 export async function loadSettings() {
-  settings ??= await json(await fetch(new URL("settings.json", import.meta.url)));
+  settings ??= await asked(new URL("settings.json", import.meta.url));
   return settings;
 }
 
@@ -54,11 +55,12 @@ async function refresh() {
   if (!stored?.refresh) return false;
   try {
     const answer = await ask({ grant_type: "refresh_token", refresh_token: stored.refresh });
+    if (!answer[settings.token]) return false;
     keep({ refresh_token: stored.refresh, id_token: stored.id, ...answer });
     return true;
   } catch (error) {
-    // A broken line is no end of a sign-in: the caller's request fails, and may be tried again.
-    if (error instanceof TypeError) throw error;
+    // A broken line, or a provider in trouble, is no end of a sign-in: the caller's request fails, and may be tried again.
+    if (error.code === OFFLINE) throw error;
     return false;
   }
 }
@@ -66,16 +68,25 @@ async function refresh() {
 /** Go to the provider to sign in, and come back to where we are. No provider shows itself inside of a page of somebody else. */
 export async function signIn() {
   if (window.top !== window) return signInBeside();
+  leave(await begin());
+}
+
+function leave(address) {
   sessionStorage.setItem("mailroom.place", location.hash);
-  location.assign(await begin());
+  location.assign(address);
 }
 
 /** Sign in in a window of its own, which tells this one. To be called at a click, else browsers do not open it. */
 export async function signInBeside() {
   const beside = window.open("about:blank", "mailroom-sign-in", "popup,width=520,height=680");
-  const address = await begin();
-  if (beside) beside.location.replace(address);
-  else location.assign(address);
+  try {
+    const address = await begin();
+    if (beside) beside.location.replace(address);
+    else leave(address);
+  } catch (error) {
+    beside?.close();
+    throw error;
+  }
 }
 
 /** Forget the sign-in here, and at the provider where it has a page for that. */
@@ -138,7 +149,13 @@ export async function finishSignIn({ code, state, error }) {
   if (error) throw failure(error);
   const answer = await ask({ grant_type: "authorization_code", code, redirect_uri: pageUrl, code_verifier: begun.verifier });
   if (answer.id_token && claims(answer.id_token).nonce !== begun.nonce) throw failure("other_sign_in");
+  const before = read();
   keep(answer);
+  if (before && isAnother(before, read())) {
+    // What waits was asked for by somebody else, and what is shown is theirs.
+    location.reload();
+    return new Promise(() => {});
+  }
   tell(false);
   for (const done of waiting) done();
   waiting.clear();
@@ -154,21 +171,33 @@ export function takePlace() {
 async function ask(fields) {
   const { token_endpoint: endpoint } = await discover();
   const body = new URLSearchParams({ client_id: settings.client_id, ...fields });
-  const response = await fetch(endpoint, { method: "POST", body });
-  if (!response.ok) throw failure((await json(response).catch(() => ({}))).error ?? "refused");
-  return json(response);
+  return asked(endpoint, { method: "POST", body });
+}
+
+/**
+ * @param {string | URL} address
+ * @param {RequestInit} [options]
+ */
+async function asked(address, options) {
+  const response = await fetch(address, options).catch(() => null);
+  const content = await response?.json().catch(() => null);
+  if (!content || response.status >= 500 || response.status === 429) throw failure(OFFLINE);
+  if (!response.ok) throw failure(content.error ?? "refused");
+  return content;
 }
 
 function keep(answer) {
   const used = answer[settings.token];
-  const until = claims(used).exp * 1000 || Date.now() + (answer.expires_in ?? 300) * 1000;
+  const { iat, exp } = claims(used);
+  // By how long it lasts: the clocks here and there may differ by more than that.
+  const until = Date.now() + (exp - iat || answer.expires_in || 300) * 1000;
   const stored = { token: used, refresh: answer.refresh_token ?? null, id: answer.id_token ?? null, until };
   sessionStorage.setItem(STORED, JSON.stringify(stored));
 }
 
 async function discover() {
   await loadSettings();
-  provider ??= await json(await fetch(`${settings.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`));
+  provider ??= await asked(`${settings.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`);
   return provider;
 }
 
@@ -190,8 +219,13 @@ function ourOpener() {
 const isOurs = ({ query }) => "mailroom_outcome" in query || readBegun()?.state === query.state;
 const read = () => JSON.parse(sessionStorage.getItem(STORED) ?? "null");
 const tell = (isLost) => listeners.forEach((listener) => listener(isLost));
-const json = (response) => response.json();
-const failure = (code) => Object.assign(new Error(code), { code });
+const failure = (code) => Object.assign(new Error(), { code });
+
+/** Whether two sign-ins are of two people; of tokens that cannot be read here nobody knows. */
+function isAnother(one, other) {
+  const [before, now] = [one, other].map(({ id, token: used }) => claims(id ?? used));
+  return Boolean(before.sub && now.sub) && (before.sub !== now.sub || before.iss !== now.iss);
+}
 
 /** What a token says. Of what is read here nothing decides what anybody may do: the API does. */
 function claims(token) {
