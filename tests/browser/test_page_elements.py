@@ -131,3 +131,31 @@ def test_a_drawing_is_of_the_drawings_namespace(modules):
     modules.run("render(page, h('svg', { viewBox: '0 0 4 4' }, h('path', { d: 'M0 0h4' })))")
     assert modules.run("return page.querySelector('path') instanceof SVGPathElement")
     assert modules.page.locator("svg").get_attribute("viewBox") == "0 0 4 4"
+
+
+def test_what_is_moved_keeps_its_focus(modules):
+    modules.run("""
+      const draw = (...keys) => render(page, keys.map((key) => h("input", { key, "aria-label": key })));
+      draw("a", "b", "c");
+      page.childNodes[2].focus();
+      draw("c", "a", "b");
+    """)
+    assert modules.run("return document.activeElement.ariaLabel") == "c"
+    modules.run(
+        "render(page, ['b', 'a', 'c'].map((key) => h('input', { key, 'aria-label': key })))"
+    )
+    assert modules.run("return document.activeElement.ariaLabel") == "c"
+
+
+@pytest.mark.parametrize("none", [None, "undefined"])
+def test_a_field_without_a_value_is_empty(modules, none):
+    assert modules.run(
+        """
+        const none = given === "undefined" ? undefined : given;
+        const fields = (value) => [h("input", { value }), h("textarea", { value }), h("progress", { value })];
+        render(page, fields("1"));
+        render(page, fields(none));
+        return [...page.childNodes].map((node) => node.value + (node.hasAttribute("value") ? "!" : ""));
+        """,
+        none,
+    ) == ["", "", "0"]

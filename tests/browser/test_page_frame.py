@@ -111,3 +111,23 @@ def test_a_view_that_cannot_be_loaded_says_so(ann):
     go(ann.page, "#/operations")
     words = "This part of the page could not be loaded"
     expect(ann.page.get_by_role("heading", name=words)).to_be_visible()
+
+
+def test_a_menu_closes_by_escape_a_click_elsewhere_and_going_on(ann):
+    menu = ann.page.get_by_label("Signed in as ann")
+    out = ann.page.get_by_role("button", name="Sign out")
+    menu.click()
+    expect(out).to_be_visible()
+    ann.page.keyboard.press("Tab")
+    expect(out).to_be_focused()
+    ann.page.keyboard.press("Escape")
+    expect(out).to_be_hidden()
+    expect(menu).to_be_focused()
+    ann.page.keyboard.press("Enter")
+    expect(out).to_be_visible()
+    ann.page.get_by_role("heading", name="Mailboxes", level=1).click()
+    expect(out).to_be_hidden()
+    menu.click()
+    ann.page.keyboard.press("Tab")
+    ann.page.keyboard.press("Tab")
+    expect(out).to_be_hidden()

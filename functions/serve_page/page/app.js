@@ -2,7 +2,7 @@
 
 import { api, newKey } from "./api.js";
 import { h, render } from "./dom.js";
-import { icon, loading, notice, problemBox, retryButton, toasts } from "./parts.js";
+import { closeMenus, icon, loading, notice, problemBox, retryButton, toasts } from "./parts.js";
 import { here } from "./router.js";
 import * as session from "./session.js";
 import { t } from "./texts.js";
@@ -88,6 +88,7 @@ const page = {
 
 async function start() {
   draw();
+  for (const kind of ["click", "focusin", "keydown"]) document.addEventListener(kind, closeMenus);
   session.onSession((lost) => {
     isLost = lost;
     if (lost && stage === "starting") stage = "signed-out";

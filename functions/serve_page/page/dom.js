@@ -52,7 +52,7 @@ function patchChildren(parent, wanted, refs) {
       return;
     }
     if (node === at) at = at.nextSibling;
-    else parent.insertBefore(node, at);
+    else move(parent, node, at);
     left -= 1;
     patch(node, one, refs);
   });
@@ -61,6 +61,12 @@ function patchChildren(parent, wanted, refs) {
     at = at.nextSibling;
     drop(gone);
   }
+}
+
+/** What is moved keeps its focus, and a frame what it shows, in browsers that can. */
+function move(parent, node, before) {
+  if (parent.moveBefore) parent.moveBefore(node, before);
+  else parent.insertBefore(node, before);
 }
 
 const keyOf = (node) => node.described?.props.key;
@@ -104,10 +110,16 @@ function patch(node, one, refs) {
 function set(node, name, value) {
   if (name === "key" || name === "ref") return;
   if (name.startsWith("on")) node[name] = value ?? null;
-  else if (name === "value" && value === undefined) node.removeAttribute("value");
+  else if (name === "value" && (value ?? null) === null) clear(node);
   else if (PROPERTIES.has(name) && name in node) {
     const wanted = value ?? false;
     if (node[name] !== wanted) node[name] = wanted;
   } else if (value === undefined || value === null || value === false) node.removeAttribute(name);
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value === true ? "" : value);
+}
+
+/** A field without a value is empty, and a bar without one moves on its own. */
+function clear(node) {
+  if (["input", "textarea"].includes(node.localName)) node.value = "";
+  else node.removeAttribute("value");
 }

@@ -169,16 +169,17 @@ export function refusal(page) {
 
 /** What can be done besides, behind a button. */
 export const menu = (label, ...items) =>
-  h("details", { class: "menu", onkeydown: closeAtEscape, onclick: closeAtChoice }, h("summary", { "aria-label": label }, icon("more")), h("div", { class: "sheet" }, items));
+  h("details", { class: "menu" }, h("summary", { "aria-label": label }, icon("more")), h("div", { class: "sheet" }, items));
 
-function closeAtEscape(event) {
-  if (event.key !== "Escape") return;
-  event.currentTarget.open = false;
-  event.currentTarget.querySelector("summary").focus();
-}
-
-function closeAtChoice(event) {
-  if (event.target.closest(".sheet")) event.currentTarget.open = false;
+/** Menus close by a choice, by a click or focus elsewhere, and by Escape, which leads back to what opens them. */
+export function closeMenus(event) {
+  const target = /** @type {Element} */ (event.target);
+  for (const menu of /** @type {NodeListOf<HTMLDetailsElement>} */ (document.querySelectorAll("details.menu[open]"))) {
+    const isChoice = event.type === "click" && target.closest(".sheet");
+    if (event.type === "keydown" ? event.key !== "Escape" : menu.contains(target) && !isChoice) continue;
+    if (menu.contains(document.activeElement)) menu.querySelector("summary").focus();
+    menu.open = false;
+  }
 }
 
 /** Pairs of a name and what it is. */
