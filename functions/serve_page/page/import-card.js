@@ -6,8 +6,6 @@ import { formatClock, formatDuration, hasText, t } from "./texts.js";
 
 export const OPEN = new Set(["planning", "running", "waiting", "paused"]);
 const KINDS = { planning: "busy", running: "busy", waiting: "busy", paused: "", done: "good", cancelled: "", failed: "bad" };
-/** They bring in what is missing and end by themselves. */
-const NOT_PAUSED = new Set(["repair", "contact_history"]);
 const FATES = ["stored", "already_stored", "unreadable", "gone", "failed"];
 
 /**
@@ -22,7 +20,7 @@ export function importCard(page, one, { wish, change, isAsked, ask, level }) {
     isAsked && cancelling(change, () => ask(false)));
 }
 
-const titleOf = (one) => (one.kind === "import" ? t("imports.importOf", { n: one.days }) : t(`imports.kinds.${one.kind}`));
+const titleOf = (one) => (one.kind === "contact_history" ? t("imports.contactHistory") : t("imports.importOf", { n: one.days }));
 const skippedOf = (one) => Object.values(one.skipped).reduce((sum, number) => sum + number, 0);
 const settledOf = (one) => FATES.reduce((sum, fate) => sum + one[fate], skippedOf(one));
 
@@ -80,7 +78,8 @@ function buttons(page, one, { wish, change, ask }) {
     h("button", { type: "button", class: kind, disabled: isBusy, onclick, key: action }, t(`imports.actions.${action}`));
   const isOpen = OPEN.has(one.state);
   const shown = [
-    isOpen && one.state !== "paused" && !NOT_PAUSED.has(one.kind) && button("pause", ""),
+    // A contact's history brings in what is missing and ends by itself.
+    isOpen && one.state !== "paused" && one.kind === "import" && button("pause", ""),
     (one.state === "paused" || one.state === "failed") && button("resume", "primary"),
     (isOpen || one.state === "failed") && button("cancel", "quiet", () => ask(true)),
   ].filter(Boolean);

@@ -557,7 +557,7 @@ const texts = {
       test_message: "Left out: a test message of ours",
     },
     skippedAs: "Left out: {reason}",
-    kinds: { import: "Import", replay: "Messages tried again", repair: "Messages an audit found missing", contact_history: "History of new contacts" },
+    contactHistory: "History of new contacts",
     states: { planning: "listing", running: "importing", waiting: "waiting", paused: "paused", done: "done", cancelled: "cancelled", failed: "stopped" },
     wishes: { pause: "pausing", resume: "going on", cancel: "cancelling" },
     actions: { pause: "Pause", resume: "Resume", cancel: "Cancel" },
