@@ -80,7 +80,8 @@ def open_on_fakes(visit, served, app):
         claims = {"sub": user, "tenant_id": tenant, "roles": list(roles)}
         session = {"token": "of-a-test", "refresh": None, "id": None, "until": 4e12}
         ours.page.add_init_script(
-            f"sessionStorage.setItem('mailroom.session', {json.dumps(json.dumps(session))})"
+            # A message's frame has no storage, and no business with ours.
+            f"if (self === top) sessionStorage.setItem('mailroom.session', {json.dumps(json.dumps(session))})"
         )
         ours.page.clock.install(time=app.clock.now())
         answer = on_fakes(app, served, lambda _: claims)

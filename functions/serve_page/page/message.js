@@ -32,11 +32,12 @@ export function messageBody(page, state) {
   const { whole } = state;
   if (state.problem) return problemBox(state.problem, retryButton(t("common.retry"), () => state.load()));
   if (!whole) return loading();
-  if (whole.access !== "full") return h("p", { class: "hint" }, wordOf("conversations.access", whole.access));
+  const envelope = h("dl", { class: "envelope" }, line("from", whole.from), line("to", whole.to), line("cc", whole.cc),
+    h("div", {}, h("dt", {}, t("thread.date")), h("dd", {}, formatInstant(whole.sent_at))));
+  if (whole.access !== "full") return [envelope, h("p", { class: "hint" }, wordOf("conversations.access", whole.access))];
   const isFramed = whole.html !== null && !state.isText;
   return [
-    h("dl", { class: "envelope" }, line("from", whole.from), line("to", whole.to), line("cc", whole.cc),
-      h("div", {}, h("dt", {}, t("thread.date")), h("dd", {}, formatInstant(whole.sent_at)))),
+    envelope,
     whole.calendar && invitation(whole.calendar),
     whole.deliveries.length > 0 && deliveries(whole),
     whole.kinds.includes("encrypted") && h("p", { class: "hint" }, t("thread.encrypted")),
@@ -86,7 +87,7 @@ function withLinks(text) {
 
 function attachments(page, whole) {
   return h("section", { class: "attachments", "aria-label": t("thread.attachments") },
-    h("h4", {}, t("thread.attachmentsNumber", { n: whole.attachments.length })),
+    h("h2", {}, t("thread.attachmentsNumber", { n: whole.attachments.length })),
     h("ul", {}, whole.attachments.map((one) => h("li", { key: one.n },
       icon("paperclip"), h("span", { class: "grow" }, one.filename || t("thread.noFilename"), h("small", {}, size(one.size))),
       one.missing

@@ -584,7 +584,7 @@ const texts = {
     allMail: "All mail",
     allMailText: "Newest first, from mailboxes you may open",
     write: "Write",
-    writeTo: "Write",
+    writeTo: "Write to them",
     timeline: "Timeline",
     madeFromMail: "Made from their mail",
     noMailbox: "Connect a mailbox to begin",
