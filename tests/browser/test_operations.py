@@ -136,7 +136,7 @@ def test_before_anything_is_connected_it_says_what_it_will_show(opened):
 def test_where_all_is_well_it_says_so(app, opened):
     connected(app, "MB1")
     page = (ann := opened()).page
-    expect(page.get_by_text("1 of 1 connected mailboxes is in sync.")).to_be_visible()
+    expect(page.get_by_text("The one connected mailbox is in sync.")).to_be_visible()
     for words in (
         "No connected mailbox has an error.",
         "None is later than it should be.",
@@ -348,12 +348,12 @@ def test_the_raw_message_is_for_those_who_may_read_the_mailbox(app, opened):
 def test_what_cannot_be_read_is_told_and_what_was_read_stays(app, opened, now):
     connected(app, "MB1")
     ann = opened()
-    expect(ann.page.get_by_text("1 of 1 connected mailboxes is in sync.")).to_be_visible()
+    expect(ann.page.get_by_text("The one connected mailbox is in sync.")).to_be_visible()
     ann.expects("503 GET .*/v1/(mailboxes|activity)")
     app.mailboxes.list_mailboxes = refused
     ann.page.get_by_role("button", name="Read again").click()
     expect(ann.page.get_by_role("alert").first).to_be_visible()
-    expect(ann.page.get_by_text("1 of 1 connected mailboxes is in sync.")).to_be_visible()
+    expect(ann.page.get_by_text("The one connected mailbox is in sync.")).to_be_visible()
     del app.mailboxes.list_mailboxes
     ann.page.get_by_role("alert").first.get_by_role("button", name="Try again").click()
     expect(ann.page.get_by_role("alert")).to_have_count(0)

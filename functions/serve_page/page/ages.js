@@ -47,7 +47,10 @@ function drawn(mailboxes, behind) {
     return { label: t(`operations.age.${name}`), short: t(`operations.ageShort.${name}`), below: UNITS[name] && t(`operations.${UNITS[name]}`), values: [there.length - late, late] };
   });
   return {
-    summary: t("operations.agesSaid", { fresh: rows[0].values[0] + rows[0].values[1], all: mailboxes.length, n: behind }),
+    summary: [
+      t("operations.agesSaid", { fresh: rows[0].values[0] + rows[0].values[1], all: mailboxes.length }),
+      behind ? t("operations.behindSaid", { n: behind }) : t("operations.noneBehindSaid"),
+    ].join(" "),
     series: [{ name: t("operations.inTime"), kind: "well" }, { name: t("operations.behind"), kind: "ill" }],
     axes: { across: t("operations.lastInSync"), up: t("operations.mailboxes") },
     figures: true,

@@ -76,7 +76,7 @@ function glance(mailboxes) {
   const connected = mailboxes.length - count.disconnected;
   const others = STANDINGS.slice(1).filter(([name]) => count[name]).map(([name]) => t(`operations.${name}Said`, { n: count[name] }));
   return h("section", { class: "card", "aria-label": t("operations.glance") },
-    h("p", {}, t("operations.inSyncSaid", { n: count.inSync, all: connected }), others.length ? ` ${formatList(others)}.` : ""),
+    h("p", {}, t(connected && count.inSync === connected ? "operations.allInSyncSaid" : "operations.inSyncSaid", { n: count.inSync, all: connected }), others.length ? ` ${formatList(others)}.` : ""),
     h("dl", { class: "standings" }, STANDINGS.map(([name, kind, drawing]) =>
       h("div", { class: count[name] ? kind : "" }, h("dt", {}, icon(drawing), t(`operations.${name}`)), h("dd", {}, formatNumber(count[name])),
         h("dd", { class: "hint" }, t(`operations.${name}Hint`))))));
