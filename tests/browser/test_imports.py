@@ -187,6 +187,7 @@ def test_one_that_was_given_up_says_why_and_can_go_on(machine, opened):
     card = page.get_by_role("article", name="Import of the last 30 days")
     expect(card.get_by_text("The mail server could not be reached.")).to_be_visible()
     expect(card.get_by_text("Resume the import: it goes on where it stopped.")).to_be_visible()
+    expect(page.get_by_role("heading", level=2).first).to_have_text("Import of the last 30 days")
     ada.keep("imports-stopped")
     card.get_by_role("button", name="Resume").click()
     expect(card.get_by_role("progressbar")).to_have_attribute("value", "50")

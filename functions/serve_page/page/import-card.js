@@ -6,6 +6,7 @@ import { formatClock, formatDuration, hasText, t } from "./texts.js";
 
 export const OPEN = new Set(["planning", "running", "waiting", "paused"]);
 const KINDS = { planning: "busy", running: "busy", waiting: "busy", paused: "", done: "good", cancelled: "", failed: "bad" };
+const BY_ITSELF = new Set(["time", "provider"]);
 const FATES = ["stored", "already_stored", "unreadable", "gone", "failed"];
 
 /**
@@ -37,10 +38,14 @@ function underWay(one) {
     h("p", { class: "row between" },
       h("span", {}, !one.listed ? t(isListing ? "imports.listing" : "imports.notListed") : t("imports.of", { done: settled, listed: one.listed, percent: one.percent })),
       h("span", { class: "muted" }, left(one))),
-    one.message && trouble({ message: one.message, acts: one.acts, fix: one.fix }),
-    one.waiting_until && h("p", { class: "muted" }, t("imports.goesOn", { at: formatClock(one.waiting_until) })),
+    cause(one, { mild: true, note: one.waiting_until && t("imports.goesOn", { at: formatClock(one.waiting_until) }) }),
     one.state === "paused" && h("p", { class: "muted" }, t("imports.pausedText")),
   ];
+}
+
+/** What it waits for, or stopped with. Its fix says already where nobody has to act, or that a person resumes it. */
+function cause({ message, acts, fix }, more = {}) {
+  return message && trouble({ message, fix, acts: BY_ITSELF.has(acts) ? null : acts, ...more });
 }
 
 function left(one) {
@@ -50,8 +55,8 @@ function left(one) {
 
 function over(one) {
   return [
-    one.message && trouble({ message: one.message, acts: one.acts, fix: one.fix }),
-    h("p", {}, t("imports.summary", { stored: one.stored, listed: one.listed }), " ", h("span", { class: "muted" }, when(one.ended_at ?? one.created_at))),
+    cause(one),
+    h("p", {}, t("imports.summary", { stored: one.stored, n: one.listed }), " ", h("span", { class: "muted" }, when(one.ended_at ?? one.created_at))),
     one.listed > 0 && h("details", {}, h("summary", {}, t("imports.ledger")), ledger(one)),
   ];
 }

@@ -70,9 +70,11 @@ export function importsPart(page, mailboxId, { previews = false, isNew = false }
       isAsked: asked === one.id,
       ask: (whether) => ((asked = whether ? one.id : null), page.changed()),
     });
-    const open = items.filter((one) => OPEN.has(one.state));
-    const over = items.filter((one) => !OPEN.has(one.state));
-    const isImporting = open.some((one) => one.kind === "import");
+    // One that stopped waits for a person, until there is a later one.
+    const isOpen = (one) => OPEN.has(one.state) || (one.state === "failed" && one === items[0]);
+    const open = items.filter(isOpen);
+    const over = items.filter((one) => !isOpen(one));
+    const isImporting = open.some((one) => one.kind === "import" && one.state !== "failed");
     return h("div", { class: "imports stack" },
       refused && problemBox(refused),
       h("p", { class: "visually-hidden", role: "status", "aria-live": "polite" }, items.length > 0 && t(`imports.states.${items[0].state}`)),

@@ -538,7 +538,7 @@ const texts = {
     left: "about {duration} left",
     goesOn: "It goes on by itself at {at}.",
     pausedText: "Paused. What is here stays; resume it when you like.",
-    summary: "{stored} of {listed} messages stored",
+    summary: { one: "{stored} of {n} message stored", other: "{stored} of {n} messages stored" },
     ledger: "What became of every message",
     fate: "Outcome",
     messages: "Messages",
