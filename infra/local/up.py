@@ -75,9 +75,11 @@ def _run(paths: Paths, *, empty: bool, mail_ports: Sequence[int]) -> int:
         if mailbox_id is not None:
             demo.say_how_to_send(servers, mailbox_id, _say)
         demo.say_how_to_sign_in(providers, _say)
+        # At the end as well: what is printed first has left the screen by now.
+        _say(f"\nOpen    {stack.page_url}   and sign in as Ada or Ben\n")
         # Last: who waits for this file may use all of it, the demo included.
         _describe(stack, servers, providers, ready=True)
-        _say(f"Running: {stack.page_url}. Ctrl-C or `uv run poe down` stops it and keeps the data.")
+        _say("Running. Ctrl-C or `uv run poe down` stops it and keeps the data.")
         _watch(stack)
     except _StopRequestedError:
         return 0

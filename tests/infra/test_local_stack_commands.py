@@ -52,7 +52,7 @@ def test_up_describes_what_runs_and_down_leaves_nothing_running(paths):
     printed = run(paths, "up", "--empty", "--detach")
     stack = described(paths)
     opened = [line.split()[1] for line in printed.splitlines() if line.startswith("Open ")]
-    assert opened == [stack["page"]]
+    assert opened == [stack["page"]] * 2, "first and last"
     with urllib.request.urlopen(stack["page"]) as answer:
         assert "<title>Mailroom</title>" in answer.read().decode()
     with urllib.request.urlopen(f"{stack['issuer']}/.well-known/openid-configuration") as answer:
