@@ -126,6 +126,7 @@ def test_what_was_asked_for_goes_on_once_the_same_person_is_there_again(ada, app
 
 def test_what_one_person_asked_for_is_not_done_as_another(ada, app, issuer, refused):
     add_mailbox(app.world, "MB1", owner="ada")
+    ada.page.evaluate("sessionStorage['mailroom.draft.new '] = '{}'")
     lose(ada, issuer, refused)
     ada.page.evaluate(NAME_IT)
     with ada.page.expect_event("load"):
@@ -133,6 +134,18 @@ def test_what_one_person_asked_for_is_not_done_as_another(ada, app, issuer, refu
     expect(ada.page.get_by_label("Signed in as ben")).to_be_visible()
     expect(ada.page.get_by_role("link", name="Operations")).to_have_count(0)
     assert not app.world.signatures
+    assert ada.page.evaluate("Object.keys(sessionStorage)") == ["mailroom.session"]
+
+
+def test_signing_out_leaves_nothing_in_the_tab(ada, page_url):
+    ada.page.evaluate("() => { location.hash = '#/connect' }")
+    expect(ada.page.get_by_role("heading", level=1)).to_contain_text("Connect")
+    ada.page.evaluate("sessionStorage['mailroom.draft.new '] = '{}'")
+    ada.page.get_by_label("Signed in as ada").click()
+    ada.page.get_by_role("button", name="Sign out").click()
+    expect(ada.page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(ada.page).to_have_url(re.compile(f"^{re.escape(page_url)}"))
+    assert ada.page.evaluate("Object.keys(sessionStorage)") == []
 
 
 def test_a_provider_in_trouble_ends_no_sign_in(ada, issuer, refused):

@@ -94,6 +94,11 @@ async function start() {
     if (lost && stage === "starting") stage = "signed-out";
     page.changed();
   });
+  session.onForget(() => {
+    view?.close?.();
+    [view, stage] = [null, "signed-out"];
+    page.changed();
+  });
   session.onReturned(take);
   const news = session.returned();
   if (news?.elsewhere) {

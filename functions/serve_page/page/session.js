@@ -18,6 +18,7 @@ let renewing = null;
 const waiting = new Set();
 const channel = new BroadcastChannel(NEWS);
 const listeners = new Set();
+const forgetters = new Set();
 
 /** The deployment's settings, asked once. */
 export async function loadSettings() {
@@ -28,6 +29,16 @@ export async function loadSettings() {
 /** Call `listener(isLost)` when the sign-in is lost, and when it is there again. */
 export function onSession(listener) {
   listeners.add(listener);
+}
+
+/** Call `listener()` before what this tab keeps of a person is forgotten: what it keeps after that stays. */
+export function onForget(listener) {
+  forgetters.add(listener);
+}
+
+function forget() {
+  for (const listener of forgetters) listener();
+  sessionStorage.clear();
 }
 
 export const isSignedIn = () => read() !== null;
@@ -89,10 +100,10 @@ export async function signInBeside() {
   }
 }
 
-/** Forget the sign-in here, and at the provider where it has a page for that. */
+/** Forget the sign-in and all else this tab keeps of the person, and sign out at the provider where it has a page for that. */
 export async function signOut() {
   const id = read()?.id;
-  sessionStorage.removeItem(STORED);
+  forget();
   const { end_session_endpoint: end } = await discover();
   if (!end) return location.assign(pageUrl);
   const query = new URLSearchParams({ client_id: settings.client_id, post_logout_redirect_uri: pageUrl });
@@ -152,7 +163,9 @@ export async function finishSignIn({ code, state, error }) {
   const before = read();
   keep(answer);
   if (before && isAnother(before, read())) {
-    // What waits was asked for by somebody else, and what is shown is theirs.
+    // What waits was asked for by somebody else, and what is shown and what this tab keeps is theirs.
+    forget();
+    keep(answer);
     location.reload();
     return new Promise(() => {});
   }
