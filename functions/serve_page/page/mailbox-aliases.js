@@ -38,7 +38,7 @@ export function aliases(page, id, reload) {
     return h("section", { class: "card", key: "aliases" }, h("h2", {}, t("aliases.title")), h("p", { class: "muted" }, t("aliases.text")),
       mailbox.aliases.length > 0 && h("ul", { class: "stack tight" }, mailbox.aliases.map((one) => row(one, mine, sends))),
       test.render(),
-      mine && h("form", { class: "stack tight", onsubmit: (event) => (event.preventDefault(), state.address.trim() && page.run(`alias ${id}`, add)) },
+      mine && h("form", { class: "stack tight", novalidate: true, onsubmit: (event) => (event.preventDefault(), state.address.trim() && page.run(`alias ${id}`, add)) },
         h("div", { class: "fields" },
           field("alias-address", t("aliases.address"), input(page, state, "address", { type: "email", autocomplete: "off" }), { error }),
           field("alias-name", `${t("aliases.name")} (${t("common.optional")})`, input(page, state, "name", { autocomplete: "off", maxlength: "200" }))),

@@ -90,7 +90,7 @@ export function settingsPart(page, id, { reload, leave }) {
     const isChanged = Object.keys(changes()).length > 0;
     return [
       !mine && h("p", { class: "muted" }, t("settings.notYours")),
-      h("form", { class: "stack", onsubmit: (event) => (event.preventDefault(), isChanged && page.run(`settings ${id}`, save)) },
+      h("form", { class: "stack", novalidate: true, onsubmit: (event) => (event.preventDefault(), isChanged && page.run(`settings ${id}`, save)) },
         naming(mine),
         seeing(mailbox, shared, may),
         keeping(mine),
