@@ -49,10 +49,11 @@ function follow(page, send, draft) {
   const path = `/v1/mailboxes/${quote(send.mailbox_id)}/sends/${quote(send.id)}`;
   entry.watched = watch(() => api.get(path), {
     show(answer) {
-      const before = entry.send.status;
+      const before = entry.send;
       entry.send = answer;
-      if (ENDED.has(answer.status)) end(page, entry);
-      if (before !== answer.status) tell(entry);
+      const hasMoved = before.status !== answer.status;
+      if (hasMoved && ENDED.has(answer.status)) end(page, entry);
+      if (hasMoved || before.message_id !== answer.message_id) tell(entry);
       save();
       page.changed();
     },
@@ -63,7 +64,9 @@ function follow(page, send, draft) {
       following.delete(send.id);
       save();
     },
-    pause: ({ status, due_at: due, cause }) => {
+    pause: ({ status, due_at: due, sent_at: sent, message_id: message, cause }) => {
+      // A moment after it has left it is a message of its thread.
+      if (status === "sent" && !message && Date.now() - new Date(sent).getTime() < 60_000) return 1500;
       if (ENDED.has(status)) return null;
       const wait = new Date(due).getTime() - Date.now();
       if (status === "queued" && wait > 0) return Math.min(wait + 500, SOON);
@@ -87,7 +90,6 @@ function tell(entry) {
 /** Say how it ended, also to somebody who closed what was said before. What has to be done about it stays. */
 function end(page, entry) {
   const { send } = entry;
-  entry.watched.stop();
   say(page, entry);
   if (send.status === "sent" ? !refusedOf(send).length : send.status === "cancelled") setTimeout(entry.toast.close, SHOWN_AFTER);
   if (send.status !== "sent") following.delete(send.id);
