@@ -40,6 +40,8 @@ RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 PATIENCE = 20_000
 """Milliseconds for what is waited for: the stack's functions start cold, beside other tests."""
 _NOWHERE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+_HERE = "IsolateSandboxedIframes"
+"""Switched off: in a process of its own a message's frame asks for things before anybody listens."""
 _TELL_VIOLATIONS = """addEventListener("securitypolicyviolation", (seen) => console.error(
   `policy: ${seen.effectiveDirective} stopped ${seen.blockedURI} at ${seen.sourceFile}:${seen.lineNumber}`));"""
 _VISITS = pytest.StashKey[list["Visit"]]()
@@ -194,6 +196,11 @@ def visiting(browser: "Browser", origins: Iterable[str]) -> Iterator[Visit]:
     assert not unexpected, "\n".join(unexpected)
 
 
+def _with_frames(argument: str) -> str:
+    # Of two such arguments Chromium heeds the last.
+    return f"{argument},{_HERE}" if argument.startswith("--disable-features=") else argument
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
     """Chromium. Of one module: while it runs, nothing else on this thread can run asyncio."""
@@ -202,7 +209,7 @@ def browser() -> Iterator["Browser"]:
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
-            executable_path=ensure_installed(), args=[*QUIET, _NOWHERE]
+            executable_path=ensure_installed(), args=[*map(_with_frames, QUIET), _NOWHERE]
         )
         yield started
         started.close()
