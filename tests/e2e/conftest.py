@@ -119,12 +119,19 @@ def stack(stack_paths, dovecot, submission, providers):
     )
     made = Stack(stack_paths, mail=access, more=providers.parameters())
     made.spare_ports = spare
+    made.more |= own_mail_servers(dovecot, submission)
     try:
         made.start()
         providers.register(made)
         yield made
     finally:
         made.stop()
+
+
+def own_mail_servers(dovecot, submission):
+    """The parameter by which the page proposes these servers to their users."""
+    imap, smtp = (f"127.0.0.1:{server.ports.tls}/tls" for server in (dovecot, submission))
+    return {"OwnMailServers": f"mailroom.test {imap} {smtp}"}
 
 
 @pytest.fixture
