@@ -1,6 +1,7 @@
 """dom.js: what is described is what is there, and what a person has in hand stays."""
 
 import pytest
+from playwright.sync_api import expect
 
 HOSTILE = "<img src=x onerror=\"fetch('http://elsewhere.test')\"><script>throw 1</script>"
 
@@ -159,3 +160,20 @@ def test_a_field_without_a_value_is_empty(modules, none):
         """,
         none,
     ) == ["", "", "0"]
+
+
+def test_a_button_that_is_busy_for_a_moment_has_focus_again(modules):
+    modules.run("""
+      globalThis.draw = (disabled) => render(page, h("button", { disabled }, "Save"), h("button", {}, "Other"));
+      draw(false);
+      page.firstChild.focus();
+      draw(true);
+    """)
+    expect(modules.page.get_by_text("Save")).not_to_be_focused()
+    modules.run("draw(false)")
+    assert modules.run("return document.activeElement.textContent") == "Save"
+    modules.run("draw(true)")
+    expect(modules.page.get_by_text("Save")).not_to_be_focused()
+    modules.page.get_by_role("button", name="Other").focus()
+    modules.run("draw(false)")
+    assert modules.run("return document.activeElement.textContent") == "Other"

@@ -4,6 +4,8 @@
 const SVG = "http://www.w3.org/2000/svg";
 const PROPERTIES = new Set(["value", "checked", "disabled", "indeterminate", "open", "hidden", "selected"]);
 
+let disabledInHand = null;
+
 /**
  * Describe an element. `on…` are listeners, `key` tells siblings apart, `ref` is called with the element once it is
  * in the page. Children are descriptions, texts and numbers; null, false and "" are left out, lists are flattened.
@@ -113,7 +115,10 @@ function set(node, name, value) {
   else if (name === "value" && (value ?? null) === null) clear(node);
   else if (PROPERTIES.has(name) && name in node) {
     const wanted = value ?? false;
-    if (node[name] !== wanted) node[name] = wanted;
+    if (node[name] === wanted) return;
+    if (name === "disabled" && wanted && document.activeElement === node) disabledInHand = node;
+    node[name] = wanted;
+    if (name === "disabled" && !wanted && disabledInHand === node) backInHand(node);
   } else if (value === undefined || value === null || value === false) node.removeAttribute(name);
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value === true ? "" : value);
 }
@@ -122,4 +127,10 @@ function set(node, name, value) {
 function clear(node) {
   if (["input", "textarea"].includes(node.localName)) node.value = "";
   else node.removeAttribute("value");
+}
+
+/** What is disabled loses focus: a button that is busy for a moment has it again, unless something else has it by then. */
+function backInHand(node) {
+  disabledInHand = null;
+  if (document.activeElement === document.body) node.focus({ preventScroll: true });
 }
