@@ -274,6 +274,9 @@ def test_disconnecting_says_first_what_it_touches(open_page, connected):
     assert life.mailbox()["status"] == "disconnected"
     assert len(life.messages()) == 3
     expect(ada.page.get_by_role("link", name="Folders")).to_have_count(0)
+    expect(ada.page.get_by_role("link", name="Reconnect").first).to_have_attribute(
+        "href", f"#/connect?provider=imap&mailbox={life.mailbox_id}"
+    )
     ada.keep("mailbox-disconnected")
 
 

@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 import { watch } from "./live.js";
 import { completeness } from "./mailbox-completeness.js";
 import { troubles } from "./mailbox-trouble.js";
-import { importLine, isMoving, isOpen, named, readsMail, stateOf, times } from "./mailbox-words.js";
+import { importLine, isMoving, isOpen, mayChange, named, readsMail, stateOf, times } from "./mailbox-words.js";
 import { openings } from "./openings.js";
 import { act, facts, icon, link, when } from "./parts.js";
 import { to } from "./router.js";
@@ -41,12 +41,14 @@ export function overviewPart(page, id, { reload, help }) {
     const { name } = stateOf(mailbox);
     const said = hasText(`mailbox.state.${name}`) ? t(`mailbox.state.${name}`, { times: times(mailbox), late: mailbox.late_since && formatRelative(mailbox.late_since) }) : name;
     const isActive = mailbox.status === "active";
+    const isOver = mailbox.status === "disconnected";
     const sends = isActive && readsMail(page.me, mailbox);
     return [
       h("section", { class: "card" },
         h("div", { class: "row between" },
           h("p", { class: "grow lead" }, said),
           h("div", { class: "actions" },
+            isOver && mayChange(page.me, mailbox) && link(to("connect", { provider: mailbox.provider, mailbox: id }), t("mailboxes.reconnect"), { kind: "primary" }),
             isActive && act(page, `sync ${id}`, t("mailbox.sync"), sync.start, { kind: "primary", drawing: "sync", disabled: sync.isUnderWay() }),
             sends && act(page, `test ${id}`, t("mailbox.test"), () => test.start(), { disabled: test.isUnderWay() }),
             sends && link(to("compose", { mailbox: id }), t("mailbox.write"), { kind: "button" }))),
@@ -56,7 +58,7 @@ export function overviewPart(page, id, { reload, help }) {
       troubles(page, mailbox, { help, reload }),
       mailbox.allow_untrusted_certificate && h("div", { class: "trouble mild", key: "untrusted" }, icon("warning"),
         h("div", {}, h("p", { class: "what" }, t("mailbox.certificate")), h("p", {}, t("mailbox.certificateText")))),
-      completeness(mailbox.completeness),
+      (!isOver || mailbox.completeness) && completeness(mailbox.completeness),
       h("section", { class: "card", key: "facts" }, h("h2", {}, t("mailbox.facts")), facts(known(mailbox))),
       opened.render(mailbox),
     ];
