@@ -131,3 +131,16 @@ def test_a_menu_closes_by_escape_a_click_elsewhere_and_going_on(ann):
     ann.page.keyboard.press("Tab")
     ann.page.keyboard.press("Tab")
     expect(out).to_be_hidden()
+
+
+def test_nothing_is_too_wide_for_the_narrowest_screens(ann):
+    ann.page.set_viewport_size({"width": 320, "height": 640})
+    for place, title in {
+        "#/mailboxes": "Mailboxes",
+        "#/mailboxes/MB1": "mb1@ours.example",
+        "#/conversations": "Conversations",
+        "#/operations": "Operations",
+    }.items():
+        go(ann.page, place)
+        expect(ann.page.get_by_role("heading", level=1)).to_contain_text(title)
+        assert ann.page.evaluate("document.documentElement.scrollWidth") <= 320, place
