@@ -27,7 +27,7 @@ const ROUTES = [
 const NAVIGATION = ["conversations", "mailboxes", "operations"];
 
 let view = null;
-/** @type {{key: string | null, nav: string | null, opened?: Promise<void>}} */
+/** @type {{key: string | null, nav: string | null, opened?: Promise<void>, place?: ReturnType<typeof here>}} */
 let shown = { key: null, nav: null };
 let stage = "starting";
 let refused = null;
@@ -168,13 +168,14 @@ function arrive() {
   const key = route ? [route.name, ...route.at.map((part, n) => part === "*" && place.path[n])].join() : null;
   if (key && key === shown.key) {
     // One that is still on its way opens at the place where we are by then.
+    shown.place = place;
     if (!view) return shown.opened;
     view.arrive?.(place);
     return page.changed();
   }
   view?.close?.();
   view = null;
-  shown = { key, nav: route?.nav ?? null };
+  shown = { key, nav: route?.nav ?? null, place };
   page.changed();
   return (shown.opened = opening(route, shown));
 }
@@ -202,7 +203,7 @@ function tellTitle() {
 
 function opened(module) {
   try {
-    return module.open(page, here());
+    return module.open(page, shown.place);
   } catch (fault) {
     return failedView(fault);
   }

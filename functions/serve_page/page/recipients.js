@@ -31,6 +31,7 @@ const nameOf = (address, contacts) => contacts.find((one) => one.addresses.inclu
  */
 export function recipientsField(name, draft, typing, contacts, error, changed) {
   const id = `recipients-${name}`;
+  const input = () => /** @type {HTMLInputElement} */ (document.getElementById(id));
   const set = (list) => {
     draft[name] = list;
     changed();
@@ -38,11 +39,13 @@ export function recipientsField(name, draft, typing, contacts, error, changed) {
   const take = () => {
     const added = people(typing[name] ?? "", contacts).filter((one) => !draft[name].some((it) => it.address === one.address));
     typing[name] = "";
+    // Who types fast is at the next one before the page is drawn again.
+    input().value = "";
     set([...draft[name], ...added]);
   };
   const remove = (one) => {
     set(draft[name].filter((it) => it !== one));
-    document.getElementById(id).focus();
+    input().focus();
   };
   const onkeydown = (event) => {
     if (ENDS.has(event.key) && event.target.value.trim()) {

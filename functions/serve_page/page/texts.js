@@ -797,8 +797,12 @@ const texts = {
     callOffText: "“{subject}” to {names} is not sent, and what it says is not kept.",
     letItGo: "Let it go",
     calledOff: "Called off. Nobody got it.",
-    onItsWay: "On its way",
-    sent: "Sent",
+    leaving: {
+      queued: "On its way",
+      sending: "On its way",
+      sent: "Sent",
+      unknown: "Not known",
+    },
     hereSoon: "It joins this thread once the mailbox has been synced.",
   },
   // ---- operations

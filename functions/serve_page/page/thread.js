@@ -16,6 +16,7 @@ const REFRESH_SECONDS = 20;
 const PAGE = 100;
 const FOLDED_FROM = 8;
 const MOST_CONTACTS = 6;
+const LEAVING = { queued: "busy", sending: "busy", sent: "good", unknown: "bad" };
 
 export function open(page, place) {
   const id = place.path[1];
@@ -95,7 +96,7 @@ export function open(page, place) {
     const here = new Set(items.map((one) => bare(one.internet_message_id)));
     const coming = outbox.inThread(id).filter(({ send }) => !here.has(bare(send.internet_message_id)));
     return coming.map(({ send, draft }) => h("li", { key: send.id, class: "mail-item leaving", ref: (element) => element.scrollIntoView({ block: "nearest" }) },
-      h("div", { class: "row" }, send.status === "sent" ? badge(t("compose.sent"), "good") : badge(t("compose.onItsWay"), "busy"),
+      h("div", { class: "row" }, badge(wordOf("compose.leaving", send.status), LEAVING[send.status]),
         h("span", {}, t("conversations.toWhom", { names: names(send.recipients) }))),
       h("p", { class: "words", dir: "auto" }, draft.text),
       send.status === "sent" && h("p", { class: "hint" }, t("compose.hereSoon"))));
