@@ -335,6 +335,16 @@ def test_a_mailbox_that_is_connected_already_is_told_with_the_way_to_it(app, ser
     ann.keep("connect-already")
 
 
+def test_it_fits_a_small_phone_and_text_of_twice_the_size(open_on_fakes):
+    page = (ann := open_on_fakes("#/connect?provider=gmail", roles=["admin"])).page
+    page.set_viewport_size({"width": 320, "height": 700})
+    expect(page.get_by_label("A team's")).to_be_visible()
+    for size in ("100%", "200%"):
+        page.evaluate("(size) => { document.documentElement.style.fontSize = size }", size)
+        assert page.evaluate("document.documentElement.scrollWidth") == 320
+    ann.picture("connect-twice-the-size")
+
+
 # ---- signing in at a provider
 
 
