@@ -2,7 +2,7 @@
 
 import { api, quote } from "./api.js";
 import { h } from "./dom.js";
-import { nameOf } from "./mailbox-words.js";
+import { nameOf, named } from "./mailbox-words.js";
 import { act, dialog, loading, problemBox, refusal } from "./parts.js";
 import { t } from "./texts.js";
 
@@ -48,7 +48,7 @@ export function disconnectDialog(page, done) {
         act(page, `disconnect ${mailbox.id}`, t("disconnect.confirm"), disconnect, { kind: "danger primary", disabled: !touched }),
       ],
     },
-    h("p", {}, t("disconnect.text", { provider: t(`mailboxes.provider.${mailbox.provider}`) })),
+    h("p", {}, mailbox.provider === "imap" ? t("disconnect.text.login") : t("disconnect.text.grant", { provider: named("mailboxes.provider", mailbox.provider) })),
     problem ? problemBox(problem) : touched ? touches(touched) : loading(),
     h("p", { class: "muted" }, t("disconnect.again")),
     refused.render());
@@ -57,12 +57,13 @@ export function disconnectDialog(page, done) {
   return { open, render };
 }
 
-function touches({ primary_of: primaryOf, open_backfills: imports, queued_sends: queued, sent_lately_by: senders }) {
+function touches({ primary_of: primaryOf, open_backfills: imports, queued_sends: queued, sent_lately_by: senders, more_sends: isMore }) {
   const said = [
     primaryOf.length > 0 && t("disconnect.primaryOf", { n: primaryOf.length, users: primaryOf.join(", ") }),
     imports > 0 && t("disconnect.imports", { n: imports }),
     queued > 0 && t("disconnect.queued", { n: queued }),
-    senders?.length > 0 && t("disconnect.senders", { n: senders.length, users: senders.join(", ") }),
+    senders.length > 0 && t("disconnect.senders", { n: senders.length, users: senders.join(", ") }),
+    isMore && t("disconnect.more"),
   ].filter(Boolean);
   return said.length ? h("ul", { class: "points" }, said.map((text) => h("li", {}, text))) : h("p", {}, t("disconnect.nothing"));
 }

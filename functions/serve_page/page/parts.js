@@ -130,7 +130,8 @@ export const progress = (percent, label) =>
 
 /** Links between the parts of a view: `[[href, text, isCurrent], …]`. */
 export const tabs = (label, items) =>
-  h("nav", { class: "tabs", "aria-label": label }, items.map(([href, text, current]) => h("a", { href, "aria-current": current ? "page" : null }, text)));
+  h("nav", { class: "tabs", "aria-label": label, ref: (nav) => nav.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" }) },
+    items.map(([href, text, current]) => h("a", { href, "aria-current": current ? "page" : null }, text)));
 
 /**
  * A dialogue in front of the page: focus stays in it, Escape closes it. Shown as long as it is described. `submit` makes a form of it.

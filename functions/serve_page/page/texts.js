@@ -338,11 +338,15 @@ const texts = {
   },
   disconnect: {
     title: "Disconnect {name}",
-    text: "Nothing new comes in and nothing goes out any more, and Mailroom gives up its access to {provider}. The mail that is here stays, with its contacts.",
+    text: {
+      grant: "Nothing new comes in and nothing goes out any more, and Mailroom gives up its access at {provider}. The mail that is here stays.",
+      login: "Nothing new comes in and nothing goes out any more, and Mailroom forgets its password. The mail that is here stays.",
+    },
     primaryOf: { one: "It is the primary mailbox of {users}, whose mail then has to be sent from another.", other: "It is the primary mailbox of {n} people ({users}), whose mail then has to be sent from another." },
     imports: { one: "{n} import under way is cancelled. What it brought in stays.", other: "{n} imports under way are cancelled. What they brought in stays." },
     queued: { one: "{n} mail that waits to be sent is never sent.", other: "{n} mails that wait to be sent are never sent." },
-    senders: { one: "{users} sent from it lately.", other: "{n} people sent from it lately: {users}." },
+    senders: { one: "{users} sent from it in the last 30 days.", other: "{n} people sent from it in the last 30 days: {users}." },
+    more: "Only its latest 500 mails were looked at for this: there may be more.",
     nothing: "Nobody has it as primary mailbox, and nothing of it is under way.",
     again: "You can reconnect it at any time: it then goes on where it stopped.",
     confirm: "Disconnect",
