@@ -22,6 +22,7 @@ FIRST = (
     KILLED,
     PAGE,
     STACK,
+    "tests/browser/",
     FLOWS,
     "tests/faults/test_scale.py",
     "tests/contract/stores/",

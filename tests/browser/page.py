@@ -37,7 +37,7 @@ PHONE = {"width": 390, "height": 844}
 LOOKS = {"light": ("light", DESKTOP), "dark": ("dark", DESKTOP), "phone": ("light", PHONE)}
 """How each state is looked at: the scheme and the size."""
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
-PATIENCE = 20_000
+PATIENCE = 60_000
 """Milliseconds for what is waited for: the stack's functions start cold, beside other tests."""
 _NOWHERE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
 _HERE = "IsolateSandboxedIframes"
