@@ -194,8 +194,8 @@ def test_settings_are_saved_and_what_is_wrong_is_said_at_its_field(open_page, co
     ada.keep("mailbox-settings-wrong")
     replies.fill("")
     # Looking at the mailbox again takes away nothing that is typed.
-    with ada.page.expect_response(lambda one: one.url.endswith(life.mailbox_id)):
-        ada.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    path = f"/v1/mailboxes/{life.mailbox_id}"
+    ada.page.wait_for_event("response", lambda one: one.url.endswith(path), timeout=A_MINUTE)
     button(ada, "Save").click()
     expect(heading(ada, "Ada Lovelace")).to_be_visible()
     assert life.mailbox()["display_name"] == "Ada Lovelace"
