@@ -183,6 +183,8 @@ def visiting(browser: "Browser", origins: Iterable[str]) -> Iterator[Visit]:
         viewport=DESKTOP, color_scheme="light", locale="en-GB", timezone_id="UTC"
     )
     context.set_default_timeout(PATIENCE)
+    # The first page of all waits for a stack whose every function is cold.
+    context.set_default_navigation_timeout(3 * PATIENCE)
     noise = Noise(frozenset(map(origin_of, origins)))
     noise.watch(context)
     try:
