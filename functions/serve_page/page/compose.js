@@ -17,13 +17,14 @@ const FIELDS = ["to", "cc", "bcc"];
 
 export function open(page, place) {
   let state = null;
+  let isOpen = true;
   arrive(place);
   outbox.resume(page);
 
   function arrive(next) {
     leave();
     const draft = drafts.kept(drafts.nameOf(next.query)) ?? drafts.begun(next.query);
-    const begun = { draft, boxes: null, contacts: [], signature: null, answer: null, problem: null, wrong: {}, typing: {}, showsCopies: draft.cc.length + draft.bcc.length > 0, refused: null, isSent: false };
+    const begun = { draft, boxes: null, contacts: [], signature: null, answer: null, problem: null, wrong: {}, typing: {}, showsCopies: draft.cc.length + draft.bcc.length > 0, refused: null, isSending: false, isSent: false };
     begun.files = attaching(page, draft, () => touched());
     state = begun;
     load(begun);
@@ -97,13 +98,23 @@ export function open(page, place) {
     sending.refused = null;
     if (!check()) return;
     if (sending.files.isBusy()) return void page.say(t("compose.filesUnderWay"));
+    if (sending.files.hasFailed()) return void page.say(t("compose.filesFailed"));
+    // Who goes elsewhere meanwhile stays there, and hears of it if it is refused.
+    const isShown = () => isOpen && state === sending;
+    sending.isSending = true;
     try {
       const mail = await post(draft);
       sending.isSent = true;
       outbox.taken(page, mail, { ...draft });
-      if (state === sending) away(draft);
+      if (isShown()) away(draft);
     } catch (problem) {
-      sending.refused = problem;
+      if (isShown()) sending.refused = problem;
+      else {
+        page.say("", { problem });
+        page.say(t("compose.notSentKept"));
+      }
+    } finally {
+      sending.isSending = false;
     }
   }
 
@@ -147,7 +158,12 @@ export function open(page, place) {
   }
 
   function leave() {
-    if (state && !state.isSent && state.draft.isTouched) page.say(t("compose.kept"));
+    if (state && !state.isSent && !state.isSending && state.draft.isTouched) page.say(t("compose.kept"));
+  }
+
+  function close() {
+    leave();
+    isOpen = false;
   }
 
   function render() {
@@ -223,7 +239,7 @@ export function open(page, place) {
       }));
   }
 
-  return { title: () => t(`compose.titles.${state.draft.query.answers ? state.draft.query.kind ?? "reply" : "message"}`), render, arrive, close: leave };
+  return { title: () => t(`compose.titles.${state.draft.query.answers ? state.draft.query.kind ?? "reply" : "message"}`), render, arrive, close };
 }
 
 const bare = (people) => people.map(({ address, name }) => ({ address, name }));
