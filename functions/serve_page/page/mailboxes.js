@@ -87,9 +87,9 @@ export function open(page) {
   return { title: () => t("mailboxes.title"), render, close: live.stop };
 }
 
-/** Its import that is not over, if there is one. */
+/** Its import that is not over, if there is one; what is refused of one mailbox leaves the list of all. */
 async function openImport(id) {
-  const { items } = await api.get(`/v1/mailboxes/${quote(id)}/backfills`);
+  const { items } = await api.get(`/v1/mailboxes/${quote(id)}/backfills`).catch(() => ({ items: [] }));
   return items.find(isOpen) ?? null;
 }
 
