@@ -51,7 +51,7 @@ const texts = {
   },
   problem: {
     offline: "Mailroom cannot be reached",
-    offlineText: "Check your connection. The page tries again by itself.",
+    offlineText: "Check your connection, then try again.",
     internal: "Something went wrong on our side",
     internalText: "Try again in a minute. If it stays, tell whoever runs Mailroom for you, with the request's number below.",
     too_many_requests: "That was too much at once",
