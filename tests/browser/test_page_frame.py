@@ -144,3 +144,37 @@ def test_nothing_is_too_wide_for_the_narrowest_screens(ann):
         go(ann.page, place)
         expect(ann.page.get_by_role("heading", level=1)).to_contain_text(title)
         assert ann.page.evaluate("document.documentElement.scrollWidth") <= 320, place
+
+
+def test_all_parts_of_a_mailbox_are_in_sight_on_a_phone(ann):
+    ann.page.set_viewport_size({"width": 360, "height": 740})
+    go(ann.page, "#/mailboxes/MB1")
+    for part in ("Overview", "Import", "Runs", "Folders", "Settings"):
+        link = ann.page.locator("nav.tabs").get_by_role("link", name=part)
+        expect(link).to_be_in_viewport(ratio=0.95)
+
+
+def test_what_was_said_is_one_step_before_what_is_shown(ann):
+    go(ann.page, "#/mailboxes/MB1/settings")
+    ann.page.get_by_label("Name", exact=True).fill("Ours")
+    ann.page.get_by_role("button", name="Save", exact=True).click()
+    close = ann.page.locator(".toast").get_by_role("button", name="Close")
+    expect(close).to_be_visible()
+    ann.page.locator("#content").focus()
+    ann.page.keyboard.press("Shift+Tab")
+    expect(close).to_be_focused()
+    ann.keep("mailbox-settings-saved")
+
+
+def test_one_mailbox_that_is_refused_leaves_the_list_of_all(ann):
+    go(ann.page, "#/operations")
+    expect(ann.page.get_by_role("heading", name="Operations", level=1)).to_be_visible()
+    ann.expects("404 GET .*/MB1/backfills")
+    ann.page.route(
+        "**/v1/mailboxes/MB1/backfills",
+        lambda route: route.fulfill(status=404, json={"error": {"code": "not_found"}}),
+    )
+    go(ann.page, "#/mailboxes")
+    for name in ("mb1@ours.example", "mb2@ours.example"):
+        expect(ann.page.get_by_role("link", name=name)).to_be_visible()
+    expect(ann.page.get_by_role("alert")).to_have_count(0)

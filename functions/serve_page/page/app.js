@@ -258,8 +258,9 @@ function frame(content) {
         h("div", { class: "sheet" },
           h("p", {}, t("app.signedInAs", { user: page.me.user_id }), page.me.is_admin && h("small", {}, t("app.administrator"))),
           h("button", { type: "button", onclick: () => page.run("sign-out", session.signOut) }, t("app.signOut"))))),
-    h("main", { id: "content", tabindex: "-1", key: shown.key ?? "none" }, content),
+    // Before what is shown, so that an undo is near for whoever goes by keyboard, however long that is.
     toasts(told),
+    h("main", { id: "content", tabindex: "-1", key: shown.key ?? "none" }, content),
   ];
 }
 
