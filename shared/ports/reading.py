@@ -98,9 +98,13 @@ class Found:
         return self.threads.get(thread_id) or without_record(thread_id)
 
     def copies_in_mailboxes(self, message: Message) -> list[Copy]:
-        """Return the message's copies in mailboxes that still exist, in order of their names."""
+        """Return the message's copies in mailboxes that still exist, in order of their names.
+
+        A copy is of one message: where two workers read it otherwise at once, of the first one's.
+        """
         copies = (self.copies[ref] for ref in sorted(message.copies) if ref in self.copies)
-        return [copy for copy in copies if copy.mailbox_id in self.mailboxes]
+        its_own = (copy for copy in copies if copy.message_id == message.id)
+        return [copy for copy in its_own if copy.mailbox_id in self.mailboxes]
 
     def __or__(self, other: "Found") -> "Found":
         """Return both."""

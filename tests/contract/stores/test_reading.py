@@ -84,6 +84,17 @@ def test_all_that_decides_is_read_together_and_of_this_tenant_alone(stores):
     assert stores.reader.read(TENANT, Wanted()) == Found()
 
 
+def test_a_copy_that_two_workers_read_otherwise_is_shown_once(stores):
+    record = connected(stores.mailboxes)
+    composed = a_new_copy("1", mail="as it was sent", root="thread")
+    rewritten = a_new_copy("1", mail="as its provider has it", root="thread")
+    put(stores, "c1", ADA)
+    save(stores, record, composed)
+    save(stores, record, rewritten)
+    found = timeline(stores, contact="c1").items
+    assert [one.message.id for one in found] == [composed.message.id]
+
+
 def test_a_contact_comes_with_the_tenants_policy(stores):
     policy = TenantPolicy(own_domains=("acme.example",))
     policy = stores.policies.put_policy(TENANT, policy, expected_version=None)
