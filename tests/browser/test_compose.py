@@ -66,6 +66,7 @@ def test_an_answer_begins_with_whom_it_goes_to_and_joins_the_thread(app, questio
     app.ask("PUT", "/v1/signature", body={"text": "-- \nAnn of Ours"})
     page = (visit := open_on_fakes(answering(question))).page
     expect(page.get_by_label("Subject")).to_have_value("Re: Our offer")
+    expect(page.get_by_label("Text")).to_be_focused()
     expect(chips(page)).to_have_text(["Cleo"])
     expect(page.get_by_text("Ann of Ours")).to_be_visible()
     page.get_by_text("Quoted text").click()
@@ -169,6 +170,17 @@ def test_people_are_typed_pasted_and_taken_away_by_keyboard(ann, open_on_fakes):
     page.get_by_role("button", name="Remove eve@else.example").press("Enter")
     expect(chips(page)).to_have_count(3)
     expect(box).to_be_focused()
+
+
+def test_a_contact_far_down_the_list_is_known_by_name(app, ann, open_on_fakes):
+    for number in range(130):
+        add_contact(
+            app.world, f"c{number:03}", f"p{number}@client.example", name=f"Person {number}"
+        )
+    page = open_on_fakes("#/compose").page
+    page.get_by_label("To", exact=True).press_sequentially("Person 129,")
+    remove = page.get_by_role("button", name="Remove Person 129 <p129@client.example>")
+    expect(remove).to_be_visible()
 
 
 def test_it_goes_to_somebody(ann, open_on_fakes):

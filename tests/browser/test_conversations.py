@@ -168,6 +168,17 @@ def test_a_search_is_a_line_and_fields_that_say_the_same(app, ann, open_on_fakes
     expect(page.locator(".emptiness")).to_contain_text("It does not look into what mails say.")
 
 
+def test_a_search_knows_who_is_far_down_the_contacts_by_name(app, ann, open_on_fakes):
+    for number in range(130):
+        add_contact(
+            app.world, f"c{number:03}", f"p{number}@client.example", name=f"Person {number}"
+        )
+    store(app.world, ann, message_of("z", sender="p129@client.example", subject="From below"))
+    page = open_on_fakes('#/conversations?q=from:"Person 129"').page
+    expect(rows(page)).to_have_count(1)
+    expect(rows(page)).to_contain_text("From below")
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [

@@ -13,7 +13,9 @@ import { formatInstant, t } from "./texts.js";
 
 const UNDO_SECONDS = 10;
 const LATEST_DAYS = 60;
+const MOST_CONTACTS = 1000;
 const FIELDS = ["to", "cc", "bcc"];
+const KINDS = ["reply", "reply_all", "forward"];
 
 export function open(page, place) {
   let state = null;
@@ -32,17 +34,30 @@ export function open(page, place) {
 
   async function load(begun) {
     const { draft } = begun;
-    const { answers, kind = "reply" } = draft.query;
+    const { answers } = draft.query;
     begun.problem = null;
+    findContacts(begun);
     try {
-      const [boxes, signature, contacts] = await Promise.all([api.all("/v1/mailboxes"), api.get("/v1/signature"), api.get("/v1/contacts", { limit: 100 })]);
+      const [boxes, signature] = await Promise.all([api.all("/v1/mailboxes"), api.get("/v1/signature")]);
       begun.boxes = writable(page.me, boxes);
       begun.signature = signature;
-      begun.contacts = contacts.items;
-      if (answers && begun.boxes.length) await prefill(begun, await api.get(`/v1/messages/${quote(answers)}/answer`, { kind, mailbox_id: draft.mailbox }));
+      if (answers && begun.boxes.length) await prefill(begun, await api.get(`/v1/messages/${quote(answers)}/answer`, { kind: kindOf(draft.query), mailbox_id: draft.mailbox }));
       if (!draft.mailbox) draft.mailbox = usualMailbox(page.me, begun.boxes)?.id ?? "";
     } catch (problem) {
       begun.problem = problem;
+    }
+    page.changed();
+  }
+
+  async function findContacts(begun) {
+    try {
+      begun.contacts = await api.all("/v1/contacts", { limit: 100 }, MOST_CONTACTS);
+    } catch (problem) {
+      return void page.say("", { problem });
+    }
+    // A name that was typed before may be one of theirs.
+    for (const name of FIELDS) {
+      begun.draft[name] = begun.draft[name].flatMap((one) => (isAddress(one.address) ? [one] : people(one.address, begun.contacts)));
     }
     page.changed();
   }
@@ -82,12 +97,12 @@ export function open(page, place) {
   }
 
   function asked(draft) {
-    const { answers, kind = "reply" } = draft.query;
+    const { answers } = draft.query;
     return {
       mailbox_id: draft.mailbox, from: draft.from ? { address: draft.from } : null,
       to: draft.to, cc: draft.cc, bcc: draft.bcc, subject: draft.subject, text: draft.text, signature: draft.signs,
       attachments: draft.files.map((one) => ({ upload_id: one.upload_id })),
-      answers: answers ? { message_id: answers, kind, quote: draft.quotes, forward_attachments: draft.forwardsFiles } : null,
+      answers: answers ? { message_id: answers, kind: kindOf(draft.query), quote: draft.quotes, forward_attachments: draft.forwardsFiles } : null,
       send_at: draft.sendAt ? new Date(draft.sendAt).toISOString() : null, undo_seconds: UNDO_SECONDS,
     };
   }
@@ -168,7 +183,7 @@ export function open(page, place) {
 
   function render() {
     const { draft, boxes, problem } = state;
-    const kind = draft.query.answers ? draft.query.kind ?? "reply" : "message";
+    const kind = kindOf(draft.query);
     return h("div", { class: "compose" },
       heading(t(`compose.titles.${kind}`)),
       problem && problemBox(problem, retryButton(t("common.retry"), () => load(state))),
@@ -189,7 +204,7 @@ export function open(page, place) {
       answer?.left_out.length > 0 && h("p", { key: "left-out", class: "hint" }, t("compose.leftOut", { names: answer.left_out.map(inFull).join(", ") })),
       h("div", { key: "subject" }, field("subject", t("compose.subject"), input(noted, draft, "subject", { autocomplete: "off", maxlength: "900" }))),
       h("div", { key: "text" }, field("text", t("compose.text"),
-        h("textarea", { value: draft.text, rows: "12", dir: "auto", oninput: (event) => ((draft.text = event.target.value), touched()), onkeydown: sendByKeys }))),
+        h("textarea", { value: draft.text, rows: "12", dir: "auto", ref: begin, oninput: (event) => ((draft.text = event.target.value), touched()), onkeydown: sendByKeys }))),
       below(kind, noted),
       h("div", { key: "files" }, state.files.render()),
       later(noted),
@@ -199,6 +214,13 @@ export function open(page, place) {
         act(page, "discard", t("compose.discard"), discard, { kind: "quiet" }),
         h("p", { class: "hint" }, draft.isTouched ? t("compose.isKept") : "")),
       knownAddresses(state.contacts));
+  }
+
+  /** Whoever answers writes at once, unless they are elsewhere by then; whom a mail goes to that is passed on has to be said first. */
+  function begin() {
+    const { query, to: recipients } = state.draft;
+    const isElsewhere = document.activeElement.matches("input, textarea, select, button, a, summary");
+    if (query.answers && !isElsewhere) document.getElementById(recipients.length ? "text" : "recipients-to").focus();
   }
 
   function sendByKeys(event) {
@@ -239,7 +261,8 @@ export function open(page, place) {
       }));
   }
 
-  return { title: () => t(`compose.titles.${state.draft.query.answers ? state.draft.query.kind ?? "reply" : "message"}`), render, arrive, close };
+  return { title: () => t(`compose.titles.${kindOf(state.draft.query)}`), render, arrive, close };
 }
 
+const kindOf = ({ answers, kind }) => (!answers ? "message" : KINDS.includes(kind) ? kind : "reply");
 const bare = (people) => people.map(({ address, name }) => ({ address, name }));

@@ -11,22 +11,24 @@ import { paged } from "./pages.js";
 import { act, badge, emptiness, heading, link, loading, problemBox, retryButton } from "./parts.js";
 import { writable } from "./people.js";
 import { go, replace, to } from "./router.js";
-import { parse, searchForm, toQuery } from "./search.js";
+import { isName, parse, searchForm, toQuery } from "./search.js";
 import { t } from "./texts.js";
 
 const PAGE = 50;
 const REFRESH_SECONDS = 30;
+const MOST_CONTACTS = 1000;
 const HEADINGS = { all: "allMail", search: "found", outgoing: "outgoing" };
 
 export function open(page, place) {
-  const state = { place, boxes: null, problem: null, contact: null, messages: null, outgoing: null, shown: null, folders: {}, line: "", isNarrow: false, wrong: {} };
+  const state = { place, boxes: null, problem: null, contact: null, messages: null, outgoing: null, shown: null, folders: {}, everybody: null, isFinding: false, line: "", isNarrow: false, wrong: {} };
   const contacts = contactList(page, (made) => go("conversations", { contact: made.id }));
   const known = {
     get boxes() {
       return state.boxes ?? [];
     },
     get contacts() {
-      return state.contact ? [state.contact, ...contacts.list.items.filter((one) => one.id !== state.contact.id)] : contacts.list.items;
+      const all = [...(state.contact ? [state.contact] : []), ...contacts.list.items, ...(state.everybody ?? [])];
+      return [...new Map(all.map((one) => [one.id, one])).values()];
     },
     /** The folders of a mailbox; null until they are known, which is when it draws again. */
     folders(id) {
@@ -97,6 +99,7 @@ export function open(page, place) {
   function search() {
     if (state.place.query.q === undefined) return;
     const asked = parse(state.place.query.q);
+    if (!state.everybody && [asked.from, asked.to].some(isName)) return void findEverybody();
     const { query, wrong } = toQuery(asked, known);
     state.wrong = wrong;
     if (Object.keys(wrong).length || (asked.folder && !query.folder)) {
@@ -105,6 +108,22 @@ export function open(page, place) {
       return;
     }
     show(`search ${JSON.stringify(query)}`, (from) => api.get("/v1/messages", { ...query, limit: PAGE, next: from }));
+  }
+
+  /** A name in a search may be that of somebody far down the contacts, or of two people. */
+  async function findEverybody() {
+    if (state.isFinding) return;
+    state.messages?.stop();
+    Object.assign(state, { messages: null, shown: null, wrong: {}, isFinding: true });
+    try {
+      state.everybody = await api.all("/v1/contacts", { limit: 100 }, MOST_CONTACTS);
+    } catch (problem) {
+      state.everybody = [];
+      page.say("", { problem });
+    }
+    state.isFinding = false;
+    search();
+    page.changed();
   }
 
   function submit() {
@@ -145,7 +164,7 @@ export function open(page, place) {
     return [
       h("p", { class: "to-contacts" }, link(to("conversations"), t("conversations.contacts"), { drawing: "back" })),
       state.place.query.contact && place !== "search" ? about(state.place.query.contact) : h("h2", { key: place }, t(`conversations.${HEADINGS[place]}`)),
-      place === "outgoing" ? state.outgoing?.render() : state.messages ? listed(state.messages, place) : h("p", { class: "hint" }, t("conversations.cannotSearch")),
+      place === "outgoing" ? state.outgoing?.render() : state.messages ? listed(state.messages, place) : state.isFinding ? loading() : h("p", { class: "hint" }, t("conversations.cannotSearch")),
     ];
   }
 

@@ -6,8 +6,6 @@ import { names } from "./people.js";
 import { to } from "./router.js";
 import { formatClock, formatDay, formatInstant, t, wordOf } from "./texts.js";
 
-const DAY = 86_400_000;
-
 /** Messages by day. `known` tells of `{boxes, contacts}` what they are called. */
 export function messageList(messages, known) {
   const days = new Map();
@@ -64,9 +62,10 @@ export function ambiguity({ address, contacts }, known) {
 }
 
 function dayOf(instant) {
-  const midnight = new Date().setHours(0, 0, 0, 0);
-  const at = new Date(instant).getTime();
-  if (at >= midnight && at < midnight + DAY) return t("conversations.today");
-  if (at < midnight && at >= midnight - DAY) return t("conversations.yesterday");
-  return formatDay(instant);
+  const day = new Date(instant).toDateString();
+  const other = new Date();
+  if (day === other.toDateString()) return t("conversations.today");
+  // A day is not 24 hours long where clocks change.
+  other.setDate(other.getDate() - 1);
+  return day === other.toDateString() ? t("conversations.yesterday") : formatDay(instant);
 }

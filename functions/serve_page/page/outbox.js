@@ -14,6 +14,7 @@ import { formatInstant, t } from "./texts.js";
 const STORED = "mailroom.outbox";
 const ENDED = new Set(["sent", "failed", "cancelled"]);
 const SOON = 5 * 60_000;
+const COUNTED = 60_000;
 const SHOWN_AFTER = 12_000;
 const following = new Map();
 const listeners = new Set();
@@ -55,6 +56,7 @@ function follow(page, send, draft) {
       if (hasMoved && ENDED.has(answer.status)) end(page, entry);
       if (hasMoved || before.message_id !== answer.message_id) tell(entry);
       save();
+      tick(page);
       page.changed();
     },
     failed(problem) {
@@ -69,14 +71,15 @@ function follow(page, send, draft) {
       if (status === "sent" && !message && Date.now() - new Date(sent).getTime() < 60_000) return 1500;
       if (ENDED.has(status)) return null;
       const wait = new Date(due).getTime() - Date.now();
-      if (status === "queued" && wait > 0) return Math.min(wait + 500, SOON);
+      // Looked at again a minute before, when it begins to be counted.
+      if (status === "queued" && wait > 0) return Math.min(wait > COUNTED ? wait - COUNTED + 500 : wait + 500, SOON);
       return cause || status === "unknown" ? 15_000 : 1500;
     },
   });
   tick(page);
 }
 
-const isSoon = (send) => new Date(send.due_at).getTime() - Date.now() < 60_000;
+const isSoon = (send) => new Date(send.due_at).getTime() - Date.now() < COUNTED;
 
 function say(page, entry) {
   entry.toast?.close();
@@ -143,7 +146,7 @@ function toastOf(page, entry, close) {
 
 function tick(page) {
   ticking ||= setInterval(() => {
-    const isCounting = [...following.values()].some(({ send }) => send.status === "queued" && new Date(send.due_at).getTime() > Date.now() - 1000);
+    const isCounting = [...following.values()].some(({ send }) => send.status === "queued" && isSoon(send) && new Date(send.due_at).getTime() > Date.now() - 1000);
     if (isCounting) page.changed();
     else {
       clearInterval(ticking);

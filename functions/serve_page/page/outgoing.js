@@ -10,17 +10,19 @@ import { to } from "./router.js";
 import { formatInstant, t, wordOf } from "./texts.js";
 
 const PAGE = 25;
+const MOST = 100;
 const MOST_MAILBOXES = 20;
 const COLOURS = { sent: "good", failed: "bad", unknown: "bad", queued: "busy", sending: "busy" };
 const MOVING = new Set(["queued", "sending"]);
 
 /** The list of what `boxes` send, as something a view can draw: `{render(), again(), stop()}`. */
 export function outgoing(page, boxes) {
-  const state = { sends: null, problem: null, leaving: null };
-  const watched = watch(() => Promise.all(boxes.slice(0, MOST_MAILBOXES).map((box) => api.get(`/v1/mailboxes/${quote(box.id)}/sends`, { limit: PAGE }))), {
+  const state = { sends: null, limit: PAGE, hasMore: false, problem: null, leaving: null };
+  const watched = watch(() => Promise.all(boxes.slice(0, MOST_MAILBOXES).map((box) => api.get(`/v1/mailboxes/${quote(box.id)}/sends`, { limit: state.limit }))), {
     show(answers) {
       const all = answers.flatMap((answer) => answer.items).filter((one) => one.kind !== "test");
       state.sends = all.sort((one, other) => other.created_at.localeCompare(one.created_at));
+      state.hasMore = answers.some((answer) => answer.next);
       state.problem = null;
       page.changed();
     },
@@ -37,8 +39,16 @@ export function outgoing(page, boxes) {
       !state.sends && !state.problem && loading(),
       state.sends?.length === 0 && emptiness(t("compose.nothingSent"), t("compose.nothingSentText")),
       state.sends?.length > 0 && h("ol", { class: "messages" }, state.sends.map(row)),
+      state.hasMore && state.limit < MOST && h("div", { class: "actions" }, act(page, "outgoing.more", t("common.more"), more)),
+      state.hasMore && state.limit === MOST && h("p", { class: "hint" }, t("compose.latestSent", { n: MOST })),
+      boxes.length > MOST_MAILBOXES && h("p", { class: "hint" }, t("compose.fewMailboxes", { n: MOST_MAILBOXES })),
       state.leaving && question(),
     ];
+  }
+
+  function more() {
+    state.limit = MOST;
+    return watched.again();
   }
 
   function row(send) {
@@ -74,9 +84,13 @@ export function outgoing(page, boxes) {
 
   async function cancel(send) {
     ask(null);
-    await api.post(`/v1/mailboxes/${quote(send.mailbox_id)}/sends/${quote(send.id)}/cancel`);
-    page.say(t("compose.calledOff"));
-    await watched.again();
+    try {
+      await api.post(`/v1/mailboxes/${quote(send.mailbox_id)}/sends/${quote(send.id)}/cancel`);
+      page.say(t("compose.calledOff"));
+    } finally {
+      // Where it had left already, it says so now.
+      await watched.again();
+    }
   }
 
   return { render, again: watched.again, stop: watched.stop };

@@ -64,9 +64,12 @@ export function toQuery(asked, known) {
   return { query, wrong };
 }
 
+/** Whether a text names somebody by what they are called; else it is an address, or nobody. */
+export const isName = (text) => Boolean(text) && !/^[^\s@]+@[^\s@]+$/.test(text);
+
 /** A whole address is taken as it is; a name, where one contact alone is called so. */
 function addressOf(text, contacts) {
-  if (/^[^\s@]+@[^\s@]+$/.test(text)) return text;
+  if (!isName(text)) return text;
   const found = contacts.filter((one) => one.addresses.length && one.name.toLowerCase().includes(text.toLowerCase()));
   return found.length === 1 ? found[0].addresses[0] : null;
 }

@@ -798,6 +798,8 @@ const texts = {
     },
     nothingSent: "Nothing was sent from here lately",
     nothingSentText: "What you and others send through Mailroom is listed here for 90 days, with what became of it.",
+    latestSent: "These are the latest {n} of each mailbox.",
+    fewMailboxes: "These are of {n} of your mailboxes. What the others sent stands in their conversations.",
     callOff: "Call it off",
     callOffTitle: "Call this mail off?",
     callOffText: "“{subject}” to {names} is not sent, and what it says is not kept.",
