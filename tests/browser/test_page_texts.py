@@ -22,12 +22,20 @@ def test_a_value_that_is_not_there_leaves_nothing(modules):
     assert modules.run("return texts.t('app.title')") == " · Mailroom"
 
 
-@pytest.mark.parametrize("key", ["app.nothing", "nothing", "nothing.nothing"])
+@pytest.mark.parametrize(
+    "key", ["app.nothing", "nothing", "nothing.nothing", "app", "toString", "app.title.length"]
+)
 def test_a_text_that_is_not_there_is_a_fault_of_ours(modules, key):
     assert "no text" in modules.run(
         "try { return texts.t(given) } catch (error) { return error.message }", key
     )
     assert not modules.run("return texts.hasText(given)", key)
+
+
+@pytest.mark.parametrize("word", ["constructor", "__proto__", "failed.length", "to_string"])
+def test_a_word_that_has_no_text_is_shown_as_it_is(modules, word):
+    shown = modules.run("return texts.wordOf('thread.delivery', given)", word)
+    assert shown == word.replace("_", " ")
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,19 @@ def test_a_file_is_fetched_when_somebody_wants_it(app, ann, open_on_fakes):
     opened.value.close()
 
 
+def test_a_strangers_word_for_a_delivery_is_shown_as_it_is(app, ann, open_on_fakes):
+    report = DeliveryReport((Delivery("eve@gone.example", "constructor", "5.1.1", "550 no"),))
+    files = (StoredAttachment("r.txt", "message/delivery-status", 9, seen=report),)
+    bounce = message_of("r", subject="Undelivered", attachments=files)
+    bounce = replace(
+        bounce, headers={"content-type": "multipart/report; report-type=delivery-status"}
+    )
+    store(app.world, ann, bounce, html=None)
+    page = open_on_fakes(f"#/threads/{bounce.thread_id}").page
+    expect(page.get_by_text("constructor")).to_be_visible()
+    expect(page.get_by_text("eve@gone.example")).to_be_visible()
+
+
 def test_an_invitation_and_a_bounce_are_told_in_words(app, ann, open_on_fakes):
     starts, ends = Moment("2026-03-03T10:15:00", "Europe/Berlin"), Moment("2026-03-03T11:00:00", "Europe/Berlin")  # fmt: skip
     invite = Invite(

@@ -32,7 +32,7 @@ export function outcomeView(flow, outcome, leave) {
     fresh: [t("connect.asNew"), () => sign({ isOther: true })],
     mailboxes: [t("connect.toMailboxes"), () => leave(() => go("mailboxes"))],
   };
-  const offered = (HELPS[outcome.code] ?? ["again"]).filter((one) => isSignIn(provider) || one === "mailboxes");
+  const offered = (Object.hasOwn(HELPS, outcome.code ?? "") ? HELPS[outcome.code] : ["again"]).filter((one) => isSignIn(provider) || one === "mailboxes");
   return h("div", { class: "narrow", key: "outcome" },
     heading(t(`connect.outcomes.${known}.title`, { name })),
     h("div", { class: "card" },

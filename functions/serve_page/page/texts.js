@@ -942,14 +942,20 @@ const clock = new Intl.DateTimeFormat(LOCALE, { timeStyle: "short" });
 
 /** The text of `key` with `values` in their places. Numbers are written as the language does. */
 export function t(key, values = {}) {
-  let text = key.split(".").reduce((part, name) => part?.[name], texts);
+  let text = found(key);
   if (typeof text === "object") text = text[plurals.select(values.n)] ?? text.other;
   if (text === undefined) throw new Error(`no text ${key}`);
   return text.replace(/\{(\w+)\}/g, (_, name) => (typeof values[name] === "number" ? numbers.format(values[name]) : (values[name] ?? "")));
 }
 
 /** Whether there is a text of this key, where a code of the API chooses it. */
-export const hasText = (key) => key.split(".").reduce((part, name) => part?.[name], texts) !== undefined;
+export const hasText = (key) => found(key) !== undefined;
+
+/** A text, or its forms by number. Values that choose one may be a stranger's: what every object has is none of ours. */
+function found(key) {
+  const part = key.split(".").reduce((group, name) => (typeof group === "object" && Object.hasOwn(group, name) ? group[name] : undefined), texts);
+  return typeof part === "string" || part?.other ? part : undefined;
+}
 
 /** The text for a value of the API in a group of texts; a value that has none is shown as it is. */
 export const wordOf = (group, value) => (hasText(`${group}.${value}`) ? t(`${group}.${value}`) : String(value).replaceAll("_", " "));
