@@ -53,6 +53,7 @@ HELPS = {
     "client_missing": ("not set up here", ["Try again"]),
     "api_not_enabled": ("not set up fully", ["Try again"]),
     "provider_unavailable": ("was not connected", ["Try again"]),
+    "constructor": ("was not connected", ["Try again"]),
     "of-another-release": ("was not connected", ["Try again"]),
 }
 
@@ -282,6 +283,23 @@ def test_the_way_back_loses_nothing_and_a_password_outlasts_no_page(servers, con
     page.reload()
     expect(page.get_by_label("Password", exact=True)).to_be_visible()
     ann.axe()
+
+
+def test_a_step_whose_test_a_reload_forgot_is_come_to_again(servers, connecting):
+    page = connecting("ann@acme.example").page
+    log_in(page)
+    expect(page.get_by_label("Your name")).to_be_visible()
+    page.reload()
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    press(page, "Test and continue")
+    expect(page.get_by_label("Your name")).to_be_visible()
+
+
+def test_an_address_is_found_from_a_place_that_was_left(servers, open_on_fakes):
+    page = open_on_fakes("#/connect?step=login").page
+    page.get_by_label("Your e-mail address").fill("ann@acme.example")
+    press(page, "Continue")
+    expect(page.get_by_label("Password", exact=True)).to_be_visible()
 
 
 def test_a_step_without_an_address_begins_with_it(open_on_fakes):
@@ -552,6 +570,24 @@ def test_a_sign_in_brings_a_mailbox_back_and_another_account_does_not(app, at_pr
     page.get_by_role("link", name="ann@acme.example").click()
     expect(page.get_by_role("heading", name="Connected again")).to_be_visible()
     assert [one.id for one in mailboxes(app)] == [made.id]
+
+
+def test_a_mailbox_is_new_after_a_reconnect_that_was_given_up(app, servers, at_provider):
+    page = at_provider("#/connect?provider=gmail&step=history").page
+    press(page, "Sign in at Google")
+    page.get_by_role("link", name="ann@acme.example").click()
+    expect(page.get_by_role("heading", name="Connected", exact=True)).to_be_visible()
+    [made] = mailboxes(app)
+    page.goto(f"{HERE}/app#/connect?mailbox={made.id}")
+    press(page, "Continue with Google")
+    expect(page.get_by_role("link", name="Decline")).to_be_visible()
+    page.goto(f"{HERE}/app#/connect")
+    page.get_by_label("Your e-mail address").fill("ben@mail.example")
+    press(page, "Continue")
+    log_in(page)
+    press(page, "Continue")
+    press(page, "Connect")
+    expect(page.get_by_role("heading", name="Connected", exact=True)).to_be_visible()
 
 
 def test_somebody_elses_mailbox_is_theirs_to_connect(app, dead, open_on_fakes):

@@ -63,7 +63,6 @@ async function find(flow) {
   }
   try {
     if (draft.preset?.address !== draft.address) fill(flow, await api.get("/v1/presets", { address: draft.address }));
-    draft.provider = "imap";
     flow.step("login");
   } catch (problem) {
     flow.refuse(problem);

@@ -12,11 +12,12 @@ import { outcomeView } from "./connect-outcome.js";
 import { openReconnect } from "./connect-again.js";
 import { h } from "./dom.js";
 import { heading, loading } from "./parts.js";
-import { go, replace } from "./router.js";
+import { replace, to } from "./router.js";
 import { pageUrl } from "./session.js";
 import { t } from "./texts.js";
 
 const KEPT = "mailroom.connect";
+const placeOf = (step) => to("connect", step === "address" ? {} : { step });
 const STEPS = { address: addressStep, login: loginStep, mailbox: mailboxStep, history: historyStep };
 
 export function open(page, place) {
@@ -56,13 +57,17 @@ export function open(page, place) {
     else if (query.mailbox) part = openReconnect(page, query.mailbox, signIn);
     else {
       if (isSignIn(query.provider)) Object.assign(flow.draft, { provider: query.provider, again: null });
-      at = possible(query.step ?? (isSignIn(query.provider) ? "mailbox" : "address"));
+      const wanted = query.step ?? (isSignIn(query.provider) ? "mailbox" : "address");
+      at = possible(wanted);
+      // The address has to say where we are: to a step it says already, nobody comes.
+      if (at !== wanted) history.replaceState(null, "", placeOf(at));
+      if (at === "login") Object.assign(flow.draft, { provider: "imap", again: null });
     }
   }
 
   /** The step that was asked for, or the first one that has to come before it. */
   function possible(wanted) {
-    if (!(wanted in STEPS) || wanted === "address") return "address";
+    if (!Object.hasOwn(STEPS, wanted) || wanted === "address") return "address";
     if (wanted === "login") return flow.draft.address && flow.draft.preset ? "login" : "address";
     if (isSignIn(flow.draft.provider)) return wanted;
     return flow.test?.imap.ok && flow.test.smtp.ok ? wanted : possible("login");
@@ -70,7 +75,7 @@ export function open(page, place) {
 
   function step(name) {
     flow.problem = null;
-    go("connect", name === "address" ? {} : { step: name });
+    location.hash = placeOf(name);
   }
 
   async function test() {
