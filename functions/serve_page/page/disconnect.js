@@ -20,9 +20,10 @@ export function disconnectDialog(page, done) {
     refused.clear();
     page.changed();
     try {
-      touched = await api.get(`/v1/mailboxes/${quote(chosen.id)}/disconnection`);
+      const answer = await api.get(`/v1/mailboxes/${quote(chosen.id)}/disconnection`);
+      if (mailbox === chosen) touched = answer;
     } catch (error) {
-      problem = error;
+      if (mailbox === chosen) problem = error;
     }
     page.changed();
   }
@@ -33,9 +34,11 @@ export function disconnectDialog(page, done) {
   }
 
   const disconnect = () => refused.by(async () => {
-    await api.delete(`/v1/mailboxes/${quote(mailbox.id)}`);
-    page.say(t("disconnect.done", { name: nameOf(mailbox) }));
-    close();
+    // Who closes the dialogue does not call it off.
+    const asked = mailbox;
+    await api.delete(`/v1/mailboxes/${quote(asked.id)}`);
+    page.say(t("disconnect.done", { name: nameOf(asked) }));
+    if (mailbox === asked) close();
     done();
   });
 
