@@ -293,9 +293,9 @@ def test_what_leaves_later_is_listed_and_called_off(app, ann, open_on_fakes):
     page.get_by_role("link", name="Sent from here").click()
     expect(page.locator(".outgoing")).to_contain_text("Waiting")
     visit.keep("sent-from-here")
-    button(page, "Call it off").click()
-    page.get_by_role("dialog").get_by_role("button", name="Call it off").click()
-    expect(page.locator(".outgoing")).to_contain_text("Called off")
+    button(page, "Cancel sending").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel sending").click()
+    expect(page.locator(".outgoing")).to_contain_text("Cancelled")
     assert sends(app)[0].status is SendStatus.CANCELLED
 
 

@@ -351,7 +351,7 @@ def test_what_cannot_be_read_is_told_and_what_was_read_stays(app, opened, now):
     expect(ann.page.get_by_text("The one connected mailbox is in sync.")).to_be_visible()
     ann.expects("503 GET .*/v1/(mailboxes|activity)")
     app.mailboxes.list_mailboxes = refused
-    ann.page.get_by_role("button", name="Read again").click()
+    ann.page.get_by_role("button", name="Refresh").click()
     expect(ann.page.get_by_role("alert").first).to_be_visible()
     expect(ann.page.get_by_text("The one connected mailbox is in sync.")).to_be_visible()
     del app.mailboxes.list_mailboxes

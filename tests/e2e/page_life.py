@@ -159,7 +159,7 @@ class Life:
         expect(row.get_by_text("Reconnect needed")).to_be_visible()
         trouble = row.get_by_role("group", name="Receiving")
         expect(trouble).to_contain_text(self.account.complaint)
-        expect(trouble).to_contain_text("You can mend this.")
+        expect(trouble).to_contain_text("You can fix this.")
         self.look("reconnect-needed")
         trouble.get_by_role("link", name="Reconnect").click()
         self.at(f"Reconnect {self.account.address}")
@@ -174,7 +174,7 @@ class Life:
         self.at("Ada Miller")
         expect(page.get_by_text("In sync", exact=True)).to_be_visible(timeout=SLOWEST)
         page.get_by_role("button", name="Sync now").click()
-        expect(page.get_by_text("Looked: ")).to_be_visible(timeout=SLOWEST)
+        expect(page.get_by_text("Synced: ")).to_be_visible(timeout=SLOWEST)
         self.look("in-sync")
 
     def disconnect(self) -> None:

@@ -81,7 +81,7 @@ def test_a_mailbox_says_how_it_is_and_what_came_of_a_sync(open_page, connected, 
     expect(heading(ada, "Ada of Sales")).to_be_focused()
     life.server.append_many("INBOX", [(mail(99, now, to=life.user).as_bytes(), (), now)])
     button(ada, "Sync now").click()
-    expect(ada.page.get_by_text("Looked: 1 message brought in")).to_be_visible()
+    expect(ada.page.get_by_text("Synced: 1 message brought in")).to_be_visible()
     ada.keep("mailbox")
 
 

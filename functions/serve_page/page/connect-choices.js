@@ -4,7 +4,7 @@ import { isSignIn } from "./connect-address.js";
 import { backTo, verdicts } from "./connect-login.js";
 import { h } from "./dom.js";
 import { checkbox, field, heading, input, problemBox, radios, select } from "./parts.js";
-import { t } from "./texts.js";
+import { hasText, t } from "./texts.js";
 
 export const PURPOSES = ["personal", "sales", "support", "billing", "other"];
 export const VISIBILITIES = ["metadata", "subject", "full"];
@@ -99,7 +99,7 @@ export function historyStep(flow) {
     backTo(flow, "mailbox", t("connect.mailboxStep")),
     heading(t("connect.historyTitle")),
     h("form", { class: "card", novalidate: true, onsubmit: finish },
-      radios(page, draft, "history", t("connect.history"), HISTORY.map((one) => [one, t(`connect.histories.${one}`), one === "30" ? t("connect.usual") : null])),
+      radios(page, draft, "history", t("connect.history"), HISTORY.map((one) => [one, t(`connect.histories.${one}`), hasText(`connect.historyNotes.${one}`) ? t(`connect.historyNotes.${one}`) : null])),
       h("p", { class: "hint" }, t("connect.historyHint")),
       !isThere && folders(flow),
       h("details", {}, h("summary", {}, t("connect.whichMail")), h("div", { class: "stack folded" },

@@ -50,7 +50,7 @@ export const tags = (mailbox) => [
 /** "in 3 minutes"; what is due is about to happen. */
 export const soon = (instant) => (Date.parse(instant) - Date.now() < SOON ? t("mailboxes.anyMoment") : formatRelative(instant));
 
-/** "Last looked 2 minutes ago, next in 3 minutes." */
+/** "Synced 2 minutes ago, next in 3 minutes." */
 export function times({ status, last_synced_at: last, next_run_at: next }) {
   if (status === "disconnected") return last ? t("mailboxes.lastEver", { last: formatRelative(last) }) : "";
   const looked = last ? t("mailboxes.looked", { last: formatRelative(last) }) : t("mailboxes.notLooked");
