@@ -3,7 +3,7 @@
 import { api, quote } from "./api.js";
 import { h } from "./dom.js";
 import { nameOf, named } from "./mailbox-words.js";
-import { act, dialog, loading, problemBox, refusal } from "./parts.js";
+import { act, dialog, loading, problemBox, refusal, retryButton } from "./parts.js";
 import { t } from "./texts.js";
 
 /** A dialogue: `open(mailbox)`, `render()`; `done()` is called once it is disconnected. */
@@ -52,7 +52,7 @@ export function disconnectDialog(page, done) {
       ],
     },
     h("p", {}, mailbox.provider === "imap" ? t("disconnect.text.login") : t("disconnect.text.grant", { provider: named("mailboxes.provider", mailbox.provider) })),
-    problem ? problemBox(problem) : touched ? touches(touched) : loading(),
+    problem ? problemBox(problem, retryButton(t("common.retry"), () => open(mailbox))) : touched ? touches(touched) : loading(),
     h("p", { class: "muted" }, t("disconnect.again")),
     refused.render());
   }

@@ -3,7 +3,7 @@
 import { api, quote } from "./api.js";
 import { h } from "./dom.js";
 import { named, mayChange, nameOf, needsHands, soon } from "./mailbox-words.js";
-import { act, dialog, link, trouble } from "./parts.js";
+import { act, copied, dialog, link, trouble } from "./parts.js";
 import { to } from "./router.js";
 import { pageUrl } from "./session.js";
 import { formatRelative, t } from "./texts.js";
@@ -73,14 +73,19 @@ function fixes(page, mailbox, error, { isStopped, mine, help, reload }) {
 /** A dialogue with what to send to whoever can mend a mailbox: `open(mailbox, error)`, `render()`. */
 export function helpDialog(page) {
   let asked = null;
+  let said = "";
   const close = () => {
     asked = null;
     page.changed();
   };
-  const copy = (text) => navigator.clipboard.writeText(text).then(() => page.say(t("common.copied")));
+  const copy = async (text) => {
+    said = await copied(text);
+    page.changed();
+  };
   return {
     open(mailbox, error) {
       asked = { mailbox, error };
+      said = "";
       page.changed();
     },
     render() {
@@ -98,7 +103,9 @@ export function helpDialog(page) {
         ],
       },
       h("p", {}, isAdmin ? t("mailboxes.adminText", { provider: named("mailboxes.provider", mailbox.provider), fix: error.fix }) : t("mailboxes.askText", { name: nameOf(mailbox) })),
-      h("p", { class: "letter" }, letter));
+      h("p", { class: "letter" }, letter),
+      // What the page says stands behind a dialogue.
+      h("p", { role: "status" }, said));
     },
   };
 }

@@ -133,6 +133,8 @@ export const tabs = (label, items) =>
   h("nav", { class: "tabs", "aria-label": label, ref: (nav) => nav.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" }) },
     items.map(([href, text, current]) => h("a", { href, "aria-current": current ? "page" : null }, text)));
 
+let pressed = null;
+
 /**
  * A dialogue in front of the page: focus stays in it, Escape closes it. Shown as long as it is described. `submit` makes a form of it.
  */
@@ -143,8 +145,10 @@ export function dialog({ title, close, submit = null, actions = [] }, ...body) {
     : h("div", {}, content);
   return h("dialog", {
     key: "dialog", "aria-labelledby": "dialog-title", oncancel: (event) => (event.preventDefault(), close()),
+    // A press that began inside, as one that selects text, may end beside it.
+    onpointerdown: (event) => void (pressed = event.target),
     // A handler that answers false stops what a click does, such as sending the form.
-    onclick: (event) => void (event.target === event.currentTarget && close()),
+    onclick: (event) => void (event.target === event.currentTarget && pressed === event.target && close()),
     ref: (element) => element.showModal(),
   }, inside);
 }
@@ -187,10 +191,20 @@ export function closeMenus(event) {
 export const facts = (pairs) =>
   h("dl", { class: "facts" }, pairs.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 
+/** Copy a text; answers with what came of it, in words: a frame that may not copy, or plain http, refuses. */
+export async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return t("common.copied");
+  } catch {
+    return t("common.notCopied");
+  }
+}
+
 /** A text to copy, and the button for it. */
 export const copyable = (page, text) =>
   h("div", { class: "copyable" }, h("code", {}, text),
-    h("button", { type: "button", onclick: () => navigator.clipboard.writeText(text).then(() => page.say(t("common.copied"))) }, t("common.copy")));
+    h("button", { type: "button", onclick: async () => page.say(await copied(text)) }, t("common.copy")));
 
 export const size = (bytes) => formatBytes(bytes);
 

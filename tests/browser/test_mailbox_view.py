@@ -1,0 +1,49 @@
+"""A mailbox's view and its dialogues, on the real handlers: nothing typed is lost, and each refusal has a way on."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.fakes.mail import add_mailbox
+
+
+@pytest.fixture
+def ann(app, open_on_fakes):
+    """The owner of a mailbox, at its settings."""
+    add_mailbox(app.world, "MB1")
+    ann = open_on_fakes("#/mailboxes/MB1/settings", roles=["admin"])
+    expect(ann.page.get_by_label("Name", exact=True).first).to_be_visible()
+    return ann
+
+
+def button(page, name):
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def test_a_dialogue_closes_by_a_press_beside_it_and_not_by_one_that_began_inside(ann):
+    button(ann.page, "Erase its mail…").click()
+    typed = ann.page.get_by_label("Type mb1@ours.example to confirm")
+    typed.fill("mb1@ours")
+    box = typed.bounding_box()
+    ann.page.mouse.move(box["x"] + 20, box["y"] + box["height"] / 2)
+    ann.page.mouse.down()
+    ann.page.mouse.move(20, 400)
+    ann.page.mouse.up()
+    expect(typed).to_have_value("mb1@ours")
+    ann.page.mouse.click(20, 400)
+    expect(ann.page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_disconnecting_can_be_asked_again_where_what_it_touches_was_refused(ann):
+    ann.expects("503 GET .*/disconnection")
+    ann.page.route("**/disconnection", lambda route: route.fulfill(status=503, json={}), times=1)
+    button(ann.page, "Disconnect…").click()
+    dialog = ann.page.get_by_role("dialog")
+    expect(button(dialog, "Disconnect")).to_be_disabled()
+    button(dialog, "Try again").click()
+    expect(button(dialog, "Disconnect")).to_be_enabled()
+
+
+def test_what_cannot_be_copied_is_said(modules):
+    says = "const { copied } = await import('/app/parts.js'); return copied('a');"
+    modules.run("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    assert "Select the text and copy it." in modules.run(says)
