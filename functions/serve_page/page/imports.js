@@ -11,6 +11,8 @@ import { t } from "./texts.js";
 const OFTEN = 1500;
 const WAITING = 5000;
 const SELDOM = 30_000;
+/** Parts of an import that were under way when it was paused or cancelled end within this time. */
+const SETTLES = 60_000;
 const SHOWN = 10;
 
 /**
@@ -23,6 +25,7 @@ export function importsPart(page, mailboxId, { previews = false, isNew = false }
   let showsAll = false;
   let refused = null;
   let asked = null;
+  let changedAt = 0;
   /** The states asked for that are not there yet, by import. */
   const wished = new Map();
   const live = watch(() => api.get(path), {
@@ -38,7 +41,7 @@ export function importsPart(page, mailboxId, { previews = false, isNew = false }
     pause(answer) {
       const states = answer.items.map((one) => one.state);
       if (states.some((one) => one === "planning" || one === "running")) return OFTEN;
-      return states.includes("waiting") ? WAITING : SELDOM;
+      return states.includes("waiting") || Date.now() - changedAt < SETTLES ? WAITING : SELDOM;
     },
   });
   const starter = newImport(page, mailboxId, { previews, begun: (one) => (replaceWith(one), live.again()) });
@@ -52,6 +55,7 @@ export function importsPart(page, mailboxId, { previews = false, isNew = false }
         replaceWith(await api.post(`${path}/${quote(one.id)}/${action}`));
       } finally {
         wished.delete(one.id);
+        changedAt = Date.now();
         live.again();
       }
     });
