@@ -11,7 +11,7 @@ def ann(app, open_on_fakes):
     """The owner of a mailbox, at its settings."""
     add_mailbox(app.world, "MB1")
     ann = open_on_fakes("#/mailboxes/MB1/settings", roles=["admin"])
-    expect(ann.page.get_by_label("Name", exact=True).first).to_be_visible()
+    expect(ann.page.get_by_label("Name", exact=True)).to_be_visible()
     return ann
 
 
@@ -47,3 +47,32 @@ def test_what_cannot_be_copied_is_said(modules):
     says = "const { copied } = await import('/app/parts.js'); return copied('a');"
     modules.run("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
     assert "Select the text and copy it." in modules.run(says)
+
+
+def test_what_is_typed_stays_while_other_views_are_looked_at(app, ann):
+    page = ann.page
+    page.get_by_label("Name", exact=True).fill("Ann of Ours")
+    page.get_by_label("Address", exact=True).fill("anna@ours.example")
+    page.get_by_label("Signature", exact=True).fill("Ann, Ours")
+    page.get_by_role("link", name="Operations", exact=True).click()
+    expect(page.get_by_role("heading", name="Operations", level=1)).to_be_visible()
+    page.go_back()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Ann of Ours")
+    expect(page.get_by_label("Address", exact=True)).to_have_value("anna@ours.example")
+    expect(page.get_by_label("Signature", exact=True)).to_have_value("Ann, Ours")
+    button(page, "Save").click()
+    expect(page.get_by_role("heading", name="Ann of Ours", level=1)).to_be_visible()
+    button(page, "Save signature").click()
+    expect(button(page, "Save signature")).to_be_disabled()
+    assert app.ask("GET", "/v1/signature").json["text"] == "Ann, Ours"
+
+
+def test_what_is_wrong_with_a_field_is_said_until_it_is_another(ann):
+    ann.expects("400 PATCH .*/v1/mailboxes/MB1")
+    reply_to = ann.page.get_by_label("Replies go to")
+    reply_to.fill("nobody")
+    button(ann.page, "Save").click()
+    expect(reply_to).to_have_attribute("aria-invalid", "true")
+    expect(reply_to).to_be_focused()
+    reply_to.fill("nobody@ours.example")
+    expect(reply_to).not_to_have_attribute("aria-invalid", "true")

@@ -6,10 +6,11 @@ import { readsMail } from "./mailbox-words.js";
 import { act, badge, field, input } from "./parts.js";
 import { testMessage } from "./test-message.js";
 import { t } from "./texts.js";
+import { typed } from "./typed.js";
 
 export function aliases(page, id, reload) {
   const test = testMessage(page, id, reload);
-  const state = { address: "", name: "" };
+  const state = typed(`alias ${id}`, () => ({ address: "", name: "" }));
   let error = null;
 
   async function add() {

@@ -5,6 +5,7 @@ import { h } from "./dom.js";
 import { mayChange, named } from "./mailbox-words.js";
 import { act, loading, problemBox, retryButton } from "./parts.js";
 import { hasText, t } from "./texts.js";
+import { typed } from "./typed.js";
 
 const ORDER = ["inbox", "sent", "archive", "other", "drafts", "trash", "spam", "all", "flagged"];
 const NOT_BY_DEFAULT = new Set(["drafts", "trash", "spam", "all", "flagged"]);
@@ -12,8 +13,8 @@ const NOT_BY_DEFAULT = new Set(["drafts", "trash", "spam", "all", "flagged"]);
 export function foldersPart(page, id, { reload }) {
   let folders = null;
   let problem = null;
-  // What somebody chose and has not saved: `isDefault`, or the ids `on`.
-  let draft = null;
+  /** What somebody chose and has not saved, as `draft`: `isDefault`, or the ids `on`. */
+  const state = typed(`folders ${id}`, () => ({ draft: null }));
 
   async function load() {
     try {
@@ -29,7 +30,7 @@ export function foldersPart(page, id, { reload }) {
 
   async function save(wanted) {
     const changed = await api.patch(`/v1/mailboxes/${quote(id)}`, { active_folders: wanted.isDefault ? null : [...wanted.on] });
-    draft = null;
+    state.draft = null;
     reload(changed);
     await load();
     page.say(t("folders.saved"));
@@ -38,14 +39,14 @@ export function foldersPart(page, id, { reload }) {
   function render(mailbox) {
     if (!folders) return problem ? problemBox(problem, retryButton(t("common.retry"), load)) : loading();
     const kept = { isDefault: mailbox.active_folders === null, on: new Set(folders.filter((one) => one.active).map((one) => one.id)) };
-    const wanted = draft ?? kept;
+    const wanted = state.draft ?? kept;
     const mine = mayChange(page.me, mailbox);
-    const change = (next) => ((draft = next), page.changed());
+    const change = (next) => ((state.draft = next), page.changed());
     const on = wanted.isDefault ? byDefault() : wanted.on;
     const added = folders.filter((one) => on.has(one.id) && !one.active);
     const dropped = folders.filter((one) => !on.has(one.id) && one.active);
     const isEmpty = !wanted.isDefault && !on.size;
-    const isChanged = draft !== null && (wanted.isDefault !== kept.isDefault || added.length + dropped.length > 0);
+    const isChanged = state.draft !== null && (wanted.isDefault !== kept.isDefault || added.length + dropped.length > 0);
     return h("section", { class: "card" },
       h("h2", {}, t("folders.title")),
       h("p", { class: "muted" }, mine ? t("folders.intro") : t("folders.notYours")),

@@ -7,6 +7,7 @@ import { mayChange, readsMail } from "./mailbox-words.js";
 import { checkbox, field, input, select } from "./parts.js";
 import { signature } from "./signature.js";
 import { t } from "./texts.js";
+import { follow, typed } from "./typed.js";
 
 const PURPOSES = ["personal", "sales", "support", "billing", "other"];
 const LEVELS = ["metadata", "subject", "full"];
@@ -29,6 +30,8 @@ const formOf = (mailbox) => ({
   sync_minutes: String(mailbox.sync_minutes),
 });
 
+const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
 /** The same as the API takes it. */
 const asked = (form) => ({
   display_name: form.display_name.trim(),
@@ -46,43 +49,49 @@ const asked = (form) => ({
 export function settingsPart(page, id, { reload, leave }) {
   const names = aliases(page, id, reload);
   const signed = signature(page);
-  let before = null;
-  let form = null;
-  let errors = {};
+  /** `form` as it was typed, `before` as the mailbox was, and what was wrong with the fields of what was `refused`. */
+  const state = typed(`settings ${id}`, () => ({ before: null, form: null, errors: {}, refused: null }));
 
   /** What was changed, as the API takes it. */
   function changes() {
-    const [was, is] = [asked(before), asked(form)];
-    return Object.fromEntries(Object.entries(is).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(was[name])));
+    const [was, is] = [asked(state.before), asked(state.form)];
+    return Object.fromEntries(Object.entries(is).filter(([name, value]) => !isSame(value, was[name])));
   }
 
   function take(mailbox) {
-    before = formOf(mailbox);
-    form = formOf(mailbox);
+    state.before = formOf(mailbox);
+    state.form = formOf(mailbox);
   }
 
+  /** What is wrong with a field, until it is another. */
+  const errorOf = (name) => (state.errors[name] && isSame(asked(state.form)[name], state.refused[name]) ? state.errors[name] : null);
+
   async function save() {
-    errors = {};
+    const sent = { ...state.form };
+    state.errors = {};
     try {
       const changed = await api.patch(`/v1/mailboxes/${quote(id)}`, changes());
-      take(changed);
+      state.before = formOf(changed);
+      // What was typed meanwhile is still to be saved.
+      follow(state.form, sent, state.before);
       reload(changed);
       page.say(t("common.saved"));
     } catch (problem) {
       if (!problem.errors?.length) throw problem;
       // A list's field is named with its place in it: granted_to.0
-      errors = Object.fromEntries(problem.errors.map((one) => [one.field.split(".")[0], one.message]));
+      state.errors = Object.fromEntries(problem.errors.map((one) => [one.field.split(".")[0], one.message]));
+      state.refused = asked(sent);
       page.changed();
       // The first of them, once it is drawn.
-      requestAnimationFrame(() => requestAnimationFrame(() => document.getElementById(`settings-${Object.keys(errors)[0]}`)?.focus()));
+      requestAnimationFrame(() => requestAnimationFrame(() => document.getElementById(`settings-${Object.keys(state.errors)[0]}`)?.focus()));
     }
   }
 
   const labelled = (name, control, more = {}) =>
-    field(`settings-${name}`, t(`settings.${name}`), control, { hint: more.hint, error: errors[name] });
+    field(`settings-${name}`, t(`settings.${name}`), control, { hint: more.hint, error: errorOf(name) });
 
   function render(mailbox) {
-    if (!form || (!Object.keys(changes()).length && !page.isBusy(`settings ${id}`))) take(mailbox);
+    if (!state.form || (!Object.keys(changes()).length && !page.isBusy(`settings ${id}`))) take(mailbox);
     const mine = mayChange(page.me, mailbox);
     const shared = mailbox.kind === "shared";
     const isOwner = mailbox.owner_user_id === page.me.user_id;
@@ -96,7 +105,7 @@ export function settingsPart(page, id, { reload, leave }) {
         keeping(mine),
         mine && h("div", { class: isChanged ? "actions save changed" : "actions save" },
           h("button", { type: "submit", class: "primary", disabled: !isChanged || page.isBusy(`settings ${id}`) }, t("common.save")),
-          isChanged && h("button", { type: "button", class: "quiet", onclick: () => (take(mailbox), (errors = {}), page.changed()) }, t("settings.discard")))),
+          isChanged && h("button", { type: "button", class: "quiet", onclick: () => (take(mailbox), (state.errors = {}), page.changed()) }, t("settings.discard")))),
       mailbox.status !== "disconnected" && names.render(mailbox, mine),
       readsMail(page.me, mailbox) && signed.render(),
       mine && ends(mailbox),
@@ -106,29 +115,29 @@ export function settingsPart(page, id, { reload, leave }) {
   const naming = (mine) =>
     h("fieldset", { class: "card", disabled: !mine }, h("legend", { class: "visually-hidden" }, t("settings.naming")), h("h2", {}, t("settings.naming")),
       h("div", { class: "fields" },
-        labelled("display_name", input(page, form, "display_name", { maxlength: "200", autocomplete: "off" }), { hint: t("settings.hint.display_name") }),
-        labelled("reply_to", input(page, form, "reply_to", { type: "email", autocomplete: "off" }), { hint: t("settings.hint.reply_to") }),
-        labelled("purpose", select(page, form, "purpose", PURPOSES.map((one) => [one, t(`mailboxes.purpose.${one}`)]))),
-        mine && labelled("recovery_note", input(page, form, "recovery_note", { maxlength: "1000", autocomplete: "off" }), { hint: t("settings.hint.recovery_note") })));
+        labelled("display_name", input(page, state.form, "display_name", { maxlength: "200", autocomplete: "off" }), { hint: t("settings.hint.display_name") }),
+        labelled("reply_to", input(page, state.form, "reply_to", { type: "email", autocomplete: "off" }), { hint: t("settings.hint.reply_to") }),
+        labelled("purpose", select(page, state.form, "purpose", PURPOSES.map((one) => [one, t(`mailboxes.purpose.${one}`)]))),
+        mine && labelled("recovery_note", input(page, state.form, "recovery_note", { maxlength: "1000", autocomplete: "off" }), { hint: t("settings.hint.recovery_note") })));
 
   const seeing = (mailbox, shared, may) =>
     h("section", { class: "card" }, h("h2", {}, t("settings.seeing")),
       h("p", { class: "muted" }, shared ? t("settings.seeingShared") : t("settings.seeingPersonal")),
       h("div", { class: "fields" },
-        shared && labelled("granted_to", select(page, form, "readers", ["everyone", "some"].map((one) => [one, t(`settings.readers.${one}`)]), { disabled: !may("granted_to") })),
-        shared && form.readers === "some" &&
-          field("settings-users", t("settings.users"), input(page, form, "users", { disabled: !may("granted_to"), autocomplete: "off" }), { hint: t("settings.hint.users") }),
-        labelled("visibility", select(page, form, "visibility", LEVELS.map((one) => [one, t(`mailbox.visibility.${one}`)]), { disabled: !may("visibility") }), { hint: t("settings.hint.visibility") }),
-        labelled("owner_user_id", input(page, form, "owner_user_id", { disabled: !may("owner_user_id"), autocomplete: "off" }),
+        shared && labelled("granted_to", select(page, state.form, "readers", ["everyone", "some"].map((one) => [one, t(`settings.readers.${one}`)]), { disabled: !may("granted_to") })),
+        shared && state.form.readers === "some" &&
+          field("settings-users", t("settings.users"), input(page, state.form, "users", { disabled: !may("granted_to"), autocomplete: "off" }), { hint: t("settings.hint.users") }),
+        labelled("visibility", select(page, state.form, "visibility", LEVELS.map((one) => [one, t(`mailbox.visibility.${one}`)]), { disabled: !may("visibility") }), { hint: t("settings.hint.visibility") }),
+        labelled("owner_user_id", input(page, state.form, "owner_user_id", { disabled: !may("owner_user_id"), autocomplete: "off" }),
           { hint: mailbox.kind === "personal" && may("owner_user_id") ? t("settings.hint.owner_user_id") : null })),
-      shared && form.readers !== formOf(mailbox).readers && form.readers === "everyone" && h("p", { role: "status" }, t("settings.opensToAll")));
+      shared && state.form.readers !== formOf(mailbox).readers && state.form.readers === "everyone" && h("p", { role: "status" }, t("settings.opensToAll")));
 
   const keeping = (mine) =>
     h("fieldset", { class: "card", disabled: !mine }, h("legend", { class: "visually-hidden" }, t("settings.keeping")), h("h2", {}, t("settings.keeping")),
       h("div", { class: "fields" },
-        labelled("store", select(page, form, "store", ["all", "contacts_only"].map((one) => [one, t(`mailbox.stores.${one}`)])), { hint: t(`settings.hint.store.${form.store}`) }),
-        labelled("sync_minutes", select(page, form, "sync_minutes", CADENCES.map((n) => [n, t("mailbox.cadence", { n })])), { hint: t("settings.hint.sync_minutes") })),
-      checkbox(page, form, "create_contacts", t("settings.create_contacts")));
+        labelled("store", select(page, state.form, "store", ["all", "contacts_only"].map((one) => [one, t(`mailbox.stores.${one}`)])), { hint: t(`settings.hint.store.${state.form.store}`) }),
+        labelled("sync_minutes", select(page, state.form, "sync_minutes", CADENCES.map((n) => [n, t("mailbox.cadence", { n })])), { hint: t("settings.hint.sync_minutes") })),
+      checkbox(page, state.form, "create_contacts", t("settings.create_contacts")));
 
   const ends = (mailbox) =>
     h("section", { class: "card" }, h("h2", {}, t("settings.ends")),
