@@ -121,7 +121,7 @@ export function open(page, place) {
             h("span", { class: "at" }, when(one.sent_at)),
             !opened && h("span", { class: "snippet" }, one.access === "full" ? one.snippet : wordOf("conversations.access", one.access))),
           opened && one.access === "full" && options(one, copies, isUnread)),
-        h("div", { class: "row about" }, kindBadges(one), state.places.has(one.id) && h("span", { class: "muted" }, t("thread.seemsMoved", { place: state.places.get(one.id) })),
+        h("div", { class: "row about" }, kindBadges(one), state.places.has(one.id) && h("span", { class: "muted" }, state.places.get(one.id)),
           opened && holders(one, known)),
         opened && one.ambiguous.map((it) => h("p", { class: "hint" }, ambiguity(it, known))),
         opened && h("div", { class: "stack" }, messageBody(page, opened))));
@@ -143,8 +143,8 @@ export function open(page, place) {
   const item = (drawing, text, href) => link(href, text, { drawing });
   const button = (text, onclick, kind = "") => h("button", { type: "button", class: kind, onclick }, text);
   const answer = (one, kind) => to("compose", { answers: one.id, kind, thread: id });
-  const placed = (one) => (where) => {
-    if (where) state.places.set(one.id, where);
+  const placed = (one) => (text) => {
+    if (text) state.places.set(one.id, text);
     else state.places.delete(one.id);
     page.changed();
   };
