@@ -181,8 +181,9 @@ def test_mail_is_marked_and_moved_and_an_undo_asks_for_nothing(app, ann, open_on
     page = (visit := open_on_fakes(f"#/threads/{mails[0].thread_id}")).page
     who = items(page).last.locator(".who")
     expect(who).to_contain_text("unread")
-    choose(page, "Mark as read")
+    items(page).last.get_by_role("button", name="Mark as read").press("Enter")
     expect(who).not_to_contain_text("unread")
+    expect(items(page).last.get_by_role("button", name="Mark as unread")).to_be_focused()
     choose(page, "Move…")
     dialog = page.get_by_role("dialog", name="Move to a folder")
     dialog.get_by_label("Folder").select_option("Sent")

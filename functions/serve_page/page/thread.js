@@ -7,7 +7,7 @@ import { watch } from "./live.js";
 import { messageBody, reading } from "./message.js";
 import { ambiguity, holders, kindBadges, subjectOf } from "./message-list.js";
 import * as outbox from "./outbox.js";
-import { badge, dialog, field, heading, icon, link, loading, menu, problemBox, retryButton, select, when } from "./parts.js";
+import { act, badge, dialog, field, heading, icon, link, loading, menu, problemBox, retryButton, select, when } from "./parts.js";
 import { names, writable } from "./people.js";
 import { to } from "./router.js";
 import { t, wordOf } from "./texts.js";
@@ -20,7 +20,7 @@ const LEAVING = { queued: "busy", sending: "busy", sent: "good", unknown: "bad" 
 
 export function open(page, place) {
   const id = place.path[1];
-  const state = { items: null, problem: null, boxes: [], contacts: [], asked: place.query.message, read: new Map(), isUnfolded: false, places: new Map(), moving: null };
+  const state = { items: null, problem: null, boxes: [], contacts: [], asked: place.query.message, read: new Map(), isUnfolded: false, places: new Map(), marked: new Set(), moving: null };
   const known = { get boxes() { return state.boxes; }, get contacts() { return state.contacts; } };
 
   const watched = watch(() => Promise.all([api.all(`/v1/threads/${quote(id)}`, { limit: PAGE }), state.items ? state.boxes : api.all("/v1/mailboxes")]), {
@@ -120,21 +120,30 @@ export function open(page, place) {
             one.has_attachments && h("span", { class: "clip" }, icon("paperclip"), h("span", { class: "visually-hidden" }, t("conversations.hasAttachments"))),
             h("span", { class: "at" }, when(one.sent_at)),
             !opened && h("span", { class: "snippet" }, one.access === "full" ? one.snippet : wordOf("conversations.access", one.access))),
-          opened && one.access === "full" && options(one, copies, isUnread)),
+          opened && one.access === "full" && options(one, copies)),
         h("div", { class: "row about" }, kindBadges(one), state.places.has(one.id) && h("span", { class: "muted" }, state.places.get(one.id)),
-          opened && holders(one, known)),
+          opened && holders(one, known),
+          opened && isMarkable(one, copies) && act(page, `mark ${one.id}`, t(isUnread ? "thread.markRead" : "thread.markUnread"), () => marked(one, copies, isUnread), { kind: "quiet" })),
         opened && one.ambiguous.map((it) => h("p", { class: "hint" }, ambiguity(it, known))),
         opened && h("div", { class: "stack" }, messageBody(page, opened))));
   }
 
-  function options(one, copies, isUnread) {
+  // What has just been marked keeps its button, and who pressed it their place.
+  const isMarkable = (one, copies) => state.marked.has(one.id) || copies.some((copy) => !copy.seen);
+
+  function marked(one, copies, seen) {
+    state.marked.add(one.id);
+    return mark(page, one, copies, seen);
+  }
+
+  function options(one, copies) {
     const trash = () => move(page, one, copies, { trashed: true }, t("thread.trash"), placed(one));
     return menu(t("thread.options"),
       item("reply", t("thread.reply"), answer(one, "reply")),
       item("reply", t("thread.replyAll"), answer(one, "reply_all")),
       item("forward", t("thread.forward"), answer(one, "forward")),
       copies.length > 0 && [
-        button(isUnread ? t("thread.markRead") : t("thread.markUnread"), () => page.run(`mark ${one.id}`, () => mark(page, one, copies, isUnread))),
+        !isMarkable(one, copies) && button(t("thread.markUnread"), () => page.run(`mark ${one.id}`, () => marked(one, copies, false))),
         button(t("thread.move"), () => beginMove(one, copies)),
         button(t("thread.toTrash"), trash, "danger"),
       ]);
