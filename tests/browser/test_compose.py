@@ -274,6 +274,88 @@ def test_a_file_is_uploaded_and_goes_along(app, ann, open_on_fakes, monkeypatch)
     assert [send.files for send in sends(app)] == [("note.txt",)]
 
 
+@pytest.fixture
+def slow_bucket(app, monkeypatch):
+    """Files come to where this page's requests go, and are held there until a test lets them pass."""
+    place = app.uploads.place
+    monkeypatch.setattr(
+        app.uploads, "place", lambda *of, **when: replace(place(*of, **when), url=f"{HERE}/bucket")
+    )
+    held = []
+
+    def hold(page):
+        page.route(f"{HERE}/bucket", lambda route: held.append(route))
+        note = {"name": "note.txt", "mimeType": "text/plain", "buffer": b"The note."}
+        page.get_by_label("Attach files").set_input_files(note)
+        expect(page.get_by_role("progressbar")).to_be_visible()
+        return lambda: held[0].fulfill(status=200)
+
+    return hold
+
+
+def test_a_file_stays_with_the_draft_it_was_chosen_for(question, slow_bucket, open_on_fakes):
+    page = open_on_fakes(f"#/compose?to={CLEO}").page
+    page.get_by_label("Text").fill("See the note.")
+    arrive = slow_bucket(page)
+    page.evaluate("place => (location.hash = place)", answering(question))
+    expect(page.get_by_label("Subject")).to_have_value("Re: Our offer")
+    arrive()
+    page.get_by_role("link", name="Conversations").click()
+    expect(page.get_by_text("Your draft is kept in this tab.")).to_be_visible()
+    page.get_by_role("link", name=f"To {CLEO}").click()
+    expect(page.get_by_label("Text")).to_have_value("See the note.")
+    expect(page.get_by_role("button", name="Remove note.txt")).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_have_count(0)
+
+
+def test_what_is_typed_stays_where_a_file_arrives_after_a_way_elsewhere(
+    ann, slow_bucket, open_on_fakes
+):
+    page = open_on_fakes(f"#/compose?to={CLEO}").page
+    page.get_by_label("Text").fill("See the note.")
+    arrive = slow_bucket(page)
+    page.get_by_role("link", name="Conversations").click()
+    page.get_by_role("link", name=f"To {CLEO}").click()
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    page.get_by_label("Text").fill("See the note, please.")
+    arrive()
+    expect(page.get_by_role("progressbar")).to_have_count(0)
+    page.reload()
+    expect(page.get_by_label("Text")).to_have_value("See the note, please.")
+    expect(page.get_by_role("button", name="Remove note.txt")).to_be_visible()
+
+
+def test_a_discarded_draft_does_not_come_back_with_its_file(ann, slow_bucket, open_on_fakes):
+    page = open_on_fakes(f"#/compose?to={CLEO}").page
+    page.get_by_label("Text").fill("See the note.")
+    arrive = slow_bucket(page)
+    button(page, "Discard").click()
+    expect(page.get_by_text("Discarded")).to_be_visible()
+    with page.expect_event("requestfinished"):
+        arrive()
+    assert page.evaluate("Object.keys(sessionStorage).filter((key) => key.includes('draft'))") == []
+    button(page, "Undo").click()
+    expect(page.get_by_label("Text")).to_have_value("See the note.")
+    expect(page.get_by_role("button", name="Remove note.txt")).to_be_visible()
+
+
+def test_an_answer_that_is_late_is_not_quoted_below_another(app, ann, question, open_on_fakes):
+    other = message_of("b", subject="The invoice", minutes=5)
+    store(app.world, ann, other, text="It is due.", html=None)
+    page = open_on_fakes("#/conversations").page
+    held = []
+    page.route(f"{HERE}/v1/messages/{question.id}/answer*", lambda route: held.append(route))
+    with page.expect_request(f"{HERE}/v1/messages/{question.id}/answer*"):
+        page.evaluate("place => (location.hash = place)", answering(question))
+    page.evaluate("place => (location.hash = place)", answering(other))
+    expect(page.get_by_label("Subject")).to_have_value("Re: The invoice")
+    with page.expect_response(f"{HERE}/v1/messages/{question.id}/answer*"):
+        held[0].fallback()
+    page.get_by_text("Quoted text").click()
+    expect(page.locator(".below")).to_contain_text("It is due.")
+    expect(page.locator(".below")).not_to_contain_text("Shall we?")
+
+
 def test_what_leaves_later_is_listed_and_called_off(app, ann, open_on_fakes):
     page = (visit := open_on_fakes(f"#/compose?to={CLEO}")).page
     page.get_by_label("Subject").fill("Later")

@@ -17,6 +17,9 @@ const MOST_CONTACTS = 1000;
 const FIELDS = ["to", "cc", "bcc"];
 const KINDS = ["reply", "reply_all", "forward"];
 
+/** Drafts that were left while files of theirs were on their way: gone on with as they are. */
+const left = new Map();
+
 export function open(page, place) {
   let state = null;
   let isOpen = true;
@@ -25,11 +28,19 @@ export function open(page, place) {
 
   function arrive(next) {
     leave();
-    const draft = drafts.kept(drafts.nameOf(next.query)) ?? drafts.begun(next.query);
+    const name = drafts.nameOf(next.query);
+    const kept = drafts.kept(name);
+    const before = left.get(name);
+    left.delete(name);
+    // What this tab no longer keeps was discarded, or is another person's.
+    state = kept && before?.draft.key === kept.key ? before : writing(kept ?? drafts.begun(next.query));
+    load(state);
+  }
+
+  function writing(draft) {
     const begun = { draft, boxes: null, contacts: [], signature: null, answer: null, problem: null, wrong: {}, typing: {}, showsCopies: draft.cc.length + draft.bcc.length > 0, refused: null, isSending: false, isSent: false };
-    begun.files = attaching(page, draft, () => touched());
-    state = begun;
-    load(begun);
+    begun.files = attaching(page, draft, () => touched(begun));
+    return begun;
   }
 
   async function load(begun) {
@@ -63,17 +74,20 @@ export function open(page, place) {
   }
 
   /** What an answer begins with; of a draft that somebody has changed, only what they do not write. */
-  async function prefill({ draft, ...begun }, answer) {
-    state.answer = answer;
+  async function prefill(begun, answer) {
+    const { draft } = begun;
+    begun.answer = answer;
     if (!draft.query.thread) draft.query = { ...draft.query, thread: (await api.get(`/v1/messages/${quote(draft.query.answers)}`)).thread_id };
     if (draft.isTouched) return;
     Object.assign(draft, { mailbox: answer.mailbox_id, from: answer.from, to: bare(answer.to), cc: bare(answer.cc), subject: answer.subject });
-    state.showsCopies ||= draft.cc.length > 0 || begun.showsCopies;
+    begun.showsCopies ||= draft.cc.length > 0;
   }
 
-  function touched() {
-    state.draft.isTouched = true;
-    drafts.keep(state.draft);
+  /** A file may arrive when another draft is open, or this one is gone. */
+  function touched(begun = state) {
+    if (begun.isSent) return;
+    begun.draft.isTouched = true;
+    drafts.keep(begun.draft);
     page.changed();
   }
 
@@ -167,13 +181,20 @@ export function open(page, place) {
     gone.isSent = true;
     away(gone.draft);
     page.say(t("compose.discarded"), { undo: () => {
+      gone.isSent = false;
+      left.set(drafts.nameOf(gone.draft.query), gone);
       drafts.keep(gone.draft);
       location.hash = to("compose", gone.draft.query);
     } });
   }
 
   function leave() {
-    if (state && !state.isSent && !state.isSending && state.draft.isTouched) page.say(t("compose.kept"));
+    if (!state || state.isSent || state.isSending) return;
+    if (state.files.isBusy()) {
+      touched();
+      left.set(drafts.nameOf(state.draft.query), state);
+    }
+    if (state.draft.isTouched) page.say(t("compose.kept"));
   }
 
   function close() {
@@ -194,8 +215,9 @@ export function open(page, place) {
 
   function form(kind) {
     const { draft, answer, typing, wrong } = state;
-    const noted = { changed: touched };
-    const recipients = (name) => recipientsField(name, draft, typing, state.contacts, wrong[name], touched);
+    const changed = () => touched();
+    const noted = { changed };
+    const recipients = (name) => recipientsField(name, draft, typing, state.contacts, wrong[name], changed);
     return h("form", { class: "stack", key: drafts.nameOf(draft.query), onsubmit: (event) => (event.preventDefault(), page.run("send", send)) },
       senderField(),
       recipients("to"),
