@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
+from itertools import groupby, islice
 
 from shared.aws.mailbox_items import all_records_in
 from shared.aws.mailbox_store import DynamoMailboxStore
@@ -39,19 +39,25 @@ class DynamoActivityStore:
     def page_mailboxes(
         self, tenant_id: TenantId, *, after: MailboxId | None, limit: int
     ) -> list[MailboxRecord]:
-        """Read the items of so many mailboxes, and anew where a reconnect was met half way."""
-        items = limit * _ITEMS_OF_A_MAILBOX
+        """Read the items of so many mailboxes; on from there for one that is erased meanwhile.
+
+        One that a reconnect changes half way is read anew.
+        """
         low = mailbox_sk(after) + _LAST if after else MAILBOX_PREFIX
         found = self.table.query(
             mailboxes_pk(tenant_id),
             between=(low, MAILBOX_PREFIX + _LAST),
             consistent=False,
-            page=items,
+            # One item more tells that the last mailbox has no other.
+            page=limit * _ITEMS_OF_A_MAILBOX + 1,
         )
         mailboxes = DynamoMailboxStore(self.table)
-        return all_records_in(
-            list(islice(found, items)), lambda name: mailboxes.get(tenant_id, name)
+        records = (
+            record
+            for _, items in groupby(found, key=lambda raw: str(raw["sk"]["S"]).rpartition("#")[0])
+            for record in all_records_in(list(items), lambda name: mailboxes.get(tenant_id, name))
         )
+        return list(islice(records, limit))
 
     def latest_runs(
         self, tenant_id: TenantId, mailbox_ids: Sequence[MailboxId], *, since: datetime, most: int

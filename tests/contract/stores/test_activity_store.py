@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 
+from shared.aws.mailbox_store import DynamoMailboxStore
 from shared.domain.errors import ErrorCode, StoreThrottledError
 from shared.domain.ids import MailboxId, RunId, new_ulid
 from shared.domain.lease import Fence
@@ -90,6 +91,21 @@ def test_a_mailbox_read_amid_a_reconnect_is_read_anew(aws, monkeypatch):
     page = aws.activity.page_mailboxes(TENANT, after=None, limit=2)
     assert [one.mailbox.id for one in page] == [first.mailbox.id, second.mailbox.id]
     assert page[0].mailbox.generation == first.mailbox.generation + 1
+
+
+def test_a_page_met_amid_an_erasure_is_as_long_as_was_asked(aws, monkeypatch):
+    every = boxes_of(aws, 4)
+    gone, query = every[0].mailbox.id, aws.table.client.query
+
+    def answered(**asked):
+        answer = query(**asked)
+        half = [one for one in answer["Items"] if one["sk"]["S"] != f"mailbox#{gone}#settings"]
+        return answer | {"Items": half}
+
+    monkeypatch.setattr(aws.table.client, "query", answered)
+    monkeypatch.setattr(DynamoMailboxStore, "get", lambda *_: None)
+    page = aws.activity.page_mailboxes(TENANT, after=None, limit=2)
+    assert [one.mailbox.id for one in page] == [one.mailbox.id for one in every[1:3]]
 
 
 def test_latest_runs_are_of_each_mailbox_its_own_and_end_where_they_are_told_to(stores):
