@@ -5,12 +5,14 @@ import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from joserfc import jws
 from playwright.sync_api import expect
 
 from infra.local.issuer import Issuer
+from infra.local.issuer_tokens import mint
 from infra.local.paths import Paths
 from shared.api.page_routes import page_of, read_files
 from shared.config import Settings
@@ -53,7 +55,7 @@ def page_url(app, issuer, refused):
             self.end_headers()
             self.wfile.write(body.encode())
 
-        do_PUT = do_POST = do_GET  # noqa: N815 - http.server's
+        do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815 - http.server's
 
         def log_message(self, *_):
             pass
@@ -98,7 +100,7 @@ def ada(nobody):
 
 def lose(ada, issuer, refused):
     """End the sign-in, as the page learns with its next request."""
-    ada.expects(r"401 GET .*/v1/|401 PUT .*/v1/")
+    ada.expects(r"401 (GET|PUT|DELETE) .*/v1/")
     ada.expects(r"400 POST .*/token")
     issuer.end_sign_ins()
     refused.add(token(ada))
@@ -108,12 +110,12 @@ def token(ada):
     return ada.page.evaluate("JSON.parse(sessionStorage['mailroom.session']).token")
 
 
-def sign_in_again(ada, user):
+def sign_in_again(ada, user, tenant="acme"):
     with ada.page.expect_popup() as opened:
         ada.page.get_by_role("button", name="Sign in again").click()
     window = opened.value
     with window.expect_event("close"):
-        ada.choose("acme", user, admin=False, window=window)
+        ada.choose(tenant, user, admin=False, window=window)
 
 
 def test_what_was_asked_for_goes_on_once_the_same_person_is_there_again(ada, app, issuer, refused):
@@ -124,17 +126,44 @@ def test_what_was_asked_for_goes_on_once_the_same_person_is_there_again(ada, app
     assert [user for _, user in app.world.signatures] == ["ada"]
 
 
-def test_what_one_person_asked_for_is_not_done_as_another(ada, app, issuer, refused):
+@pytest.mark.parametrize(("tenant", "user"), [("acme", "ben"), ("other", "ada")])
+def test_what_one_person_asked_for_is_not_done_as_another(ada, app, issuer, refused, tenant, user):
     add_mailbox(app.world, "MB1", owner="ada")
     ada.page.evaluate("sessionStorage['mailroom.draft.new '] = '{}'")
     lose(ada, issuer, refused)
     ada.page.evaluate(NAME_IT)
     with ada.page.expect_event("load"):
-        sign_in_again(ada, "ben")
-    expect(ada.page.get_by_label("Signed in as ben")).to_be_visible()
+        sign_in_again(ada, user, tenant)
+    expect(ada.page.get_by_label(f"Signed in as {user}")).to_be_visible()
     expect(ada.page.get_by_role("link", name="Operations")).to_have_count(0)
     assert not app.world.signatures
     assert ada.page.evaluate("Object.keys(sessionStorage)") == ["mailroom.session"]
+
+
+def test_what_one_person_wrote_is_not_there_for_another_after_a_reload(ada, issuer, refused):
+    ada.page.evaluate("sessionStorage['mailroom.draft.new '] = '{}'")
+    lose(ada, issuer, refused)
+    ada.page.reload()
+    ada.page.get_by_role("button", name="Sign in").click()
+    ada.choose("other", "ada", admin=False)
+    expect(ada.page.get_by_label("Signed in as ada")).to_be_visible()
+    ada.page.wait_for_function("Object.keys(sessionStorage).length === 1")
+    assert ada.page.evaluate("Object.keys(sessionStorage)") == ["mailroom.session"]
+
+
+def test_a_request_in_a_dialogue_goes_on_once_one_is_signed_in_again(ada, app, issuer, refused):
+    add_mailbox(app.world, "MB1", owner="ada")
+    ada.page.evaluate("() => { location.hash = '#/mailboxes/MB1/settings' }")
+    ada.page.get_by_role("button", name="Disconnect").click()
+    dialogue = ada.page.get_by_role("dialog", name="Disconnect mb1@ours.example")
+    expect(dialogue.get_by_text("Nobody has it as primary mailbox")).to_be_visible()
+    lose(ada, issuer, refused)
+    dialogue.get_by_role("button", name="Disconnect").click()
+    expect(ada.page.get_by_role("dialog", name="Sign in again")).to_be_visible()
+    ada.axe()
+    sign_in_again(ada, "ada")
+    expect(ada.page.get_by_text("mb1@ours.example is disconnected")).to_be_visible()
+    expect(ada.page.get_by_role("dialog")).to_have_count(0)
 
 
 def test_signing_out_leaves_nothing_in_the_tab(ada, page_url):
@@ -142,10 +171,130 @@ def test_signing_out_leaves_nothing_in_the_tab(ada, page_url):
     expect(ada.page.get_by_role("heading", level=1)).to_contain_text("Connect")
     ada.page.evaluate("sessionStorage['mailroom.draft.new '] = '{}'")
     ada.page.get_by_label("Signed in as ada").click()
-    ada.page.get_by_role("button", name="Sign out").click()
+    with ada.page.expect_request("**/logout?*") as asked:
+        ada.page.get_by_role("button", name="Sign out").click()
+    told = parse_qs(urlsplit(asked.value.url).query)
+    assert told["post_logout_redirect_uri"] == told["logout_uri"] == [page_url]
     expect(ada.page.get_by_role("button", name="Sign in")).to_be_visible()
     expect(ada.page).to_have_url(re.compile(f"^{re.escape(page_url)}"))
     assert ada.page.evaluate("Object.keys(sessionStorage)") == []
+
+
+def test_what_ends_after_somebody_signed_out_is_not_kept(ada):
+    kept = ada.page.evaluate("""async () => {
+      const { signOut } = await import("./app/session.js");
+      const { begun, keep } = await import("./app/drafts.js");
+      signOut();
+      keep(begun({}));
+      return Object.keys(sessionStorage);
+    }""")
+    assert kept == []
+    expect(ada.page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_signing_out_while_the_provider_is_away_leads_out(ada, page_url):
+    ada.page.reload()
+    ada.page.route("**/openid-configuration", lambda route: route.abort("connectionreset"))
+    ada.expects("failed: GET .*/openid-configuration")
+    ada.page.get_by_label("Signed in as ada").click()
+    with ada.page.expect_event("load"):
+        ada.page.get_by_role("button", name="Sign out").click()
+    expect(ada.page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(ada.page).to_have_url(page_url)
+
+
+def test_a_page_put_away_by_the_browser_is_loaded_anew_once_its_person_is_gone(ada):
+    ada.page.evaluate("sessionStorage.clear()")
+    with ada.page.expect_event("load"):
+        ada.page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    expect(ada.page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_the_way_back_from_a_sign_in_leads_to_the_page(ada):
+    ada.expects("Scripts may close only the windows that were opened by them")
+    ada.page.go_back()
+    expect(ada.page.get_by_label("Signed in as ada")).to_be_visible()
+
+
+@pytest.mark.parametrize("query", ["error=Call%20555", "error=&code=x", "error=x&state=x"])
+def test_a_link_with_an_error_is_not_ours_and_says_nothing_of_its_own(nobody, page_url, query):
+    nobody.expects("Scripts may close only the windows that were opened by them")
+    nobody.page.goto(f"{page_url}?{query}")
+    expect(nobody.page.get_by_text("did not come to its end (other_sign_in)")).to_be_visible()
+
+
+def test_a_sign_in_that_was_cancelled_is_told_as_that(nobody):
+    nobody.page.get_by_role("button", name="Sign in").click()
+    nobody.page.get_by_role("button", name="Cancel").click()
+    expect(nobody.page.get_by_text("The sign-in was cancelled")).to_be_visible()
+    expect(nobody.page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"message": "Unauthorized"}, "did not come to its end (unauthenticated)"),
+        (
+            {
+                "code": "unauthenticated",
+                "detail": "The tenant's claim is missing.",
+                "fix": "Add it.",
+                "request_id": "r1",
+            },
+            "The tenant's claim is missing.",
+        ),
+    ],
+)
+def test_a_token_that_the_api_does_not_take_is_told_and_not_asked_for_again(
+    nobody, issuer, body, words
+):
+    def without_refreshing(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "refresh_token": None})
+
+    nobody.expects("401 GET .*/v1/me")
+    nobody.page.route(f"{issuer.url}/token", without_refreshing)
+    nobody.page.route("**/v1/me", lambda route: route.fulfill(status=401, json=body))
+    nobody.page.get_by_role("button", name="Sign in").click()
+    nobody.choose("acme", "ada", admin=False)
+    expect(nobody.page.get_by_text(words)).to_be_visible()
+
+
+@pytest.mark.parametrize("outcome", ["signed in again", "signed out"])
+def test_a_renewal_that_ends_late_changes_nothing(ada, issuer, refused, outcome):
+    ada.expects("401 GET .*/v1/mailboxes")
+    late = []
+    ada.page.route(f"{issuer.url}/token", lambda route: late.append(route))
+    refused.add(token(ada))
+    with ada.page.expect_request(f"{issuer.url}/token"):
+        ada.page.evaluate(ASK, "/v1/mailboxes")
+    if outcome == "signed out":
+        ada.page.evaluate("sessionStorage.clear()")
+        with ada.page.expect_response(f"{issuer.url}/token"):
+            late[0].continue_()
+        expect(ada.page.get_by_role("button", name="Sign in again")).to_be_visible()
+        assert ada.page.evaluate("Object.keys(sessionStorage)") == []
+        return
+    ada.expects("400 POST .*/token")
+    fresh = mint(issuer.paths, tenant="acme", user="ada", roles=(), seconds=600)
+    ada.page.evaluate(
+        "(token) => { sessionStorage['mailroom.session'] = JSON.stringify({ ...JSON.parse(sessionStorage['mailroom.session']), token, refresh: null }) }",
+        fresh,
+    )
+    late[0].fulfill(status=400, json={"error": "invalid_grant"})
+    assert ada.page.evaluate("answer.then((found) => found.items)") == []
+    expect(ada.page.get_by_role("button", name="Sign in again")).to_have_count(0)
+
+
+def test_a_refresh_token_that_was_refused_is_not_sent_again(ada, issuer, refused):
+    asked = []
+    ada.page.on("request", lambda request: asked.append(request.url))
+    lose(ada, issuer, refused)
+    for path in ("/v1/me", "/v1/mailboxes"):
+        with ada.page.expect_response(f"**{path}"):
+            ada.page.evaluate(ASK, path)
+        expect(ada.page.get_by_role("button", name="Sign in again")).to_be_visible()
+    assert asked.count(f"{issuer.url}/token") == 1
 
 
 def test_a_provider_in_trouble_ends_no_sign_in(ada, issuer, refused):

@@ -41,6 +41,9 @@ export const api = {
   },
 };
 
+/** Whose token that is. One that is not taken is not renewed: there is no better one. */
+export const whoIs = (used) => ask("GET", "/v1/me", undefined, undefined, used);
+
 /** Text safe in a path. */
 export const quote = encodeURIComponent;
 
@@ -51,48 +54,50 @@ export const newKey = () => crypto.randomUUID();
 export function upload(place, file, progress = (_share) => {}) {
   return new Promise((done, failed) => {
     const request = new XMLHttpRequest();
+    let silence = 0;
+    const moves = () => {
+      clearTimeout(silence);
+      silence = setTimeout(() => request.abort(), LONGEST);
+    };
     request.open(place.method, place.url);
     for (const [name, value] of Object.entries(place.headers)) request.setRequestHeader(name, value);
-    request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
+    request.upload.onprogress = (event) => {
+      moves();
+      if (event.lengthComputable) progress(event.loaded / event.total);
+    };
     request.onload = () => (request.status < 300 ? done() : failed(new Problem(request.status, {}, null)));
-    request.onerror = () => failed(new Problem(0, { code: "offline" }, null));
+    request.onerror = request.onabort = () => failed(new Problem(0, { code: "offline" }, null));
+    request.onloadend = () => clearTimeout(silence);
+    moves();
     request.send(file);
   });
 }
 
 async function call(method, path, body, key) {
   for (let tries = 0; ; tries += 1) {
-    const used = await online(token());
-    const response = await ask(method, path, body, key, used);
-    // API Gateway's own answer to a token that is not good; what the person asked for is not lost with it.
-    if (response.status === 401 && tries < 2) {
-      await online(renew(used));
-      continue;
+    const used = await token();
+    try {
+      return await ask(method, path, body, key, used);
+    } catch (problem) {
+      // API Gateway's own answer to a token that is not good names no code; what the person asked for is not lost with it.
+      if (problem.status !== 401 || problem.body.code || tries === 2) throw problem;
     }
-    if (response.status === 204) return null;
-    const content = await response.json().catch(() => null);
-    if (response.ok && !content) throw new Problem(0, { code: "offline" }, null);
-    if (response.ok) return content;
-    throw new Problem(response.status, content ?? {}, Number(response.headers.get("Retry-After")) || null);
+    await renew(used);
   }
 }
 
-function ask(method, path, body, key, used) {
+async function ask(method, path, body, key, used) {
   const headers = { Authorization: `Bearer ${used}` };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key) headers["Idempotency-Key"] = key;
   const signal = AbortSignal.timeout(LONGEST);
-  return online(fetch(apiUrl + path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) }));
-}
-
-/** A broken line is no fault of ours, and is told as what it is. */
-async function online(asked) {
-  try {
-    return await asked;
-  } catch (error) {
-    const isLine = error instanceof TypeError || error.name === "TimeoutError" || error.code === "offline";
-    throw isLine ? new Problem(0, { code: "offline" }, null) : error;
-  }
+  const sent = body === undefined ? undefined : JSON.stringify(body);
+  const response = await fetch(apiUrl + path, { method, headers, signal, body: sent }).catch(() => null);
+  if (response?.status === 204) return null;
+  const content = await response?.json().catch(() => null);
+  if (!response || (response.ok && !content)) throw new Problem(0, { code: "offline" }, null);
+  if (response.ok) return content;
+  throw new Problem(response.status, content ?? {}, Number(response.headers.get("Retry-After")) || null);
 }
 
 function asQuery(query) {

@@ -1,6 +1,6 @@
 // The frame of the page: who is signed in, where we are, what is shown there. Views are loaded when they are first needed.
 
-import { api, newKey } from "./api.js";
+import { api, newKey, whoIs } from "./api.js";
 import { h, render } from "./dom.js";
 import { closeMenus, icon, loading, notice, problemBox, retryButton, toasts } from "./parts.js";
 import { here } from "./router.js";
@@ -32,6 +32,7 @@ let shown = { key: null, nav: null };
 let stage = "starting";
 let refused = null;
 let isLost = false;
+let isCovered = false;
 let isEntering = false;
 let drawn = 0;
 let isTitleDue = false;
@@ -91,7 +92,7 @@ async function start() {
   for (const kind of ["click", "focusin", "keydown"]) document.addEventListener(kind, closeMenus);
   session.onSession((lost) => {
     isLost = lost;
-    if (lost && stage === "starting") stage = "signed-out";
+    if (lost && stage === "starting") stage = refused ? "failed" : "signed-out";
     page.changed();
   });
   session.onForget(() => {
@@ -100,20 +101,28 @@ async function start() {
     page.changed();
   });
   session.onReturned(take);
-  const news = session.returned();
-  if (news?.elsewhere) {
-    // The window closes itself, unless nobody opened it: then nobody began this sign-in.
-    return fail({ code: "other_sign_in" });
-  }
+  window.addEventListener("pageshow", (event) => {
+    // A page that the browser had put away may be of somebody who has signed out since.
+    if (event.persisted && session.isSignedIn() !== (stage === "ready")) location.reload();
+  });
   try {
-    page.settings = await session.loadSettings();
-    if (news && !news.query.mailroom_outcome) await session.finishSignIn(news.query);
+    await begin(session.returned());
   } catch (problem) {
-    return fail(problem);
+    fail(problem);
   }
-  if (session.isSignedIn()) return enter(news);
+}
+
+async function begin(news) {
+  // A window that another one opened closes itself. Else a link led here, or the way back to a sign-in that is done.
+  if (news?.elsewhere && window.closed) return;
+  if (news?.elsewhere && !session.isSignedIn()) return fail({ code: "other_sign_in" });
+  page.settings = await session.loadSettings();
+  const isOutcome = news && !news.elsewhere && news.query.mailroom_outcome;
+  if (news && !news.elsewhere && !isOutcome) await session.finishSignIn(news.query, whoIs).catch((problem) => (refused = problem));
+  if (session.isSignedIn()) return enter(isOutcome ? news : null);
+  if (refused) return fail(refused);
   // A sign-in at a mail provider that comes back to a tab without a sign-in of ours waits for it.
-  if (news) sessionStorage.setItem("mailroom.news", JSON.stringify(news));
+  if (isOutcome) session.store("mailroom.news", news);
   stage = "signed-out";
   page.changed();
 }
@@ -140,18 +149,25 @@ async function enter(news) {
   sessionStorage.removeItem("mailroom.news");
   window.addEventListener("hashchange", arrive);
   setInterval(page.changed, TICK);
-  if (kept?.query.mailroom_outcome) await take(kept);
+  if (refused) sayRefused(refused);
+  refused = null;
+  if (kept) await take(kept);
   else await arrive();
 }
+
+/** Why a sign-in did not come to its end. */
+const whyRefused = ({ code }) => (code === "access_denied" ? t("app.signInCancelled") : t("app.signInFailedText", { code: code ?? "" }));
+const sayRefused = (problem) => page.say(whyRefused(problem), { problem: problem.requestId ? problem : undefined });
 
 /** A provider sent a browser back: to sign in here, or to connect a mailbox. */
 async function take(news) {
   if (!news.query.mailroom_outcome) {
     try {
-      await session.finishSignIn(news.query);
+      await session.finishSignIn(news.query, whoIs);
     } catch (problem) {
-      return stage === "ready" ? page.say(t("app.signInFailedText", { code: problem.code })) : fail(problem);
+      return stage === "ready" ? sayRefused(problem) : fail(problem);
     }
+    refused = null;
     // Else what was under way goes on by itself.
     if (!isEntering) await enter(null);
     return;
@@ -240,6 +256,7 @@ function draw() {
   const { title, content } = stage === "ready" ? seen() : { title: "", content: null };
   document.title = title ? t("app.title", { title }) : t("app.name");
   render(document.getElementById("page"), stage === "ready" ? frame(content) : outside());
+  bringLostAbove();
   tellTitle();
 }
 
@@ -247,8 +264,9 @@ function frame(content) {
   const links = NAVIGATION.filter((name) => name !== "operations" || page.me.is_admin);
   return [
     h("a", { class: "skip", href: "#content", onclick: skip }, t("app.skip")),
-    isLost && h("div", { class: "lost", role: "alert" }, h("p", {}, t("app.lost")),
-      h("button", { class: "primary", type: "button", onclick: () => page.run("sign-in", session.signInBeside) }, t("app.signInAgain"))),
+    isLost && (isCovered
+      ? h("dialog", { class: "lost-above", key: "lost", "aria-label": t("app.signInAgain"), oncancel: (event) => event.preventDefault(), ref: (element) => element.showModal() }, h("div", {}, lost()))
+      : h("div", { class: "lost", role: "alert" }, lost())),
     h("header", { class: "top" },
       h("a", { class: "brand", href: "#/mailboxes" }, icon("mark"), h("span", {}, t("app.name"))),
       h("nav", { "aria-label": t("app.navigation") },
@@ -262,6 +280,19 @@ function frame(content) {
     toasts(told),
     h("main", { id: "content", tabindex: "-1", key: shown.key ?? "none" }, content),
   ];
+}
+
+const lost = () => [
+  h("p", {}, t("app.lost")),
+  h("button", { class: "primary", type: "button", onclick: () => page.run("sign-in", session.signInBeside) }, t("app.signInAgain")),
+];
+
+/** A dialogue makes all else inert: in front of one, the way to sign in again is one too. */
+function bringLostAbove() {
+  const covers = document.querySelector("dialog:modal:not(.lost-above)") !== null;
+  if (covers === isCovered) return;
+  isCovered = covers;
+  page.changed();
 }
 
 function skip(event) {
@@ -282,10 +313,10 @@ function outside() {
 
 function failed(again) {
   if (refused.requestId) return [problemBox(refused), again];
-  if (refused instanceof TypeError || refused.code === "offline") {
-    return notice(t("app.unreachable"), t("app.unreachableText"), retryButton(t("app.reload"), () => location.reload()));
+  if (refused.code === "offline") {
+    return notice(t("app.unreachable"), t("app.unreachableText"), retryButton(t("app.reload"), () => location.reload()), again);
   }
-  return notice(t("app.signInFailed"), t("app.signInFailedText", { code: refused.code ?? "" }), again);
+  return notice(t("app.signInFailed"), whyRefused(refused), again);
 }
 
 start();

@@ -13,7 +13,7 @@ import { openReconnect } from "./connect-again.js";
 import { h } from "./dom.js";
 import { heading, loading } from "./parts.js";
 import { replace, to } from "./router.js";
-import { pageUrl } from "./session.js";
+import { pageUrl, store } from "./session.js";
 import { t } from "./texts.js";
 
 const KEPT = "mailroom.connect";
@@ -44,7 +44,7 @@ export function open(page, place) {
   let isFinishing = false;
   let waitsFor = null;
 
-  const keep = () => sessionStorage.setItem(KEPT, JSON.stringify(flow.draft));
+  const keep = () => store(KEPT, flow.draft);
   window.addEventListener("pagehide", keep);
   arrive(place);
 

@@ -5,6 +5,7 @@ import { h } from "./dom.js";
 import { link } from "./parts.js";
 import { names } from "./people.js";
 import { to } from "./router.js";
+import { store } from "./session.js";
 import { t } from "./texts.js";
 
 const KEPT = "mailroom.draft.";
@@ -23,7 +24,7 @@ export function kept(name) {
 }
 
 export function keep(draft) {
-  sessionStorage.setItem(KEPT + nameOf(draft.query), JSON.stringify({ ...draft, editedAt: Date.now() }));
+  store(KEPT + nameOf(draft.query), { ...draft, editedAt: Date.now() });
 }
 
 export function drop(draft) {

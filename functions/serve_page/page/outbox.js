@@ -9,6 +9,7 @@ import { watch } from "./live.js";
 import { act, trouble } from "./parts.js";
 import { names } from "./people.js";
 import { to } from "./router.js";
+import { store } from "./session.js";
 import { formatInstant, t } from "./texts.js";
 
 const STORED = "mailroom.outbox";
@@ -159,5 +160,5 @@ const stored = () => JSON.parse(sessionStorage.getItem(STORED) ?? "[]");
 
 function save() {
   const open = [...following.values()].filter(({ send }) => !ENDED.has(send.status));
-  sessionStorage.setItem(STORED, JSON.stringify(open.map(({ send, draft }) => ({ send, draft }))));
+  store(STORED, open.map(({ send, draft }) => ({ send, draft })));
 }

@@ -15,6 +15,7 @@ export const apiUrl = new URL("..", import.meta.url).href.replace(/\/$/, "");
 let settings = null;
 let provider = null;
 let renewing = null;
+let isForgotten = false;
 const waiting = new Set();
 const channel = new BroadcastChannel(NEWS);
 const listeners = new Set();
@@ -31,20 +32,28 @@ export function onSession(listener) {
   listeners.add(listener);
 }
 
-/** Call `listener()` before what this tab keeps of a person is forgotten: what it keeps after that stays. */
+/** Call `listener()` before what this tab keeps of a person is forgotten; the page is left after that. */
 export function onForget(listener) {
   forgetters.add(listener);
 }
 
 function forget() {
   for (const listener of forgetters) listener();
+  isForgotten = true;
   sessionStorage.clear();
+}
+
+/** Keep something in this tab for whoever is signed in. What ends after they were forgotten is forgotten with them. */
+export function store(name, value) {
+  if (!isForgotten) sessionStorage.setItem(name, JSON.stringify(value));
 }
 
 export const isSignedIn = () => read() !== null;
 
 /** A token that is good for some time yet. Waits for the person to sign in again where it cannot be renewed. */
 export async function token() {
+  // Of whoever signed in instead, while the page is left: not of whom this page is.
+  if (isForgotten) await new Promise(() => {});
   const stored = read();
   if (stored && stored.until - EARLY > Date.now()) return stored.token;
   await renew(stored?.token);
@@ -64,16 +73,18 @@ export async function renew(refused) {
 async function refresh() {
   const stored = read();
   if (!stored?.refresh) return false;
-  try {
-    const answer = await ask({ grant_type: "refresh_token", refresh_token: stored.refresh });
-    if (!answer[settings.token]) return false;
-    keep({ refresh_token: stored.refresh, id_token: stored.id, ...answer });
-    return true;
-  } catch (error) {
+  const answer = await ask({ grant_type: "refresh_token", refresh_token: stored.refresh }).catch((error) => {
     // A broken line, or a provider in trouble, is no end of a sign-in: the caller's request fails, and may be tried again.
     if (error.code === OFFLINE) throw error;
-    return false;
-  }
+    return {};
+  });
+  // Who signed in again or out meanwhile had the last word.
+  if (read()?.token !== stored.token) return isSignedIn();
+  const isRenewed = Boolean(answer[settings.token]);
+  if (isRenewed) keep({ refresh_token: stored.refresh, id_token: stored.id, ...answer }, stored.person);
+  // Sent once more, a token that was refused looks like a thief's.
+  else store(STORED, { ...stored, refresh: null });
+  return isRenewed;
 }
 
 /** Go to the provider to sign in, and come back to where we are. No provider shows itself inside of a page of somebody else. */
@@ -104,9 +115,11 @@ export async function signInBeside() {
 export async function signOut() {
   const id = read()?.id;
   forget();
-  const { end_session_endpoint: end } = await discover();
-  if (!end) return location.assign(pageUrl);
-  const query = new URLSearchParams({ client_id: settings.client_id, post_logout_redirect_uri: pageUrl });
+  const end = (await discover().catch(() => null))?.end_session_endpoint;
+  // No provider shows itself inside of a page of somebody else.
+  if (!end || window.top !== window) return location.assign(pageUrl);
+  // The second is Cognito's name for it.
+  const query = new URLSearchParams({ client_id: settings.client_id, post_logout_redirect_uri: pageUrl, logout_uri: pageUrl });
   if (id) query.set("id_token_hint", id);
   location.assign(`${end}?${query}`);
 }
@@ -114,7 +127,7 @@ export async function signOut() {
 async function begin() {
   const { authorization_endpoint: endpoint } = await discover();
   const [verifier, state, nonce] = [secret(), secret(), secret()];
-  sessionStorage.setItem(BEGUN, JSON.stringify({ verifier, state, nonce }));
+  store(BEGUN, { verifier, state, nonce });
   const query = new URLSearchParams({
     response_type: "code", client_id: settings.client_id, redirect_uri: pageUrl, scope: settings.scope, state, nonce,
     code_challenge: await challenge(verifier), code_challenge_method: "S256",
@@ -150,22 +163,26 @@ export function onReturned(take) {
 }
 
 /**
- * End a sign-in with what the provider sent the browser back with. Throws an Error with `error` as its `code`.
+ * End a sign-in with what the provider sent the browser back with. `whoIs(token)` asks the API who that is, in which tenant: what
+ * is in a token is the issuer's affair. Throws what it throws, or an Error with `error` as its `code`.
  * @param {{code?: string, state?: string, error?: string}} news
+ * @param {(token: string) => Promise<{tenant_id: string, user_id: string}>} whoIs
  */
-export async function finishSignIn({ code, state, error }) {
+export async function finishSignIn({ code, state, error }, whoIs) {
   const begun = readBegun();
-  if (begun?.state !== state) throw failure("other_sign_in");
+  if (!begun || begun.state !== state) throw failure("other_sign_in");
   sessionStorage.removeItem(BEGUN);
-  if (error) throw failure(error);
+  if (error) throw failure(/^[a-z_]{1,40}$/.test(error) ? error : "refused");
   const answer = await ask({ grant_type: "authorization_code", code, redirect_uri: pageUrl, code_verifier: begun.verifier });
   if (answer.id_token && claims(answer.id_token).nonce !== begun.nonce) throw failure("other_sign_in");
-  const before = read();
-  keep(answer);
-  if (before && isAnother(before, read())) {
-    // What waits was asked for by somebody else, and what is shown and what this tab keeps is theirs.
-    forget();
-    keep(answer);
+  if (!answer[settings.token]) throw failure("no_token");
+  const { tenant_id: tenant, user_id: user } = await whoIs(answer[settings.token]);
+  const person = JSON.stringify([tenant, user]);
+  const isAnother = isSignedIn() && read().person !== person;
+  // What waits was asked for by somebody else, and what is shown and what this tab keeps is theirs.
+  if (isAnother) forget();
+  keep(answer, person);
+  if (isAnother) {
     location.reload();
     return new Promise(() => {});
   }
@@ -199,12 +216,12 @@ async function asked(address, options) {
   return content;
 }
 
-function keep(answer) {
+function keep(answer, person) {
   const used = answer[settings.token];
   const { iat, exp } = claims(used);
   // By how long it lasts: the clocks here and there may differ by more than that.
   const until = Date.now() + (exp - iat || answer.expires_in || 300) * 1000;
-  const stored = { token: used, refresh: answer.refresh_token ?? null, id: answer.id_token ?? null, until };
+  const stored = { token: used, refresh: answer.refresh_token ?? null, id: answer.id_token ?? null, until, person };
   sessionStorage.setItem(STORED, JSON.stringify(stored));
 }
 
@@ -229,16 +246,10 @@ function ourOpener() {
 }
 
 /** Whether a browser was sent back for something this tab has begun. */
-const isOurs = ({ query }) => "mailroom_outcome" in query || readBegun()?.state === query.state;
+const isOurs = ({ query }) => "mailroom_outcome" in query || (readBegun() ?? { state: null }).state === query.state;
 const read = () => JSON.parse(sessionStorage.getItem(STORED) ?? "null");
 const tell = (isLost) => listeners.forEach((listener) => listener(isLost));
 const failure = (code) => Object.assign(new Error(), { code });
-
-/** Whether two sign-ins are of two people; of tokens that cannot be read here nobody knows. */
-function isAnother(one, other) {
-  const [before, now] = [one, other].map(({ id, token: used }) => claims(id ?? used));
-  return Boolean(before.sub && now.sub) && (before.sub !== now.sub || before.iss !== now.iss);
-}
 
 /** What a token says. Of what is read here nothing decides what anybody may do: the API does. */
 function claims(token) {

@@ -21,6 +21,7 @@ const texts = {
     lost: "Your sign-in has ended. Nothing you typed is lost: sign in again, and it goes on.",
     signInFailed: "You are not signed in",
     signInFailedText: "The sign-in did not come to its end ({code}). Try again; if that keeps happening, show this to whoever runs Mailroom for you.",
+    signInCancelled: "The sign-in was cancelled, or refused to you. Try again; if you did not cancel it, ask whoever runs Mailroom for you whether you may use it.",
     notFound: "There is nothing here",
     notFoundText: "The address may be of something that is gone.",
     unreachable: "The sign-in service cannot be reached",
