@@ -72,7 +72,7 @@ def test_who_went_elsewhere_hears_that_it_was_refused(app, composing):
     page = composing.page
     send_and_go_elsewhere(page).fulfill(status=422, json=REFUSED)
     expect(page.get_by_role("alert")).to_contain_text("The mail cannot be sent.")
-    expect(page.get_by_text("Your mail was not sent.")).to_be_visible()
+    expect(page.get_by_text("Your draft is kept in this tab. Send it again")).to_be_visible()
     page.get_by_role("link", name="Conversations").click()
     page.get_by_role("link", name=f"To {CLEO}").click()
     expect(page.get_by_label("Text")).to_have_value("Dear Cleo")

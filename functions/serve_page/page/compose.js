@@ -140,7 +140,7 @@ export function open(page, place) {
       if (isShown()) sending.refused = problem;
       else {
         page.say("", { problem });
-        page.say(t("compose.notSentKept"));
+        page.say(t("compose.stillDraft"));
       }
     } finally {
       sending.isSending = false;

@@ -17,6 +17,7 @@ const ENDED = new Set(["sent", "failed", "cancelled"]);
 const SOON = 5 * 60_000;
 const COUNTED = 60_000;
 const SHOWN_AFTER = 12_000;
+const LONGEST_UNKNOWN = 3_600_000;
 const following = new Map();
 const listeners = new Set();
 let ticking = 0;
@@ -74,6 +75,7 @@ function follow(page, send, draft) {
       const wait = new Date(due).getTime() - Date.now();
       // Looked at again a minute before, when it begins to be counted.
       if (status === "queued" && wait > 0) return Math.min(wait > COUNTED ? wait - COUNTED + 500 : wait + 500, SOON);
+      if (status === "unknown" && wait < -LONGEST_UNKNOWN) return null;
       return cause || status === "unknown" ? 15_000 : 1500;
     },
   });

@@ -784,7 +784,7 @@ const texts = {
     sentTo: "Sent to {names}.",
     show: "Show",
     notSent: "Not sent.",
-    notSentKept: "Your mail was not sent. The draft is kept in this tab: you find it under Conversations.",
+    stillDraft: "Your draft is kept in this tab. Send it again from Conversations: it leaves only once.",
     backToDraft: "Back to the draft",
     unknown: "Whether it was sent is not known",
     unknownText: "The connection broke as it was handed over. Look for it among the sent mail before you send it again.",
