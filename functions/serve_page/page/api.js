@@ -92,7 +92,9 @@ async function ask(method, path, body, key, used) {
   if (key) headers["Idempotency-Key"] = key;
   const signal = AbortSignal.timeout(LONGEST);
   const sent = body === undefined ? undefined : JSON.stringify(body);
-  const response = await fetch(apiUrl + path, { method, headers, signal, body: sent }).catch(() => null);
+  // A change that is asked for as the page is left arrives all the same; for long texts browsers do not offer that.
+  const keepalive = method === "PATCH";
+  const response = await fetch(apiUrl + path, { method, headers, signal, keepalive, body: sent }).catch(() => null);
   if (response?.status === 204) return null;
   const content = await response?.json().catch(() => null);
   if (!response || (response.ok && !content)) throw new Problem(0, { code: "offline" }, null);
