@@ -245,7 +245,7 @@ def test_where_nobody_knows_it_says_so(monkeypatch, opened):
     ):
         expect(page.get_by_text(line, exact=True)).to_be_visible()
     expect(page.get_by_text("is judged by 200 of them")).to_be_visible()
-    expect(page.get_by_text("could not be asked in time")).to_be_visible()
+    expect(page.get_by_text("For some of these times it is not known")).to_be_visible()
     expect(page.get_by_text("counting stopped there")).to_be_visible()
     ada.keep("imports-preview-unsure")
 

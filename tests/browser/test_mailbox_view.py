@@ -76,3 +76,13 @@ def test_what_is_wrong_with_a_field_is_said_until_it_is_another(ann):
     expect(reply_to).to_be_focused()
     reply_to.fill("nobody@ours.example")
     expect(reply_to).not_to_have_attribute("aria-invalid", "true")
+
+
+def test_a_part_that_a_disconnected_mailbox_has_no_more_gives_way_to_the_overview(app, ann):
+    ann.page.evaluate("location.hash = '#/mailboxes/MB1/import'")
+    expect(button(ann.page, "Start the import")).to_be_visible()
+    app.ask("DELETE", "/v1/mailboxes/MB1")
+    ann.page.clock.fast_forward(31_000)
+    parts = ann.page.locator("nav.tabs")
+    expect(parts.locator("[aria-current]")).to_have_text("Overview")
+    expect(button(ann.page, "Start the import")).to_have_count(0)

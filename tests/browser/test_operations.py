@@ -153,7 +153,7 @@ def test_each_mailbox_stands_under_one_word(app, opened):
     page = (ann := opened()).page
     glance = page.get_by_role("region", name="At a glance")
     expect(glance).to_contain_text(
-        "6 of 12 connected mailboxes are in sync. 4 are in trouble, 1 is late, 1 is starting and 1 is disconnected."
+        "6 of 12 connected mailboxes are in sync. 4 are in trouble, 1 is late, 1 is starting and 1 more is disconnected."
     )
     standings = glance.locator("dl > div").all()
     assert [[one.locator("dt").inner_text(), one.locator("dd").first.inner_text()] for one in standings] == [

@@ -75,8 +75,9 @@ def test_a_length_of_time_is_in_its_largest_unit(modules, seconds, text):
 @pytest.mark.parametrize(
     ("size", "text"),
     [
-        (0, "0 byte"),
-        (999, "999 byte"),
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
         (1400, "1.4 kB"),
         (25_000_000, "25 MB"),
         (2_300_000_000, "2.3 GB"),

@@ -48,7 +48,7 @@ function drawn(mailboxes, behind) {
   });
   return {
     summary: [
-      t("operations.agesSaid", { fresh: rows[0].values[0] + rows[0].values[1], all: mailboxes.length }),
+      t("operations.agesSaid", { fresh: rows[0].values[0] + rows[0].values[1], n: mailboxes.length }),
       behind ? t("operations.behindSaid", { n: behind }) : t("operations.noneBehindSaid"),
     ].join(" "),
     series: [{ name: t("operations.inTime"), kind: "well" }, { name: t("operations.behind"), kind: "ill" }],

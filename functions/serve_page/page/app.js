@@ -2,7 +2,7 @@
 
 import { api, newKey, whoIs } from "./api.js";
 import { h, render } from "./dom.js";
-import { closeMenus, icon, loading, notice, problemBox, retryButton, toasts } from "./parts.js";
+import { closeMenus, icon, link, loading, notice, problemBox, retryButton, toasts } from "./parts.js";
 import { here } from "./router.js";
 import * as session from "./session.js";
 import { t } from "./texts.js";
@@ -225,7 +225,7 @@ function opened(module) {
   }
 }
 
-const missingView = () => ({ title: () => t("app.notFound"), render: () => notice(t("app.notFound"), t("app.notFoundText")) });
+const missingView = () => ({ title: () => t("app.notFound"), render: () => notice(t("app.notFound"), t("app.notFoundText"), link("#/mailboxes", t("app.mailboxes"), { kind: "button" })) });
 
 const brokenView = () => ({
   title: () => t("app.newerPage"),

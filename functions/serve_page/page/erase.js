@@ -7,7 +7,7 @@ import { nameOf } from "./mailbox-words.js";
 import { badge, copyable, dialog, facts, field, heading, input, link, loading, problemBox, progress, refusal, retryButton } from "./parts.js";
 import { to } from "./router.js";
 import { pageUrl } from "./session.js";
-import { formatClock, formatDay, formatInstant, formatNumber, t } from "./texts.js";
+import { formatDay, formatInstant, formatNumber, formatTime, t, wordOf } from "./texts.js";
 
 const OFTEN = 5_000;
 const SELDOM = 30_000;
@@ -86,9 +86,9 @@ export function open(page, place) {
       problem && problemBox(problem),
       h("section", { class: "card" },
         h("div", { class: "row", role: "status" }, badge(t(`erase.state.${stateOf(erasure)}`), isDone ? "good" : "busy")),
-        h("p", {}, t(`erase.about.${stateOf(erasure)}`, { at: formatClock(erasure.starts_at), done: erasure.done_at && formatInstant(erasure.done_at) })),
+        h("p", {}, t(`erase.about.${stateOf(erasure)}`, { at: formatTime(erasure.starts_at), done: erasure.done_at && formatInstant(erasure.done_at) })),
         !isDone && progress(null, t("erase.viewTitle")),
-        counts.length > 0 && [h("h2", {}, t(isDone ? "erase.counted" : "erase.counts")), facts(counts.map(([name, n]) => [t(`erase.count.${name}`), formatNumber(n)]))],
+        counts.length > 0 && [h("h2", {}, t(isDone ? "erase.counted" : "erase.counts")), facts(counts.map(([name, n]) => [wordOf("erase.count", name), formatNumber(n)]))],
         isDone && erasure.backups_until && h("p", { class: "muted" }, t("erase.backups", { until: formatDay(erasure.backups_until) }))),
       h("section", { class: "card" }, h("h2", {}, t("erase.receipt")), h("p", { class: "muted" }, t("erase.receiptText")), copyable(page, pageUrl + to("erasures", erasure.id)),
         facts([[t("erase.askedBy"), erasure.requested_by], [t("erase.askedAt"), formatInstant(erasure.requested_at)]])),

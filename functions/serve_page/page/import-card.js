@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { badge, dialog, progress, trouble, when } from "./parts.js";
-import { formatClock, formatDuration, hasText, t } from "./texts.js";
+import { formatDuration, formatTime, hasText, t, wordOf } from "./texts.js";
 
 export const OPEN = new Set(["planning", "running", "waiting", "paused"]);
 const KINDS = { planning: "busy", running: "busy", waiting: "busy", paused: "", done: "good", cancelled: "", failed: "bad" };
@@ -21,13 +21,13 @@ export function importCard(page, one, { wish, change, isAsked, ask, level }) {
     isAsked && cancelling(change, () => ask(false)));
 }
 
-const titleOf = (one) => (one.kind === "contact_history" ? t("imports.contactHistory") : t("imports.importOf", { n: one.days }));
+export const titleOf = (one) => (one.kind === "contact_history" ? t("imports.contactHistory") : t("imports.importOf", { n: one.days }));
 const skippedOf = (one) => Object.values(one.skipped).reduce((sum, number) => sum + number, 0);
 const settledOf = (one) => FATES.reduce((sum, fate) => sum + one[fate], skippedOf(one));
 
 function state(one, wish) {
   if (wish) return badge(t(`imports.wishes.${wish}`), "busy");
-  return badge(hasText(`imports.states.${one.state}`) ? t(`imports.states.${one.state}`) : one.state, KINDS[one.state]);
+  return badge(wordOf("imports.states", one.state), KINDS[one.state]);
 }
 
 function underWay(one) {
@@ -38,7 +38,7 @@ function underWay(one) {
     h("p", { class: "row between" },
       h("span", {}, !one.listed ? t(isListing ? "imports.listing" : "imports.notListed") : t("imports.of", { done: settled, listed: one.listed, percent: one.percent })),
       h("span", { class: "muted" }, left(one))),
-    cause(one, { mild: true, note: one.waiting_until && t("imports.goesOn", { at: formatClock(one.waiting_until) }) }),
+    cause(one, { mild: true, note: one.waiting_until && t("imports.goesOn", { at: formatTime(one.waiting_until) }) }),
     one.state === "paused" && h("p", { class: "muted" }, t("imports.pausedText")),
   ];
 }

@@ -77,7 +77,7 @@ function notes(windows) {
   return [
     t("imports.previewText"),
     isSampled && t("imports.sampled", { n: Math.max(...windows.map((one) => one.looked_at)) }),
-    windows.some((one) => one.matching === null) && t("imports.matchingUnknown"),
+    windows.some((one) => one.matching === null) && t(windows.some((one) => one.matching !== null) ? "imports.matchingPartlyUnknown" : "imports.matchingUnknown"),
     windows.some((one) => one.more) && t("imports.moreText"),
   ].filter(Boolean).join(" ");
 }

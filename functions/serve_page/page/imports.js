@@ -2,11 +2,11 @@
 
 import { api, quote } from "./api.js";
 import { h } from "./dom.js";
-import { importCard, OPEN } from "./import-card.js";
+import { importCard, OPEN, titleOf } from "./import-card.js";
 import { newImport } from "./import-start.js";
 import { watch } from "./live.js";
 import { loading, problemBox } from "./parts.js";
-import { t } from "./texts.js";
+import { t, wordOf } from "./texts.js";
 
 const OFTEN = 1500;
 const WAITING = 5000;
@@ -81,7 +81,7 @@ export function importsPart(page, mailboxId, { previews = false, isNew = false }
     const isImporting = open.some((one) => one.kind === "import" && one.state !== "failed");
     return h("div", { class: "imports stack" },
       refused && problemBox(refused),
-      h("p", { class: "visually-hidden", role: "status", "aria-live": "polite" }, items.length > 0 && t(`imports.states.${items[0].state}`)),
+      h("p", { class: "visually-hidden", role: "status", "aria-live": "polite" }, items.length > 0 && `${titleOf(items[0])}: ${wordOf("imports.states", items[0].state)}`),
       open.map(shown("h2")),
       !isImporting && !(isNew && over.length > 0) && starter.render(items),
       over.length > 0 && h("section", { class: "stack tight" }, !isNew && h("h2", {}, t("imports.earlier")), over.slice(0, showsAll ? over.length : SHOWN).map(shown(isNew ? "h2" : "h3"))),

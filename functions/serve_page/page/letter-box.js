@@ -60,7 +60,7 @@ export function letterBox(page, mailboxId) {
       if (answer.backfill_id) replays.set(answer.backfill_id, null);
       next = answer.next;
     } while (next);
-    page.say([t("operations.triedAgain", { n: queued }), blocked && t("operations.blocked", { n: blocked })].filter(Boolean).join(" "));
+    page.say([(queued || !blocked) && t("operations.triedAgain", { n: queued }), blocked && t("operations.blocked", { n: blocked })].filter(Boolean).join(" "));
     watching.again();
   }
 

@@ -41,7 +41,7 @@ export function open(page, place) {
 
   const live = watch(() => api.get(`/v1/mailboxes/${quote(id)}`), {
     show(found) {
-      mailbox = found;
+      take(found);
       problem = null;
       page.changed();
     },
@@ -52,9 +52,21 @@ export function open(page, place) {
     pause: (found) => (found.status === "connecting" || !found.last_synced_at ? OFTEN : SELDOM),
   });
 
+  function take(found) {
+    mailbox = found;
+    go(shown);
+  }
+
+  /** To a part, or to the overview where the mailbox has no such part now. */
+  function go(wanted) {
+    const name = !mailbox || names().includes(wanted) ? wanted : "overview";
+    if (name !== shown) leavePart();
+    shown = name;
+  }
+
   /** The mailbox as an answer of the API told it, or as it is found anew. */
   function reload(answer = null) {
-    if (answer) mailbox = answer;
+    if (answer) take(answer);
     live.again();
     page.changed();
   }
@@ -122,10 +134,7 @@ export function open(page, place) {
   return {
     title: () => (mailbox ? nameOf(mailbox) : t("mailboxes.title")),
     render,
-    arrive(next) {
-      if (shown !== partOf(next)) leavePart();
-      shown = partOf(next);
-    },
+    arrive: (next) => go(partOf(next)),
     close() {
       live.stop();
       for (const one of parts.values()) one.close?.();

@@ -71,12 +71,18 @@ function standing(mailbox) {
 
 const STANDINGS = [["inSync", "good", "check"], ["trouble", "bad", "warning"], ["late", "busy", "sync"], ["starting", "", "play"], ["disconnected", "", "close"]];
 
+function inSyncSaid(n, all) {
+  if (!all) return t("operations.noneConnected");
+  if (!n) return t("operations.noneInSyncSaid", { n: all });
+  return t(n === all ? "operations.allInSyncSaid" : "operations.inSyncSaid", { n, all });
+}
+
 function glance(mailboxes) {
   const count = Object.fromEntries(STANDINGS.map(([name]) => [name, mailboxes.filter((one) => standing(one) === name).length]));
   const connected = mailboxes.length - count.disconnected;
-  const others = STANDINGS.slice(1).filter(([name]) => count[name]).map(([name]) => t(`operations.${name}Said`, { n: count[name] }));
+  const others = STANDINGS.slice(1).filter(([name]) => connected && count[name]).map(([name]) => t(`operations.${name}Said`, { n: count[name] }));
   return h("section", { class: "card", "aria-label": t("operations.glance") },
-    h("p", {}, t(connected && count.inSync === connected ? "operations.allInSyncSaid" : "operations.inSyncSaid", { n: count.inSync, all: connected }), others.length ? ` ${formatList(others)}.` : ""),
+    h("p", {}, inSyncSaid(count.inSync, connected), others.length ? ` ${formatList(others)}.` : ""),
     h("dl", { class: "standings" }, STANDINGS.map(([name, kind, drawing]) =>
       h("div", { class: count[name] ? kind : "" }, h("dt", {}, icon(drawing), t(`operations.${name}`)), h("dd", {}, formatNumber(count[name])),
         h("dd", { class: "hint" }, t(`operations.${name}Hint`))))));

@@ -1,7 +1,7 @@
 // Elements that several views are made of.
 
 import { h } from "./dom.js";
-import { formatBytes, formatInstant, formatRelative, hasText, t } from "./texts.js";
+import { formatBytes, formatInstant, formatRelative, hasText, t, wordOf } from "./texts.js";
 
 const ICONS = {
   mark: "M4 7.5 12 13l8-5.5M4 6h16v12H4z",
@@ -78,7 +78,7 @@ export const when = (instant) =>
 export const trouble = ({ message, acts, fix, label = null, note = null, mild = false }, ...actions) =>
   h("div", { class: mild ? "trouble mild" : "trouble", role: "group", "aria-label": label ?? message }, icon("warning"),
     h("div", {}, h("p", { class: "what" }, label && `${label}: `, message), fix && h("p", {}, fix),
-      (acts || note) && h("p", { class: "acts" }, [acts && t(`acts.${acts}`), note].filter(Boolean).join(" ")),
+      (acts || note) && h("p", { class: "acts" }, [acts && wordOf("acts", acts), note].filter(Boolean).join(" ")),
       actions.flat().some(Boolean) && h("div", { class: "actions" }, actions)));
 
 /** What the API refused, in words. */

@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 import { watch } from "./live.js";
 import { named } from "./mailbox-words.js";
 import { icon, trouble } from "./parts.js";
-import { formatNumber, t } from "./texts.js";
+import { formatNumber, hasText, t } from "./texts.js";
 
 const SOON = 2_000;
 const LATER = 5_000;
@@ -35,7 +35,7 @@ export function testMessage(page, id, ended) {
   function render() {
     if (!test) return null;
     return h("div", { class: "test stack tight", role: "status" },
-      h("p", {}, h("strong", {}, t(`test.${test.state}`, { from: test.from, n: Math.round(seconds()) }))),
+      h("p", {}, h("strong", {}, hasText(`test.${test.state}`) ? t(`test.${test.state}`, { from: test.from, n: Math.round(seconds()) }) : test.state)),
       h("ol", { class: "steps" }, test.steps.map(step)),
       test.came_back_to === "spam" && trouble({ message: t("test.spam"), fix: t("test.spamText"), acts: null, mild: true }),
       test.cause && trouble({ ...test.cause, mild: test.state === "waiting" }));

@@ -48,14 +48,14 @@ const texts = {
     now: "just now",
     optional: "optional",
     details: "Details",
-    requestId: "Request {id}",
+    requestId: "If you ask for help, quote request {id}.",
     unknown: "unknown",
   },
   problem: {
     offline: "Mailroom cannot be reached",
     offlineText: "Check your connection, then try again.",
     internal: "Something went wrong on our side",
-    internalText: "Try again in a minute. If it stays, tell whoever runs Mailroom for you, with the request's number below.",
+    internalText: "Try again in a minute. If it stays, tell whoever runs Mailroom for you.",
     too_many_requests: "That was too much at once",
     too_many_requestsText: "Wait a moment, then try again.",
   },
@@ -535,6 +535,7 @@ const texts = {
     previewText: "As the provider counts, in the folders that are read.",
     sampled: { one: "How many are with your contacts is judged by {n} of them.", other: "How many are with your contacts is judged by {n} of them." },
     matchingUnknown: "How many are with your contacts could not be asked in time.",
+    matchingPartlyUnknown: "For some of these times it is not known how many are with your contacts.",
     moreText: "Where it says more than, counting stopped there.",
     earlier: "Earlier imports",
     progress: "How far the import is",
@@ -826,11 +827,12 @@ const texts = {
     refresh: "Refresh",
     glance: "At a glance",
     inSyncSaid: { one: "{n} of {all} connected mailboxes is in sync.", other: "{n} of {all} connected mailboxes are in sync." },
+    noneInSyncSaid: { one: "The one connected mailbox is not in sync.", other: "None of {n} connected mailboxes is in sync." },
     allInSyncSaid: { one: "The one connected mailbox is in sync.", other: "All {n} connected mailboxes are in sync." },
     troubleSaid: { one: "{n} is in trouble", other: "{n} are in trouble" },
     lateSaid: { one: "{n} is late", other: "{n} are late" },
     startingSaid: { one: "{n} is starting", other: "{n} are starting" },
-    disconnectedSaid: { one: "{n} is disconnected", other: "{n} are disconnected" },
+    disconnectedSaid: { one: "{n} more is disconnected", other: "{n} more are disconnected" },
     inSync: "In sync",
     inSyncHint: "Looked at when it was due, with no error",
     trouble: "In trouble",
@@ -859,7 +861,7 @@ const texts = {
     },
     ages: "How long since the last sync",
     noneConnected: "No mailbox is connected now.",
-    agesSaid: "{fresh} of {all} connected mailboxes were in sync within the last 5 minutes.",
+    agesSaid: { one: "{fresh} of {n} connected mailbox was in sync within the last 5 minutes.", other: "{fresh} of {n} connected mailboxes were in sync within the last 5 minutes." },
     noneBehindSaid: "None is late or stopped.",
     behindSaid: { one: "{n} is late or stopped.", other: "{n} are late or stopped." },
     age: { minutes5: "within 5 minutes", minutes15: "5 to 15 minutes ago", hour: "15 minutes to an hour ago", day: "an hour to a day ago", older: "more than a day ago", never: "never" },
@@ -968,6 +970,8 @@ export const formatDay = (instant) => days.format(new Date(instant));
 export const formatInstant = (instant) => instants.format(new Date(instant));
 export const formatWeekday = (instant) => weekdays.format(new Date(instant));
 export const formatClock = (instant) => clock.format(new Date(instant));
+/** The time of an instant, with its day where that is not today. */
+export const formatTime = (instant) => (new Date(instant).toDateString() === new Date().toDateString() ? formatClock(instant) : formatInstant(instant));
 
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const STEPS = [
@@ -1010,6 +1014,6 @@ const SIZES = [
 export function formatBytes(bytes) {
   const [unit, size] = SIZES.find(([, size]) => bytes >= size) ?? SIZES[SIZES.length - 1];
   /** @type {Intl.NumberFormatOptions} */
-  const options = { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: bytes / size < 10 ? 1 : 0 };
+  const options = { style: "unit", unit, unitDisplay: unit === "byte" ? "long" : "short", maximumFractionDigits: bytes / size < 10 ? 1 : 0 };
   return new Intl.NumberFormat(LOCALE, options).format(bytes / size);
 }
