@@ -207,7 +207,7 @@ export function open(page, place) {
     const kind = kindOf(draft.query);
     return h("div", { class: "compose" },
       heading(t(`compose.titles.${kind}`)),
-      problem && problemBox(problem, retryButton(t("common.retry"), () => load(state))),
+      problem && problemBox(problem, retryButton(t("common.retry"), () => load(state)), link("#/mailboxes", t("conversations.toMailboxes"), { kind: "button" })),
       !boxes && !problem && loading(),
       boxes && !boxes.length && emptiness(t("compose.noMailbox"), t("compose.noMailboxText"), link("#/connect", t("conversations.connect"), { kind: "primary" })),
       boxes?.length > 0 && !(problem && !state.answer && draft.query.answers) && form(kind));

@@ -142,4 +142,4 @@ export function open(page, place) {
   };
 }
 
-const partOf = ({ path }) => (PARTS[path[2]] ? path[2] : "overview");
+const partOf = ({ path }) => (Object.hasOwn(PARTS, path[2]) ? path[2] : "overview");
