@@ -76,8 +76,8 @@ export function open(page, place) {
   /** What an answer begins with; of a draft that somebody has changed, only what they do not write. */
   async function prefill(begun, answer) {
     const { draft } = begun;
-    begun.answer = answer;
     if (!draft.query.thread) draft.query = { ...draft.query, thread: (await api.get(`/v1/messages/${quote(draft.query.answers)}`)).thread_id };
+    begun.answer = answer;
     if (draft.isTouched) return;
     Object.assign(draft, { mailbox: answer.mailbox_id, from: answer.from, to: bare(answer.to), cc: bare(answer.cc), subject: answer.subject });
     begun.showsCopies ||= draft.cc.length > 0;
@@ -205,12 +205,14 @@ export function open(page, place) {
   function render() {
     const { draft, boxes, problem } = state;
     const kind = kindOf(draft.query);
+    // Who types before it is known whom an answer goes to would have changed a draft that says nothing of that.
+    const isBegun = boxes !== null && (!draft.query.answers || !boxes.length || state.answer !== null);
     return h("div", { class: "compose" },
       heading(t(`compose.titles.${kind}`)),
       problem && problemBox(problem, retryButton(t("common.retry"), () => load(state)), link("#/mailboxes", t("conversations.toMailboxes"), { kind: "button" })),
-      !boxes && !problem && loading(),
+      !isBegun && !problem && loading(),
       boxes && !boxes.length && emptiness(t("compose.noMailbox"), t("compose.noMailboxText"), link("#/connect", t("conversations.connect"), { kind: "primary" })),
-      boxes?.length > 0 && !(problem && !state.answer && draft.query.answers) && form(kind));
+      isBegun && boxes.length > 0 && form(kind));
   }
 
   function form(kind) {
