@@ -183,7 +183,7 @@ class Life:
         page.get_by_label("More for this mailbox").click()
         page.get_by_role("button", name="Disconnect…").click()
         dialog = page.get_by_role("dialog", name="Disconnect Ada Miller")
-        expect(dialog).to_contain_text("ada sent from it lately")
+        expect(dialog).to_contain_text("ada sent from it in the last 30 days")
         self.look("disconnect")
         dialog.get_by_role("button", name="Disconnect", exact=True).click()
         expect(page.get_by_text("Disconnected", exact=True)).to_be_visible()
