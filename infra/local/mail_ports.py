@@ -13,6 +13,8 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from infra.local.ports import hold
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -43,19 +45,22 @@ def choose_ports(remembered_in: Path, names: Sequence[str]) -> dict[str, int]:
     addresses = loopback_addresses()
     deadline = time.monotonic() + _WAIT_SECONDS
     while before and set(before) == set(names) and time.monotonic() < deadline:
-        if all(_is_free(port, addresses) for port in before.values()):
+        if all(
+            _is_free(port, addresses) and hold(port, f"{remembered_in} {name}")
+            for name, port in before.items()
+        ):
             return before
         time.sleep(0.05)
     chosen: dict[str, int] = {}
     for name in names:
-        chosen[name] = _free_port(addresses, set(chosen.values()))
+        chosen[name] = _free_port(addresses, set(chosen.values()), f"{remembered_in} {name}")
     return chosen
 
 
-def _free_port(addresses: Sequence[str], taken: set[int]) -> int:
+def _free_port(addresses: Sequence[str], taken: set[int], owner: str) -> int:
     for _ in range(1000):
         port = random.SystemRandom().randint(_FIRST, _LAST)
-        if port not in taken and _is_free(port, addresses):
+        if port not in taken and _is_free(port, addresses) and hold(port, owner):
             return port
     raise OSError(f"no free port between {_FIRST} and {_LAST}")
 

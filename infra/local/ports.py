@@ -5,9 +5,14 @@ address is written into the API's authorizer. A remembered port that something e
 meanwhile is replaced.
 """
 
+import fcntl
 import json
+import os
 import secrets
 import socket
+import tempfile
+from pathlib import Path
+from typing import IO
 
 from infra.local.paths import Paths, read_json, write_whole
 
@@ -17,6 +22,7 @@ LOOPBACK = "127.0.0.1"
 # a port from there could be busy at the next start for no visible reason.
 _FIRST, _LAST = 20_000, 32_000
 _ATTEMPTS = 200
+_held: dict[int, tuple[str, IO[str]]] = {}
 
 
 def claim(paths: Paths, name: str, *, host: str = LOOPBACK) -> int:
@@ -29,7 +35,7 @@ def claim(paths: Paths, name: str, *, host: str = LOOPBACK) -> int:
     candidates = [remembered[name]] if name in remembered else []
     candidates += [_FIRST + secrets.randbelow(_LAST - _FIRST) for _ in range(_ATTEMPTS)]
     for port in candidates:
-        if port not in taken and is_free(port, host=host):
+        if port not in taken and is_free(port, host=host) and hold(port, f"{paths.ports} {name}"):
             write_whole(paths.ports, json.dumps({**remembered, name: port}, indent=2))
             return int(port)
     raise RuntimeError(f"no free port for {name} on {host}")
@@ -44,4 +50,24 @@ def is_free(port: int, *, host: str = LOOPBACK) -> bool:
             probe.bind((host, port))
         except OSError:
             return False
+    return True
+
+
+def hold(port: int, owner: str) -> bool:
+    """Keep `port` from other stacks as long as this process lives. False: one of them has it.
+
+    Between looking whether a port is free and listening there, another stack that starts at the
+    same moment would find it free as well.
+    """
+    if port in _held:
+        return _held[port][0] == owner
+    folder = Path(tempfile.gettempdir()) / f"mailroom-ports-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    file = (folder / str(port)).open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return False
+    _held[port] = (owner, file)
     return True

@@ -203,7 +203,7 @@ def test_a_mailbox_is_connected_with_what_is_right_for_most(app, servers, connec
     ann.keep("connect-history")
     press(page, "Connect")
     expect(page.get_by_role("heading", name="Connected", exact=True)).to_be_visible()
-    expect(page.get_by_text("Import of the last 30 days")).to_be_visible()
+    expect(page.get_by_role("heading", name="Import of the last 30 days")).to_be_visible()
     expect(page.get_by_role("link", name="Open the mailbox")).to_be_visible()
     ann.keep("connect-connected")
     [made] = mailboxes(app)

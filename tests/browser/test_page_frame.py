@@ -177,7 +177,8 @@ def test_one_mailbox_that_is_refused_leaves_the_list_of_all(ann):
         "**/v1/mailboxes/MB1/backfills",
         lambda route: route.fulfill(status=404, json={"error": {"code": "not_found"}}),
     )
-    go(ann.page, "#/mailboxes")
+    with ann.page.expect_response("**/v1/mailboxes/MB1/backfills"):
+        go(ann.page, "#/mailboxes")
     for name in ("mb1@ours.example", "mb2@ours.example"):
         expect(ann.page.get_by_role("link", name=name)).to_be_visible()
     expect(ann.page.get_by_role("alert")).to_have_count(0)
