@@ -69,10 +69,11 @@ def app(monkeypatch):
 
 
 @pytest.fixture
-def open_on_fakes(visit, served, app):
+def open_on_fakes(app, served, visit):
     """Open a place of the whole page, whose API is the real handlers on stores in memory.
 
     `open_on_fakes("#/operations", roles=["admin"])`; the browser's clock starts at the fakes' time.
+    The visit is the last it asks for, and so ends first: a page asks until it is closed.
     """
 
     def begin(place="", *, tenant="acme", user="ann", roles=()):

@@ -82,7 +82,7 @@ def page_url(app, issuer, refused):
 
 
 @pytest.fixture
-def nobody(visit, issuer, page_url):
+def nobody(issuer, page_url, visit):
     """Somebody at the page, not signed in."""
     ours = visit(page_url, issuer.url)
     ours.page.goto(f"{page_url}#/nowhere")
