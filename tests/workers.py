@@ -14,13 +14,10 @@ STACK = "tests/e2e/"
 """On a worker that has a stack and mostly waits for it, while others compute."""
 KILLED = "tests/e2e/test_main_job.py"
 """It waits minutes for what a killed stack had in hand: it has a stack of its own."""
-PAGE = "tests/e2e/test_page_"
-"""Minutes of a browser: it has a stack of its own."""
 FLOWS = "tests/faults/test_every_flow_survives.py"
 """Minutes of one core, and nothing shared but by a flow's own tests: flow by flow."""
 FIRST = (
     KILLED,
-    PAGE,
     STACK,
     "tests/browser/",
     FLOWS,
@@ -38,8 +35,6 @@ FIRST = (
 def piece_of(nodeid: str) -> str:
     """Return the name of what one worker runs in one go."""
     module, _, test = nodeid.partition("::")
-    if module.startswith(PAGE):
-        return PAGE
     if module.startswith(STACK) and module != KILLED:
         return STACK
     if module == FLOWS:

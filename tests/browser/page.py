@@ -169,6 +169,12 @@ def violations(page: "Page") -> list[str]:
     # A message's frame runs no script, so that axe cannot look into it; what is in it is a stranger's.
     options = {"runOnly": RULES, "resultTypes": ["violations"], "iframes": False}
     found = page.evaluate("(options) => axe.run(document, options)", options)["violations"]
+    for one in found:
+        # What is scrolled half below the header is as large as it was.
+        one["nodes"] = [
+            it for it in one["nodes"] if "partially obscured" not in it["failureSummary"]
+        ]
+    found = [one for one in found if one["nodes"]]
     return [
         f"{one['id']} ({one['impact']}): {one['help']}\n"
         + "\n".join(f"  {node['html']}\n    {node['failureSummary']}" for node in one["nodes"])

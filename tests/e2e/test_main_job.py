@@ -16,7 +16,7 @@ from shared.ports.queues import AuditRequest
 PASSWORD = "not-a-real-password"
 ADDRESS = "ada@mailroom.test"
 CUSTOMER = "kim@customer.example"
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 240
 
 
 def until(claim, *, seconds=PATIENCE_SECONDS, what="it"):

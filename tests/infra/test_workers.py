@@ -27,7 +27,6 @@ def test_what_is_to_begin_first_is_there():
 def test_each_piece_runs_on_one_worker_and_the_long_are_handed_out_first(tmp_path):
     modules = {f"tests/contract/test_{n}.py": ONE for n in range(6)}
     modules |= {f"tests/e2e/test_{n}.py": ONE for n in range(2)}
-    modules |= {f"{workers.PAGE}{n}.py": ONE for n in range(2)}
     modules |= {workers.KILLED: ONE, workers.FLOWS: FLOWS}
     for name, text in modules.items():
         path = tmp_path / name
@@ -40,12 +39,12 @@ def test_each_piece_runs_on_one_worker_and_the_long_are_handed_out_first(tmp_pat
         env={"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     ran = re.findall(r"^\[(gw\d)\].* PASSED (\S+)", done.stdout, re.MULTILINE)
-    assert len(ran) == 11 * 3 + 6 * 3, done.stdout
+    assert len(ran) == 9 * 3 + 6 * 3, done.stdout
     where = {}
     for worker, nodeid in ran:
         where.setdefault(workers.piece_of(nodeid), set()).add(worker)
     assert [piece for piece, seen in where.items() if len(seen) > 1] == []
-    assert len(where) == 3 + 6 + 6
+    assert len(where) == 2 + 6 + 6
     assert {worker for worker, _ in ran} == {"gw0", "gw1"}
     for worker in ("gw0", "gw1"):
         turns = [workers.turn_of(nodeid) for one, nodeid in ran if one == worker]
