@@ -69,8 +69,8 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.hookimpl(optionalhook=True, wrapper=True)
 def pytest_xdist_auto_num_workers():
-    """Two more than there are cores: those with a stack of their own wait for it most of the time.
+    """One more than there are cores: whoever has a stack of its own waits for it most of the time.
 
-    `KILLED` takes five minutes and computes for half of one.
+    With two more, browsers and stacks wait for a core for longer than a person would.
     """
-    return (yield) + 2
+    return (yield) + 1

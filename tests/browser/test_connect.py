@@ -127,10 +127,10 @@ def test_of_a_known_provider_a_password_is_enough(app, servers, connecting):
     ann.keep("connect-known")
     page.get_by_label("App password").fill(PASSWORD)
     page.keyboard.press("Enter")
-    login = servers.logins[-1]
-    assert (login.server.host, login.server.port) == ("imap.fastmail.com", 993)
     # Its sending side has another name, and this test's servers one.
     expect(page.get_by_label("Port").first).to_be_visible()
+    login = servers.logins[-1]
+    assert (login.server.host, login.server.port) == ("imap.fastmail.com", 993)
 
 
 def test_of_an_unknown_one_the_most_usual_is_filled_in_and_a_host_may_bring_its_port(
