@@ -37,7 +37,7 @@ def test_signing_in_leads_back_to_where_one_was(open_page):
 
 def test_a_member_is_not_led_to_what_administrators_do(open_page):
     ben = open_page(NOWHERE, user="ben", admin=False)
-    expect(ben.page.get_by_role("link", name="Mailboxes")).to_be_visible()
+    expect(ben.page.get_by_role("navigation").get_by_role("link", name="Mailboxes")).to_be_visible()
     expect(ben.page.get_by_role("link", name="Operations")).to_have_count(0)
 
 
